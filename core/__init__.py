@@ -1,0 +1,1 @@
+"""The engine room: configs, run store, launching, training; no terminal code."""

@@ -1,0 +1,1 @@
+"""Headless commands; the only writer to stdout and stderr in core."""

@@ -1,0 +1,1 @@
+"""YAML files to typed, validated experiments; workspaces. Free of torch."""

@@ -1,0 +1,1 @@
+"""Pixel cache, and batches and augmentation on the device."""

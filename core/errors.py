@@ -1,0 +1,73 @@
+"""Errors for people: one plain sentence each, with the exit code of the command that ends on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class LabError(Exception):
+    """Base of all errors that are meant for the user; `str(error)` is the whole message."""
+
+    exit_code = 4
+    title = "Error"
+
+
+class UsageError(LabError):
+    """The command line names something that does not exist or does not go together."""
+
+    exit_code = 2
+    title = "Usage"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault in a config: where it stands and what to do. `line` counts from 1, 0 when unknown."""
+
+    file: Path | None
+    line: int
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
+        return f"{place}{self.key}: {self.text}" if self.key else f"{place}{self.text}"
+
+
+class ConfigError(LabError):
+    """All problems of a config in one go."""
+
+    exit_code = 2
+    title = "Config"
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+class DataError(LabError):
+    """The data set is missing, unreadable or not what the config says."""
+
+    exit_code = 3
+    title = "Data"
+
+
+class RunFailedError(LabError):
+    """The run itself failed (out of memory, loss not finite, disk full, ...)."""
+
+    exit_code = 4
+    title = "Run failed"
+
+
+class CheckpointError(LabError):
+    """A checkpoint is unreadable, damaged or does not fit."""
+
+    exit_code = 4
+    title = "Checkpoint"
+
+
+class StateError(LabError):
+    """Not possible in the state that the run is in."""
+
+    exit_code = 5
+    title = "Not possible now"

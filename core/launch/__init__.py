@@ -1,0 +1,1 @@
+"""Slots, queue, supervisor: how runs start, stop and survive. Free of torch."""

@@ -1,0 +1,104 @@
+"""What readers of a run folder get: frozen records, free of file handles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+State = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
+ACTIVE: frozenset[str] = frozenset({"queued", "starting", "running", "stopping"})
+ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of a run: `requests/0001.json`.
+
+    `start` is the checkpoint id to start from, or None for from scratch (request 1 of a new run).
+    `total_epochs` is the epoch to end at, counted from the very first.
+    """
+
+    number: int
+    start: str | None
+    total_epochs: int
+    time: float
+    stop: bool = False
+    kill: bool = False
+
+
+@dataclass(frozen=True)
+class DerivedState:
+    """State of the newest request. `reason` is one sentence for queued, failed and lost, else empty.
+
+    `attempt` is the newest attempt of that request (0: none yet).
+    """
+
+    state: State
+    reason: str
+    request: int
+    attempt: int
+    total_epochs: int
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint and its sidecar. `step` counts optimiser steps since the run began; `epoch` counts from 1.
+
+    For `mid_epoch` ones, `epoch` is the epoch that was under way.
+    """
+
+    id: str
+    attempt: int
+    epoch: int
+    step: int
+    file: Path
+    bytes: int
+    sha256: str
+    metrics: Mapping[str, float]
+    time: float
+    mid_epoch: bool
+    pinned: bool = False
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch by the run's metric; `checkpoint` is None when none was kept of it."""
+
+    metric: str
+    value: float
+    epoch: int
+    checkpoint: str | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of the run list."""
+
+    id: str
+    name: str
+    config: str
+    model: str
+    state: State
+    reason: str
+    epoch: int
+    epochs: int
+    best: Best | None
+    parent: str | None
+    created: float
+    started: float | None
+    ended: float | None
+    metric: str
+    last: Mapping[str, float] = field(default_factory=dict)
+    seconds_per_epoch: float | None = None
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name if it has one, else the config and the id's last part."""
+        return self.name or f"{self.config}-{self.id.rsplit('-', 1)[-1]}"
+
+
+Record = dict[str, Any]

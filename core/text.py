@@ -1,0 +1,51 @@
+"""Text from outside made harmless, and near misses found."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# C0 and DEL become their control pictures; C1, direction marks and separators become U+FFFD.
+_TABLE: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20)}
+_TABLE[0x7F] = "\u2421"
+_TABLE.update(
+    dict.fromkeys(
+        [*range(0x80, 0xA0), 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029, 0xFEFF],
+        "\ufffd",
+    )
+)
+_TABLE.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
+_TABLE[0x09] = "    "
+_KEEP_NEWLINES = {key: value for key, value in _TABLE.items() if key != 0x0A}
+
+
+def clean(text: str, *, newlines: bool = False) -> str:
+    """Return `text` with nothing in it that a terminal would act on.
+
+    Applied where text is read (names, logs, file names, errors), so that no widget has to think of it.
+    Tabs become four spaces; line feeds stay only when `newlines` is set.
+    """
+    return text.translate(_KEEP_NEWLINES if newlines else _TABLE)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was probably meant to be, or None."""
+    by_plain = {choice.lower().replace("-", "_"): choice for choice in choices}
+    found = difflib.get_close_matches(word.lower().replace("-", "_"), by_plain, n=1, cutoff=0.6)
+    return by_plain[found[0]] if found else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """` (did you mean 'x'?)`, or the empty string."""
+    guess = nearest(word, choices)
+    return f" (did you mean '{guess}'?)" if guess else ""
+
+
+def middle_cut(text: str, width: int) -> str:
+    """`text` in at most `width` characters, cut in the middle, where names differ least."""
+    if len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[:width]
+    tail = width // 2
+    return f"{text[: width - tail - 1]}…{text[len(text) - tail :]}"

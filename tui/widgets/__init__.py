@@ -1,0 +1,1 @@
+"""Widgets without logic of their own."""
