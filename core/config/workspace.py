@@ -39,7 +39,7 @@ def find_workspace(given: Path | None = None) -> Workspace:
 
 
 def config_files(workspace: Workspace) -> list[Path]:
-    """The configs that can be trained, by name; `_base.yaml`, `defaults.yaml` and `data/` are not among them."""
+    """The configs that can be trained, by name; `_*.yaml`, `defaults.yaml` and `data/` are left out."""
     if not workspace.configs.is_dir():
         return []
     return sorted(
@@ -53,7 +53,7 @@ def config_files(workspace: Workspace) -> list[Path]:
 
 
 def shipped_configs() -> Path | None:
-    """The folder of configs that came with labtui: beside the packages in a checkout, else in `sys.prefix`."""
+    """The configs that came with labtui: beside the packages in a checkout, else in `sys.prefix`."""
     for folder in (Path(__file__).parents[2] / "configs", Path(sys.prefix) / "share" / "labtui" / "configs"):
         if folder.is_dir():
             return folder
