@@ -1,0 +1,147 @@
+"""Start, resume, fork, stop and wait: what the command line and the screens do to runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from core.config.workspace import Workspace
+from core.errors import StateError
+from core.launch.dispatch import dispatch
+from core.launch.identity import from_json, send
+from core.launch.plan import ResumePlan, plan_resume
+from core.launch.queue import register
+from core.store.files import read_json
+from core.store.forks import prepare_fork
+from core.store.locks import is_held, run_lock_path
+from core.store.paths import RunPaths
+from core.store.records import ENDED, DerivedState
+from core.store.runs import add_request, create_run, request_stop
+from core.store.state import derive_state
+
+if TYPE_CHECKING:
+    from core.config.load import Loaded
+    from core.config.schema import Experiment
+
+__all__ = ["ResumePlan", "plan_resume", "resume_run", "start_run", "stop_run", "wait_run"]
+
+
+def start_run(workspace: Workspace, loaded: Loaded, *, argv: Sequence[str], name: str = "") -> RunPaths:
+    """Create a run of a config and start it as soon as a slot is free.
+
+    Raises DataError when the data folder is not there.
+    """
+    from core.datasets.open import require_root
+
+    require_root(loaded.experiment.data)
+    run = _create(workspace, loaded.experiment, loaded.name, argv=argv, name=name)
+    register(workspace)
+    dispatch()
+    return run
+
+
+def resume_run(
+    workspace: Workspace,
+    run: RunPaths,
+    *,
+    start: str = "last",
+    total: int | None = None,
+    more: int | None = None,
+    overrides: Sequence[str] = (),
+    fork: bool = False,
+    argv: Sequence[str] = (),
+) -> RunPaths:
+    """Go on with a run from one of its checkpoints, or fork it; returns the run that trains.
+
+    A changed result setting always forks. Raises StateError, CheckpointError, ConfigError or UsageError with the
+    sentence of the plan.
+    """
+    plan = plan_resume(run, start=start, total=total, more=more, overrides=overrides, fork=fork)
+    register(workspace)
+    if plan.forks:
+        assert plan.start is not None, "a fork has a checkpoint"
+        checkpoint = plan.start
+        changed = (*plan.changes.result, *plan.changes.operational)
+        forked = _create(
+            workspace,
+            plan.experiment,
+            plan.config_name,
+            argv=argv,
+            parent={"run": run.id, "checkpoint": checkpoint.id},
+            prepare=lambda new: prepare_fork(run, checkpoint, new, changed),
+        )
+        dispatch()
+        return forked
+    if plan.start is None:
+        add_request(run, None, plan.total_epochs)
+    else:
+        add_request(run, plan.start.id, plan.total_epochs)
+    dispatch()
+    return run
+
+
+def stop_run(run: RunPaths, *, kill: bool = False) -> None:
+    """Ask a run to save and stop, or kill it. Pressing twice is harmless.
+
+    Raises StateError when the run does not run or wait.
+    """
+    state = derive_state(run)
+    if state.state in ENDED:
+        raise StateError(f"run {run.id} is {state.state}: there is nothing to stop")
+    request_stop(run, kill=kill)
+    if not state.attempt:
+        return
+    started = read_json(run.attempt(state.attempt).start) or {}
+    trainer = from_json(started.get("trainer"))
+    if trainer is None:
+        return
+    if not kill:
+        send(trainer, signal.SIGTERM)
+    elif not is_held(run_lock_path(run, "sup")):
+        # Nobody watches for the kill request any more.
+        send(trainer, signal.SIGKILL)
+
+
+def wait_run(run: RunPaths, timeout: float | None = None, interval: float = 0.2) -> DerivedState:
+    """Block until the run has ended or `timeout` seconds are over; returns the state then."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        state = derive_state(run)
+        if state.state in ENDED or (deadline is not None and time.monotonic() >= deadline):
+            return state
+        time.sleep(interval)
+
+
+def _create(
+    workspace: Workspace,
+    experiment: Experiment,
+    config_name: str,
+    *,
+    argv: Sequence[str],
+    name: str = "",
+    parent: dict[str, str] | None = None,
+    prepare: object = None,
+) -> RunPaths:
+    from core.config.fields import metric_mode, resolve_metric
+    from core.config.load import dump
+
+    metric = resolve_metric(experiment)
+    os.makedirs(workspace.runs, mode=0o700, exist_ok=True)
+    return create_run(
+        workspace,
+        config_name=config_name,
+        config_text=dump(experiment),
+        model=experiment.model,
+        metric=metric,
+        metric_mode=metric_mode(metric),
+        total_epochs=experiment.epochs,
+        argv=list(argv),
+        name=name,
+        tags=tuple(experiment.tags),
+        parent=parent,
+        device=experiment.device,
+        prepare=prepare,  # type: ignore[arg-type]
+    )

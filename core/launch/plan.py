@@ -1,0 +1,141 @@
+"""What a resume would do, in a sentence, before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core import humanise
+from core.errors import CheckpointError, StateError, UsageError
+from core.store.catalogue import summarise
+from core.store.checkpoints import choose, list_checkpoints, verify
+from core.store.paths import RunPaths
+from core.store.records import ACTIVE, Checkpoint, RunSummary
+from core.store.runs import read_spec, requests
+from core.store.state import derive_state
+
+if TYPE_CHECKING:
+    from core.config.load import Changes
+    from core.config.schema import Experiment
+
+
+@dataclass(frozen=True)
+class ResumePlan:
+    """`start` is None when training begins anew because nothing was saved yet."""
+
+    start: Checkpoint | None
+    total_epochs: int
+    forks: bool
+    changes: Changes
+    experiment: Experiment
+    config_name: str
+    sentence: str
+
+
+def plan_resume(
+    run: RunPaths,
+    *,
+    start: str = "last",
+    total: int | None = None,
+    more: int | None = None,
+    overrides: Sequence[str] = (),
+    fork: bool = False,
+) -> ResumePlan:
+    """Check a resume or fork and say what it will do.
+
+    `total` is the epoch to end at, `more` counts from the chosen checkpoint; with neither, the run's old goal
+    holds. Raises StateError (it runs; nothing left to do), CheckpointError (damaged, unknown), ConfigError.
+    """
+    from core.config.load import apply_overrides, changed_fields, parse_experiment
+
+    if total is not None and more is not None:
+        raise UsageError("give either --epochs or --more, not both")
+    if (more is not None and more < 1) or (total is not None and total < 1):
+        raise UsageError("the number of epochs has to be 1 or more")
+    spec = read_spec(run)
+    stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    wanted = apply_overrides(stored, overrides)
+    changes = changed_fields(stored, wanted)
+    if "epochs" in changes.operational and total is None and more is None:
+        total = wanted.epochs
+    forks = fork or bool(changes.result)
+    others = [key for key in changes.operational if key != "epochs"]
+    if others and not forks:
+        raise UsageError(f"{', '.join(others)}: fixed when the run was made; add --fork to change it in a copy")
+    summary = summarise(run)
+    if summary.state in ACTIVE and not forks:
+        raise StateError(f"run {run.id} is {summary.state}: stop it first, or fork it")
+    checkpoint = _checkpoint(run, start, forks)
+    done = 0 if checkpoint is None else completed_epochs(checkpoint)
+    goal = total if total is not None else done + more if more is not None else _old_goal(run)
+    if goal <= done:
+        state = "finished" if derive_state(run).state == "finished" else "done"
+        raise StateError(
+            f"run {run.id} is already {state} at epoch {done} of {goal}: nothing to do;"
+            f" use --more N for further epochs"
+        )
+    experiment = wanted.model_copy(update={"epochs": goal})
+    return ResumePlan(
+        start=checkpoint,
+        total_epochs=goal,
+        forks=forks,
+        changes=changes,
+        experiment=experiment,
+        config_name=str(spec.get("config", "run")),
+        sentence=_sentence(run, summary, checkpoint, goal, changes if forks else None, experiment),
+    )
+
+
+def completed_epochs(checkpoint: Checkpoint) -> int:
+    """Whole epochs behind a checkpoint."""
+    return checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
+
+
+def _old_goal(run: RunPaths) -> int:
+    asked = requests(run)
+    return asked[-1].total_epochs if asked else 0
+
+
+def _checkpoint(run: RunPaths, start: str, forks: bool) -> Checkpoint | None:
+    if start == "last" and not list_checkpoints(run):
+        if forks:
+            raise CheckpointError(f"run {run.id} has no checkpoint yet: nothing to fork from")
+        return None
+    chosen = choose(run, start)
+    problem = verify(chosen)
+    if problem:
+        good = [other.id for other in reversed(list_checkpoints(run)) if other.id != chosen.id and not verify(other)]
+        way_out = f"--from {good[0]} is the newest good one" if good else "no other one is good"
+        raise CheckpointError(f"{problem}; {way_out}")
+    return chosen
+
+
+def _sentence(
+    run: RunPaths,
+    summary: RunSummary,
+    checkpoint: Checkpoint | None,
+    goal: int,
+    fork_changes: Changes | None,
+    experiment: Experiment,
+) -> str:
+    done = 0 if checkpoint is None else completed_epochs(checkpoint)
+    rate = experiment.learning_rate if fork_changes is not None else summary.last.get("lr", experiment.learning_rate)
+    where = f"epoch {done + 1}"
+    if checkpoint is not None and checkpoint.mid_epoch:
+        where = f"step {checkpoint.step + 1} in epoch {checkpoint.epoch}"
+    if checkpoint is None:
+        verb = "nothing was saved yet: starts anew"
+    elif fork_changes is None:
+        verb = "continues"
+    else:
+        verb = f"forks {summary.label} from {checkpoint.id}"
+    parts = [f"{verb} at {where} with lr {humanise.learning_rate(rate)} until epoch {goal}"]
+    if summary.seconds_per_epoch:
+        parts.append(humanise.eta(summary.seconds_per_epoch * (goal - done)))
+    kept = list_checkpoints(run)
+    if kept:
+        parts.append(f"+ {humanise.size(kept[-1].bytes * (goal - done))}")
+    if fork_changes is not None and fork_changes.result:
+        parts.append("changed: " + ", ".join(fork_changes.result))
+    return "; ".join(parts)

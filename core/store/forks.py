@@ -1,0 +1,40 @@
+"""A fork's inheritance: start checkpoint, curve so far, split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.store.checkpoints import inherit_files
+from core.store.files import write_bytes
+from core.store.metrics import encode, read_history
+from core.store.paths import RunPaths, checkpoint_id
+from core.store.records import Checkpoint
+
+INHERITED_ATTEMPT = 0
+
+
+def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed: Sequence[str]) -> None:
+    """Fill the folder of a fork before it can be seen.
+
+    The checkpoint becomes attempt 0's (a hard link where possible, so that removing the parent costs nothing);
+    the parent's current records up to it become the first lines of the new metrics. The split goes along unless
+    `data` changed, the resolved threads and device unless those did.
+    """
+    identifier = inherited_id(checkpoint)
+    inherit_files(checkpoint, new, identifier)
+    history = read_history(parent)
+    last_epoch = checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
+    rows = [row for row in history.epochs if row["epoch"] <= last_epoch]
+    rows += [row for row in history.steps if row["step"] <= checkpoint.step]
+    rows.sort(key=lambda row: (row["step"], row["scope"] == "epoch"))
+    lines = [encode({**row, "attempt": INHERITED_ATTEMPT}) for row in rows]
+    write_bytes(new.metrics, b"".join(lines))
+    if not any(key == "data" or key.startswith("data.") for key in changed) and parent.split.exists():
+        write_bytes(new.split, parent.split.read_bytes())
+    if not {"device", "threads"} & set(changed) and parent.resolved.exists():
+        write_bytes(new.resolved, parent.resolved.read_bytes())
+
+
+def inherited_id(checkpoint: Checkpoint) -> str:
+    """The name of a parent's checkpoint inside its fork: `a00-e0005`."""
+    return checkpoint_id(INHERITED_ATTEMPT, checkpoint.epoch, checkpoint.step if checkpoint.mid_epoch else None)
