@@ -56,8 +56,8 @@ def resume_run(
 ) -> RunPaths:
     """Go on with a run from one of its checkpoints, or fork it; returns the run that trains.
 
-    A changed result setting always forks. Raises StateError, CheckpointError, ConfigError or UsageError with the
-    sentence of the plan.
+    A changed result setting always forks. Raises StateError, CheckpointError, ConfigError or UsageError as
+    `plan_resume` does.
     """
     plan = plan_resume(run, start=start, total=total, more=more, overrides=overrides, fork=fork)
     register(workspace)

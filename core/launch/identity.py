@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+
+from core.store.process import boot_id, host, is_running, is_same, start_ticks
 
 
 @dataclass(frozen=True)
@@ -23,28 +23,12 @@ class Identity:
         return asdict(self)
 
 
-def boot_id() -> str:
-    """The kernel's id of this boot, empty where there is none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def start_ticks(pid: int) -> int | None:
-    """Start time of a live process in clock ticks since boot; None if it is gone or a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return None
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
-
-
 def identify(pid: int) -> Identity | None:
     """The identity of a live process on this host, None if there is no such process."""
+    if not is_running(pid):
+        return None
     ticks = start_ticks(pid)
-    return None if ticks is None else Identity(pid, ticks, boot_id(), socket.gethostname())
+    return None if ticks is None else Identity(pid, ticks, boot_id(), host())
 
 
 def from_json(data: object) -> Identity | None:
@@ -59,11 +43,7 @@ def from_json(data: object) -> Identity | None:
 
 def is_alive(identity: Identity) -> bool:
     """Whether this very process still runs; always False for another boot or host."""
-    return (
-        identity.boot_id == boot_id()
-        and identity.host == socket.gethostname()
-        and start_ticks(identity.pid) == identity.ticks
-    )
+    return is_same(identity.as_json())
 
 
 def send(identity: Identity, number: signal.Signals) -> bool:

@@ -29,7 +29,9 @@ def known_workspaces() -> list[Workspace]:
     folder = state_home() / "workspaces"
     if not folder.is_dir():
         return []
-    roots = [Path(os.fsdecode(path.read_bytes())) for path in sorted(folder.iterdir()) if "." not in path.name]
+    roots = [
+        Path(os.fsdecode(path.read_bytes())) for path in sorted(folder.iterdir()) if "." not in path.name
+    ]
     return [Workspace(root) for root in roots if (root / "runs").is_dir()]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.config.workspace import state_home
 from core.errors import UsageError
 from core.store.locks import Lock, acquire, is_held
+from core.store.process import host_tag
 
 SLOTS_ENV = "LABTUI_CPU_SLOTS"
 _CORES_A_SLOT = 4
@@ -36,8 +37,14 @@ def cpu_slots() -> list[Slot]:
         raise UsageError(f"${SLOTS_ENV}: expected a number from 1 to 256, got '{given}'")
     number = int(given) if given else max(1, cores() // _CORES_A_SLOT)
     threads = max(1, min(_MAX_THREADS, cores() // number))
-    folder = state_home() / "slots"
-    return [Slot(f"cpu{i}", threads, folder / f"cpu{i}.lock") for i in range(number)]
+    return [Slot(f"cpu{i}", threads, slot_path(f"cpu{i}")) for i in range(number)]
+
+
+def slot_path(name: str) -> Path:
+    """The lock file of a slot, in a folder per host (a home may be shared between machines)."""
+    folder = state_home() / "slots" / host_tag()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / f"{name}.lock"
 
 
 def take_slot() -> tuple[Slot, Lock] | None:
@@ -60,7 +67,11 @@ def thread_environment(threads: int, slots: int) -> dict[str, str]:
     Idle threads that spin cost a shared machine 5 to 15 times the CPU, idle threads that sleep cost a quiet one
     a third of its speed: a short spin, or none where several runs share the cores.
     """
-    environment = {"LABTUI_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    environment = {
+        "LABTUI_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+    }
     if threads > 1:
         environment["GOMP_SPINCOUNT"] = "20000" if slots == 1 else "0"
     return environment

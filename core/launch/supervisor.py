@@ -26,10 +26,10 @@ from core.launch.children import child_environment, module_command, spawn
 from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.identity import identify
 from core.launch.queue import QueueView
-from core.launch.slots import cpu_slots, thread_environment
+from core.launch.slots import cpu_slots, slot_path, thread_environment
 from core.store.checkpoints import sweep_temporaries
 from core.store.files import make_dir, rename, write_json
-from core.store.locks import Lock, acquire, adopt
+from core.store.locks import Lock, acquire, adopt, run_lock_path
 from core.store.paths import AttemptPaths, RunPaths
 from core.store.runs import mark_changed
 
@@ -231,14 +231,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--slot-lock", type=int, required=True)
     parser.add_argument("--supervisor-lock", type=int, required=True)
     given = parser.parse_args(arguments)
-    supervise(
-        RunPaths(given.run),
-        given.request,
-        given.slot,
-        given.threads,
-        adopt(given.slot_lock),
-        adopt(given.supervisor_lock),
-    )
+    run = RunPaths(given.run)
+    slot_lock = adopt(given.slot_lock, slot_path(given.slot))
+    supervisor_lock = adopt(given.supervisor_lock, run_lock_path(run, "sup"))
+    supervise(run, given.request, given.slot, given.threads, slot_lock, supervisor_lock)
 
 
 if __name__ == "__main__":
