@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core import humanise
 from core.errors import CheckpointError, StateError, UsageError
 from core.store.catalogue import summarise
-from core.store.checkpoints import choose, list_checkpoints, verify
+from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.store.runs import read_spec, requests
@@ -62,9 +62,8 @@ def plan_resume(
     forks = fork or bool(changes.result)
     others = [key for key in changes.operational if key != "epochs"]
     if others and not forks:
-        raise UsageError(
-            f"{', '.join(others)}: fixed when the run was made; add --fork to change it in a copy"
-        )
+        keys = ", ".join(others)
+        raise UsageError(f"{keys}: fixed when the run was made; add --fork to change it in a copy")
     summary = summarise(run)
     if summary.state in ACTIVE and not forks:
         raise StateError(f"run {run.id} is {summary.state}: stop it first, or fork it")
@@ -107,12 +106,8 @@ def _checkpoint(run: RunPaths, start: str, forks: bool) -> Checkpoint | None:
     chosen = choose(run, start)
     problem = verify(chosen)
     if problem:
-        good = [
-            other.id
-            for other in reversed(list_checkpoints(run))
-            if other.id != chosen.id and not verify(other)
-        ]
-        way_out = f"--from {good[0]} is the newest good one" if good else "no other one is good"
+        good = newest_good(run)
+        way_out = f"--from {good.id} is the newest good one" if good else "no other one is good"
         raise CheckpointError(f"{problem}; {way_out}")
     return chosen
 
@@ -126,11 +121,9 @@ def _sentence(
     experiment: Experiment,
 ) -> str:
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
-    rate = (
-        experiment.learning_rate
-        if fork_changes is not None
-        else summary.last.get("lr", experiment.learning_rate)
-    )
+    rate = experiment.learning_rate
+    if fork_changes is None:
+        rate = summary.last.get("lr", rate)
     where = f"epoch {done + 1}"
     if checkpoint is not None and checkpoint.mid_epoch:
         where = f"step {checkpoint.step + 1} in epoch {checkpoint.epoch}"

@@ -64,14 +64,11 @@ def busy_slots() -> list[tuple[Slot, bool]]:
 def thread_environment(threads: int, slots: int) -> dict[str, str]:
     """OpenMP settings of a trainer.
 
-    Idle threads that spin cost a shared machine 5 to 15 times the CPU, idle threads that sleep cost a quiet one
-    a third of its speed: a short spin, or none where several runs share the cores.
+    Idle threads that spin cost a shared machine 5 to 15 times the CPU, idle threads that sleep cost a quiet
+    one a third of its speed: a short spin, or none where several runs share the cores.
     """
-    environment = {
-        "LABTUI_THREADS": str(threads),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-    }
+    variables = ("LABTUI_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = dict.fromkeys(variables, str(threads))
     if threads > 1:
         environment["GOMP_SPINCOUNT"] = "20000" if slots == 1 else "0"
     return environment
