@@ -1,0 +1,42 @@
+# make demo: train a small network and watch it; make test: all checks.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: demo test check bench soak clean
+
+demo: $(VENV)/.run-installed
+	$(BIN)/labtui demo
+
+test: check
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+check: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev-installed
+	$(BIN)/python -P -m pytest tests/bench -s -n 0
+
+soak: $(VENV)/.dev-installed
+	$(BIN)/pytest -n 0 -m soak
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find core tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment of its own, made once; installs are redone when pyproject.toml changes.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("labtui needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-installed: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $@ $(VENV)/.run-installed

@@ -1,0 +1,58 @@
+"""`labtui config check F`: all problems of a config in one go."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+from core.cli.lookup import config_path
+from core.cli.output import out, out_json
+from core.cli.parser import Parser, add_json, setting
+from core.errors import ConfigError
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = "Work on config files."
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    check = actions.add_parser("check", help="check a config and print what it resolves to")
+    check.add_argument("file", metavar="F", help="config file, or the name of one in configs/")
+    check.add_argument(
+        "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
+    )
+    check.add_argument(
+        "--set",
+        metavar="K=V",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one setting",
+    )
+    add_json(check)
+
+
+def run(args: Namespace) -> int:
+    from core.config.load import dump, load_experiment
+
+    path = config_path(args.workspace, args.file)
+    try:
+        loaded = load_experiment(path, args.settings, data=args.data, workspace=args.workspace)
+    except ConfigError as error:
+        if not args.json:
+            raise
+        out_json({"file": str(path), "valid": False, "problems": [_problem(item) for item in error.problems]})
+        return error.exit_code
+    if args.json:
+        out_json({"file": str(path), "valid": True, "problems": []})
+    else:
+        out(f"# {path}: valid; with all defaults:\n{dump(loaded.experiment)}".rstrip())
+    return 0
+
+
+def _problem(problem: Any) -> dict[str, Any]:
+    return {
+        "file": str(problem.file) if problem.file else None,
+        "line": problem.line,
+        "key": problem.key,
+        "text": problem.text,
+    }

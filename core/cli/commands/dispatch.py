@@ -1,0 +1,31 @@
+"""`labtui dispatch`: starts queued runs as far as there are free slots."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from core.cli.output import out, out_json, say
+from core.cli.parser import add_json
+from core.launch.dispatch import dispatch
+from core.launch.queue import register
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Start queued runs of all your workspaces, as far as slots are free; prints their ids."
+    )
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    if args.workspace.runs.is_dir():
+        register(args.workspace)
+    started = dispatch()
+    if args.json:
+        out_json({"started": started})
+        return 0
+    for run_id in started:
+        out(run_id)
+    if not started:
+        say("nothing to start")
+    return 0

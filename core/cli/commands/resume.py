@@ -1,0 +1,68 @@
+"""`labtui resume RUN`: go on from a checkpoint, with more epochs, or as a fork with other settings."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from core.cli.output import out, out_json, say
+from core.cli.parser import add_json, add_run, positive, setting
+from core.launch.control import plan_resume, resume_run
+from core.store.catalogue import find_run
+
+_DESCRIPTION = """\
+Go on with a run from its last checkpoint, or from the one that --from names; curves join up.
+A setting that changes results makes a fork: a new run that starts from the checkpoint."""
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
+    add_run(parser)
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="WHICH",
+        default="last",
+        help="an epoch, best, last or a checkpoint id (default: last)",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", metavar="TOTAL", type=positive, help="train up to epoch TOTAL")
+    length.add_argument("--more", metavar="N", type=positive, help="train N epochs from the checkpoint on")
+    parser.add_argument(
+        "--set",
+        metavar="K=V",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one setting; may be repeated",
+    )
+    parser.add_argument("--fork", action="store_true", help="make a new run even if nothing changes")
+    parser.add_argument("--foreground", action="store_true", help="follow the run; Ctrl-C saves and stops it")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    found = find_run(args.workspace, args.run)
+    plan = plan_resume(
+        found, start=args.start, total=args.epochs, more=args.more, overrides=args.settings, fork=args.fork
+    )
+    say(f"{found.id}: {plan.sentence}")
+    going = resume_run(
+        args.workspace,
+        found,
+        start=args.start,
+        total=args.epochs,
+        more=args.more,
+        overrides=args.settings,
+        fork=args.fork,
+        argv=args.argv,
+    )
+    if args.json:
+        out_json({"id": going.id})
+    else:
+        out(going.id)
+    if args.foreground:
+        from core.cli.follow import follow
+
+        return follow(going)
+    return 0

@@ -1,0 +1,127 @@
+"""`labtui train`: a run in the background, or further epochs for the newest run of the same config."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from core.cli.lookup import Kin, change_words, config_path, newest_kin
+from core.cli.output import out, out_json, say
+from core.cli.parser import add_json, not_negative, positive, setting
+from core.errors import StateError, UsageError
+from core.launch.control import resume_run, start_run
+from core.store.paths import RunPaths
+from core.store.records import ACTIVE
+from core.store.state import derive_state
+
+if TYPE_CHECKING:
+    from core.config.load import Loaded
+
+_DESCRIPTION = """\
+Start a run in the background and print its id. It goes on when this terminal closes.
+
+--epoch N trains N further epochs: it continues the newest finished run of this same config, or starts
+one. --epochs TOTAL is the epoch to end at, counted from the very first."""
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
+    parser.add_argument(
+        "--config", metavar="F", required=True, help="config file, or the name of one in configs/"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epoch", metavar="N", type=positive, help="train N further epochs")
+    length.add_argument("--epochs", metavar="TOTAL", type=positive, help="train up to epoch TOTAL")
+    parser.add_argument(
+        "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
+    )
+    parser.add_argument(
+        "--set",
+        metavar="K=V",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one setting of the config, like optimizer.momentum=0.8; may be repeated",
+    )
+    parser.add_argument("--batch", metavar="N", type=positive, help="images per step")
+    parser.add_argument(
+        "--worker", metavar="N", type=not_negative, help="loader processes, for formats that need them"
+    )
+    parser.add_argument(
+        "--prefetch", metavar="N", type=not_negative, help="batches that each loader prepares ahead"
+    )
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
+    parser.add_argument("--checkpoint", metavar="NAME", default="", help="name of the run")
+    parser.add_argument(
+        "--new", action="store_true", help="start a new run even if --epoch could continue one"
+    )
+    parser.add_argument("--foreground", action="store_true", help="follow the run; Ctrl-C saves and stops it")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    loaded = load(args)
+    kin = newest_kin(args.workspace, loaded, args.checkpoint) if args.epoch and not args.new else None
+    found = _start(args, loaded) if kin is None else _continue(args, loaded, kin)
+    if args.json:
+        out_json({"id": found.id})
+    else:
+        out(found.id)
+    if args.foreground:
+        from core.cli.follow import follow
+
+        return follow(found)
+    return 0
+
+
+def load(args: Namespace) -> Loaded:
+    """The config with everything that the command line changes in it."""
+    from core.config.load import load_experiment
+
+    flags = {
+        "epochs": args.epochs or args.epoch,
+        "batch": args.batch,
+        "workers": args.worker,
+        "prefetch": args.prefetch,
+        "device": args.device,
+    }
+    overrides = [*args.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+    path = config_path(args.workspace, args.config)
+    return load_experiment(path, overrides, data=args.data, workspace=args.workspace)
+
+
+def _start(args: Namespace, loaded: Loaded) -> RunPaths:
+    found = start_run(args.workspace, loaded, argv=args.argv, name=args.checkpoint)
+    say(f"{started_words(found)}; `labtui log {found.id} -f` or `labtui` shows it")
+    return found
+
+
+def _continue(args: Namespace, loaded: Loaded, kin: Kin) -> RunPaths:
+    run_id, state = kin.run.id, kin.summary.state
+    if kin.changed:
+        changes = change_words(kin.stored, loaded.experiment, kin.changed)
+        raise UsageError(
+            f"{loaded.source} has changed since run {run_id}: {changes}; --new starts a new run, "
+            f"`labtui resume {run_id} --fork --more {args.epoch} --set KEY=VALUE` forks that one"
+        )
+    if state in ACTIVE:
+        raise StateError(
+            f"run {run_id} of this config is still {state}: "
+            f"`labtui wait {run_id}` waits for it, --new starts another"
+        )
+    if state != "finished":
+        raise StateError(
+            f"run {run_id} of this config {'was lost' if state == 'lost' else state} "
+            f"at epoch {kin.summary.epoch} of {kin.summary.epochs}: "
+            f"`labtui resume {run_id}` goes on with it, --new starts another"
+        )
+    say(f"continuing {run_id} at epoch {kin.summary.epoch + 1} for {args.epoch} further epochs")
+    return resume_run(args.workspace, kin.run, more=args.epoch, argv=args.argv)
+
+
+def started_words(found: RunPaths) -> str:
+    """`started ID`, or that it waits for a slot."""
+    state = derive_state(found)
+    waits = f": {state.reason}" if state.reason else ""
+    return f"queued {found.id}{waits}" if state.state == "queued" else f"started {found.id}"

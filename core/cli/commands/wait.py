@@ -1,0 +1,56 @@
+"""`labtui wait RUN`: blocks until the run has ended."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from core.cli.output import out_json, say
+from core.cli.parser import add_json, add_run, seconds
+from core.cli.shapes import run_document
+from core.errors import RunFailedError, StateError
+from core.launch.control import wait_run
+from core.store.catalogue import find_run, summarise
+from core.store.paths import RunPaths
+from core.store.records import ACTIVE, RunSummary
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Wait until a run has finished or was stopped (exit 0), or has failed or is lost (exit 4)."
+    )
+    add_run(parser)
+    parser.add_argument("--timeout", metavar="S", type=seconds, help="give up after S seconds (exit 5)")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    found = find_run(args.workspace, args.run)
+    wait_run(found, args.timeout)
+    summary = summarise(found)
+    if args.json:
+        out_json(run_document(summary))
+    if summary.state in ACTIVE:
+        raise StateError(f"{found.id} is still {summary.state} after {args.timeout:g} s")
+    say(ending(found, summary))
+    return exit_code(summary)
+
+
+def exit_code(summary: RunSummary) -> int:
+    """0 for a run that ended as asked, 4 for one that failed or is lost."""
+    return RunFailedError.exit_code if summary.state in ("failed", "lost") else 0
+
+
+def ending(found: RunPaths, summary: RunSummary) -> str:
+    """How the run ended and what can be done now, in one sentence."""
+    at = f"at epoch {summary.epoch} of {summary.epochs}"
+    if summary.state == "finished":
+        best = summary.best
+        tail = f"; best {best.metric} {best.value:.4f} at epoch {best.epoch}" if best else ""
+        return f"{found.id} finished {at}{tail}"
+    if summary.state == "stopped":
+        return f"{found.id} stopped {at}; `labtui resume {found.id}` goes on"
+    reason = f": {summary.reason}" if summary.reason else ""
+    return (
+        f"{found.id} {'failed' if summary.state == 'failed' else 'was lost'} {at}{reason}; "
+        f"`labtui log {found.id}` shows its log, `labtui resume {found.id}` goes on"
+    )

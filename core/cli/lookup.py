@@ -1,0 +1,80 @@
+"""What the user named on the command line: a config file, and the run that belongs to a config."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.config.workspace import Workspace, config_files
+from core.errors import ConfigError, UsageError
+from core.humanise import MISSING
+from core.store.catalogue import list_runs, summarise
+from core.store.paths import RunPaths
+from core.store.records import RunSummary
+from core.text import clean, did_you_mean
+
+if TYPE_CHECKING:
+    from core.config.load import Loaded
+    from core.config.schema import Experiment
+
+
+@dataclass(frozen=True)
+class Kin:
+    """The newest run of a config: with the `same` settings, or else with `changed` ones (dotted keys)."""
+
+    run: RunPaths
+    summary: RunSummary
+    stored: Experiment
+    changed: tuple[str, ...]
+
+
+def config_path(workspace: Workspace, named: str) -> Path:
+    """The file that `--config` means: a path, or the name of a config in the workspace.
+
+    Raises UsageError with the nearest name when there is no such file.
+    """
+    given = Path(named).expanduser()
+    candidates = [given, workspace.configs / given, workspace.configs / f"{named}.yaml"]
+    for path in candidates:
+        if path.is_file():
+            return path.absolute()
+    names = [path.stem for path in config_files(workspace)]
+    hint = did_you_mean(given.stem, names)
+    known = f"; {workspace.configs} has {', '.join(names)}" if names and not hint else ""
+    raise UsageError(f"there is no config {given.absolute()}{hint}{known}")
+
+
+def newest_kin(workspace: Workspace, loaded: Loaded, name: str = "") -> Kin | None:
+    """The newest run of a config with equal result settings; without one, the newest that differs.
+
+    Only runs called `name` count when it is given. None when the config has no run.
+    """
+    from core.config.load import changed_fields, parse_experiment
+
+    differing: Kin | None = None
+    for run in list_runs(workspace):
+        summary = summarise(run)
+        if summary.config != loaded.name or (name and summary.name != name):
+            continue
+        with contextlib.suppress(ConfigError, OSError):
+            stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+            changed = changed_fields(stored, loaded.experiment).result
+            if not changed:
+                return Kin(run, summary, stored, ())
+            differing = differing or Kin(run, summary, stored, tuple(changed))
+    return differing
+
+
+def change_words(old: Experiment, new: Experiment, keys: Sequence[str]) -> str:
+    """`learning_rate 0.01 -> 0.001, batch 32 -> 64`."""
+    return ", ".join(f"{key} {_value(old, key)} -> {_value(new, key)}" for key in keys)
+
+
+def _value(experiment: Experiment, key: str) -> str:
+    value: Any = experiment
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    return MISSING if value is None else clean(str(value))

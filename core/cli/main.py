@@ -1,0 +1,154 @@
+"""`labtui COMMAND ...`: finds the command's module, runs it and turns errors into a sentence and a code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from argparse import SUPPRESS, Action, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.cli.output import out, prepare_streams, say, silence_stdout
+from core.cli.parser import Parser, folder
+from core.config.workspace import Workspace, find_workspace
+from core.errors import LabError, UsageError
+
+INTERRUPTED = 130
+DEBUG_ENV = "LABTUI_DEBUG"
+
+OpenUI = Callable[[Workspace], int]
+
+COMMANDS = {
+    "train": "start a run in the background",
+    "resume": "go on from a checkpoint, or fork with other settings",
+    "stop": "save a checkpoint and stop",
+    "wait": "wait until a run ends",
+    "log": "what a run printed",
+    "ls": "list the runs",
+    "show": "one run: state, best epoch, checkpoints",
+    "metrics": "a run's numbers, epoch by epoch",
+    "rm": "delete a run",
+    "config": "check a config",
+    "queue": "what runs and what waits",
+    "dispatch": "start what waits, as far as there are slots",
+    "init": "make a workspace",
+    "demo": "a small run to look at, in a workspace of its own",
+    "doctor": "what this machine offers and lacks",
+}
+"""Every command with its line of help; `core.cli.commands.<name>` has `add(parser)` and `run(args)`."""
+
+_EPILOG = """\
+Without a command the screens open. `labtui COMMAND --help` tells more.
+exit codes: 0 done, 2 usage or config, 3 data, 4 the run failed, 5 not possible in this state, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None, *, open_ui: OpenUI | None = None) -> int:
+    """Run one command; returns the exit code.
+
+    `open_ui` opens the screens on a workspace: what happens without a command, and at the end of `demo`.
+    """
+    prepare_streams()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(arguments, open_ui)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        silence_stdout()
+        return 0
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if os.environ.get(DEBUG_ENV):
+            raise
+        return explain(error)
+
+
+def explain(error: Exception) -> int:
+    """Say what went wrong in one sentence; returns the exit code."""
+    if isinstance(error, LabError):
+        say(str(error))
+        return error.exit_code
+    if isinstance(error, OSError) and error.strerror:
+        say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    else:
+        say(f"unexpected {type(error).__name__}: {error}; run it again with {DEBUG_ENV}=1 to see where")
+    return LabError.exit_code
+
+
+def build_parser() -> Parser:
+    """The whole command line; a command's own arguments are added when it is used."""
+    parser = Parser(
+        prog="labtui",
+        description="Train vision models in the background, watch them, stop them, resume them.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    _add_workspace(parser, None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, title="commands")
+    for name, line in COMMANDS.items():
+        commands.add_parser(name, help=line, description=_sentence(line), fill=_filler(name))
+    return parser
+
+
+def _run(arguments: list[str], open_ui: OpenUI | None) -> int:
+    try:
+        args = build_parser().parse_args(arguments)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    args.argv = ["labtui", *arguments]
+    args.open_ui = open_ui
+    args.workspace = _workspace(args.workspace, args.command)
+    if args.command is None:
+        if open_ui is None:
+            raise UsageError("labtui: missing COMMAND; see `labtui --help`")
+        return open_ui(args.workspace)
+    run: Callable[[Namespace], int] = args.run_command
+    return run(args)
+
+
+def _workspace(given: Path | None, command: str | None) -> Workspace:
+    if given is not None and not given.is_dir() and command not in ("init", "demo"):
+        raise UsageError(f"there is no folder {given}; `labtui init {given}` makes a workspace there")
+    return find_workspace(given)
+
+
+def _filler(name: str) -> Callable[[Parser], None]:
+    def fill(parser: Parser) -> None:
+        module = importlib.import_module(f"core.cli.commands.{name}")
+        module.add(parser)
+        _add_workspace(parser, SUPPRESS)
+        parser.set_defaults(run_command=module.run)
+
+    return fill
+
+
+def _add_workspace(parser: Parser, default: str | None) -> None:
+    parser.add_argument(
+        "--workspace",
+        metavar="DIR",
+        type=folder,
+        default=default,
+        help="folder with configs/ and runs/ (else $LABTUI_WORKSPACE, else found from the current folder)",
+    )
+
+
+def _sentence(line: str) -> str:
+    return f"{line[0].upper()}{line[1:]}."
+
+
+class _Version(Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: Any, *_: Any, **__: Any) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            out(f"labtui {version('labtui')}")
+        except PackageNotFoundError:
+            out("labtui (not installed)")
+        parser.exit()

@@ -1,0 +1,183 @@
+"""How far a followed run is, as a bar on a terminal or as one line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, TextIO
+
+from core.cli.output import say
+from core.humanise import count, duration, eta, loss, metric, number
+from core.store.records import DerivedState, Record
+from core.text import clean
+
+
+@dataclass
+class Position:
+    """Where training stands. `step` counts from the run's beginning, `done` whole epochs."""
+
+    done: int = 0
+    total: int = 0
+    step: int = 0
+    steps_an_epoch: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    speed: float | None = None
+    seconds_an_epoch: float | None = None
+
+    def take(self, record: Record) -> None:
+        """Move on to `record`."""
+        if "resume" in record:
+            self.done, self.step = _whole(record, "epoch"), _whole(record, "step")
+            return
+        self.step = _whole(record, "step") or self.step
+        self.loss = _real(record, "train/loss", self.loss)
+        self.accuracy = _real(record, "train/accuracy", self.accuracy)
+        speed = _real(record, "images/s", None)
+        self.speed = speed if speed is not None and math.isfinite(speed) else self.speed
+        if record.get("scope") == "epoch":
+            self.done = _whole(record, "epoch")
+            self.seconds_an_epoch = _real(record, "time/epoch", self.seconds_an_epoch)
+            if self.done and not self.steps_an_epoch:
+                self.steps_an_epoch = self.step // self.done
+
+    @property
+    def part(self) -> float:
+        """How much of the epoch under way is done, 0 to 1."""
+        if not self.steps_an_epoch:
+            return 0.0
+        return min(1.0, max(0.0, (self.step - self.done * self.steps_an_epoch) / self.steps_an_epoch))
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the last epoch's end by the pace of the last epoch, or else of the images."""
+        if self.seconds_an_epoch is None:
+            return None
+        return max(0.0, (self.total - self.done - self.part) * self.seconds_an_epoch)
+
+
+class View(Protocol):
+    """What shows a followed run; used as a context manager."""
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Show a sentence."""
+
+    def epoch(self, position: Position, record: Record) -> None:
+        """An epoch has ended."""
+
+    def state(self, state: DerivedState, position: Position) -> None:
+        """Show where training stands now."""
+
+
+class LineView:
+    """One line for every change of state and every epoch, for files and pipes."""
+
+    def __init__(self) -> None:
+        self._state = ""
+
+    def __enter__(self) -> LineView:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def note(self, text: str) -> None:
+        say(text)
+
+    def epoch(self, position: Position, record: Record) -> None:
+        say(epoch_line(position, record))
+
+    def state(self, state: DerivedState, position: Position) -> None:
+        if state.state != self._state:
+            self._state = state.state
+            say(f"{state.state}: {state.reason}" if state.reason else state.state)
+
+
+class BarView:
+    """A bar for the epoch under way; epochs that ended stay as lines above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        self._console = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[numbers]}", markup=False),
+            console=self._console,
+            transient=True,
+            refresh_per_second=4,
+        )
+        self._task = self._progress.add_task("starting", total=1.0, numbers="")
+
+    def __enter__(self) -> BarView:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def note(self, text: str) -> None:
+        self._console.print(clean(text))
+
+    def epoch(self, position: Position, record: Record) -> None:
+        self._console.print(clean(epoch_line(position, record)))
+
+    def state(self, state: DerivedState, position: Position) -> None:
+        under_way = state.state in ("running", "stopping")
+        what = (
+            f"epoch {min(position.done + 1, position.total)}/{position.total}" if under_way else state.state
+        )
+        words = numbers(position) if under_way else clean(state.reason)
+        self._progress.update(self._task, description=what, completed=position.part, numbers=words)
+
+
+def numbers(position: Position) -> str:
+    """`loss 1.234  accuracy 0.5123  1 234 images/s  left ≈ 3 m`, as far as known."""
+    words = []
+    if position.loss is not None:
+        words.append(f"loss {loss(position.loss)}")
+    if position.accuracy is not None:
+        words.append(f"accuracy {metric(position.accuracy)}")
+    if position.speed is not None:
+        words.append(f"{count(round(position.speed))} images/s")
+    if position.left is not None:
+        words.append(f"left {eta(position.left)}")
+    return "  ".join(words)
+
+
+def epoch_line(position: Position, record: Record) -> str:
+    """`epoch 3/13  train/loss 1.234  val/accuracy 0.5123  412 images/s  42 s  left ≈ 7 m`."""
+    words = [f"epoch {position.done}/{position.total or position.done}"]
+    for name, value in record.items():
+        shown = "/" in name and not name.startswith(("time/", "images/"))
+        if shown and isinstance(value, int | float):
+            words.append(f"{name} {number(name, float(value))}")
+    if position.speed is not None:
+        words.append(f"{count(round(position.speed))} images/s")
+    if position.seconds_an_epoch is not None:
+        words.append(duration(position.seconds_an_epoch))
+    if position.left:
+        words.append(f"left {eta(position.left)}")
+    return "  ".join(words)
+
+
+def _whole(record: Record, name: str) -> int:
+    value = record.get(name)
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _real(record: Record, name: str, old: float | None) -> float | None:
+    value = record.get(name)
+    if isinstance(value, str):
+        return {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.get(value, old)
+    return float(value) if isinstance(value, int | float) else old

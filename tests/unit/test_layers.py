@@ -1,0 +1,102 @@
+"""The arrows between the rooms, statically and in fresh interpreters."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TORCH = {"torch", "torchvision", "torchmetrics"}
+HEAVY = {"numpy", "plotext", "pydantic", "yaml", "textual", "rich", *TORCH}
+
+
+def loaded_by(code: str, *, workspace: Path) -> set[str]:
+    """Top-level names in `sys.modules` of a fresh interpreter after `code`."""
+    script = f"{code}\nimport sys, json; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", script], cwd=workspace, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    return {name.split(".")[0] for name in json.loads(ended.stderr.splitlines()[-1])}
+
+
+def test_import_contracts_hold() -> None:
+    linter = Path(sys.executable).with_name("lint-imports")
+    ended = subprocess.run([str(linter), "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        "core.cli.main",
+        "core.store.catalogue",
+        "core.store.state",
+        "core.launch.control",
+        "core.launch.supervisor",
+    ],
+)
+def test_rooms_on_the_way_to_the_first_paint_load_nothing_heavy(room: str, tmp_path: Path) -> None:
+    assert not HEAVY & loaded_by(f"import {room}", workspace=tmp_path)
+
+
+@pytest.mark.parametrize("command", [["--help"], ["ls"], ["ls", "--json"], ["queue"], ["train", "--help"]])
+def test_light_commands_load_nothing_heavy(command: list[str], tmp_path: Path) -> None:
+    code = f"from core.cli.main import main\nassert main({command!r}) == 0"
+    assert not HEAVY & loaded_by(code, workspace=tmp_path)
+
+
+def test_doctor_asks_for_versions_without_importing_torch(tmp_path: Path) -> None:
+    code = "from core.cli.main import main\nassert main(['doctor']) == 0"
+    assert not (HEAVY - {"rich"}) & loaded_by(code, workspace=tmp_path)
+
+
+def test_checking_a_config_loads_no_torch_and_no_screens(tmp_path: Path) -> None:
+    config = next((ROOT / "configs").glob("*.yaml"))
+    code = f"from core.cli.main import main\nmain(['config', 'check', {str(config)!r}])"
+    assert not (TORCH | {"textual", "plotext"}) & loaded_by(code, workspace=tmp_path)
+
+
+@pytest.mark.parametrize("package", ["rich", "textual", "plotext"])
+def test_only_their_own_rooms_import_drawing_packages(package: str) -> None:
+    allowed = {"rich": ("core/cli/", "tui/"), "textual": ("tui/",), "plotext": ("tui/widgets/",)}[package]
+    users = [path for path in modules() if package in imported_packages(path)]
+    assert [path for path in users if not path.startswith(allowed)] == []
+    if package == "plotext":
+        assert len(users) <= 1
+
+
+def test_only_the_command_line_and_the_entry_write_to_the_terminal() -> None:
+    """`print` and the standard streams belong to core.cli; tui has its own screens, the engine its log."""
+    silent = ("core/config/", "core/store/", "core/datasets/", "core/data/", "core/models/", "core/launch/")
+    talkers = [path for path in modules() if path.startswith(silent) and calls_print(path)]
+    assert talkers == []
+
+
+def modules() -> list[str]:
+    return sorted(
+        path.relative_to(ROOT).as_posix() for room in ("core", "tui") for path in (ROOT / room).rglob("*.py")
+    )
+
+
+def imported_packages(path: str) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def calls_print(path: str) -> bool:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        for node in ast.walk(tree)
+    )
