@@ -221,7 +221,9 @@ class _Walker:
                 continue
             word = str(name.value)
             if word in lines:
-                where = f"written twice, on lines {lines[word]} and {line}" if self.base.line else "written twice"
+                where = (
+                    f"written twice, on lines {lines[word]} and {line}" if self.base.line else "written twice"
+                )
                 self.problem(line, (*key, word), where)
                 continue
             lines[word] = line

@@ -1,0 +1,189 @@
+"""The schema as a flat list of fields, for the launch form and the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from core.config.load import plain
+from core.config.problems import section_of
+from core.config.schema import GROUPS, Experiment, Group, SplitPaths
+from core.config.yaml12 import plain_scalar
+
+Kind = Literal["number", "integer", "text", "choice", "boolean", "list"]
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One setting. `optional`: may be left empty (nothing). `default` is None when nothing or required.
+
+    `choices` are the words accepted (beside a number, for kind `integer`); `bounds` says what numbers are
+    allowed, in words. `result`: a change alters numbers, so a run with it is another run.
+    """
+
+    key: str
+    group: Group
+    kind: Kind
+    choices: tuple[str, ...]
+    default: Any
+    required: bool
+    optional: bool
+    bounds: str
+    help: str
+    result: bool
+
+
+@cache
+def field_specs() -> tuple[FieldSpec, ...]:
+    """All fields in the order of the groups, then of the schema."""
+    specs = list(_walk(Experiment, "", None, True))
+    return tuple(sorted(specs, key=lambda spec: GROUPS.index(spec.group)))
+
+
+def field_spec(key: str) -> FieldSpec:
+    """The field with the dotted `key`. Raises KeyError."""
+    return next((spec for spec in field_specs() if spec.key == key), None) or _no_field(key)
+
+
+def form_values(experiment: Experiment) -> dict[str, str]:
+    """The text of every field of `experiment`; `f"{key}={text}"` is an override that gives it back."""
+    value = plain(experiment)
+    return {spec.key: as_text(_at(value, spec.key)) for spec in field_specs()}
+
+
+def as_text(value: Any) -> str:
+    """A value as one types it in a config: `1.0e-05`, `true`, `[val, test]`, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_quoted(item) if isinstance(item, str) else as_text(item) for item in value)}]"
+    if isinstance(value, dict):
+        return as_text(value["images"]) if value.get("list") is None else _flow(value)
+    return _quoted(value, ends=False) if isinstance(value, str) else str(value)
+
+
+def metric_mode(name: str) -> Literal["max", "min"]:
+    """Whether more or less of a metric is better: losses fall, all else rises."""
+    return "min" if "loss" in name.rsplit("/", 1)[-1] else "max"
+
+
+def resolve_metric(experiment: Experiment) -> str:
+    """The metric that says which epoch is best."""
+    return "val/accuracy" if experiment.metric == "auto" else experiment.metric
+
+
+def resolve_scheduler_metric(experiment: Experiment) -> str:
+    """The metric that the plateau schedule watches."""
+    metric = experiment.scheduler.metric
+    return resolve_metric(experiment) if metric == "auto" else metric
+
+
+def _walk(model: type[BaseModel], prefix: str, group: Group | None, result: bool) -> Iterator[FieldSpec]:
+    for name, info in model.model_fields.items():
+        extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        own_group: Group = extra.get("group") or group or "Running"
+        own_result = bool(extra.get("result", True)) and result
+        section = section_of(info.annotation)
+        if section is not None and section is not SplitPaths:
+            yield from _walk(section, f"{prefix}{name}.", own_group, own_result)
+            continue
+        kind, choices, optional = _kind(info.annotation)
+        required = info.is_required()
+        default = None if required else plain(info.get_default(call_default_factory=True))
+        default = None if default is PydanticUndefined else default
+        help_text = " ".join((info.description or "").split())
+        yield FieldSpec(
+            f"{prefix}{name}",
+            own_group,
+            kind,
+            choices,
+            default,
+            required,
+            optional,
+            _bounds(info),
+            help_text,
+            own_result,
+        )
+
+
+def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
+    """Kind of input, accepted words, and whether nothing is accepted."""
+    parts = list(_members(annotation))
+    optional = type(None) in parts
+    words = tuple(str(word) for part in parts if get_origin(part) is Literal for word in get_args(part))
+    plain_types = [part for part in parts if part is not type(None) and get_origin(part) is not Literal]
+    if any(get_origin(part) is tuple for part in plain_types):
+        inside = next(part for part in plain_types if get_origin(part) is tuple)
+        words = tuple(
+            str(w) for p in _members(get_args(inside)[0]) if get_origin(p) is Literal for w in get_args(p)
+        )
+        return "list", words, optional
+    if bool in plain_types:
+        return "boolean", (), optional
+    if int in plain_types:
+        return "integer", words, optional
+    if float in plain_types:
+        return "number", words, optional
+    return ("choice" if words and not plain_types else "text"), words, optional
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _members(part)
+    else:
+        yield annotation
+
+
+def _bounds(info: FieldInfo) -> str:
+    words = []
+    for mark in info.metadata:
+        if isinstance(mark, Gt):
+            words.append(f"above {mark.gt}")
+        elif isinstance(mark, Ge):
+            words.append(f"at least {mark.ge}")
+        elif isinstance(mark, Lt):
+            words.append(f"below {mark.lt}")
+        elif isinstance(mark, Le):
+            words.append(f"at most {mark.le}")
+    return ", ".join(words)
+
+
+def _at(value: Any, key: str) -> Any:
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _quoted(text: str, *, ends: bool = True) -> str:
+    """`text`, in quotes where YAML would read something else (`ends`: inside `[...]`)."""
+    odd = (
+        any(sign in text for sign in ",[]{}\"'#:&*!|>%@`\n")
+        if ends
+        else text[:1] in set("[]{}\"'#&*!|>%@`-?,")
+    )
+    odd = (
+        odd or ": " in text or " #" in text or text != text.strip() or not isinstance(plain_scalar(text), str)
+    )
+    return "'" + text.replace("'", "''") + "'" if odd else text
+
+
+def _flow(value: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"{key}: {_quoted(str(item))}" for key, item in value.items()) + "}"
+
+
+def _no_field(key: str) -> FieldSpec:
+    raise KeyError(key)

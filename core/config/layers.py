@@ -1,0 +1,281 @@
+"""The files and words that make up one config, laid over each other; later ones win, mappings merge."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.config.schema import DataConfig, Experiment
+from core.config.workspace import Workspace, config_files
+from core.config.yaml12 import MAX_BYTES, Key, Place, Tree, dotted, leaves, parse_document, parse_value
+from core.errors import ConfigError, Problem
+from core.text import clean, did_you_mean
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SHORTHANDS = {"optimizer": "name", "scheduler": "name"}
+_SPLITS = ("train", "val", "test")
+_PATHS: tuple[Key, ...] = (
+    ("data", "root"),
+    *(("data", split, part) for split in _SPLITS for part in ("images", "list")),
+)
+_KEYS = frozenset(Experiment.model_fields) | {"extends"}
+_DATA_KEYS = frozenset(DataConfig.model_fields)
+# What stays of a config's `data` when --data names another place.
+_KEPT_WITH_OTHER_ROOT = ("split", "classes", "order")
+
+
+def read_file(path: Path, known: Collection[str]) -> Tree:
+    """The mapping in the file `path` (absolute), `extends` and named data sets not yet followed."""
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            return _faulty(path, "not a file")
+        if size > MAX_BYTES:
+            return _faulty(path, f"larger than {MAX_BYTES // 1_000_000} MB, not a config")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return _faulty(path, "no such file")
+    except UnicodeDecodeError:
+        return _faulty(path, "not UTF-8 text")
+    except OSError as error:
+        return _faulty(path, f"cannot be read: {error.strerror}")
+    return parse_document(text, path, path.parent, known)
+
+
+def layer(path: Path, workspace: Workspace, chain: tuple[Path, ...] = ()) -> Tree:
+    """The file `path` over all that it extends, with data sets filled in by name."""
+    path = Path(os.path.realpath(path))
+    own = read_file(path, _KEYS)
+    parent = own.value.pop("extends", None)
+    place = own.places.get(("extends",))
+    expand(own, workspace)
+    if parent is None:
+        return own
+    chain = (*chain, path)
+    if not isinstance(parent, str):
+        return _with(own, place, "extends", "expected the path of one YAML file")
+    base_path = Path(os.path.realpath(absolute(parent, path.parent)))
+    if base_path in chain:
+        names = " -> ".join(clean(link.name) for link in (*chain, base_path))
+        return _with(own, place, "extends", f"goes round in a circle: {names}")
+    if not base_path.is_file():
+        return _with(own, place, "extends", f"no such file: {clean(str(base_path))}")
+    return merge(layer(base_path, workspace, chain), own)
+
+
+def overrides_layer(overrides: Sequence[str], workspace: Workspace) -> Tree:
+    """`["learning_rate=1e-3", "augment.hflip=true"]` as a layer; a later word wins."""
+    tree = Tree()
+    place = Place(Path("--set"), 0, Path.cwd())
+    for text in overrides:
+        key, equals, value_text = text.partition("=")
+        path: Key = tuple(part.strip() for part in key.split("."))
+        if not equals or not all(path):
+            tree.problems.append(Problem(place.file, 0, "", f"expected KEY=VALUE, got '{clean(text)}'"))
+            continue
+        try:
+            value = parse_value(value_text)
+        except ValueError as error:
+            tree.problems.append(Problem(place.file, 0, dotted(path), str(error)))
+            continue
+        for part in reversed(path):
+            value = {part: value}
+        one = Tree(value, {path[:end]: place for end in range(len(path) + 1)})
+        one.places.update({where: place for where, _ in leaves(value)})
+        expand(one, workspace)
+        tree = merge(tree, one)
+    return tree
+
+
+def data_layer(given: str, config: Tree, workspace: Workspace) -> Tree:
+    """`--data` over the `data` of `config`: a data set's name, or a folder in place of the config's."""
+    place = Place(Path("--data"), 0, Path.cwd())
+    new = Tree({"data": given}, {(): place, ("data",): place})
+    expand(new, workspace)
+    new.value["data"] = dict(new.value["data"])
+    old = config.value.get("data")
+    kept: dict[str, Any] = {}
+    if isinstance(old, dict):
+        kept = {key: old[key] for key in _KEPT_WITH_OTHER_ROOT if key in old}
+        if old.get("val") == "test":
+            kept["val"] = "test"
+        if "root" in old:
+            kept.update({key: old[key] for key in _SPLITS if _relative(old.get(key))})
+    return merge(Tree({**config.value, "data": kept}, config.places, config.problems), new)
+
+
+def merge(base: Tree, over: Tree) -> Tree:
+    """`over` laid on `base`: mappings merge deeply, all else is replaced."""
+    places = dict(base.places)
+    value = _merge(base.value, over.value, (), places)
+    places.update(over.places)
+    return Tree(value, places, [*base.problems, *over.problems])
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any], key: Key, places: dict[Key, Place]) -> dict[str, Any]:
+    merged: dict[str, Any] = _Whole(base) if isinstance(base, _Whole) else dict(base)
+    for word, item in over.items():
+        here = (*key, word)
+        below = merged.get(word)
+        if isinstance(below, dict) and isinstance(item, _Whole):
+            below = None
+        if isinstance(below, dict) and isinstance(item, dict):
+            merged[word] = _merge(below, item, here, places)
+            continue
+        for old in [old for old in places if old[: len(here)] == here]:
+            del places[old]
+        merged[word] = item
+    return merged
+
+
+class _Whole(dict[str, Any]):
+    """A mapping that replaces what lies beneath instead of merging with it."""
+
+
+def expand(tree: Tree, workspace: Workspace) -> None:
+    """Put mappings in place of shorthands: `scheduler: plateau`, `data: name or folder`, `train: folder`."""
+    for section, key in _SHORTHANDS.items():
+        if isinstance(tree.value.get(section), str):
+            tree.value[section] = {key: tree.value[section]}
+            tree.places[(section, key)] = tree.place((section,)) or place_of(tree)
+    data = tree.value.get("data")
+    place = tree.places.get(("data",))
+    if isinstance(data, str) and place:
+        tree.value["data"] = _Whole(_data_set(data, tree, place, workspace))
+    elif isinstance(data, dict):
+        parent = data.pop("extends", None)
+        where = tree.places.get(("data", "extends"))
+        if isinstance(parent, str) and where:
+            base = _data_file(Path(absolute(parent, where.folder)), where, tree)
+            tree.value["data"] = _Whole(_merge(base, data, ("data",), {}))
+        elif where:
+            _with(tree, where, "data.extends", "expected the path of one YAML file")
+    data = tree.value.get("data")
+    if isinstance(data, dict):
+        for split in _SPLITS:
+            if isinstance(data.get(split), str) and not (split == "val" and data[split] == "test"):
+                data[split] = {"images": data[split]}
+                tree.places[("data", split, "images")] = tree.place(("data", split)) or place_of(tree)
+
+
+def place_of(tree: Tree) -> Place:
+    """The place of the whole tree."""
+    return tree.places.get(()) or Place(Path("config"), 0, Path.cwd())
+
+
+def _data_set(given: str, tree: Tree, place: Place, workspace: Workspace) -> dict[str, Any]:
+    """The mapping for `data: given`: a file in configs/data of that name, else a folder."""
+    homes = (place.folder, workspace.configs)
+    found = _named_data(given, homes)
+    if found is not None:
+        return _data_file(found, place, tree)
+    folder = Path(absolute(given, place.folder))
+    if not folder.exists() and _NAME.fullmatch(given):
+        names = data_names(workspace)
+        guess = did_you_mean(given, names)
+        where = clean(str(workspace.configs / "data"))
+        text = f"no data set '{given}' in {where}{guess} and no folder {clean(str(folder))}"
+        _with(tree, place, "data", text)
+    tree.places[("data", "root")] = place
+    return {"root": given}
+
+
+def _named_data(given: str, homes: Iterable[Path]) -> Path | None:
+    if not _NAME.fullmatch(given):
+        return None
+    files = [home / "data" / f"{given}{suffix}" for home in homes for suffix in (".yaml", ".yml")]
+    return next((file for file in files if file.is_file()), None)
+
+
+def data_names(workspace: Workspace) -> list[str]:
+    """Names of the data sets in `configs/data/`, sorted."""
+    folder = workspace.configs / "data"
+    if not folder.is_dir():
+        return []
+    return sorted(path.stem for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+
+
+def _data_file(path: Path, place: Place, tree: Tree) -> dict[str, Any]:
+    """The mapping in a data set's file; its places and problems go to `tree`, under `data`."""
+    path = Path(os.path.realpath(path))
+    if not path.is_file():
+        _with(tree, place, "data.extends", f"no such file: {clean(str(path))}")
+        return {}
+    read = read_file(path, _DATA_KEYS)
+    tree.places = {("data", *key): where for key, where in read.places.items()} | tree.places
+    for problem in read.problems:
+        key = f"data.{problem.key}" if problem.key else "data"
+        tree.problems.append(Problem(problem.file, problem.line, key, problem.text))
+    return read.value
+
+
+def absolute(text: str, folder: Path) -> str:
+    """`text` as an absolute path: `~` and `$NAME` expanded, relative to `folder`, `..` as the system sees it."""
+    path = os.path.join(folder, os.path.expanduser(os.path.expandvars(text)))
+    return os.path.realpath(path) if ".." in Path(path).parts else os.path.normpath(path)
+
+
+def resolve_paths(tree: Tree) -> None:
+    """Make every path of `tree` absolute. `train`, `val`, `test` are relative to `data.root` when it is given."""
+    data = tree.value.get("data")
+    if not isinstance(data, dict):
+        return
+    for key in _PATHS:
+        holder: Any = tree.value
+        for part in key[:-1]:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        text = holder.get(key[-1]) if isinstance(holder, dict) else None
+        place = tree.place(key)
+        if not isinstance(text, str) or place is None:
+            continue
+        if problem := _path_problem(text):
+            tree.problems.append(Problem(place.file, place.line, dotted(key), problem))
+        base = place.folder
+        if key != ("data", "root") and isinstance(data.get("root"), Path):
+            base = data["root"]
+        holder[key[-1]] = Path(absolute(text, base))
+
+
+def _path_problem(text: str) -> str | None:
+    if not text.strip() or "\0" in text:
+        return "expected a path"
+    if unset := re.search(r"\$(\w+|\{[^}]*\})", os.path.expandvars(text)):
+        return f"the variable {clean(unset.group())} is not set"
+    return None
+
+
+def _relative(split: object) -> bool:
+    images = split.get("images") if isinstance(split, dict) else None
+    return isinstance(images, str) and not os.path.isabs(os.path.expanduser(os.path.expandvars(images)))
+
+
+def _faulty(path: Path, text: str) -> Tree:
+    return Tree({}, {(): Place(path, 1, path.parent)}, [Problem(path, 0, "", text)])
+
+
+def _with(tree: Tree, place: Place | None, key: str, text: str) -> Tree:
+    place = place or place_of(tree)
+    tree.problems.append(Problem(place.file, place.line, key, text))
+    return tree
+
+
+def find_config(given: Path, workspace: Workspace) -> Path:
+    """The absolute path of the config `given`: a file, or the name of one in the workspace's configs.
+
+    Raises ConfigError that names the absolute path tried.
+    """
+    path = Path(absolute(str(given), Path.cwd()))
+    if path.is_file():
+        return path
+    if _NAME.fullmatch(str(given)):
+        for suffix in (".yaml", ".yml", ""):
+            inside = workspace.configs / f"{given}{suffix}"
+            if inside.is_file():
+                return inside
+    names = [file.name for file in config_files(workspace)]
+    guess = did_you_mean(path.name, [*names, *(Path(name).stem for name in names)])
+    what = "a folder, not a config" if path.is_dir() else f"no such config{guess}"
+    raise ConfigError([Problem(path, 0, "", what)])

@@ -1,0 +1,203 @@
+"""Configs in and out: a file or a run's stored text to an `Experiment`, and back."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from core.config.layers import (
+    data_layer,
+    expand,
+    find_config,
+    layer,
+    merge,
+    overrides_layer,
+    place_of,
+    resolve_paths,
+)
+from core.config.problems import problem_at, schema_problems
+from core.config.schema import Experiment
+from core.config.workspace import Workspace
+from core.config.yaml12 import Key, Tree, dotted, parse_document, plain_scalar
+from core.errors import ConfigError, Problem
+from core.text import clean
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An experiment, the config file it came from (absolute) and that file's name without suffix."""
+
+    experiment: Experiment
+    source: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Dotted keys that differ: `result` ones change numbers, `operational` ones do not."""
+
+    result: tuple[str, ...]
+    operational: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.result or self.operational)
+
+
+def load_experiment(
+    path: Path | str, overrides: Sequence[str] = (), *, data: str | None = None, workspace: Workspace
+) -> Loaded:
+    """The experiment of the config `path` (relative to the current folder, or a name in the workspace's configs).
+
+    Beneath it lies the workspace's `configs/defaults.yaml`; over it `data` (a data set's name or a folder,
+    in place of the config's own), then `overrides` (`KEY=VALUE`, values as YAML). Raises ConfigError with
+    every problem found.
+    """
+    source = find_config(Path(path), workspace)
+    tree = layer(source, workspace)
+    defaults = workspace.configs / "defaults.yaml"
+    if defaults.is_file() and not defaults.samefile(source):
+        tree = merge(layer(defaults, workspace), tree)
+    if data is not None:
+        tree = data_layer(data, tree, workspace)
+    tree = merge(tree, overrides_layer(overrides, workspace))
+    if not tree.value.get("data") and not any(problem.key == "data" for problem in tree.problems):
+        text = "no data: add `data: FOLDER` here or in configs/defaults.yaml, or give --data"
+        tree.problems.append(Problem(source, 0, "data", text))
+    return Loaded(_validated(tree), source, clean(source.stem))
+
+
+def parse_experiment(text: str, where: Path) -> Experiment:
+    """The experiment in a run's stored config; `where` is the file that errors name. Raises ConfigError."""
+    where = Path(os.path.abspath(where))
+    tree = parse_document(text, where, where.parent, frozenset(Experiment.model_fields))
+    expand(tree, Workspace(where.parent))
+    return _validated(tree)
+
+
+def apply_overrides(
+    experiment: Experiment, overrides: Sequence[str], *, workspace: Workspace | None = None
+) -> Experiment:
+    """`experiment` with `KEY=VALUE` words applied. Raises ConfigError; its problems name `--set`."""
+    base = parse_document(dump(experiment), Path("config"), Path.cwd())
+    return _validated(merge(base, overrides_layer(overrides, workspace or Workspace(Path.cwd()))))
+
+
+def dump(experiment: Experiment) -> str:
+    """`experiment` as YAML, complete and with absolute paths; `parse_experiment` reads the same back."""
+    return yaml.dump(
+        plain(experiment),
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=100,
+        default_flow_style=None,
+    )
+
+
+def plain(value: Any) -> Any:
+    """`value` in plain mappings, lists, text and numbers."""
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def changed_fields(a: Experiment, b: Experiment) -> Changes:
+    """Dotted keys whose values differ between `a` and `b`, in the schema's order."""
+    result: list[str] = []
+    operational: list[str] = []
+    for name, info in Experiment.model_fields.items():
+        extra = info.json_schema_extra
+        keys = result if isinstance(extra, dict) and extra["result"] else operational
+        keys += [dotted(key) for key in _differing(getattr(a, name), getattr(b, name), (name,))]
+    return Changes(tuple(result), tuple(operational))
+
+
+def _differing(a: Any, b: Any, key: Key) -> list[Key]:
+    if isinstance(a, BaseModel) and isinstance(b, type(a)):
+        fields = type(a).model_fields
+        return [found for f in fields for found in _differing(getattr(a, f), getattr(b, f), (*key, f))]
+    return [] if a == b else [key]
+
+
+def _validated(tree: Tree) -> Experiment:
+    resolve_paths(tree)
+    problems = list(tree.problems)
+    value = {key: item for key, item in tree.value.items() if not _is_empty_section(key, item)}
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(value)
+    except ValidationError as error:
+        told = {problem.key for problem in problems}
+        problems += [found for found in schema_problems(error, tree) if found.key not in told]
+    if experiment is not None:
+        problems += [problem_at(tree, key, text) for key, text in _conflicts(experiment)]
+    if problems or experiment is None:
+        raise ConfigError(_in_order(problems, place_of(tree).file))
+    return experiment
+
+
+def _is_empty_section(key: str, value: Any) -> bool:
+    """`augment:` with nothing after it means its defaults."""
+    info = Experiment.model_fields.get(key)
+    return value is None and info is not None and info.default_factory is not None
+
+
+def _conflicts(experiment: Experiment) -> list[tuple[Key, str]]:
+    """What does not go together, though each value is right by itself."""
+    data, augment, found = experiment.data, experiment.augment, list[tuple[Key, str]]()
+    if data.root is None and (data.train is None or data.format == "synthetic"):
+        found.append((("data", "root"), "must be given: the folder of the data set"))
+    if data.synthetic is not None and data.format == "folder":
+        found.append((("data", "synthetic"), "goes with `format: synthetic`, not with `format: folder`"))
+    if data.synthetic and data.synthetic.classes < data.synthetic.groups:
+        found.append(
+            (("data", "synthetic", "groups"), f"more groups than classes ({data.synthetic.classes})")
+        )
+    if data.synthetic and data.synthetic.classes > 3 * data.synthetic.groups:
+        text = f"{data.synthetic.groups} groups hold at most {3 * data.synthetic.groups} classes"
+        found.append((("data", "synthetic", "classes"), text))
+    if data.classes is not None and len(data.classes) < 2:
+        found.append((("data", "classes"), "at least two classes are needed"))
+    if data.classes is not None and len(set(data.classes)) < len(data.classes):
+        twice = next(name for name in data.classes if data.classes.count(name) > 1)
+        found.append((("data", "classes"), f"class '{clean(twice)}' is named twice"))
+    if augment.scale is not None and augment.pad_crop is not None:
+        found.append((("augment", "scale"), "goes not together with pad_crop: both cut out image_size"))
+    if augment.scale is not None and augment.scale < experiment.image_size:
+        text = f"must be at least image_size ({experiment.image_size}), got {augment.scale}"
+        found.append((("augment", "scale"), text))
+    return found
+
+
+def _in_order(problems: list[Problem], main: Path) -> list[Problem]:
+    """Problems once each, by file (the config itself first) and line."""
+    once = list(dict.fromkeys(problems))
+    files = list(dict.fromkeys([main, *(problem.file for problem in once if problem.file)]))
+    return sorted(once, key=lambda p: (files.index(p.file) if p.file else len(files), p.line))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text in quotes wherever YAML 1.1 or 1.2 would read something else."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if isinstance(plain_scalar(text), str) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
+    text = re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(float, _float)
