@@ -213,13 +213,16 @@ def _data_file(path: Path, place: Place, tree: Tree) -> dict[str, Any]:
 
 
 def absolute(text: str, folder: Path) -> str:
-    """`text` as an absolute path: `~` and `$NAME` expanded, relative to `folder`, `..` as the system sees it."""
+    """`text` as an absolute path: `~` and `$NAME` expanded, relative to `folder`.
+
+    With `..` in it, symbolic links are followed, so that it means what it means to the system.
+    """
     path = os.path.join(folder, os.path.expanduser(os.path.expandvars(text)))
     return os.path.realpath(path) if ".." in Path(path).parts else os.path.normpath(path)
 
 
 def resolve_paths(tree: Tree) -> None:
-    """Make every path of `tree` absolute. `train`, `val`, `test` are relative to `data.root` when it is given."""
+    """Make every path of `tree` absolute; `train`, `val` and `test` are relative to `data.root` if given."""
     data = tree.value.get("data")
     if not isinstance(data, dict):
         return

@@ -53,7 +53,7 @@ class Changes:
 def load_experiment(
     path: Path | str, overrides: Sequence[str] = (), *, data: str | None = None, workspace: Workspace
 ) -> Loaded:
-    """The experiment of the config `path` (relative to the current folder, or a name in the workspace's configs).
+    """The experiment of the config `path`: a file, or the name of one in the workspace's configs.
 
     Beneath it lies the workspace's `configs/defaults.yaml`; over it `data` (a data set's name or a folder,
     in place of the config's own), then `overrides` (`KEY=VALUE`, values as YAML). Raises ConfigError with

@@ -1,4 +1,4 @@
-"""Faults found by the schema, in words: what was expected, what stands there, which key was probably meant."""
+"""Faults found by the schema, in words: what was expected, what stands there, which key was meant."""
 
 from __future__ import annotations
 

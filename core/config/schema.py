@@ -69,7 +69,7 @@ def _field(
     default: Any = ..., *, group: Group | None = None, result: bool = True, **bounds: Any
 ) -> Any:  # the value of a pydantic field
     """A field of the schema; `group` and `result` of a section hold for the fields in it."""
-    extra = {"group": group, "result": result}
+    extra: dict[str, Any] = {"group": group, "result": result}
     return Field(default, json_schema_extra=extra, **bounds)
 
 

@@ -268,7 +268,7 @@ class _Walker:
             _TAG + "null": (type(None),),
         }
         if node.tag in kinds and isinstance(value, kinds[node.tag]):
-            return float(value) if node.tag == _TAG + "float" else value
+            return float(text) if node.tag == _TAG + "float" and not isinstance(value, float) else value
         self.problem(line, key, f"the tag '{clean(node.tag)}' is not allowed")
         return None
 
