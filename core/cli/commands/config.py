@@ -5,10 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from core.cli.lookup import config_path
-from core.cli.output import out, out_json
+from core.cli.output import out, out_json, say
 from core.cli.parser import Parser, add_json, setting
-from core.errors import ConfigError
+from core.errors import ConfigError, Problem
 
 
 def add(parser: ArgumentParser) -> None:
@@ -34,22 +33,22 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     from core.config.load import dump, load_experiment
 
-    path = config_path(args.workspace, args.file)
     try:
-        loaded = load_experiment(path, args.settings, data=args.data, workspace=args.workspace)
+        loaded = load_experiment(args.file, args.settings, data=args.data, workspace=args.workspace)
     except ConfigError as error:
         if not args.json:
             raise
-        out_json({"file": str(path), "valid": False, "problems": [_problem(item) for item in error.problems]})
+        out_json({"file": args.file, "valid": False, "problems": [_problem(item) for item in error.problems]})
         return error.exit_code
     if args.json:
-        out_json({"file": str(path), "valid": True, "problems": []})
+        out_json({"file": str(loaded.source), "valid": True, "problems": []})
     else:
-        out(f"# {path}: valid; with all defaults:\n{dump(loaded.experiment)}".rstrip())
+        say(f"{loaded.source} is valid; with all defaults it reads:")
+        out(dump(loaded.experiment).rstrip())
     return 0
 
 
-def _problem(problem: Any) -> dict[str, Any]:
+def _problem(problem: Problem) -> dict[str, Any]:
     return {
         "file": str(problem.file) if problem.file else None,
         "line": problem.line,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from core.cli.lookup import Kin, change_words, config_path, newest_kin
+from core.cli.kin import Kin, change_words, newest_kin
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, not_negative, positive, setting
 from core.errors import StateError, UsageError
@@ -49,7 +49,7 @@ def add(parser: ArgumentParser) -> None:
         "--worker", metavar="N", type=not_negative, help="loader processes, for formats that need them"
     )
     parser.add_argument(
-        "--prefetch", metavar="N", type=not_negative, help="batches that each loader prepares ahead"
+        "--prefetch", metavar="N", type=positive, help="batches that each loader prepares ahead"
     )
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument("--checkpoint", metavar="NAME", default="", help="name of the run")
@@ -87,8 +87,7 @@ def load(args: Namespace) -> Loaded:
         "device": args.device,
     }
     overrides = [*args.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
-    path = config_path(args.workspace, args.config)
-    return load_experiment(path, overrides, data=args.data, workspace=args.workspace)
+    return load_experiment(args.config, overrides, data=args.data, workspace=args.workspace)
 
 
 def _start(args: Namespace, loaded: Loaded) -> RunPaths:

@@ -1,20 +1,19 @@
-"""What the user named on the command line: a config file, and the run that belongs to a config."""
+"""Which run belongs to a config, and what differs between the two."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.config.workspace import Workspace, config_files
-from core.errors import ConfigError, UsageError
+from core.config.workspace import Workspace
+from core.errors import ConfigError
 from core.humanise import MISSING
 from core.store.catalogue import list_runs, summarise
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
-from core.text import clean, did_you_mean
+from core.text import clean
 
 if TYPE_CHECKING:
     from core.config.load import Loaded
@@ -29,22 +28,6 @@ class Kin:
     summary: RunSummary
     stored: Experiment
     changed: tuple[str, ...]
-
-
-def config_path(workspace: Workspace, named: str) -> Path:
-    """The file that `--config` means: a path, or the name of a config in the workspace.
-
-    Raises UsageError with the nearest name when there is no such file.
-    """
-    given = Path(named).expanduser()
-    candidates = [given, workspace.configs / given, workspace.configs / f"{named}.yaml"]
-    for path in candidates:
-        if path.is_file():
-            return path.absolute()
-    names = [path.stem for path in config_files(workspace)]
-    hint = did_you_mean(given.stem, names)
-    known = f"; {workspace.configs} has {', '.join(names)}" if names and not hint else ""
-    raise UsageError(f"there is no config {given.absolute()}{hint}{known}")
 
 
 def newest_kin(workspace: Workspace, loaded: Loaded, name: str = "") -> Kin | None:
