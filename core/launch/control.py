@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace
@@ -15,7 +14,7 @@ from core.launch.identity import from_json, send
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
 from core.store.files import read_json
-from core.store.forks import prepare_fork
+from core.store.forks import inherited_id, prepare_fork
 from core.store.locks import is_held, run_lock_path
 from core.store.paths import RunPaths
 from core.store.records import ENDED, DerivedState
@@ -71,14 +70,12 @@ def resume_run(
             plan.config_name,
             argv=argv,
             parent={"run": run.id, "checkpoint": checkpoint.id},
+            start=inherited_id(checkpoint),
             prepare=lambda new: prepare_fork(run, checkpoint, new, changed),
         )
         dispatch()
         return forked
-    if plan.start is None:
-        add_request(run, None, plan.total_epochs)
-    else:
-        add_request(run, plan.start.id, plan.total_epochs)
+    add_request(run, plan.start.id if plan.start else None, plan.total_epochs)
     dispatch()
     return run
 
@@ -123,13 +120,13 @@ def _create(
     argv: Sequence[str],
     name: str = "",
     parent: dict[str, str] | None = None,
-    prepare: object = None,
+    start: str | None = None,
+    prepare: Callable[[RunPaths], None] | None = None,
 ) -> RunPaths:
     from core.config.fields import metric_mode, resolve_metric
     from core.config.load import dump
 
     metric = resolve_metric(experiment)
-    os.makedirs(workspace.runs, mode=0o700, exist_ok=True)
     return create_run(
         workspace,
         config_name=config_name,
@@ -142,6 +139,7 @@ def _create(
         name=name,
         tags=tuple(experiment.tags),
         parent=parent,
+        start=start,
         device=experiment.device,
-        prepare=prepare,  # type: ignore[arg-type]
+        prepare=prepare,
     )

@@ -10,9 +10,10 @@ from core import humanise
 from core.errors import CheckpointError, StateError, UsageError
 from core.store.catalogue import summarise
 from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
+from core.store.files import read_json
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
-from core.store.runs import read_spec, requests
+from core.store.runs import requests
 from core.store.state import derive_state
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def plan_resume(
         raise UsageError("give either --epochs or --more, not both")
     if (more is not None and more < 1) or (total is not None and total < 1):
         raise UsageError("the number of epochs has to be 1 or more")
-    spec = read_spec(run)
+    spec = read_json(run.spec) or {}
     stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
     wanted = apply_overrides(stored, overrides)
     changes = changed_fields(stored, wanted)

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from core.config.workspace import Workspace, state_home
+from core.store.attempts import attempts
 from core.store.files import read_json, write_bytes
 from core.store.paths import RunPaths
 from core.store.runs import requests
-from core.store.state import counted_attempts
 
 CHANGED_FILE = ".changed"
 
@@ -40,7 +40,8 @@ def waits(run: RunPaths) -> bool:
     asked = requests(run)
     if not asked or asked[-1].stop or asked[-1].kill:
         return False
-    return not counted_attempts(run, asked[-1].number)
+    mine = [attempt for attempt in attempts(run) if attempt.request == asked[-1].number]
+    return all(attempt.locked_out for attempt in mine)
 
 
 class QueueView:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import psutil
 
@@ -27,11 +27,10 @@ from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.identity import identify
 from core.launch.queue import QueueView
 from core.launch.slots import cpu_slots, slot_path, thread_environment
-from core.store.checkpoints import sweep_temporaries
-from core.store.files import make_dir, rename, write_json
+from core.store.attempts import begin_attempt, note_trainer, write_exit
+from core.store.guard import mark_changed
 from core.store.locks import Lock, acquire, adopt, run_lock_path
 from core.store.paths import AttemptPaths, RunPaths
-from core.store.runs import mark_changed
 
 _PR_SET_CHILD_SUBREAPER = 36
 _DISPATCH_EVERY = 10.0
@@ -91,7 +90,6 @@ def supervise(
     alive_lock = acquire(supervisors_path(), timeout=5.0, shared=True)
     try:
         if not run.stop_marker(request).exists() and not run.kill_marker(request).exists():
-            sweep_temporaries(run)
             _run_attempt(run, request, slot, threads, slot_lock, start)
     finally:
         slot_lock.release()
@@ -111,16 +109,7 @@ def _run_attempt(
     slot_lock: Lock,
     start: Callable[[Launch], Trainer],
 ) -> None:
-    own = identify(os.getpid())
-    record: dict[str, Any] = {
-        "request": request,
-        "time": time.time(),
-        "supervisor": own.as_json() if own else None,
-        "trainer": None,
-        "slot": slot,
-        "threads": threads,
-    }
-    attempt = _make_attempt(run, record)
+    attempt = begin_attempt(run, request, slot=slot, threads=threads)
     environment = {
         **thread_environment(threads, len(cpu_slots())),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
@@ -131,33 +120,16 @@ def _run_attempt(
     killed_before = _oom_kills()
     trainer = start(Launch(run, attempt, environment, (slot_lock.fd,)))
     trainer_identity = identify(trainer.pid)
-    record["trainer"] = trainer_identity.as_json() if trainer_identity else None
-    record["argv"] = trainer_command(run, attempt)
-    write_json(attempt.start, record)
-    mark_changed(run.root.parent, run.id)
+    if trainer_identity is not None:
+        note_trainer(attempt, trainer_identity.as_json())
     status = _watch(run, request, trainer)
     _end_leftovers()
-    write_json(
-        attempt.exit,
-        {
-            "code": status if status >= 0 else None,
-            "signal": -status if status < 0 else None,
-            "oom_kill": status == -signal.SIGKILL and _oom_kills() > killed_before,
-            "time": time.time(),
-        },
+    write_exit(
+        attempt,
+        code=status if status >= 0 else None,
+        signal=-status if status < 0 else None,
+        oom_kill=status == -signal.SIGKILL and _oom_kills() > killed_before,
     )
-
-
-def _make_attempt(run: RunPaths, record: dict[str, Any]) -> AttemptPaths:
-    """A new attempt folder that names its request from the moment it can be seen."""
-    make_dir(run.attempts, exist_ok=True)
-    number = max((int(path.name) for path in run.attempts.iterdir() if path.name.isdigit()), default=0) + 1
-    hidden = run.attempts / f".new-{os.getpid()}-{os.urandom(4).hex()}"
-    make_dir(hidden)
-    write_json(hidden / "start.json", record)
-    attempt = run.attempt(number)
-    rename(hidden, attempt.root)
-    return attempt
 
 
 def _watch(run: RunPaths, request: int, trainer: Trainer) -> int:

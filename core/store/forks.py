@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.store.checkpoints import inherit_files
-from core.store.files import write_bytes
+from core.store.files import link, make_dir, read_json, write_bytes, write_json
 from core.store.metrics import encode, read_history
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.records import Checkpoint
@@ -16,13 +15,18 @@ INHERITED_ATTEMPT = 0
 def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed: Sequence[str]) -> None:
     """Fill the folder of a fork before it can be seen.
 
-    The checkpoint becomes attempt 0's (a hard link where possible, so that removing the parent costs nothing);
-    the parent's current records up to it become the first lines of the new metrics. The split goes along unless
-    `data` changed, the resolved threads and device unless those did.
+    The checkpoint becomes attempt 0's (a hard link where possible, so that removing the parent costs
+    nothing); the parent's current records up to it become the first lines of the new metrics. The split goes
+    along unless `data` changed, the resolved threads and device unless those did.
     """
     identifier = inherited_id(checkpoint)
-    inherit_files(checkpoint, new, identifier)
-    history = read_history(parent)
+    make_dir(new.checkpoints, exist_ok=True)
+    link(checkpoint.file, new.checkpoints / f"{identifier}.pt")
+    sidecar = read_json(checkpoint.file.with_suffix(".json")) or {}
+    write_json(
+        new.checkpoints / f"{identifier}.json", {**sidecar, "id": identifier, "attempt": INHERITED_ATTEMPT}
+    )
+    history = read_history(parent.metrics)
     last_epoch = checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
     rows = [row for row in history.epochs if row["epoch"] <= last_epoch]
     rows += [row for row in history.steps if row["step"] <= checkpoint.step]
@@ -37,4 +41,6 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
 
 def inherited_id(checkpoint: Checkpoint) -> str:
     """The name of a parent's checkpoint inside its fork: `a00-e0005`."""
-    return checkpoint_id(INHERITED_ATTEMPT, checkpoint.epoch, checkpoint.step if checkpoint.mid_epoch else None)
+    return checkpoint_id(
+        INHERITED_ATTEMPT, checkpoint.epoch, checkpoint.step if checkpoint.mid_epoch else None
+    )

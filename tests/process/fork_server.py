@@ -1,0 +1,104 @@
+"""Forks supervisors and trainers out of a process that has torch imported: `python fork_server.py SOCKET`.
+
+Real processes, real signals, the real supervisor; only the seconds of each import of torch are saved.
+One JSON line per connection: {"run", "request"} -> {"pid": supervisor}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import torch
+
+from core.engine.__main__ import main as train_main
+from core.launch.slots import take_slot
+from core.launch.supervisor import Launch, supervise
+from core.store.locks import acquire, run_lock_path
+from core.store.paths import RunPaths
+
+torch.set_num_threads(1)
+
+
+class ForkedTrainer:
+    """A trainer made by fork; the same interface as a Popen."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def _become(log: Path) -> None:
+    """New session, no terminal, output to `log`."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(null, 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+
+
+def fork_trainer(launch: Launch) -> ForkedTrainer:
+    """What `start_trainer` does, without a fresh interpreter."""
+    pid = os.fork()
+    if pid:
+        return ForkedTrainer(pid)
+    code = 1
+    try:
+        _become(launch.attempt.log)
+        os.environ.update(launch.environment)
+        os.environ.pop("LABTUI_LOCK_FDS", None)
+        os.chdir(launch.run.root)
+        code = train_main([str(launch.run.root), str(launch.attempt.number)])
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def fork_supervisor(run: RunPaths, request: int, log: Path) -> None:
+    """The body of a supervisor's process."""
+    _become(log)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    supervisor_lock = acquire(run_lock_path(run, "sup"), timeout=10)
+    taken = take_slot()
+    assert supervisor_lock is not None
+    assert taken is not None
+    slot, slot_lock = taken
+    supervise(run, request, slot.name, 1, slot_lock, supervisor_lock, fork_trainer)
+
+
+def serve(path: str) -> None:
+    """Answer until stdin closes with the parent's death or SIGTERM comes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen(8)
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            asked = json.loads(connection.makefile().readline())
+            pid = os.fork()
+            if pid == 0:
+                server.close()
+                connection.close()
+                try:
+                    fork_supervisor(
+                        RunPaths(Path(asked["run"])), asked["request"], Path(path).with_suffix(".log")
+                    )
+                except BaseException:
+                    import traceback
+
+                    traceback.print_exc()
+                    os._exit(1)
+                os._exit(0)
+            connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

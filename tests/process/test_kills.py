@@ -1,0 +1,258 @@
+"""SIGKILL at random moments: nothing unreadable, every epoch once, the same bits as undisturbed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.config.load import load_experiment
+from core.config.workspace import Workspace
+from core.launch.control import stop_run
+from core.launch.identity import from_json, send
+from core.store.attempts import numbers
+from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
+from core.store.files import read_json
+from core.store.metrics import read_history
+from core.store.paths import RunPaths
+from core.store.records import ENDED
+from core.store.runs import add_request, create_run, requests
+from core.store.state import derive_state
+
+EPOCHS = 4
+SOAK = bool(os.environ.get("LABTUI_SOAK"))
+KILLS = 200 if SOAK else 20
+CONFIG = """\
+data: {format: synthetic, root: ../pictures, images: 90, classes: 4, groups: 2, size: 32}
+model: tinyvgg_a
+epochs: 4
+batch: 8
+learning_rate: 0.01
+augment: {pad_crop: 4, hflip: true}
+scheduler: {name: plateau, patience: 0, factor: 0.5}
+device: cpu
+threads: 1
+"""
+
+
+class Server:
+    """Client of `fork_server.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "s"
+        script = Path(__file__).with_name("fork_server.py")
+        self.process = subprocess.Popen([sys.executable, "-P", str(script), str(self.path)])
+        until(self.path.exists, "the fork server listens", 60)
+
+    def start(self, run: RunPaths) -> int:
+        """Start the newest request of `run`; returns the supervisor's pid."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self.path))
+            asked = {"run": str(run.root), "request": requests(run)[-1].number}
+            connection.sendall(json.dumps(asked).encode() + b"\n")
+            return int(json.loads(connection.makefile().readline())["pid"])
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    """Poll for something another process does; fails with words when it never comes."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with one config; its pictures and pixel cache are made by the first run."""
+    root = tmp_path_factory.mktemp("lab")
+    (root / "configs").mkdir()
+    (root / "runs").mkdir()
+    (root / "configs" / "tiny.yaml").write_text(CONFIG)
+    return Workspace(root)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("srv")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    patch.setenv("LABTUI_CPU_SLOTS", "2")
+    made = Server(folder)
+    yield made
+    made.process.kill()
+    made.process.wait()
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def shared_homes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probe the same locks as the server's children."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(server.path.parent / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(server.path.parent / "cache"))
+    monkeypatch.setenv("LABTUI_CPU_SLOTS", "2")
+
+
+def new_run(lab: Workspace) -> RunPaths:
+    from core.config.load import dump
+
+    loaded = load_experiment(lab.configs / "tiny.yaml", workspace=lab)
+    return create_run(
+        lab,
+        config_name=loaded.name,
+        config_text=dump(loaded.experiment),
+        model=loaded.experiment.model,
+        metric="val/accuracy",
+        metric_mode="max",
+        total_epochs=loaded.experiment.epochs,
+        argv=["labtui", "train"],
+    )
+
+
+def ended(run: RunPaths) -> bool:
+    return derive_state(run).state in ENDED
+
+
+def trainer_of(run: RunPaths) -> dict[str, object] | None:
+    found = numbers(run)
+    started = read_json(run.attempt(max(found)).start) if found else None
+    return started.get("trainer") if started else None
+
+
+def weights(run: RunPaths) -> str:
+    """One hash over weights, buffers and momentum of the last checkpoint."""
+    content = torch.load(choose(run, "last").file, weights_only=True)
+    digest = hashlib.sha256()
+
+    def feed(value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            digest.update(value.contiguous().numpy().tobytes())
+        elif isinstance(value, dict):
+            for key in value:
+                digest.update(str(key).encode())
+                feed(value[key])
+        elif isinstance(value, list | tuple):
+            for item in value:
+                feed(item)
+
+    feed(content["model"])
+    feed(content["optimizer"])
+    return digest.hexdigest()
+
+
+def epoch_rows(run: RunPaths) -> list[dict[str, float]]:
+    """The current epoch records without what depends on the clock or the attempt."""
+    keep = ("epoch", "step", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
+    return [{key: row[key] for key in keep} for row in read_history(run).epochs]
+
+
+def checkpoints_are_whole(run: RunPaths) -> None:
+    for checkpoint in list_checkpoints(run):
+        assert verify(checkpoint) is None
+        torch.load(checkpoint.file, weights_only=True)
+
+
+def finish(server: Server, run: RunPaths) -> None:
+    """Resume until nothing is left to do, as a user would."""
+    while derive_state(run).state != "finished":
+        last = newest_good(run)
+        add_request(run, last.id if last else None, EPOCHS)
+        server.start(run)
+        until(lambda: ended(run), "the run ends undisturbed")
+        assert derive_state(run).state == "finished", derive_state(run).reason
+
+
+@pytest.fixture(scope="module")
+def reference(lab: Workspace, server: Server) -> tuple[RunPaths, float]:
+    """An undisturbed run and the seconds it took."""
+    run = new_run(lab)
+    began = time.monotonic()
+    server.start(run)
+    until(lambda: ended(run), "the reference run ends")
+    state = derive_state(run)
+    assert state.state == "finished", (state.reason, run.attempt(1).log.read_text()[-2000:])
+    return run, time.monotonic() - began
+
+
+@pytest.mark.parametrize("target", ["trainer", "supervisor", "both"])
+def test_kills_leave_no_trace(
+    target: str, lab: Workspace, server: Server, reference: tuple[RunPaths, float]
+) -> None:
+    whole, seconds = reference
+    rng = random.Random(f"{target}-{os.environ.get('LABTUI_SOAK', '')}")
+    dealt = 0
+    wanted = -(-KILLS // 3)
+    while dealt < wanted:
+        run = new_run(lab)
+        supervisor = server.start(run)
+        for _ in range(4):
+            until(lambda run=run: trainer_of(run) or ended(run), "a trainer starts")
+            time.sleep(rng.uniform(0, seconds))  # the random moment of the kill
+            trainer = from_json(trainer_of(run))
+            assert trainer is not None
+            hit = False
+            if target in ("supervisor", "both"):
+                try:
+                    os.kill(supervisor, signal.SIGKILL)
+                    hit = True
+                except ProcessLookupError:
+                    pass
+            if target in ("trainer", "both"):
+                hit = send(trainer, signal.SIGKILL) or hit
+            dealt += hit
+            until(lambda run=run: ended(run), "the run has ended")
+            checkpoints_are_whole(run)
+            if derive_state(run).state == "finished":
+                break
+            last = newest_good(run)
+            add_request(run, last.id if last else None, EPOCHS)
+            supervisor = server.start(run)
+        until(lambda run=run: ended(run), "the last attempt ends")
+        finish(server, run)
+        checkpoints_are_whole(run)
+        assert [row["epoch"] for row in epoch_rows(run)] == list(range(1, EPOCHS + 1))
+        assert epoch_rows(run) == epoch_rows(whole)
+        assert weights(run) == weights(whole)
+        assert not [path for path in run.checkpoints.iterdir() if path.name.startswith(".")]
+
+
+def test_stop_and_resume_within_an_epoch_is_exact(
+    lab: Workspace, server: Server, reference: tuple[RunPaths, float]
+) -> None:
+    whole, _ = reference
+    run = new_run(lab)
+    server.start(run)
+    until(lambda: len(read_history(run).epochs) >= 1, "the first epoch ends")
+    stop_run(run)
+    until(lambda: ended(run), "the run stops")
+    assert derive_state(run).state == "stopped"
+    assert list_checkpoints(run), "a stop saves first"
+    finish(server, run)
+    assert epoch_rows(run) == epoch_rows(whole)
+    assert weights(run) == weights(whole)
+
+
+def test_a_finished_run_has_nothing_to_do(lab: Workspace, server: Server) -> None:
+    """A trainer that died between its last checkpoint and result.json: the next one only says so."""
+    run = new_run(lab)
+    server.start(run)
+    until(lambda: ended(run), "the run ends")
+    run.attempt(1).result.unlink()
+    assert derive_state(run).state == "failed"
+    before = (run.metrics.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir()))
+    add_request(run, choose(run, "last").id, EPOCHS)
+    server.start(run)
+    until(lambda: ended(run), "the second attempt ends")
+    assert derive_state(run).state == "finished"
+    assert before == (run.metrics.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir()))
