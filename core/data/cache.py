@@ -1,0 +1,137 @@
+"""Pixels decoded once: uint8 arrays on disk that all runs on the same files share."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from core.config.workspace import cache_home
+from core.data.decode import DECODE_VERSION, decode_square
+from core.errors import DataError
+from core.humanise import size as human_size
+from core.store.locks import acquire
+from core.text import clean
+
+Progress = Callable[[int, int], None]
+_CHUNK = 128
+_LOOK_EVERY = 0.5
+
+
+class Cancelled(Exception):
+    """The cache was not finished because the caller no longer wants it."""
+
+
+def cached_pixels(
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    *,
+    threads: int = 1,
+    progress: Progress = lambda done, total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> torch.Tensor:
+    """Pixels (len(paths) + 2, size, size, 3), uint8, mapped from the cache; built first when not in it.
+
+    Row i + 1 is image i; the first and the last row are black, so that a crop reaching over the edge of an
+    image stays inside the array. The cache is keyed by path, size, time of change and decode version of every
+    file. Whoever comes second waits for the first. Raises DataError for files that are missing or no images
+    and for a full disk, Cancelled when `cancelled()` turns true meanwhile.
+    """
+    file = cache_home() / "pixels" / f"{cache_key(root, paths, size)}.npy"
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists():
+        with _locked(file.with_suffix(".lock"), cancelled):
+            if not file.exists():
+                _build(file, root, paths, size, threads, progress, cancelled)
+    # Mode c is private to this process: torch wants memory that it may write to.
+    return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
+
+
+def cache_key(root: Path, paths: Sequence[str], size: int) -> str:
+    """Hex digest of all that decides the pixels. Raises DataError when a file is missing."""
+    digest = hashlib.sha256(f"{DECODE_VERSION}\0{size}\0{root}\0".encode("utf-8", "surrogateescape"))
+    for path in paths:
+        try:
+            status = os.stat(os.path.join(root, path))
+        except OSError as error:
+            raise DataError(
+                f"{clean(str(root / path))} cannot be opened ({error.strerror}): put it back."
+            ) from None
+        line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(path: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
+    lock = acquire(path)
+    while lock is None:
+        if cancelled():
+            raise Cancelled
+        time.sleep(_LOOK_EVERY)
+        lock = acquire(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(
+    file: Path,
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    threads: int,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> None:
+    shape = (len(paths) + 2, size, size, 3)
+    temporary = file.with_name(f".{file.stem}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
+    black = bytes(size * size * 3)
+
+    def decode(start: int) -> bytes:
+        if cancelled():
+            return b""
+        chunk = [decode_square(root / path, size) for path in paths[start : start + _CHUNK]]
+        return np.stack(chunk).tobytes()
+
+    try:
+        with open(temporary, "xb", opener=_private) as out, ThreadPoolExecutor(max(1, threads)) as pool:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(out, header)
+            out.write(black)
+            starts = range(0, len(paths), _CHUNK)
+            for start, pixels in zip(starts, pool.map(decode, starts), strict=True):
+                if cancelled():
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise Cancelled
+                out.write(pixels)
+                progress(min(start + _CHUNK, len(paths)), len(paths))
+            out.write(black)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, file)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        needed = human_size(float(np.prod(shape)))
+        raise DataError(
+            f"The disk of {clean(str(file.parent))} is full: the pixel cache needs {needed} there. "
+            "Free some, or set XDG_CACHE_HOME to another disk."
+        ) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,226 @@
+"""What a checkpoint holds: plain values and tensors on the CPU, all that a bit-exact resume needs."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from core.engine import rng
+from core.engine.optim import restore_optimizer
+from core.engine.resolve import Resolved
+from core.engine.state import BestSoFar, TrainState
+from core.errors import CheckpointError
+from core.store.checkpoints import newest_good, verify
+from core.store.paths import RunPaths
+from core.store.records import Checkpoint
+from core.text import clean
+
+FORMAT = 1
+_KEYS = frozenset(
+    {
+        "format",
+        "model",
+        "optimizer",
+        "scheduler",
+        "epochs_done",
+        "step",
+        "step_in_epoch",
+        "best",
+        "sums",
+        "rng",
+        "data",
+    }
+)
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    UnicodeDecodeError,
+)
+
+
+@dataclass(frozen=True)
+class DataKey:
+    """What decides order and labels of training batches: a place within an epoch depends on it."""
+
+    train: str
+    classes: tuple[str, ...]
+    seed: int
+    batch: int
+
+
+def serialise(state: TrainState, key: DataKey, resolved: Resolved, about: Mapping[str, Any]) -> bytes:
+    """The bytes of a checkpoint file; `about` says whose it is (run, attempt, model name)."""
+    content = {
+        "format": FORMAT,
+        "about": dict(about),
+        "model": _on_cpu(dict(state.model.state_dict())),
+        "optimizer": _on_cpu(state.optimizer.state_dict()),
+        "scheduler": None if state.scheduler is None else _on_cpu(state.scheduler.state_dict()),
+        "epochs_done": state.epochs_done,
+        "step": state.step,
+        "step_in_epoch": state.step_in_epoch,
+        "best": None if state.best is None else asdict(state.best),
+        "sums": state.sums.as_dict(),
+        "rng": rng.capture(torch.device(resolved.device)),
+        "data": {**asdict(key), "classes": list(key.classes)},
+        "resolved": asdict(resolved),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def read_checkpoint(run: RunPaths, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The content of a checkpoint file, its tensors on the CPU.
+
+    Raises CheckpointError, naming the file and the newest undamaged checkpoint, when it is damaged, holds
+    more than tensors and plain values, or was not written by labtui.
+    """
+    problem = verify(checkpoint)
+    if problem is not None:
+        raise CheckpointError(f"{problem} {_way_out(run, checkpoint)}")
+    try:
+        content = torch.load(checkpoint.file, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        reason = (
+            "it holds more than tensors and plain values, which could run code"
+            if isinstance(error, pickle.UnpicklingError)
+            else clean(str(error)).split("\n")[0][:200] or type(error).__name__
+        )
+        raise CheckpointError(
+            f"{clean(str(checkpoint.file))} was not loaded: {reason}. {_way_out(run, checkpoint)}"
+        ) from error
+    if not isinstance(content, dict) or not content.keys() >= _KEYS:
+        raise CheckpointError(
+            f"{clean(str(checkpoint.file))} is not a checkpoint of labtui. {_way_out(run, checkpoint)}"
+        )
+    if content["format"] != FORMAT:
+        raise CheckpointError(
+            f"{clean(str(checkpoint.file))} has format {content['format']}, not {FORMAT}: update labtui."
+        )
+    return content
+
+
+def load_model(
+    run: RunPaths, checkpoint: Checkpoint, content: Mapping[str, Any], model: torch.nn.Module
+) -> None:
+    """Put a checkpoint's weights into `model`. Raises CheckpointError when they do not fit."""
+    try:
+        model.load_state_dict(content["model"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        lines = [line.strip() for line in clean(str(error), newlines=True).splitlines() if line.strip()]
+        detail = lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__
+        raise CheckpointError(
+            f"{clean(str(checkpoint.file))} does not fit this model: {detail[:200]} "
+            "Fork only with the same model and number of classes."
+        ) from error
+
+
+def restore(
+    run: RunPaths, checkpoint: Checkpoint, state: TrainState, key: DataKey, device: torch.device
+) -> None:
+    """Continue `state` where the checkpoint was made, to the bit. Raises CheckpointError."""
+    content = read_checkpoint(run, checkpoint)
+    stored = _stored_key(content)
+    if stored != key:
+        raise CheckpointError(
+            f"{clean(str(checkpoint.file))} was made on other data, batch or seed than this run has: "
+            "fork it to change them."
+        )
+    _restore_common(run, checkpoint, content, state, device, keep=("fused", "foreach"))
+    try:
+        if state.scheduler is not None:
+            state.scheduler.load_state_dict(content["scheduler"])
+        best = content["best"]
+        state.best = None if best is None else BestSoFar(float(best["value"]), int(best["epoch"]))
+        state.sums.load(content["sums"])
+    except _UNREADABLE as error:
+        raise _unfit(run, checkpoint, error) from error
+
+
+def restore_fork(
+    run: RunPaths, checkpoint: Checkpoint, state: TrainState, key: DataKey, device: torch.device
+) -> bool:
+    """Start `state` from a parent's checkpoint: weights, momentum, generators and counters are its own.
+
+    Learning rate and other optimiser settings stay as the new config has them; best, patience and schedule
+    begin anew. Returns False when the epoch under way cannot be continued in its middle, because data, batch
+    or seed changed: it then starts over with these weights. Raises CheckpointError.
+    """
+    content = read_checkpoint(run, checkpoint)
+    settings = tuple(name for name in state.optimizer.param_groups[0] if name != "params")
+    _restore_common(run, checkpoint, content, state, device, keep=settings)
+    state.best = None
+    if state.step_in_epoch == 0:
+        return True
+    if _stored_key(content) != key:
+        state.step_in_epoch = 0
+        return False
+    state.sums.load(content["sums"])
+    return True
+
+
+def _restore_common(
+    run: RunPaths,
+    checkpoint: Checkpoint,
+    content: Mapping[str, Any],
+    state: TrainState,
+    device: torch.device,
+    keep: tuple[str, ...],
+) -> None:
+    load_model(run, checkpoint, content, state.model)
+    try:
+        restore_optimizer(state.optimizer, content["optimizer"], keep=keep)
+        state.epochs_done = int(content["epochs_done"])
+        state.step = int(content["step"])
+        state.step_in_epoch = int(content["step_in_epoch"])
+        rng.restore(content["rng"], device)
+    except _UNREADABLE as error:
+        raise _unfit(run, checkpoint, error) from error
+
+
+def _stored_key(content: Mapping[str, Any]) -> DataKey | None:
+    stored = content["data"]
+    try:
+        return DataKey(stored["train"], tuple(stored["classes"]), stored["seed"], stored["batch"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _unfit(run: RunPaths, checkpoint: Checkpoint, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{clean(str(checkpoint.file))} does not fit this run: {clean(str(error))[:200]} "
+        f"{_way_out(run, checkpoint)}"
+    )
+
+
+def _way_out(run: RunPaths, bad: Checkpoint) -> str:
+    good = newest_good(run)
+    if good is None or good.id == bad.id:
+        return "There is no other checkpoint to go on from: start a new run."
+    return f"The newest good checkpoint is {good.id}: labtui resume {run.id} --from {good.id}"
+
+
+def _on_cpu(value: Any) -> Any:
+    """Tensors moved off the device, containers rebuilt as plain dicts, lists and tuples."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, Mapping):
+        return {key: _on_cpu(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_on_cpu(item) for item in value) if type(value) in (list, tuple) else list(value)
+    return value

@@ -1,0 +1,62 @@
+"""Why an attempt failed, in a sentence for people."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from core.engine.state import TrainState
+from core.errors import LabError
+from core.store.attempts import write_error
+from core.store.files import DISK_FULL
+from core.store.paths import RunPaths
+
+
+@dataclass
+class Place:
+    """Where training stands: the start checkpoint's place until there is a state."""
+
+    state: TrainState | None = None
+    _epochs_done: int = 0
+    _step: int = 0
+
+    @property
+    def epochs_done(self) -> int:
+        return self.state.epochs_done if self.state else self._epochs_done
+
+    @property
+    def step(self) -> int:
+        return self.state.step if self.state else self._step
+
+    def start_at(self, epochs_done: int, step: int) -> None:
+        self._epochs_done, self._step = epochs_done, step
+
+
+def write_failure(run: RunPaths, attempt: int, error: Exception, place: Place) -> None:
+    """Write error.json with the epoch under way; where even that fails, the log and exit.json remain."""
+    epoch = place.epochs_done + 1 if place.state else None
+    with contextlib.suppress(OSError):
+        write_error(
+            run.attempt(attempt),
+            type(error).__name__,
+            sentence(run, error),
+            epoch=epoch,
+            step=place.step if place.state else None,
+        )
+
+
+def sentence(run: RunPaths, error: Exception) -> str:
+    """What to tell the user about an exception."""
+    if isinstance(error, LabError):
+        return str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        where = "GPU" if isinstance(error, torch.OutOfMemoryError) else "machine"
+        return f"The {where} is out of memory: lower batch or image_size, or end what else uses it."
+    if isinstance(error, OSError) and not run.root.exists():
+        return f"The folder {run.root} is gone: it was deleted or moved while the run trained."
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return f"The disk is full: {error.filename or run.root} was not written. Make room, then resume."
+    first = str(error).strip().split("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

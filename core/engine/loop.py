@@ -1,0 +1,221 @@
+"""The one training loop: steps, an epoch's end, checkpoints; all it knows of a task is its protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from core.engine.checkpoint import DataKey, serialise
+from core.engine.log import log
+from core.engine.optim import learning_rate
+from core.engine.outputs import write_outputs
+from core.engine.recorder import StepRecorder
+from core.engine.resolve import Resolved
+from core.engine.state import BestSoFar, LossGuard, TrainState
+from core.engine.task import Measurement, Task
+from core.humanise import duration
+from core.store.checkpoints import save_files
+from core.store.metrics import MetricsWriter, is_finite
+from core.store.paths import RunPaths, checkpoint_id
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """What the loop has to know beside the task; metrics by names like `val/accuracy`."""
+
+    total_epochs: int
+    attempt: int
+    metric: str
+    metric_mode: str
+    plateau_metric: str
+    checkpoint_every: int
+    measure_every: int
+    measure_splits: tuple[str, ...]
+    about: Mapping[str, str]
+    key: DataKey
+
+
+class Loop:
+    """Trains `state` to `settings.total_epochs`, from wherever it stands.
+
+    At an epoch's end: measure; schedule and best; checkpoint into memory; metrics record; measure rows and
+    predictions; checkpoint file. So whatever a crash leaves, the last checkpoint goes on to the same result.
+    """
+
+    def __init__(
+        self,
+        run: RunPaths,
+        task: Task,
+        state: TrainState,
+        metrics: MetricsWriter,
+        resolved: Resolved,
+        settings: LoopSettings,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._run = run
+        self._task = task
+        self._state = state
+        self._metrics = metrics
+        self._resolved = resolved
+        self._settings = settings
+        self._stop = stop
+        self._guard = LossGuard()
+        self._recorder = StepRecorder(
+            metrics, self._guard, attempt=settings.attempt, steps_per_epoch=task.steps_per_epoch
+        )
+        self._saved_step = -1
+
+    def run(self, *, saved: bool) -> bool:
+        """True when all epochs are done, False when asked to stop; a checkpoint is saved then.
+
+        `saved`: the state as it stands is a checkpoint already. Raises NonFiniteLossError, RunFailedError
+        (disk full), DataError.
+        """
+        state = self._state
+        self._saved_step = state.step if saved else -1
+        while state.epochs_done < self._settings.total_epochs:
+            if not self._train_epoch():
+                if self._saved_step != state.step:
+                    self._save(mid_epoch=True, metrics={})
+                return False
+            self._end_epoch()
+        return True
+
+    def _train_epoch(self) -> bool:
+        """Take the rest of the epoch's steps; False when asked to stop before its last one."""
+        state, task, stop = self._state, self._task, self._stop
+        model, optimizer, sums = state.model, state.optimizer, state.sums
+        guard, recorder = self._guard, self._recorder
+        epoch = state.epochs_done + 1
+        lr = learning_rate(optimizer)
+        model.train()
+        begun = time.monotonic() - sums.seconds
+        recorder.start(state)
+        for batch in task.batches(epoch, state.step_in_epoch):
+            if stop():
+                sums.seconds = time.monotonic() - begun
+                guard.check(epoch)
+                return False
+            outcome = task.step(model, batch)
+            guard.see(outcome.loss, epoch, state.step + 1)
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(outcome.loss)
+            optimizer.step()
+            sums.add(outcome.totals, outcome.images)
+            state.step += 1
+            state.step_in_epoch += 1
+            recorder.after_step(state, lr)
+        sums.read()
+        guard.check(epoch)
+        sums.seconds = time.monotonic() - begun
+        return True
+
+    def _end_epoch(self) -> None:
+        state, settings = self._state, self._settings
+        epoch = state.epochs_done + 1
+        lr = learning_rate(state.optimizer)
+        train_seconds, images = state.sums.seconds, state.sums.images
+        begun = time.monotonic()
+        last = epoch >= settings.total_epochs
+        measured: dict[str, Measurement] = {}
+        if last or epoch % settings.measure_every == 0:
+            for split in ("val", *(name for name in settings.measure_splits if name != "val")):
+                if split in self._task.splits:
+                    measured[split] = self._task.measure(state.model, split)
+        values = state.sums.means()
+        if "val" in measured:
+            values |= {f"val/{name}": value for name, value in measured["val"].metrics.items()}
+        self._judge(epoch, values)
+        state.epochs_done, state.step_in_epoch = epoch, 0
+        seconds = train_seconds + time.monotonic() - begun
+        record = {
+            **values,
+            "lr": lr,
+            "time/epoch": seconds,
+            "time/step": train_seconds / self._task.steps_per_epoch,
+            "images/s": images / train_seconds if train_seconds else 0.0,
+        }
+        state.sums.reset()
+        keep = last or epoch % settings.checkpoint_every == 0
+        data = self._serialise() if keep or self._stop() else None
+        sha256 = hashlib.sha256(data).hexdigest() if data is not None else ""
+        self._metrics.write({**self._stamp(epoch), "scope": "epoch", **record})
+        self._metrics.sync()
+        identifier = checkpoint_id(settings.attempt, epoch)
+        for split, measurement in measured.items():
+            if split in settings.measure_splits:
+                write_outputs(self._run, identifier, sha256, split, measurement)
+        if data is not None:
+            self._write(identifier, data, sha256, epoch, mid_epoch=False, metrics=values)
+        self._tell(epoch, values, seconds)
+
+    def _judge(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Schedule and best, by the values of this epoch that there are."""
+        state, settings = self._state, self._settings
+        watched = values.get(settings.plateau_metric)
+        if state.scheduler is not None and watched is not None:
+            state.scheduler.step(watched)
+        value = values.get(settings.metric)
+        if value is None or not is_finite(value):
+            return
+        sign = 1.0 if settings.metric_mode == "max" else -1.0
+        if state.best is None or sign * value > sign * state.best.value:
+            state.best = BestSoFar(value, epoch)
+
+    def _save(self, *, mid_epoch: bool, metrics: Mapping[str, float]) -> None:
+        state = self._state
+        epoch = state.epochs_done + 1 if mid_epoch else state.epochs_done
+        data = self._serialise()
+        identifier = checkpoint_id(self._settings.attempt, epoch, state.step if mid_epoch else None)
+        self._write(
+            identifier, data, hashlib.sha256(data).hexdigest(), epoch, mid_epoch=mid_epoch, metrics=metrics
+        )
+
+    def _serialise(self) -> bytes:
+        return serialise(self._state, self._settings.key, self._resolved, self._settings.about)
+
+    def _write(
+        self,
+        identifier: str,
+        data: bytes,
+        sha256: str,
+        epoch: int,
+        *,
+        mid_epoch: bool,
+        metrics: Mapping[str, float],
+    ) -> None:
+        save_files(
+            self._run,
+            identifier,
+            data,
+            {
+                "id": identifier,
+                "attempt": self._settings.attempt,
+                "epoch": epoch,
+                "step": self._state.step,
+                "bytes": len(data),
+                "sha256": sha256,
+                "metrics": dict(metrics),
+                "time": time.time(),
+                "mid_epoch": mid_epoch,
+            },
+        )
+        self._saved_step = self._state.step
+
+    def _stamp(self, epoch: int) -> dict[str, float]:
+        return {
+            "t": time.time(),
+            "epoch": epoch,
+            "step": self._state.step,
+            "attempt": self._settings.attempt,
+        }
+
+    def _tell(self, epoch: int, values: Mapping[str, float], seconds: float) -> None:
+        numbers = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        best = self._state.best
+        mark = "  best" if best is not None and best.epoch == epoch else ""
+        log(f"epoch {epoch}/{self._settings.total_epochs}  {numbers}  {duration(seconds)}{mark}")

@@ -1,0 +1,55 @@
+"""What the loop has to know about a kind of training; classification is one, detection another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """One training batch: the loss to go down (mean over its images), their number, and sums for the record.
+
+    `totals` maps names (`loss`, `accuracy`) to sums over the images; the epoch's `train/<name>` is the sum of
+    them over the number of images.
+    """
+
+    loss: Tensor
+    images: int
+    totals: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A split measured without randomness: metrics by bare name, rows by class, arrays of predictions."""
+
+    images: int
+    metrics: Mapping[str, float]
+    per_class: Sequence[Mapping[str, Any]] = ()
+    predictions: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """A model's data, loss and measures."""
+
+    device: torch.device
+    steps_per_epoch: int
+    images_per_epoch: int
+    splits: tuple[str, ...]
+
+    def batches(self, epoch: int, first: int) -> Iterator[Any]:
+        """Batches of `epoch` (from 1) from step `first` (from 0) on; a function of (seed, epoch, step)."""
+        ...
+
+    def step(self, model: nn.Module, batch: Any) -> StepOutcome:
+        """Forward pass and loss of one training batch."""
+        ...
+
+    def measure(self, model: nn.Module, split: str) -> Measurement:
+        """Measure `model` on a split, in evaluation mode; touches no global random generator."""
+        ...
