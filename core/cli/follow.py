@@ -14,7 +14,7 @@ from typing import Any
 from core.cli.commands.wait import ending, exit_code
 from core.cli.output import is_terminal, say
 from core.cli.progress import BarView, LineView, Position, View
-from core.errors import LabError
+from core.errors import ConfigError, LabError
 from core.launch.control import stop_run
 from core.store.catalogue import summarise
 from core.store.files import read_json
@@ -88,7 +88,8 @@ def _show(run: RunPaths, view: View, asked: _Asked) -> None:
             if record.get("scope") == "epoch":
                 view.epoch(tail.position, record)
         tail.position.total = state.total_epochs
-        tail.position.steps_an_epoch = _steps_an_epoch(run) or tail.position.steps_an_epoch
+        if not tail.position.steps_an_epoch:
+            tail.position.steps_an_epoch = steps_an_epoch(run)
         view.state(state, tail.position)
         if state.state in ENDED:
             return
@@ -103,9 +104,19 @@ def _stop(run: RunPaths) -> None:
         return
 
 
-def _steps_an_epoch(run: RunPaths) -> int:
-    value = (read_json(run.resolved) or {}).get("steps_per_epoch", 0)
-    return value if isinstance(value, int) else 0
+def steps_an_epoch(run: RunPaths) -> int:
+    """Training images over the batch, rounded up; 0 as long as no attempt has listed the images."""
+    from core.config.load import parse_experiment
+
+    split = read_json(run.split)
+    if split is None:
+        return 0
+    try:
+        images = len(split["splits"]["train"]["labels"])
+        batch = parse_experiment(run.config.read_text(encoding="utf-8"), run.config).batch
+    except (KeyError, TypeError, OSError, ConfigError):
+        return 0
+    return -(-images // batch)
 
 
 @contextmanager

@@ -36,7 +36,9 @@ class Position:
         self.accuracy = _real(record, "train/accuracy", self.accuracy)
         speed = _real(record, "images/s", None)
         self.speed = speed if speed is not None and math.isfinite(speed) else self.speed
-        if record.get("scope") == "epoch":
+        if record.get("scope") == "step":
+            self.done = max(0, _whole(record, "epoch") - 1)
+        elif record.get("scope") == "epoch":
             self.done = _whole(record, "epoch")
             self.seconds_an_epoch = _real(record, "time/epoch", self.seconds_an_epoch)
             if self.done and not self.steps_an_epoch:

@@ -9,9 +9,9 @@ from typing import Any
 
 from core.cli.output import out, out_json, plain, say, table
 from core.cli.parser import add_json, add_run
-from core.humanise import MISSING, number
+from core.humanise import number
 from core.store.catalogue import find_run
-from core.store.metrics import History, read_tail
+from core.store.metrics import History, read_history
 from core.store.records import Record
 
 _LEADING = ("epoch", "step", "attempt", "t")
@@ -26,15 +26,13 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
-    history = History()
-    records, _ = read_tail(found.metrics, 0)
-    history.extend(records)
+    history = read_history(found.metrics)
     if args.json:
         out_json(metrics_document(found.id, history))
     elif args.csv:
         _write_csv(history.epochs)
     elif history.epochs:
-        for line in _lines(history.epochs):
+        for line in [*_lines(history.epochs), *map(_final_line, history.finals)]:
             out(line)
     else:
         say(f"{found.id} has no epoch yet")
@@ -42,22 +40,20 @@ def run(args: Namespace) -> int:
 
 
 def metrics_document(run_id: str, history: History) -> dict[str, Any]:
-    """`{"id", "epochs", "steps", "superseded"}`: current rows only, and how many were superseded."""
+    """Current rows only, of epochs, of steps and of what is measured once at the end, and how many were
+    superseded."""
     return {
         "id": run_id,
-        "epochs": [_row(record) for record in history.epochs],
-        "steps": [_row(record) for record in history.steps],
-        "superseded": len(history.superseded),
+        "epochs": history.epochs,
+        "steps": list(history.steps),
+        "final": history.finals,
+        "superseded": history.superseded_count,
     }
-
-
-def _row(record: Record) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name != "scope"}
 
 
 def _columns(rows: list[Record]) -> list[str]:
     """All names in the order in which they first appear, epoch and step in front."""
-    names = dict.fromkeys(name for record in rows for name in record if name != "scope")
+    names = dict.fromkeys(name for record in rows for name in record)
     return [name for name in _LEADING if name in names] + [name for name in names if name not in _LEADING]
 
 
@@ -71,15 +67,11 @@ def _write_csv(rows: list[Record]) -> None:
 
 def _lines(rows: list[Record]) -> list[str]:
     names = [name for name in _columns(rows) if name not in _LEADING]
-    cells = [[str(record["epoch"]), *(_cell(name, record.get(name)) for name in names)] for record in rows]
+    cells = [[str(record["epoch"]), *(number(name, record.get(name)) for name in names)] for record in rows]
     return table(["epoch", *names], cells, "r" * (len(names) + 1))
 
 
-def _cell(name: str, value: Any) -> str:
-    return (
-        number(name, float(value))
-        if isinstance(value, int | float)
-        else MISSING
-        if value is None
-        else str(value)
-    )
+def _final_line(record: Record) -> str:
+    """What was measured once, at the end, with the best checkpoint."""
+    values = (f"{name} {number(name, value)}" for name, value in record.items() if name not in _LEADING)
+    return f"at the end, epoch {record['epoch']}:  " + "  ".join(values)
