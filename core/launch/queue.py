@@ -9,6 +9,7 @@ from pathlib import Path
 from core.config.workspace import Workspace, state_home
 from core.store.attempts import attempts
 from core.store.files import read_json, write_bytes
+from core.store.locks import is_held, run_lock_path
 from core.store.paths import RunPaths
 from core.store.runs import requests
 
@@ -36,7 +37,12 @@ def known_workspaces() -> list[Workspace]:
 
 
 def waits(run: RunPaths) -> bool:
-    """Whether the newest request is untouched: no attempt that counts, and no stop asked for."""
+    """Whether the newest request can be started: untouched, and no other trainer works on the run."""
+    return _is_untouched(run) and not is_held(run_lock_path(run, "train"))
+
+
+def _is_untouched(run: RunPaths) -> bool:
+    """No attempt that counts (one that found the lock held does not), and no stop asked for."""
     asked = requests(run)
     if not asked or asked[-1].stop or asked[-1].kill:
         return False
@@ -58,8 +64,10 @@ class QueueView:
             runs = workspace.runs
             for name in sorted(self._candidates(runs)):
                 run = RunPaths(runs / name)
-                if not waits(run):
+                if not _is_untouched(run):
                     self._waiting[runs].discard(name)
+                    continue
+                if not waits(run):
                     continue
                 spec = read_json(run.spec) or {}
                 asked = requests(run)[-1].time
