@@ -14,10 +14,9 @@ from typing import Any
 from core.cli.commands.wait import ending, exit_code
 from core.cli.output import is_terminal, say
 from core.cli.progress import BarView, LineView, Position, View
-from core.errors import ConfigError, LabError
+from core.errors import LabError
 from core.launch.control import stop_run
 from core.store.catalogue import summarise
-from core.store.files import read_json
 from core.store.metrics import read_tail
 from core.store.paths import RunPaths
 from core.store.records import ENDED, DerivedState, Record
@@ -88,8 +87,6 @@ def _show(run: RunPaths, view: View, asked: _Asked) -> None:
             if record.get("scope") == "epoch":
                 view.epoch(tail.position, record)
         tail.position.total = state.total_epochs
-        if not tail.position.steps_an_epoch:
-            tail.position.steps_an_epoch = steps_an_epoch(run)
         view.state(state, tail.position)
         if state.state in ENDED:
             return
@@ -102,21 +99,6 @@ def _stop(run: RunPaths) -> None:
     except LabError:
         # It has ended meanwhile: the loop sees that next.
         return
-
-
-def steps_an_epoch(run: RunPaths) -> int:
-    """Training images over the batch, rounded up; 0 as long as no attempt has listed the images."""
-    from core.config.load import parse_experiment
-
-    split = read_json(run.split)
-    if split is None:
-        return 0
-    try:
-        images = len(split["splits"]["train"]["labels"])
-        batch = parse_experiment(run.config.read_text(encoding="utf-8"), run.config).batch
-    except (KeyError, TypeError, OSError, ConfigError):
-        return 0
-    return -(-images // batch)
 
 
 @contextmanager

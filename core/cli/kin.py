@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.config.workspace import Workspace
 from core.errors import ConfigError
 from core.humanise import MISSING
-from core.store.catalogue import list_runs, summarise
+from core.store.catalogue import Catalogue
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from core.text import clean
@@ -38,8 +38,8 @@ def newest_kin(workspace: Workspace, loaded: Loaded, name: str = "") -> Kin | No
     from core.config.load import changed_fields, parse_experiment
 
     differing: Kin | None = None
-    for run in list_runs(workspace):
-        summary = summarise(run)
+    for summary in Catalogue(workspace).refresh():
+        run = RunPaths(workspace.runs / summary.id)
         if summary.config != loaded.name or (name and summary.name != name):
             continue
         with contextlib.suppress(ConfigError, OSError):

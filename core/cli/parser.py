@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
         choice = re.match(r"(.*?): invalid choice: '?(.*?)'? \(choose from (.*)\)$", message, re.DOTALL)
         if choice:
             where, word, names = choice[1], choice[2], choice[3].replace("'", "").split(", ")
-            if where == "COMMAND":
-                message = f"there is no command '{word}'{did_you_mean(word, names)}"
+            if where in ("COMMAND", "ACTION"):
+                message = f"there is no {where.lower()} '{word}'{did_you_mean(word, names)}"
             else:
                 message = f"{where}: '{word}' is none of {', '.join(names)}{did_you_mean(word, names)}"
         message = message.replace("the following arguments are required: ", "missing ")
@@ -89,7 +89,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run id, unique prefix or part of it, name, or @last")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse._ActionsContainer) -> None:
     """The `--json` switch."""
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
 

@@ -15,12 +15,11 @@ from core.text import clean
 
 @dataclass
 class Position:
-    """Where training stands. `step` counts from the run's beginning, `done` whole epochs."""
+    """Where training stands: `done` whole epochs and the `part` (0 to 1) of the one under way."""
 
     done: int = 0
     total: int = 0
-    step: int = 0
-    steps_an_epoch: int = 0
+    part: float = 0.0
     loss: float | None = None
     accuracy: float | None = None
     speed: float | None = None
@@ -28,32 +27,25 @@ class Position:
 
     def take(self, record: Record) -> None:
         """Move on to `record`."""
-        if "resume" in record:
-            self.done, self.step = _whole(record, "epoch"), _whole(record, "step")
+        if record.get("scope") == "step":
+            self.done = max(0, _whole(record, "epoch") - 1)
+            self.part = min(1.0, _whole(record, "step_in_epoch") / max(1, _whole(record, "steps_per_epoch")))
+        elif record.get("scope") == "epoch":
+            self.done, self.part = _whole(record, "epoch"), 0.0
+            self.seconds_an_epoch = _real(record, "time/epoch", self.seconds_an_epoch)
+        else:
+            if "resume" in record:
+                self.done, self.part = _whole(record, "epoch"), 0.0
             return
-        self.step = _whole(record, "step") or self.step
         self.loss = _real(record, "train/loss", self.loss)
         self.accuracy = _real(record, "train/accuracy", self.accuracy)
         speed = _real(record, "images/s", None)
-        self.speed = speed if speed is not None and math.isfinite(speed) else self.speed
-        if record.get("scope") == "step":
-            self.done = max(0, _whole(record, "epoch") - 1)
-        elif record.get("scope") == "epoch":
-            self.done = _whole(record, "epoch")
-            self.seconds_an_epoch = _real(record, "time/epoch", self.seconds_an_epoch)
-            if self.done and not self.steps_an_epoch:
-                self.steps_an_epoch = self.step // self.done
-
-    @property
-    def part(self) -> float:
-        """How much of the epoch under way is done, 0 to 1."""
-        if not self.steps_an_epoch:
-            return 0.0
-        return min(1.0, max(0.0, (self.step - self.done * self.steps_an_epoch) / self.steps_an_epoch))
+        if speed is not None and math.isfinite(speed):
+            self.speed = speed
 
     @property
     def left(self) -> float | None:
-        """Seconds until the last epoch's end by the pace of the last epoch, or else of the images."""
+        """Seconds until the last epoch's end, by the pace of the last whole epoch."""
         if self.seconds_an_epoch is None:
             return None
         return max(0.0, (self.total - self.done - self.part) * self.seconds_an_epoch)

@@ -18,7 +18,7 @@ def told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
     ("argv", "words"),
     [
         (["trian"], ["no command 'trian'", "did you mean 'train'"]),
-        (["config", "chek", "x"], ["no command", "did you mean 'check'"]),
+        (["config", "chek", "x"], ["no action 'chek'", "did you mean 'check'"]),
         (["config"], ["missing ACTION"]),
         (["train"], ["missing --config", "labtui train --help"]),
         (["train", "--confg", "x"], ["--config"]),

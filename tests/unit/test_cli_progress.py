@@ -25,28 +25,40 @@ def epoch(number: int, step: int, **more: object) -> Record:
     }
 
 
+def step(epoch: int, within: int, of: int) -> Record:
+    place = {
+        "epoch": epoch,
+        "step_in_epoch": within,
+        "steps_per_epoch": of,
+        "step": (epoch - 1) * of + within,
+    }
+    return {"scope": "step", "attempt": 1, "t": 0.0, "train/loss": 1.0, **place}
+
+
 def test_progress_within_an_epoch_and_time_left() -> None:
     position = Position(total=4)
+    assert position.left is None
     position.take(epoch(1, 10))
-    assert (position.done, position.part, position.steps_an_epoch) == (1, 0.0, 10)
-    assert position.left == 90.0
-    position.take({"epoch": 2, "step": 15, "scope": "step", "train/loss": 1.0, "attempt": 1})
-    assert position.part == 0.5
-    assert position.left == 75.0
-
-
-def test_a_resume_moves_the_position() -> None:
-    position = Position(total=10)
-    position.take({"resume": "a01-e0005", "attempt": 2, "epoch": 5, "step": 50, "t": 0.0})
-    assert (position.done, position.step, position.left) == (5, 50, None)
+    assert (position.done, position.part, position.left) == (1, 0.0, 90.0)
+    position.take(step(2, 5, 10))
+    assert (position.done, position.part, position.left, position.loss) == (1, 0.5, 75.0, 1.0)
+    position.take(epoch(2, 20))
+    assert (position.done, position.part, position.left) == (2, 0.0, 60.0)
 
 
 def test_a_mid_epoch_resume_stays_in_its_epoch() -> None:
-    position = Position(total=10, steps_an_epoch=10)
-    position.take({"resume": "a01-e0006-s000054", "attempt": 2, "epoch": 6, "step": 54, "t": 0.0})
-    position.take({"scope": "step", "attempt": 2, "epoch": 6, "step": 55, "t": 0.0, "train/loss": 1.0})
-    assert position.done == 5
-    assert position.part == 0.5
+    position = Position(total=10)
+    position.take({"resume": "a01-e0006-s000054", "attempt": 2, "epoch": 5, "step": 54, "t": 0.0})
+    assert (position.done, position.part) == (5, 0.0)
+    position.take(step(6, 5, 10))
+    assert (position.done, position.part) == (5, 0.5)
+
+
+def test_damaged_records_change_nothing() -> None:
+    position = Position(total=10)
+    position.take({"scope": "step", "epoch": "x", "steps_per_epoch": None})
+    position.take({"scope": "final", "epoch": 9, "test/loss": 1.0})
+    assert (position.done, position.part) == (0, 0.0)
 
 
 def test_words_as_far_as_known() -> None:

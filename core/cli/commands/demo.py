@@ -10,7 +10,7 @@ from core.cli.parser import add_json, folder
 from core.cli.scaffold import make_workspace
 from core.config.workspace import Workspace, find_workspace
 from core.launch.control import start_run
-from core.store.catalogue import list_runs, summarise
+from core.store.catalogue import Catalogue
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
 
@@ -47,10 +47,9 @@ def run(args: Namespace) -> int:
 
 
 def _active(workspace: Workspace) -> RunPaths | None:
-    for found in list_runs(workspace):
-        summary = summarise(found)
+    for summary in Catalogue(workspace).refresh():
         if summary.config == CONFIG and summary.state in ACTIVE:
-            return found
+            return RunPaths(workspace.runs / summary.id)
     return None
 
 

@@ -6,8 +6,12 @@ from argparse import ArgumentParser, Namespace
 
 from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
-from core.cli.shapes import best_words, run_document, started_words, state_words, time_left
-from core.store.catalogue import list_runs, summarise
+from core.cli.words import best_words, started_words, state_words, time_left
+from core.store.catalogue import Catalogue
+from core.store.records import RunSummary
+from core.store.report import list_document
+
+_HEADER = ("id", "name", "state", "epoch", "best", "started", "left")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -15,26 +19,26 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    summaries = [summarise(found) for found in list_runs(args.workspace)]
+    catalogue = Catalogue(args.workspace)
+    summaries = catalogue.refresh()
+    catalogue.save()
     if args.json:
-        out_json([run_document(summary) for summary in summaries])
-        return 0
-    if not summaries:
+        out_json(list_document(summaries))
+    elif summaries:
+        for line in table(_HEADER, [_row(summary) for summary in summaries], "lllrrrr"):
+            out(line)
+    else:
         say(f"no runs in {args.workspace.runs} yet: `labtui train --config FILE` starts one")
-        return 0
-    rows = [
-        (
-            summary.id,
-            summary.name,
-            state_words(summary),
-            f"{summary.epoch}/{summary.epochs}",
-            best_words(summary),
-            started_words(summary),
-            time_left(summary),
-        )
-        for summary in summaries
-    ]
-    header = ("id", "name", "state", "epoch", "best", "started", "left")
-    for line in table(header, rows, "lllrrrr"):
-        out(line)
     return 0
+
+
+def _row(summary: RunSummary) -> tuple[str, ...]:
+    return (
+        summary.id,
+        summary.name,
+        state_words(summary),
+        f"{summary.epoch}/{summary.epochs}",
+        best_words(summary),
+        started_words(summary),
+        time_left(summary),
+    )

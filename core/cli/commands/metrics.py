@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import sys
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
 from core.cli.output import out, out_json, plain, say, table
 from core.cli.parser import add_json, add_run
 from core.humanise import number
 from core.store.catalogue import find_run
-from core.store.metrics import History, read_history
+from core.store.metrics import read_history
 from core.store.records import Record
+from core.store.report import metrics_document
 
-_LEADING = ("epoch", "step", "attempt", "t")
+_PLACE = ("epoch", "step", "attempt", "t")
 
 
 def add(parser: ArgumentParser) -> None:
@@ -26,10 +26,11 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
-    history = read_history(found.metrics)
     if args.json:
-        out_json(metrics_document(found.id, history))
-    elif args.csv:
+        out_json(metrics_document(found))
+        return 0
+    history = read_history(found.metrics, steps=False)
+    if args.csv:
         _write_csv(history.epochs)
     elif history.epochs:
         for line in [*_lines(history.epochs), *map(_final_line, history.finals)]:
@@ -39,39 +40,31 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def metrics_document(run_id: str, history: History) -> dict[str, Any]:
-    """Current rows only, of epochs, of steps and of what is measured once at the end, and how many were
-    superseded."""
-    return {
-        "id": run_id,
-        "epochs": history.epochs,
-        "steps": list(history.steps),
-        "final": history.finals,
-        "superseded": history.superseded_count,
-    }
-
-
-def _columns(rows: list[Record]) -> list[str]:
-    """All names in the order in which they first appear, epoch and step in front."""
-    names = dict.fromkeys(name for record in rows for name in record)
-    return [name for name in _LEADING if name in names] + [name for name in names if name not in _LEADING]
+def _measured(rows: list[Record]) -> list[str]:
+    """Names of the metrics in the order in which they first appear."""
+    return list(dict.fromkeys(name for row in rows for name in row if name not in _PLACE))
 
 
 def _write_csv(rows: list[Record]) -> None:
-    columns = _columns(rows)
+    columns = [*_PLACE, *_measured(rows)]
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns or ["epoch"])
-    for record in rows:
-        writer.writerow([plain(record.get(name, "")) for name in columns])
+    writer.writerow([_cell(name) for name in columns])
+    for row in rows:
+        writer.writerow([plain(row.get(name, "")) for name in columns])
+
+
+def _cell(text: str) -> str:
+    """`text` so that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _lines(rows: list[Record]) -> list[str]:
-    names = [name for name in _columns(rows) if name not in _LEADING]
-    cells = [[str(record["epoch"]), *(number(name, record.get(name)) for name in names)] for record in rows]
+    names = _measured(rows)
+    cells = [[str(row["epoch"]), *(number(name, row.get(name)) for name in names)] for row in rows]
     return table(["epoch", *names], cells, "r" * (len(names) + 1))
 
 
-def _final_line(record: Record) -> str:
+def _final_line(row: Record) -> str:
     """What was measured once, at the end, with the best checkpoint."""
-    values = (f"{name} {number(name, value)}" for name, value in record.items() if name not in _LEADING)
-    return f"at the end, epoch {record['epoch']}:  " + "  ".join(values)
+    values = (f"{name} {number(name, value)}" for name, value in row.items() if name not in _PLACE)
+    return f"at the end, epoch {row['epoch']}:  " + "  ".join(values)

@@ -9,7 +9,7 @@ from core.cli.parser import add_json
 from core.humanise import state_glyph
 from core.launch.queue import QueueView, register
 from core.launch.slots import busy_slots
-from core.store.catalogue import list_runs, summarise
+from core.store.catalogue import Catalogue
 from core.store.records import ACTIVE
 
 
@@ -24,7 +24,7 @@ def run(args: Namespace) -> int:
     if args.workspace.runs.is_dir():
         register(args.workspace)
     slots = busy_slots()
-    summaries = [summarise(found) for found in list_runs(args.workspace)]
+    summaries = Catalogue(args.workspace).refresh()
     active = [summary for summary in summaries if summary.state in ACTIVE and summary.state != "queued"]
     waiting = QueueView().waiting()
     if args.json:

@@ -7,19 +7,13 @@ from argparse import ArgumentParser, Namespace
 
 from core.cli.output import out, out_json, table
 from core.cli.parser import add_json, add_run
-from core.cli.shapes import (
-    best_words,
-    checkpoint_document,
-    run_document,
-    started_words,
-    state_words,
-    time_left,
-)
+from core.cli.words import best_words, started_words, state_words, time_left
 from core.humanise import MISSING, age, count, number, size
 from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
+from core.store.report import show_document
 
 
 def add(parser: ArgumentParser) -> None:
@@ -29,12 +23,11 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
-    summary = summarise(found)
-    checkpoints = list_checkpoints(found)
     if args.json:
-        out_json(run_document(summary) | {"checkpoints": [checkpoint_document(item) for item in checkpoints]})
+        out_json(show_document(found))
         return 0
-    for line in [*_facts(found, summary), *_checkpoint_lines(summary, checkpoints)]:
+    summary = summarise(found)
+    for line in [*_facts(found, summary), *_checkpoint_lines(summary, list_checkpoints(found))]:
         out(line)
     return 0
 
@@ -71,9 +64,17 @@ def _checkpoint_lines(summary: RunSummary, checkpoints: list[Checkpoint]) -> lis
             *(number(name, item.metrics[name]) if name in item.metrics else MISSING for name in names),
             size(item.bytes),
             age(max(0.0, now - item.time)),
-            "★ best" if item.id == best else "within the epoch" if item.mid_epoch else "",
+            _remark(item, best),
         )
         for item in checkpoints
     ]
     header = ("checkpoint", "epoch", "step", *names, "size", "age", "")
     return ["", *table(header, rows, "lrr" + "r" * len(names) + "rr")]
+
+
+def _remark(checkpoint: Checkpoint, best: str | None) -> str:
+    if checkpoint.id == best:
+        return "★ best"
+    if checkpoint.superseded:
+        return "superseded"
+    return "within the epoch" if checkpoint.mid_epoch else ""

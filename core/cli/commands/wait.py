@@ -6,12 +6,12 @@ from argparse import ArgumentParser, Namespace
 
 from core.cli.output import out_json, say
 from core.cli.parser import add_json, add_run, seconds
-from core.cli.shapes import run_document
 from core.errors import RunFailedError, StateError
 from core.launch.control import wait_run
 from core.store.catalogue import find_run, summarise
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, RunSummary
+from core.store.report import summary_document
 
 
 def add(parser: ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(args: Namespace) -> int:
     wait_run(found, args.timeout)
     summary = summarise(found)
     if args.json:
-        out_json(run_document(summary))
+        out_json(summary_document(summary))
     if summary.state in ACTIVE:
         raise StateError(f"{found.id} is still {summary.state} after {args.timeout:g} s")
     say(ending(found, summary))
