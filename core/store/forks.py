@@ -28,10 +28,10 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     )
     history = read_history(parent.metrics)
     last_epoch = checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
-    rows = [row for row in history.epochs if row["epoch"] <= last_epoch]
-    rows += [row for row in history.steps if row["step"] <= checkpoint.step]
-    rows.sort(key=lambda row: (row["step"], row["scope"] == "epoch"))
-    lines = [encode({**row, "attempt": INHERITED_ATTEMPT}) for row in rows]
+    rows = [(row, "epoch") for row in history.epochs if row["epoch"] <= last_epoch]
+    rows += [(row, "step") for row in history.steps if row["step"] <= checkpoint.step]
+    rows.sort(key=lambda pair: (pair[0]["step"], pair[1] == "epoch"))
+    lines = [encode({**row, "scope": scope, "attempt": INHERITED_ATTEMPT}) for row, scope in rows]
     write_bytes(new.metrics, b"".join(lines))
     if not any(key == "data" or key.startswith("data.") for key in changed) and parent.split.exists():
         write_bytes(new.split, parent.split.read_bytes())

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 State = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
 ACTIVE: frozenset[str] = frozenset({"queued", "starting", "running", "stopping"})
+LOCKED_OUT = 75
 ENDED: frozenset[str] = frozenset({"finished", "stopped", "failed", "lost"})
 
 
@@ -29,10 +30,41 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One try at a request: `attempts/0001/`. Absent files leave their fields None or empty.
+
+    `request` is 0 when `start.json` cannot be read. `status` is `finished`, `stopped` or empty; `error_type`
+    and `error` are the trainer's last words; `code`, `signal` and `oom_kill` are the supervisor's.
+    """
+
+    number: int
+    request: int
+    started: float | None
+    ended: float | None
+    status: str
+    exited: bool
+    code: int | None
+    signal: int | None
+    oom_kill: bool
+    error_type: str = ""
+    error: str = ""
+    error_epoch: int | None = None
+    supervisor: Mapping[str, Any] = field(default_factory=dict)
+    trainer: Mapping[str, Any] = field(default_factory=dict)
+    slot: str = ""
+
+    @property
+    def locked_out(self) -> bool:
+        """It found another trainer at work and did nothing (exit code 75): it does not count."""
+        return self.code == LOCKED_OUT and not self.status
+
+
+@dataclass(frozen=True)
 class DerivedState:
     """State of the newest request. `reason` is one sentence for queued, failed and lost, else empty.
 
-    `attempt` is the newest attempt of that request (0: none yet).
+    `attempt` is the newest attempt of that request (0: none yet). A running one has a reason only when
+    something is odd about it (its supervisor has died).
     """
 
     state: State
@@ -46,7 +78,8 @@ class DerivedState:
 class Checkpoint:
     """A checkpoint and its sidecar. `step` counts optimiser steps since the run began; `epoch` counts from 1.
 
-    For `mid_epoch` ones, `epoch` is the epoch that was under way.
+    For `mid_epoch` ones, `epoch` is the epoch that was under way. `superseded`: a later attempt started from
+    before this point, so the run's curve no longer goes through it.
     """
 
     id: str
@@ -60,6 +93,7 @@ class Checkpoint:
     time: float
     mid_epoch: bool
     pinned: bool = False
+    superseded: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,178 @@
+"""The attempts of a run: written by its supervisor and trainer, one writer a file."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from core.store import files, process
+from core.store.guard import mark_changed, require_writable
+from core.store.paths import AttemptPaths, RunPaths
+from core.store.records import Attempt
+from core.text import clean
+
+
+def numbers(run: RunPaths) -> list[int]:
+    """The numbers of all attempts, ascending."""
+    try:
+        return sorted(int(name) for name in os.listdir(run.attempts) if name.isascii() and name.isdigit())
+    except OSError:
+        return []
+
+
+def begin_attempt(
+    run: RunPaths,
+    request: int,
+    *,
+    slot: str,
+    threads: int,
+    argv: Sequence[str] = (),
+    supervisor: Mapping[str, Any] | None = None,
+) -> AttemptPaths:
+    """Make the next attempt's folder with its `start.json`: visible whole or not at all.
+
+    Temporary files of dead writers are swept first. `supervisor` is `process.identify()` by default.
+    Raises StateError for a run of a newer format, OSError when the disk does not take it.
+    """
+    require_writable(run)
+    sweep_temporaries(run)
+    files.make_dir(run.attempts, exist_ok=True)
+    new = AttemptPaths(run.attempts / files.temporary_name("new"))
+    files.make_dir(new.root)
+    start = {
+        "request": request,
+        "time": time.time(),
+        "supervisor": dict(process.identify() if supervisor is None else supervisor),
+        "trainer": None,
+        "slot": slot,
+        "threads": threads,
+        "argv": list(argv),
+    }
+    try:
+        files.write_json(new.start, start)
+        number = max(numbers(run), default=0) + 1
+        while True:
+            attempt = run.attempt(number)
+            try:
+                files.rename(new.root, attempt.root)
+                break
+            except OSError:
+                # Two supervisors cannot be at work (sup.lock), yet a taken number must never be lost.
+                if not attempt.root.exists() or not new.root.exists():
+                    raise
+                number += 1
+    except BaseException:
+        with suppress(OSError):
+            files.remove_tree(new.root)
+        raise
+    mark_changed(run.root.parent, run.id)
+    return attempt
+
+
+def note_trainer(attempt: AttemptPaths, trainer: Mapping[str, Any]) -> None:
+    """Add the trainer's identity (`process.identify(pid)`) to `start.json`."""
+    start = files.read_json(attempt.start) or {}
+    files.write_json(attempt.start, {**start, "trainer": dict(trainer)})
+
+
+def write_result(attempt: AttemptPaths, status: str, *, epoch: int, step: int) -> None:
+    """The trainer's last act, after its last checkpoint: `status` is `finished` or `stopped`."""
+    if status not in ("finished", "stopped"):
+        raise ValueError(f"status is {status!r}, not 'finished' or 'stopped'")
+    _write(attempt, attempt.result, {"status": status, "epoch": epoch, "step": step, "time": time.time()})
+
+
+def write_error(
+    attempt: AttemptPaths, kind: str, message: str, *, epoch: int | None = None, step: int | None = None
+) -> None:
+    """Why the trainer gives up; `kind` is the exception's class name, `message` a sentence for people."""
+    content = {"type": kind, "message": message, "epoch": epoch, "step": step, "time": time.time()}
+    _write(attempt, attempt.error, content)
+
+
+def write_exit(
+    attempt: AttemptPaths, *, code: int | None, signal: int | None, oom_kill: bool = False
+) -> None:
+    """How the trainer's process ended, seen by its supervisor."""
+    content = {"code": code, "signal": signal, "oom_kill": oom_kill, "time": time.time()}
+    _write(attempt, attempt.exit, content)
+
+
+def read_attempt(run: RunPaths, number: int) -> Attempt:
+    """One attempt as far as its files go; never raises."""
+    root = f"{run.root}/attempts/{number:04d}/"
+    start = files.read_json(root + "start.json") or {}
+    result = files.read_json(root + "result.json") or {}
+    end = files.read_json(root + "exit.json")
+    error: dict[str, Any] = {}
+    status = result.get("status")
+    if status not in ("finished", "stopped"):
+        status = ""
+        error = files.read_json(root + "error.json") or {}
+    times = [_number(part.get("time")) for part in (end or {}, result, error)]
+    return Attempt(
+        number=number,
+        request=_whole(start.get("request")) or 0,
+        started=_number(start.get("time")),
+        ended=next((value for value in times if value is not None), None),
+        status=status,
+        exited=end is not None,
+        code=_whole((end or {}).get("code")),
+        signal=_whole((end or {}).get("signal")),
+        oom_kill=(end or {}).get("oom_kill") is True,
+        error_type=_words(error.get("type"), 100),
+        error=_words(error.get("message"), 2000),
+        error_epoch=_whole(error.get("epoch")),
+        supervisor=_mapping(start.get("supervisor")),
+        trainer=_mapping(start.get("trainer")),
+        slot=_words(start.get("slot"), 100),
+    )
+
+
+def attempts(run: RunPaths) -> list[Attempt]:
+    """All attempts, oldest first."""
+    return [read_attempt(run, number) for number in numbers(run)]
+
+
+def sweep_temporaries(run: RunPaths) -> list[str]:
+    """Remove what dead writers left in a run folder; returns the removed names.
+
+    Called when an attempt begins. Files that a living process is writing stay.
+    """
+    removed = []
+    for folder in (run.root, run.requests, run.checkpoints, run.measures, run.predictions, run.attempts):
+        removed += files.sweep(folder)
+    for number in numbers(run):
+        removed += files.sweep(run.attempt(number).root)
+    with suppress(OSError):
+        for entry in os.scandir(run.attempts):
+            if entry.name.startswith(".new.") and files.is_abandoned(entry.path, entry.name):
+                with suppress(OSError):
+                    files.remove_tree(entry.path)
+                    removed.append(entry.name)
+    return removed
+
+
+def _write(attempt: AttemptPaths, path: os.PathLike[str], content: Mapping[str, Any]) -> None:
+    files.write_json(path, content)
+    run = attempt.root.parent.parent
+    mark_changed(run.parent, run.name)
+
+
+def _words(value: object, limit: int) -> str:
+    return clean(value[:limit], newlines=True).strip() if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,176 @@
+"""The runs of a workspace: found by what people type, summed up one line each, kept fresh cheaply."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.config.workspace import Workspace
+from core.errors import UsageError
+from core.store.index import Stamp, load_index, save_index
+from core.store.metrics import MetricsReader
+from core.store.paths import RUN_ID, RunPaths
+from core.store.records import RunSummary
+from core.store.runs import read_meta
+from core.store.summary import summarise as _summarise
+from core.text import clean, did_you_mean
+
+LAST = "@last"
+# A folder changed this recently may change again without a new time stamp.
+_RACY = 2_000_000_000
+_SAVE_AFTER = 50
+
+
+def list_runs(workspace: Workspace) -> list[RunPaths]:
+    """All runs, newest first."""
+    return [
+        RunPaths(workspace.runs / name)
+        for name in _run_names(workspace.runs)
+        if os.path.exists(f"{workspace.runs}/{name}/spec.json")
+    ]
+
+
+def find_run(workspace: Workspace, ref: str) -> RunPaths:
+    """The run meant by an id, a unique prefix or part of one, a name, `@last`, or a path to its folder.
+
+    Raises UsageError which lists the candidates, or names the nearest one.
+    """
+    runs = list_runs(workspace)
+    if not runs:
+        raise UsageError(f"There are no runs in {workspace.runs} yet; labtui train --config FILE starts one.")
+    if ref == LAST:
+        return runs[0]
+    by_id = {run.id: run for run in runs}
+    word = ref.rstrip("/")
+    if "/" in word:
+        path = Path(os.path.abspath(os.path.expanduser(word)))
+        if path.parent == workspace.runs and path.name in by_id:
+            return by_id[path.name]
+    if word in by_id:
+        return by_id[word]
+    names = {run.id: read_meta(run)["name"] for run in runs} if word else {}
+    lower = word.lower()
+    for fits in (
+        lambda run: names[run.id] == word,
+        lambda run: run.id.startswith(word),
+        lambda run: lower in run.id.lower() or lower in names[run.id].lower(),
+    ):
+        found = [run for run in runs if word and fits(run)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(
+                f"'{clean(word)}' fits {len(found)} runs: {_listed(found, names)}. Type more of it."
+            )
+    guess = did_you_mean(word, [*filter(None, names.values()), *by_id])
+    raise UsageError(f"No run is called '{clean(ref)}'{guess}; labtui ls lists them.")
+
+
+def summarise(run: RunPaths, cache: MetricsReader | None = None) -> RunSummary:
+    """One line about a run. `cache` is a reader of its metrics (`steps=False`) to go on from."""
+    return _summarise(run, cache)
+
+
+class Catalogue:
+    """Summaries of all runs, re-read only where something can have changed. Used by one thread at a time.
+
+    Ended runs are taken from memory, or from an index in the cache folder, as long as the folder times that
+    every change moves stand still.
+    """
+
+    def __init__(self, workspace: Workspace, *, index: bool = True) -> None:
+        self.workspace = workspace
+        self.complete = False
+        self._known: dict[str, tuple[Stamp, RunSummary]] = load_index(workspace.runs) if index else {}
+        self._readers: dict[str, MetricsReader] = {}
+        self._index = index
+        self._unsaved = 0
+
+    def refresh(self, budget: float | None = None) -> list[RunSummary]:
+        """Summaries, newest first.
+
+        With a `budget`, older runs that are not known yet are left out when so many seconds are over;
+        `complete` says whether any were. Call again to go on.
+        """
+        runs = str(self.workspace.runs)
+        deadline = None if budget is None else time.monotonic() + budget
+        names = _run_names(self.workspace.runs)
+        summaries: list[RunSummary] = []
+        self.complete = True
+        for name in names:
+            stamp = _stamp(f"{runs}/{name}")
+            if stamp is None:
+                continue
+            known = self._known.get(name)
+            if known is not None and known[0] == stamp:
+                summaries.append(known[1])
+                continue
+            if deadline is not None and time.monotonic() > deadline and summaries:
+                self.complete = False
+                continue
+            summary = self._read(name, stamp)
+            if summary is not None:
+                summaries.append(summary)
+        self._forget(names)
+        if self.complete and self._unsaved >= _SAVE_AFTER:
+            self.save()
+        return summaries
+
+    def save(self) -> None:
+        """Write what is known about ended runs to the index, for the next start; never fails."""
+        if self._index and self._unsaved:
+            save_index(self.workspace.runs, self._known)
+            self._unsaved = 0
+
+    def _read(self, name: str, stamp: Stamp) -> RunSummary | None:
+        run = RunPaths(self.workspace.runs / name)
+        if not run.spec.exists():
+            return None
+        reader = self._readers.get(name) or MetricsReader(run.metrics, steps=False)
+        summary = _summarise(run, reader)
+        self._known.pop(name, None)
+        # `lost` may be a trainer that has not taken its lock yet.
+        if summary.state in ("finished", "stopped", "failed"):
+            self._readers.pop(name, None)
+            if time.time_ns() - max(stamp) > _RACY:
+                self._known[name] = (stamp, summary)
+                self._unsaved += 1
+        else:
+            self._readers[name] = reader
+        return summary
+
+    def _forget(self, names: Iterable[str]) -> None:
+        if len(self._known) + len(self._readers) == 0:
+            return
+        there = set(names)
+        for gone in self._known.keys() - there:
+            del self._known[gone]
+            self._unsaved += 1
+        for gone in self._readers.keys() - there:
+            del self._readers[gone]
+
+
+def _run_names(runs: Path) -> list[str]:
+    """Names of folders that can be runs, newest first."""
+    try:
+        with os.scandir(runs) as entries:
+            names = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and entry.is_dir()]
+    except OSError:
+        return []
+    names.sort(reverse=True)
+    return names
+
+
+def _stamp(root: str) -> Stamp | None:
+    """Times of the folders which every change to an ended run touches; None when it is no run folder."""
+    try:
+        return os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
+    except OSError:
+        return None
+
+
+def _listed(runs: list[RunPaths], names: dict[str, str]) -> str:
+    shown = [f"{run.id} ({names[run.id]})" if names.get(run.id) else run.id for run in runs[:5]]
+    return ", ".join(shown) + (f" and {len(runs) - 5} more" if len(runs) > 5 else "")

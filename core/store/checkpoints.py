@@ -1,0 +1,219 @@
+"""Checkpoints on disk: the file first, then its sidecar, which is what makes it exist."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from core.errors import CheckpointError, RunFailedError
+from core.humanise import size as human_size
+from core.store import files
+from core.store.guard import mark_changed
+from core.store.metrics import Resume, decode_numbers, encode_value, is_finite, read_history
+from core.store.paths import RunPaths
+from core.store.records import Checkpoint
+from core.text import clean
+
+CHECKPOINT_ID = re.compile(r"a(\d{2,})-e(\d{4,})(?:-s(\d{6,}))?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def save_files(
+    run: RunPaths, checkpoint: str, data: bytes | memoryview, sidecar: Mapping[str, Any]
+) -> Checkpoint:
+    """Write `<id>.pt`, then `<id>.json`, whose `bytes`, `sha256` and `time` are filled in if missing.
+
+    Raises RunFailedError when the disk is full, OSError for other faults, CheckpointError when another
+    checkpoint of this id exists. Older checkpoints stay as they are, and nothing half-written stays.
+    """
+    if not CHECKPOINT_ID.fullmatch(checkpoint):
+        raise ValueError(f"{checkpoint!r} is not a checkpoint id")
+    file, side = run.checkpoints / f"{checkpoint}.pt", run.checkpoints / f"{checkpoint}.json"
+    view = memoryview(data).cast("B")
+    content = {"id": checkpoint, "bytes": len(view), "time": time.time(), **sidecar}
+    if "sha256" not in content:
+        content["sha256"] = hashlib.sha256(view).hexdigest()
+    content["metrics"] = {
+        key: encode_value(value) for key, value in dict(sidecar.get("metrics") or {}).items()
+    }
+    existing = _read(side, frozenset())
+    if existing is not None:
+        if existing.sha256 == content["sha256"] and verify(existing) is None:
+            return existing
+        raise CheckpointError(f"Run {run.id} has another checkpoint {checkpoint} already; it was kept.")
+    files.make_dir(run.checkpoints, exist_ok=True)
+    written = False
+    try:
+        files.write_bytes(file, view)
+        written = True
+        files.write_json(side, content)
+    except OSError as error:
+        if written and not side.exists():
+            with suppress(OSError):
+                file.unlink()
+        if error.errno in files.DISK_FULL:
+            raise RunFailedError(_disk_full(run, checkpoint, len(view))) from error
+        raise
+    mark_changed(run.root.parent, run.id)
+    saved = _read(side, frozenset())
+    if saved is None:
+        raise CheckpointError(f"Checkpoint {checkpoint} of run {run.id} vanished while it was being written.")
+    return saved
+
+
+def list_checkpoints(run: RunPaths) -> list[Checkpoint]:
+    """All complete checkpoints by epoch, step and attempt; the superseded ones are marked."""
+    pinned = _pins(run)
+    found = []
+    for name in _names(run):
+        checkpoint = _read(f"{run.root}/checkpoints/{name}.json", pinned)
+        if checkpoint is not None:
+            found.append(checkpoint)
+    found.sort(key=lambda item: (item.epoch, item.step, item.attempt))
+    if len({item.attempt for item in found}) > 1:
+        resumes = read_history(run.metrics, steps=False).resumes
+        found = [dataclasses.replace(item, superseded=_is_superseded(item, resumes)) for item in found]
+    return found
+
+
+def choose(run: RunPaths, which: str) -> Checkpoint:
+    """`best` (by the run's metric), `last`, an epoch's number, or an id.
+
+    best and last look only at what the run's curve goes through; a fork's best is its own when it has one.
+    Raises CheckpointError which names what there is.
+    """
+    every = list_checkpoints(run)
+    if not every:
+        raise CheckpointError(
+            f"Run {run.id} has no checkpoint yet; the first one is saved when an epoch ends."
+        )
+    current = [item for item in every if not item.superseded] or every
+    if which == "last":
+        return max(current, key=lambda item: (item.step, item.attempt))
+    if which == "best":
+        return _best(run, current)
+    for item in every:
+        if item.id == which:
+            return item
+    if which.isascii() and which.isdigit():
+        at = [item for item in every if item.epoch == int(which) and not item.mid_epoch]
+        if at:
+            return max(at, key=lambda item: (not item.superseded, item.attempt))
+    raise CheckpointError(
+        f"Run {run.id} has no checkpoint '{clean(which[:60])}'; it has {_listed(every)}. "
+        "Name one by epoch or id, or say best or last."
+    )
+
+
+def verify(checkpoint: Checkpoint) -> str | None:
+    """None when the file is what was saved, else one sentence that names it."""
+    try:
+        with open(checkpoint.file, "rb") as file:
+            octets = os.fstat(file.fileno()).st_size
+            if octets != checkpoint.bytes:
+                return (
+                    f"Checkpoint {checkpoint.file} is damaged: it has {octets} bytes, not the "
+                    f"{checkpoint.bytes} that were saved."
+                )
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"Checkpoint {checkpoint.file} cannot be read ({error.strerror})."
+    if digest != checkpoint.sha256:
+        return f"Checkpoint {checkpoint.file} is damaged: its content is not what was saved (sha256 differs)."
+    return None
+
+
+def newest_good(run: RunPaths) -> Checkpoint | None:
+    """The latest undamaged checkpoint on the run's curve, else the latest undamaged one of all."""
+    every = sorted(
+        list_checkpoints(run), key=lambda item: (not item.superseded, item.step, item.attempt), reverse=True
+    )
+    return next((item for item in every if verify(item) is None), None)
+
+
+def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:
+    spec = files.read_json(run.spec) or {}
+    metric = spec.get("metric")
+    metric = metric if isinstance(metric, str) else ""
+    measured = [item for item in candidates if is_finite(item.metrics.get(metric))]
+    if not measured:
+        raise CheckpointError(
+            f"No checkpoint of run {run.id} has a value of {clean(metric) or 'its metric'}; it has "
+            f"{_listed(candidates)}. Name one by epoch or id."
+        )
+    own = [item for item in measured if item.attempt > 0] or measured
+    sign = -1.0 if spec.get("metric_mode") == "min" else 1.0
+    return max(own, key=lambda item: (sign * item.metrics[metric], -item.step, item.attempt))
+
+
+def _listed(found: list[Checkpoint]) -> str:
+    names = [item.id for item in found]
+    return ", ".join(names if len(names) <= 8 else [*names[:3], "…", *names[-4:]])
+
+
+def _is_superseded(item: Checkpoint, resumes: list[Resume]) -> bool:
+    return any(resume.attempt > item.attempt and item.step > resume.step for resume in resumes)
+
+
+def _names(run: RunPaths) -> list[str]:
+    try:
+        names = set(os.listdir(run.checkpoints))
+    except OSError:
+        return []
+    stems = (name[:-3] for name in names if name.endswith(".pt"))
+    return [stem for stem in stems if CHECKPOINT_ID.fullmatch(stem) and f"{stem}.json" in names]
+
+
+def _pins(run: RunPaths) -> frozenset[str]:
+    pinned = (files.read_json(run.pins) or {}).get("pinned")
+    return (
+        frozenset(item for item in pinned if isinstance(item, str))
+        if isinstance(pinned, list)
+        else frozenset()
+    )
+
+
+def _read(side: str | Path, pinned: frozenset[str]) -> Checkpoint | None:
+    """The checkpoint that a sidecar describes, or None when it is not a sidecar of this name."""
+    content = files.read_json(side, 1 << 20)
+    stem = os.path.basename(side)[: -len(".json")]
+    if content is None or content.get("id") != stem:
+        return None
+    numbers = [content.get(key) for key in ("attempt", "epoch", "step", "bytes")]
+    if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in numbers):
+        return None
+    sha, metrics, when = content.get("sha256"), content.get("metrics"), content.get("time")
+    if not (isinstance(sha, str) and _SHA256.fullmatch(sha)):
+        return None
+    return Checkpoint(
+        id=stem,
+        attempt=content["attempt"],
+        epoch=content["epoch"],
+        step=content["step"],
+        file=Path(os.path.dirname(side)) / f"{stem}.pt",
+        bytes=content["bytes"],
+        sha256=sha,
+        metrics=decode_numbers(metrics) if isinstance(metrics, dict) else {},
+        time=float(when) if isinstance(when, int | float) else 0.0,
+        mid_epoch=content.get("mid_epoch") is True,
+        pinned=stem in pinned,
+    )
+
+
+def _disk_full(run: RunPaths, checkpoint: str, needed: int) -> str:
+    try:
+        free = f"; {human_size(shutil.disk_usage(run.checkpoints).free)} are free"
+    except OSError:
+        free = ""
+    return (
+        f"The disk is full: checkpoint {checkpoint} needs {human_size(needed)} in {run.checkpoints}{free}. "
+        f"Older checkpoints are intact; make room, then run: labtui resume {run.id}"
+    )

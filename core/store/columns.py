@@ -1,0 +1,237 @@
+"""Metric rows kept by column, 8 bytes a value, so that a million of them open fast and stay small."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Literal, overload
+
+from core.store.records import Record
+from core.text import clean
+
+XAxis = Literal["step", "epoch", "t"]
+Series = tuple["array[float]", "array[float]"]
+PLACE = frozenset({"step", "epoch", "attempt", "t", "scope"})
+_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+_BIGGEST = 1 << 53
+
+
+def number_of(value: object) -> float | None:
+    """A JSON value as a float ("NaN" and the infinities are words); None for anything else."""
+    if isinstance(value, float):
+        return value
+    if isinstance(value, str):
+        return _WORDS.get(value)
+    if isinstance(value, int):
+        return float(value) if -_BIGGEST <= value <= _BIGGEST else None
+    return None
+
+
+class _Column:
+    """One metric. `rows` numbers the rows that have it; None while those are `first`, `first` + 1, ..."""
+
+    __slots__ = ("first", "rows", "values")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.values = array("d")
+        self.rows: array[int] | None = None
+
+    def extend(self, start: int, values: array[float]) -> None:
+        """Values of the rows `start`, `start` + 1, ..."""
+        if self.rows is None and start != self.first + len(self.values):
+            self.rows = array("q", range(self.first, self.first + len(self.values)))
+        self.values.extend(values)
+        if self.rows is not None:
+            self.rows.extend(range(start, start + len(values)))
+
+    def index(self, row: int) -> int:
+        """How many values belong to rows before `row`."""
+        if self.rows is not None:
+            return bisect_right(self.rows, row - 1)
+        return min(max(row - self.first, 0), len(self.values))
+
+    def at(self, row: int) -> float | None:
+        found = self.index(row)
+        if found == len(self.values) or (self.rows[found] if self.rows else self.first + found) != row:
+            return None
+        return self.values[found]
+
+
+class StepRows(Sequence[Record]):
+    """Rows of scope "step", in ascending step: a sequence of records, and series of single metrics."""
+
+    def __init__(self) -> None:
+        self.step = array("q")
+        self.epoch = array("q")
+        self.attempt = array("q")
+        self.t = array("d")
+        self._columns: dict[str, _Column] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the metrics that some row has."""
+        return [name for name, column in self._columns.items() if column.values]
+
+    def series(self, name: str, x: XAxis = "step", since: int = 0) -> Series:
+        """x and y of every row that has the metric, from the `since`-th such row on (copies)."""
+        column = self._columns.get(name)
+        if column is None:
+            return array("d"), array("d")
+        axis: array[Any] = getattr(self, x)
+        if column.rows is None:
+            xs = array("d", axis[column.first + since : column.first + len(column.values)])
+        else:
+            xs = array("d", [axis[row] for row in column.rows[since:]])
+        return xs, column.values[since:]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        if isinstance(index, slice):
+            return [self._record(row) for row in range(*index.indices(len(self)))]
+        row = index + len(self) if index < 0 else index
+        if not 0 <= row < len(self):
+            raise IndexError(index)
+        return self._record(row)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self._record(row) for row in range(len(self)))
+
+    def add(self, records: list[Record]) -> None:
+        """Append rows that are valid, ascending and later than those here."""
+        keys = list(records[0])
+        if sum(map(len, records)) == len(keys) * len(records):
+            try:
+                columns = {key: list(map(itemgetter(key), records)) for key in keys}
+            except KeyError:
+                pass
+            else:
+                self._add_columns(columns)
+                return
+        for names, group in groupby(records, key=tuple):
+            rows = list(group)
+            self._add_columns({name: [row[name] for row in rows] for name in names})
+
+    def cut(self, step: int) -> StepRows:
+        """Take away the rows after `step`, and return them."""
+        keep = bisect_right(self.step, step)
+        return self.split(keep)
+
+    def split(self, keep: int) -> StepRows:
+        """Take away all rows but the first `keep`, and return them."""
+        tail = StepRows()
+        for name in ("step", "epoch", "attempt", "t"):
+            column = getattr(self, name)
+            setattr(tail, name, column[keep:])
+            del column[keep:]
+        for name, old in self._columns.items():
+            at = old.index(keep)
+            if at == len(old.values):
+                continue
+            new = tail._columns[name] = _Column(max(old.first - keep, 0))
+            new.values = old.values[at:]
+            del old.values[at:]
+            if old.rows is not None:
+                new.rows = array("q", [row - keep for row in old.rows[at:]])
+                del old.rows[at:]
+        return tail
+
+    def _add_columns(self, columns: dict[str, list[Any]]) -> None:
+        start, count = len(self.step), len(columns["step"])
+        self.step.extend(array("q", columns["step"]))
+        self.epoch.extend(_wholes(columns.get("epoch"), count))
+        self.attempt.extend(_wholes(columns.get("attempt"), count))
+        self.t.extend(_floats(columns.get("t"), count))
+        for name, raw in columns.items():
+            if name not in PLACE:
+                self._add_column(name, start, raw)
+
+    def _add_column(self, name: str, start: int, raw: list[Any]) -> None:
+        try:
+            values = array("d", raw)
+        except (TypeError, OverflowError):
+            values = None
+        if values is not None:
+            self._column(name, start).extend(start, values)
+        else:
+            for offset, value in enumerate(map(number_of, raw)):
+                if value is not None:
+                    self._column(name, start + offset).extend(start + offset, array("d", [value]))
+
+    def _column(self, name: str, start: int) -> _Column:
+        name = clean_name(name)
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _Column(start)
+        elif not column.values:
+            column.first, column.rows = start, None
+        return column
+
+    def _record(self, row: int) -> Record:
+        record: Record = {
+            "t": self.t[row],
+            "epoch": self.epoch[row],
+            "step": self.step[row],
+            "attempt": self.attempt[row],
+        }
+        for name, column in self._columns.items():
+            value = column.at(row)
+            if value is not None:
+                record[name] = value
+        return record
+
+
+def _wholes(values: list[Any] | None, count: int) -> array[int]:
+    if values is None:
+        return array("q", bytes(8 * count))
+    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) <= _BIGGEST:
+        return array("q", values)
+    return array("q", map(whole, values))
+
+
+def _floats(values: list[Any] | None, count: int) -> array[float]:
+    if values is None:
+        return array("d", [math.nan]) * count
+    try:
+        return array("d", values)
+    except (TypeError, OverflowError):
+        return array("d", map(time_of, values))
+
+
+_names: dict[str, str] = {}
+
+
+def clean_name(name: str) -> str:
+    """A metric's name made harmless (remembered: there are few names and many rows)."""
+    known = _names.get(name)
+    if known is None:
+        known = clean(name[:200])
+        if len(_names) < 10_000:
+            _names[name] = known
+    return known
+
+
+def is_count(value: object) -> bool:
+    """Whether a value can be an epoch or a step."""
+    return type(value) is int and 0 <= value <= _BIGGEST
+
+
+def whole(value: object) -> int:
+    """An epoch, step or attempt; 0 when it is none."""
+    return value if type(value) is int and 0 <= value <= _BIGGEST else 0
+
+
+def time_of(value: object) -> float:
+    """A time in seconds; NaN when it is none."""
+    found = number_of(value)
+    return math.nan if found is None else found

@@ -1,0 +1,276 @@
+"""All file writes of the store, in one place: whole or not at all, and able to fail on demand (`faults`)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from core.store.faults import AnyPath, due, step, strike
+from core.store.process import host_tag, is_running
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
+_STALE_AFTER = 3600.0
+
+
+def read_bytes(path: AnyPath, limit: int = 1 << 28) -> bytes | None:
+    """The content of a regular file, or None when it is missing, unreadable or longer than `limit` bytes."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    try:
+        data = os.read(fd, 65536)
+        if len(data) < 65536:
+            return data if len(data) <= limit else None
+        parts, size = [data], len(data)
+        while size <= limit and (data := os.read(fd, 1 << 20)):
+            parts.append(data)
+            size += len(data)
+        return b"".join(parts) if size <= limit else None
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def read_json(path: AnyPath, limit: int = 1 << 26) -> dict[str, Any] | None:
+    """The JSON object in a file, or None when it is missing, torn, too long or not an object."""
+    data = read_bytes(path, limit)
+    if not data:
+        return None
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def write_bytes(path: AnyPath, data: bytes | memoryview) -> None:
+    """Replace `path` by `data`, durably: readers see the old content or the new one, also after a power cut.
+
+    Mode 0600. Raises OSError; the old file is then untouched and no temporary file stays, unless only the
+    last step (making the new name durable) failed.
+    """
+    temporary = _write_temporary(path, data)
+    try:
+        step("replace", path)
+        os.replace(temporary, path)
+    except BaseException:
+        _discard(temporary)
+        raise
+    sync_folder(os.path.dirname(path) or ".")
+
+
+def write_json(path: AnyPath, value: Mapping[str, Any]) -> None:
+    """`write_bytes` of one JSON object; numbers must be finite (`metrics.encode` makes them so)."""
+    write_bytes(path, _encode(value))
+
+
+def create_json(path: AnyPath, value: Mapping[str, Any]) -> None:
+    """Create `path` with whole content; raises FileExistsError when another process was first."""
+    data = _encode(value)
+    temporary = _write_temporary(path, data)
+    try:
+        step("link", path)
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _create_plain(path, data)
+    finally:
+        _discard(temporary)
+    sync_folder(os.path.dirname(path) or ".")
+
+
+def touch_exclusive(path: AnyPath) -> bool:
+    """Create the empty file `path`; False when it was there already."""
+    step("create", path)
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return False
+    sync_folder(os.path.dirname(path) or ".")
+    return True
+
+
+def append(fd: int, line: bytes, path: AnyPath = "") -> int:
+    """Append `line` with one `os.write`; returns the bytes written, fewer than given on a full disk."""
+    if how := due("append", path):
+        os.write(fd, line[: len(line) // 2])
+        strike(how, path)
+    return os.write(fd, line)
+
+
+def sync(fd: int, path: AnyPath = "") -> None:
+    """fsync of an open file."""
+    step("fsync", path)
+    os.fsync(fd)
+
+
+def sync_folder(path: AnyPath) -> None:
+    """fsync of a folder, which makes the names in it durable."""
+    step("fsync folder", path)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        # Some network file systems cannot sync folders and say EINVAL.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(fd)
+
+
+def make_dir(path: AnyPath, *, exist_ok: bool = False) -> None:
+    """Make one folder, mode 0700. Raises FileExistsError unless `exist_ok`."""
+    step("mkdir", path)
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not exist_ok or not os.path.isdir(path):
+            raise
+
+
+def rename(source: AnyPath, target: AnyPath) -> None:
+    """Rename a file or folder durably. A folder never replaces a folder that has something in it."""
+    step("rename", target)
+    os.rename(source, target)
+    sync_folder(os.path.dirname(target) or ".")
+
+
+def link(source: AnyPath, target: AnyPath) -> None:
+    """Give a file a second name; where the file system has no links, a durable copy."""
+    step("link", target)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _copy(source, target)
+    sync_folder(os.path.dirname(target) or ".")
+
+
+def unlink(path: AnyPath) -> None:
+    """Remove one file; a missing one is fine."""
+    step("unlink", path)
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_tree(path: AnyPath) -> None:
+    """Remove a folder with all that is in it; links are removed, never followed."""
+    step("remove", path)
+    shutil.rmtree(path)
+
+
+def temporary_name(name: str) -> str:
+    """A hidden name which says who is writing it: `.NAME.<host>-<pid>-<random>.tmp`."""
+    return f".{name}.{host_tag()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+
+
+def is_abandoned(path: AnyPath, name: str) -> bool:
+    """Whether the writer named in a temporary name is dead; on another host: silent for an hour.
+
+    `name` ends with `<host>-<pid>-<random>`, with or without `.tmp`.
+    """
+    parts = name.removesuffix(".tmp").rsplit(".", 1)[-1].rsplit("-", 3)[-3:]
+    if len(parts) != 3 or not parts[1].isdigit():
+        return False
+    if parts[0] == host_tag():
+        return not is_running(int(parts[1]))
+    try:
+        return time.time() - os.stat(path, follow_symlinks=False).st_mtime > _STALE_AFTER
+    except OSError:
+        return False
+
+
+def sweep(folder: AnyPath) -> list[str]:
+    """Remove temporary files of dead writers in `folder` (not below it); returns the removed names."""
+    removed = []
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return []
+    for entry in entries:
+        if not (entry.name.startswith(".") and entry.name.endswith(".tmp")):
+            continue
+        if is_abandoned(entry.path, entry.name):
+            with suppress(OSError):
+                unlink(entry.path)
+                removed.append(entry.name)
+    return removed
+
+
+def _encode(value: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(dict(value), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _write_temporary(path: AnyPath, data: bytes | memoryview) -> str:
+    folder, name = os.path.split(os.fspath(path))
+    temporary = os.path.join(folder, temporary_name(name))
+    step("create", path)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            _write(fd, data, path)
+            sync(fd, path)
+        finally:
+            os.close(fd)
+    except BaseException:
+        _discard(temporary)
+        raise
+    return temporary
+
+
+def _create_plain(path: AnyPath, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        _write(fd, data, path)
+        sync(fd, path)
+    except BaseException:
+        _discard(os.fspath(path))
+        raise
+    finally:
+        os.close(fd)
+
+
+def _copy(source: AnyPath, target: AnyPath) -> None:
+    folder, name = os.path.split(os.fspath(target))
+    temporary = os.path.join(folder, temporary_name(name))
+    try:
+        shutil.copyfile(source, temporary)
+        os.chmod(temporary, 0o600)
+        fd = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sync(fd, target)
+        finally:
+            os.close(fd)
+        step("replace", target)
+        os.replace(temporary, target)
+    except BaseException:
+        _discard(temporary)
+        raise
+
+
+def _write(fd: int, data: bytes | memoryview, path: AnyPath) -> None:
+    view = memoryview(data).cast("B")
+    if how := due("write", path):
+        os.write(fd, view[: len(view) // 2])
+        strike(how, path)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _discard(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)

@@ -1,0 +1,40 @@
+"""What every change to a run goes through: is it ours to change, and who should look again."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from core.errors import StateError
+from core.store import files
+from core.store.paths import FORMAT, RunPaths
+
+CHANGES = ".changed"
+_CHANGES_LIMIT = 1 << 20
+
+
+def require_writable(run: RunPaths) -> None:
+    """Raises StateError when the run was written by a later labtui, or is no run at all."""
+    spec = files.read_json(run.spec)
+    if spec is None:
+        raise StateError(f"{run.root} is not a run: its spec.json is missing or damaged.")
+    version = spec.get("format")
+    if not isinstance(version, int) or version > FORMAT:
+        raise StateError(
+            f"Run {run.id} was made by a newer labtui (format {version}, this one writes {FORMAT}): "
+            "it can be looked at, but not changed. Update labtui to change it."
+        )
+
+
+def mark_changed(runs: Path, run_id: str) -> None:
+    """Append the id to `runs/.changed`, the hint that readers watch. Never fails: it is only a hint."""
+    path = os.path.join(runs, CHANGES)
+    with suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if os.fstat(fd).st_size > _CHANGES_LIMIT:
+                os.ftruncate(fd, 0)
+            files.append(fd, f"{run_id}\n".encode(), path)
+        finally:
+            os.close(fd)

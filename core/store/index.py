@@ -1,0 +1,66 @@
+"""What is known about ended runs, kept between starts; a cache that may be deleted at any time."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+
+from core.config.workspace import cache_home
+from core.store import files
+from core.store.records import Best, RunSummary
+
+Stamp = tuple[int, int]
+_FIELDS = [field.name for field in dataclasses.fields(RunSummary)]
+_VERSION = 1
+_LIMIT = 1 << 28
+
+
+def load_index(runs: Path) -> dict[str, tuple[Stamp, RunSummary]]:
+    """Stamps and summaries by run id; empty when there is no index that fits this version."""
+    data = files.read_bytes(_path(runs), _LIMIT)
+    if not data:
+        return {}
+    try:
+        content = orjson.loads(data)
+        if (content["version"], content["fields"], content["runs"]) != (_VERSION, _FIELDS, str(runs)):
+            return {}
+        return {
+            name: ((stamp[0], stamp[1]), _summary(values))
+            for name, (stamp, values) in content["known"].items()
+        }
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, IndexError):
+        return {}
+
+
+def save_index(runs: Path, known: Mapping[str, tuple[Stamp, RunSummary]]) -> None:
+    """Replace the index; a fault leaves the old one."""
+    try:
+        content = {
+            "version": _VERSION,
+            "fields": _FIELDS,
+            "runs": str(runs),
+            "known": {
+                name: (stamp, [getattr(summary, field) for field in _FIELDS])
+                for name, (stamp, summary) in known.items()
+            },
+        }
+        files.write_bytes(_path(runs), orjson.dumps(content))
+    except (OSError, TypeError):
+        return
+
+
+def _summary(values: list[object]) -> RunSummary:
+    fields = dict(zip(_FIELDS, values, strict=True))
+    if fields["best"] is not None:
+        fields["best"] = Best(**fields["best"])  # type: ignore[arg-type]
+    fields["tags"] = tuple(fields["tags"])  # type: ignore[arg-type]
+    return RunSummary(**fields)  # type: ignore[arg-type]
+
+
+def _path(runs: Path) -> Path:
+    key = hashlib.sha256(str(runs).encode(errors="surrogateescape")).hexdigest()[:16]
+    return cache_home() / f"runs-{key}.json"

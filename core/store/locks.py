@@ -1,0 +1,195 @@
+"""Held locks (flock), never flags: the kernel frees them at any death, and a child can inherit them.
+
+A lock belongs to an open file description. `release` therefore only closes: a child which the lock was handed
+over to keeps it. In forked children every lock is closed at once, unless it is being handed over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from core.config.workspace import state_home
+from core.errors import StateError
+from core.store.paths import RunPaths
+
+Kind = Literal["sup", "train", "meta"]
+NETWORK_TYPES = ("nfs", "cifs", "smb", "lustre", "fuse", "9p", "ceph", "gpfs", "beegfs", "afs", "glusterfs")
+# Local disks which happen to be served through FUSE.
+_LOCAL_FUSE = frozenset({"fuseblk", "fusectl", "fuse.overlayfs", "fuse.fuse-overlayfs"})
+
+_open: dict[int, Lock | None] = {}
+_handed_over: set[int] = set()
+
+
+class Lock:
+    """A lock this process holds; also a context manager that releases it."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+        _open[fd] = self
+
+    def release(self) -> None:
+        """Give the lock up, unless another process shares it through `hand_over`. Twice is fine."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            _open.pop(fd, None)
+            _handed_over.discard(fd)
+            with suppress(OSError):
+                os.close(fd)
+
+    @contextmanager
+    def hand_over(self) -> Iterator[int]:
+        """Inside the block, children made by `os.fork` keep the lock; yields its descriptor.
+
+        For a child made by `subprocess`, give the descriptor in `pass_fds`; the child calls `adopt`.
+        """
+        fd = self.fd
+        _handed_over.add(fd)
+        os.set_inheritable(fd, True)
+        try:
+            yield fd
+        finally:
+            _handed_over.discard(fd)
+            if self.fd == fd:
+                os.set_inheritable(fd, False)
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def acquire(path: Path, *, timeout: float = 0.0, shared: bool = False) -> Lock | None:
+    """Take the lock, trying again for `timeout` seconds; None when somebody else holds it.
+
+    Raises OSError when the file cannot be made (FileNotFoundError: its folder is gone).
+    """
+    deadline = time.monotonic() + timeout
+    pause = 0.002
+    while True:
+        lock = _try(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        if lock is not None:
+            return lock
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 0.05)
+
+
+def adopt(fd: int, path: Path) -> Lock:
+    """Own a lock that was inherited as descriptor `fd`. Raises StateError when it is not that lock."""
+    try:
+        mine, there = os.fstat(fd), os.stat(path)
+        if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
+            raise StateError(f"Descriptor {fd} is not the lock {path}.")
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StateError(f"The lock {path} was not handed over ({error.strerror}).") from error
+    os.set_inheritable(fd, False)
+    return Lock(path, fd)
+
+
+def is_held(path: str | Path) -> bool:
+    """Whether anybody holds the lock. Looks for an instant only: owners try again for 5 s."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return False
+    _open[fd] = None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        _open.pop(fd, None)
+        os.close(fd)
+    return False
+
+
+def run_lock_path(run: RunPaths, kind: Kind) -> Path:
+    """Where a lock of a run lies: in its folder, or under the state folder when that is on a network disk."""
+    if not is_network(str(run.root.parent)):
+        return run.root / f"{kind}.lock"
+    key = hashlib.sha256(str(run.root).encode(errors="surrogateescape")).hexdigest()[:12]
+    folder = state_home() / "locks"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{run.id}-{key}.{kind}.lock"
+
+
+@functools.lru_cache(maxsize=64)
+def is_network(folder: str) -> bool:
+    """Whether a folder lies on a network or user-space file system, where flock cannot be relied on."""
+    try:
+        device = os.stat(folder).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+            return file_system(file.read(), device).startswith(NETWORK_TYPES)
+    except OSError:
+        return False
+
+
+def file_system(mountinfo: str, device: int) -> str:
+    """The type of the file system with this `st_dev`, from the text of `/proc/self/mountinfo`; else empty."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        if len(fields) > 2 and fields[2] == wanted and right:
+            kind = right.split()[0]
+            return "" if kind in _LOCAL_FUSE else kind
+    return ""
+
+
+def _try(path: Path, how: int) -> Lock | None:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    _open[fd] = None
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+        # The file may have been removed, and made anew by another, between the two calls.
+        mine, there = os.fstat(fd), os.stat(path)
+        if (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino):
+            return Lock(path, fd)
+    except BlockingIOError:
+        pass
+    except BaseException:
+        _close(fd)
+        raise
+    _close(fd)
+    return None
+
+
+def _close(fd: int) -> None:
+    _open.pop(fd, None)
+    os.close(fd)
+
+
+def _close_in_child() -> None:
+    for fd, lock in list(_open.items()):
+        if fd in _handed_over:
+            continue
+        if lock is not None:
+            lock.fd = -1
+        with suppress(OSError):
+            os.close(fd)
+        _open.pop(fd, None)
+    _handed_over.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

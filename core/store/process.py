@@ -1,0 +1,76 @@
+"""Who a process is, so that a reused process id is never taken for it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname()
+
+
+@functools.cache
+def boot_id() -> str:
+    """The kernel's id of the current boot; empty where there is none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+@functools.cache
+def host_tag() -> str:
+    """Six hex digits that stand for this machine in file names."""
+    return hashlib.sha256(host().encode()).hexdigest()[:6]
+
+
+def start_ticks(pid: int) -> int | None:
+    """Ticks from boot to the start of a process (field 22 of `/proc/<pid>/stat`); None if it is gone."""
+    stat = _stat(pid)
+    return int(stat[19]) if stat else None
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process of this id exists and is not a zombie."""
+    if os.path.isdir("/proc/self"):
+        stat = _stat(pid)
+        return stat is not None and stat[0] not in ("Z", "X")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def identify(pid: int | None = None) -> dict[str, Any]:
+    """`{"pid", "ticks", "boot_id", "host"}` of a process on this machine, by default this one."""
+    pid = os.getpid() if pid is None else pid
+    return {"pid": pid, "ticks": start_ticks(pid), "boot_id": boot_id(), "host": host()}
+
+
+def is_same(identity: Mapping[str, Any]) -> bool:
+    """Whether the process that `identify` described still runs, on this machine and in this boot."""
+    pid, ticks = identity.get("pid"), identity.get("ticks")
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    if identity.get("host", host()) != host() or identity.get("boot_id", boot_id()) != boot_id():
+        return False
+    return is_running(pid) and start_ticks(pid) == ticks
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of `/proc/<pid>/stat` from the state on (the name before it may hold anything)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].decode("ascii", "replace").split()
+    except OSError:
+        return None

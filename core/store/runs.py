@@ -1,0 +1,272 @@
+"""Runs made, asked for more, stopped, renamed and removed."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from core.config.workspace import Workspace
+from core.errors import StateError, UsageError
+from core.store import files, locks, state
+from core.store.guard import mark_changed, require_writable
+from core.store.paths import FORMAT, RUN_ID, RunPaths
+from core.store.records import ACTIVE, Request
+from core.store.version import code_version
+from core.text import clean
+
+requests = state.requests
+
+NAME_LIMIT = 100
+_NOTE_LIMIT = 10_000
+_NEW, _TRASH = ".new", ".trash"
+_LOCK_PATIENCE = 5.0
+_ENV_NAMES = frozenset({"PYTHONHASHSEED", "SLURM_JOB_ID"})
+_ENV_PREFIXES = ("CUDA_", "NCCL_", "OMP_")
+
+
+def create_run(
+    workspace: Workspace,
+    *,
+    config_name: str,
+    config_text: str,
+    model: str,
+    metric: str,
+    metric_mode: str,
+    total_epochs: int,
+    argv: Sequence[str],
+    name: str = "",
+    tags: Sequence[str] = (),
+    parent: Mapping[str, str] | None = None,
+    start: str | None = None,
+    device: str = "auto",
+    prepare: Callable[[RunPaths], None] | None = None,
+) -> RunPaths:
+    """Make a run with its first request: visible whole or not at all, in a folder of its own.
+
+    `parent` is `{"run", "checkpoint"}` of a fork, `start` the id under which its start checkpoint lies in the
+    new run (`a00-e0005`); `prepare` fills in what it inherits, before the run becomes visible. Raises
+    UsageError for a name that cannot be, OSError when the disk does not take it (nothing stays then).
+    """
+    if metric_mode not in ("max", "min"):
+        raise ValueError(f"metric_mode is {metric_mode!r}, not 'max' or 'min'")
+    now = time.time()
+    meta = _checked_meta({"name": name, "tags": list(tags), "note": "", "archived": False})
+    spec = {
+        "format": FORMAT,
+        "config": config_name,
+        "model": model,
+        "metric": metric,
+        "metric_mode": metric_mode,
+        "epochs": total_epochs,
+        "created": now,
+        "argv": list(argv),
+        "device": device,
+        "priority": 0,
+        "parent": dict(parent) if parent else None,
+        "code": code_version(),
+        "env": kept_environment(os.environ),
+    }
+    runs = workspace.runs
+    if not runs.is_dir():
+        if not workspace.root.is_dir():
+            raise UsageError(f"The workspace {workspace.root} does not exist; labtui init makes one.")
+        files.make_dir(runs, exist_ok=True)
+    _sweep(runs)
+    new = RunPaths(runs / files.temporary_name(_NEW[1:]).removesuffix(".tmp"))
+    files.make_dir(new.root)
+    try:
+        for folder in (new.requests, new.attempts, new.checkpoints, new.measures, new.predictions):
+            files.make_dir(folder)
+        files.write_bytes(new.config, config_text.encode("utf-8", "surrogateescape"))
+        files.write_json(new.meta, meta)
+        files.write_json(new.request(1), {"from": start, "total_epochs": total_epochs, "time": now})
+        if prepare is not None:
+            prepare(new)
+        run = _publish(new, spec, config_name, now)
+    except BaseException:
+        with suppress(OSError):
+            files.remove_tree(new.root)
+        raise
+    mark_changed(runs, run.id)
+    return run
+
+
+def add_request(run: RunPaths, start: str | None, total_epochs: int) -> int:
+    """Ask an ended run to go on from checkpoint `start` (None: from scratch) to `total_epochs`.
+
+    Returns the request's number. The same wish made twice at once, or again while the first is under way, is
+    one request. Raises StateError when the run is active with another one.
+    """
+    require_writable(run)
+    newest = _newest_number(run)
+    derived = state.derive_state(run)
+    if derived.state in ACTIVE:
+        current = state.newest_request(run)
+        if current and (current.start, current.total_epochs) == (start, total_epochs):
+            return current.number
+        raise StateError(
+            f"Run {run.id} is {derived.state} with another request; stop it first, then resume it."
+        )
+    number = newest + 1
+    content = {"from": start, "total_epochs": total_epochs, "time": time.time()}
+    try:
+        files.create_json(run.request(number), content)
+    except FileExistsError:
+        winner = files.read_json(run.request(number)) or {}
+        if (winner.get("from"), winner.get("total_epochs")) != (start, total_epochs):
+            raise StateError(
+                f"Run {run.id} was asked to go on from {clean(str(winner.get('from')))} to epoch "
+                f"{clean(str(winner.get('total_epochs')))} at the same moment; stop it first to ask for more."
+            ) from None
+    mark_changed(run.root.parent, run.id)
+    return number
+
+
+def request_stop(run: RunPaths, kill: bool = False) -> int:
+    """Mark the newest request as to be stopped (`kill`: ended without saving); returns its number.
+
+    Only the wish is written. Raises StateError when the run has ended.
+    """
+    require_writable(run)
+    derived = state.derive_state(run)
+    if derived.state not in ACTIVE:
+        raise StateError(f"Run {run.id} is {derived.state} already; there is nothing to stop.")
+    number = derived.request
+    files.touch_exclusive(run.stop_marker(number))
+    if kill:
+        files.touch_exclusive(run.kill_marker(number))
+    mark_changed(run.root.parent, run.id)
+    return number
+
+
+def remove_run(run: RunPaths) -> None:
+    """Delete a run that has ended. It disappears at once and is then deleted.
+
+    Raises StateError for an active run, a link, or a run of a newer format.
+    """
+    if not RUN_ID.fullmatch(run.id):
+        raise StateError(f"'{clean(run.id)}' is not a run id; nothing was deleted.")
+    if run.root.is_symlink():
+        raise StateError(f"Run {run.id} is a link to {run.root.resolve()}; remove the link by hand.")
+    require_writable(run)
+    held: list[locks.Lock] = []
+    try:
+        for kind in ("sup", "train"):
+            lock = locks.acquire(locks.run_lock_path(run, kind), timeout=0.2)
+            if lock is None:
+                raise StateError(f"Run {run.id} is running; stop it before you remove it.")
+            held.append(lock)
+        if _is_queued(run):
+            raise StateError(f"Run {run.id} is queued; stop it before you remove it.")
+        trash = run.root.parent / files.temporary_name(_TRASH[1:]).removesuffix(".tmp")
+        files.rename(run.root, trash)
+    finally:
+        for lock in held:
+            lock.release()
+    mark_changed(run.root.parent, run.id)
+    files.remove_tree(trash)
+
+
+def read_meta(run: RunPaths) -> dict[str, Any]:
+    """`{"name", "tags", "note", "archived"}`, cleaned; defaults where the file lacks them."""
+    stored = files.read_json(run.meta) or {}
+    name, note, tags = stored.get("name"), stored.get("note"), stored.get("tags")
+    return {
+        "name": clean(name[:NAME_LIMIT]) if isinstance(name, str) else "",
+        "note": clean(note[:_NOTE_LIMIT], newlines=True) if isinstance(note, str) else "",
+        "tags": tuple(clean(tag[:NAME_LIMIT]) for tag in tags if isinstance(tag, str))
+        if isinstance(tags, list)
+        else (),
+        "archived": stored.get("archived") is True,
+    }
+
+
+def set_meta(
+    run: RunPaths, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
+) -> None:
+    """Change name, note or tags; what is None stays. Raises UsageError, or StateError when it is locked."""
+    require_writable(run)
+    changes: dict[str, Any] = {"name": name, "note": note, "tags": None if tags is None else list(tags)}
+    changes = _checked_meta({key: value for key, value in changes.items() if value is not None})
+    lock = locks.acquire(locks.run_lock_path(run, "meta"), timeout=_LOCK_PATIENCE)
+    if lock is None:
+        raise StateError(f"Another labtui is changing run {run.id}; try again.")
+    with lock:
+        files.write_json(run.meta, {**(files.read_json(run.meta) or {}), **changes})
+    mark_changed(run.root.parent, run.id)
+
+
+def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables a run records: CUDA_*, NCCL_*, OMP_*, PYTHONHASHSEED, SLURM_JOB_ID and no other."""
+    return {
+        key: clean(value)
+        for key, value in sorted(environ.items())
+        if key in _ENV_NAMES or key.startswith(_ENV_PREFIXES)
+    }
+
+
+def _publish(new: RunPaths, spec: dict[str, Any], config_name: str, now: float) -> RunPaths:
+    """Rename the finished folder to a free id, which its spec.json holds."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", config_name).strip("-.")[:60] or "run"
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+    while True:
+        run = RunPaths(new.root.parent / f"{stamp}-{slug}-{secrets.token_hex(2)}")
+        if run.root.exists():
+            continue
+        files.write_json(new.spec, {"format": FORMAT, "id": run.id, **spec})
+        try:
+            files.rename(new.root, run.root)
+            return run
+        except OSError:
+            # Taken in the meantime by another: a folder with content is never replaced.
+            if not run.root.exists() or not new.root.exists():
+                raise
+
+
+def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
+    name = meta.get("name", "")
+    if name and (
+        name.startswith(("-", "@", ".")) or "/" in name or name != name.strip() or clean(name) != name
+    ):
+        raise UsageError(
+            f"'{clean(name)}' cannot be a run's name: it must not start with '-', '@' or '.', nor hold "
+            "slashes, control characters, or spaces at its ends."
+        )
+    for what, text in [("name", name), *(("tag", tag) for tag in meta.get("tags", ()))]:
+        if len(text) > NAME_LIMIT:
+            raise UsageError(f"The {what} '{clean(text[:20])}…' is longer than {NAME_LIMIT} characters.")
+    if "note" in meta:
+        meta["note"] = clean(meta["note"][:_NOTE_LIMIT], newlines=True)
+    if "tags" in meta:
+        meta["tags"] = [clean(tag) for tag in meta["tags"]]
+    return meta
+
+
+def _newest_number(run: RunPaths) -> int:
+    names = (name[:-5] for name in os.listdir(run.requests) if name.endswith(".json"))
+    return max((int(name) for name in names if name.isascii() and name.isdigit()), default=0)
+
+
+def _is_queued(run: RunPaths) -> bool:
+    """As derive_state says while we hold both locks ourselves."""
+    request: Request | None = state.newest_request(run)
+    if request is None or request.stop or request.kill:
+        return False
+    return not any(not attempt.locked_out for attempt in state.attempts_of(run, request))
+
+
+def _sweep(runs: Path) -> None:
+    """Remove folders that a dead process was making or deleting."""
+    with suppress(OSError):
+        for entry in os.scandir(runs):
+            if entry.name.startswith((f"{_NEW}.", f"{_TRASH}.")) and files.is_abandoned(
+                entry.path, entry.name
+            ):
+                with suppress(OSError):
+                    files.remove_tree(entry.path)

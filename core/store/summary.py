@@ -1,0 +1,93 @@
+"""One line about a run: its state, how far it is and how good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from core.store import attempts as attempt_files
+from core.store import files, state
+from core.store.history import History
+from core.store.metrics import MetricsReader
+from core.store.paths import RunPaths, checkpoint_id
+from core.store.records import ACTIVE, Attempt, Best, Record, RunSummary
+from core.store.runs import read_meta
+from core.text import clean
+
+_PLACE = frozenset({"t", "epoch", "step", "attempt"})
+_PACE_OVER = 3
+
+
+def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
+    """What `ls` says about a run; never raises. `reader` (`steps=False`) is polled and can be kept."""
+    if reader is None:
+        reader = MetricsReader(run.metrics, steps=False)
+    # The state first: rows that a trainer adds in between only make the summary newer, not wrong.
+    request = state.newest_request(run)
+    mine: list[Attempt] = state.attempts_of(run, request) if request else []
+    derived = state.derive(run, request, mine) if request else state.derive_state(run)
+    reader.poll()
+    history = reader.history
+    spec = files.read_json(run.spec) or {}
+    meta = read_meta(run)
+    metric = _text(spec, "metric")
+    last = history.epochs[-1] if history.epochs else None
+    latest = mine[-1] if mine else _latest(run)
+    parent = spec.get("parent")
+    epochs = derived.total_epochs or spec.get("epochs")
+    return RunSummary(
+        id=run.id,
+        name=meta["name"],
+        config=_text(spec, "config"),
+        model=_text(spec, "model"),
+        state=derived.state,
+        reason=derived.reason,
+        epoch=last["epoch"] if last else 0,
+        epochs=epochs if isinstance(epochs, int) else 0,
+        best=_best(run, history, metric, _text(spec, "metric_mode")),
+        parent=_text(parent, "run") or None if isinstance(parent, dict) else None,
+        created=_time(spec.get("created")) or 0.0,
+        started=latest.started if latest else None,
+        ended=None if derived.state in ACTIVE else _ended(latest, last),
+        metric=metric,
+        last={name: value for name, value in last.items() if name not in _PLACE} if last else {},
+        seconds_per_epoch=_pace(history.epochs),
+        tags=meta["tags"],
+        note=meta["note"],
+    )
+
+
+def _best(run: RunPaths, history: History, metric: str, mode: str) -> Best | None:
+    row = history.best(metric, mode)
+    if row is None:
+        return None
+    identifier = checkpoint_id(row["attempt"], row["epoch"])
+    kept = os.path.exists(f"{run.root}/checkpoints/{identifier}.json")
+    return Best(metric, row[metric], row["epoch"], identifier if kept else None)
+
+
+def _latest(run: RunPaths) -> Attempt | None:
+    numbers = attempt_files.numbers(run)
+    return attempt_files.read_attempt(run, numbers[-1]) if numbers else None
+
+
+def _ended(attempt: Attempt | None, last: Record | None) -> float | None:
+    if attempt is not None and attempt.ended is not None:
+        return attempt.ended
+    return _time(last["t"]) if last else None
+
+
+def _pace(epochs: list[Record]) -> float | None:
+    """Mean seconds of the last epochs that this run itself trained."""
+    spent = [row["time/epoch"] for row in epochs[-_PACE_OVER:] if row["attempt"] and "time/epoch" in row]
+    return sum(spent) / len(spent) if spent else None
+
+
+def _text(content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key)
+    return clean(value[:200]) if isinstance(value, str) else ""
+
+
+def _time(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value == value else None
