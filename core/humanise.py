@@ -40,7 +40,7 @@ def loss(value: float | None) -> str:
 
 
 def number(name: str, value: float | None) -> str:
-    """A metric by its name: losses with 4 significant digits, learning rates short, times in seconds."""
+    """A metric by its name: losses with 4 significant digits, short learning rates, whole `images/s`."""
     leaf = name.rsplit("/", 1)[-1]
     if "loss" in leaf:
         return loss(value)
@@ -48,6 +48,8 @@ def number(name: str, value: float | None) -> str:
         return learning_rate(value)
     if name.startswith("time/"):
         return MISSING if value is None else duration(value)
+    if leaf == "s" and value is not None and math.isfinite(value):
+        return count(round(value))
     return metric(value)
 
 
