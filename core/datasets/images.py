@@ -1,0 +1,51 @@
+"""Image files: which names are images, and which files cannot be read as one."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from core.text import clean
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+# Beginning and end of a whole file; what does not look like this is decoded to find out.
+_WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file's name says it is an image; hidden files are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def fault(path: str, size: int) -> str | None:
+    """Why the image file `path` of `size` bytes cannot be read, or None.
+
+    Whole JPEG and PNG files are told by their first and last bytes; all others are decoded.
+    """
+    if size == 0:
+        return "empty file"
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+            file.seek(-min(size, 8), os.SEEK_END)
+            tail = file.read(8)
+    except OSError as error:
+        return (error.strerror or "cannot be opened").lower()
+    if any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE):
+        return None
+    return _decoding_fault(path)
+
+
+def _decoding_fault(path: str) -> str | None:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                image.load()
+    except UnidentifiedImageError:
+        return "not an image"
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        return clean(str(error)).rstrip(".") or type(error).__name__
+    return None
