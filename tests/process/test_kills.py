@@ -34,7 +34,7 @@ EPOCHS = 4
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
 KILLS = 200 if SOAK else 20
 CONFIG = """\
-data: {format: synthetic, root: ../pictures, images: 90, classes: 4, groups: 2, size: 32}
+data: {format: synthetic, root: ../pictures, synthetic: {images: 90, classes: 4, groups: 2, size: 32}}
 model: tinyvgg_a
 epochs: 4
 batch: 8
@@ -154,7 +154,7 @@ def weights(run: RunPaths) -> str:
 def epoch_rows(run: RunPaths) -> list[dict[str, float]]:
     """The current epoch records without what depends on the clock or the attempt."""
     keep = ("epoch", "step", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
-    return [{key: row[key] for key in keep} for row in read_history(run).epochs]
+    return [{key: row[key] for key in keep} for row in read_history(run.metrics).epochs]
 
 
 def checkpoints_are_whole(run: RunPaths) -> None:
@@ -233,7 +233,7 @@ def test_stop_and_resume_within_an_epoch_is_exact(
     whole, _ = reference
     run = new_run(lab)
     server.start(run)
-    until(lambda: len(read_history(run).epochs) >= 1, "the first epoch ends")
+    until(lambda: len(read_history(run.metrics).epochs) >= 1, "the first epoch ends")
     stop_run(run)
     until(lambda: ended(run), "the run stops")
     assert derive_state(run).state == "stopped"
@@ -248,8 +248,9 @@ def test_a_finished_run_has_nothing_to_do(lab: Workspace, server: Server) -> Non
     run = new_run(lab)
     server.start(run)
     until(lambda: ended(run), "the run ends")
+    until(run.attempt(1).exit.exists, "the supervisor notes the exit")
     run.attempt(1).result.unlink()
-    assert derive_state(run).state == "failed"
+    until(lambda: derive_state(run).state == "failed", "the supervisor has gone")
     before = (run.metrics.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir()))
     add_request(run, choose(run, "last").id, EPOCHS)
     server.start(run)
