@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import time
@@ -18,6 +17,7 @@ from core.config.workspace import cache_home
 from core.data.decode import DECODE_VERSION, decode_square
 from core.errors import DataError
 from core.humanise import size as human_size
+from core.store.files import DISK_FULL, sweep, temporary_name
 from core.store.locks import acquire
 from core.text import clean
 
@@ -95,7 +95,8 @@ def _build(
     cancelled: Callable[[], bool],
 ) -> None:
     shape = (len(paths) + 2, size, size, 3)
-    temporary = file.with_name(f".{file.stem}.tmp-{os.getpid()}-{os.urandom(4).hex()}")
+    sweep(file.parent)
+    temporary = file.with_name(temporary_name(file.name))
     black = bytes(size * size * 3)
 
     def decode(start: int) -> bytes:
@@ -104,15 +105,15 @@ def _build(
         chunk = [decode_square(root / path, size) for path in paths[start : start + _CHUNK]]
         return np.stack(chunk).tobytes()
 
+    pool = ThreadPoolExecutor(max(1, threads))
     try:
-        with open(temporary, "xb", opener=_private) as out, ThreadPoolExecutor(max(1, threads)) as pool:
+        with open(temporary, "xb", opener=_private) as out:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(out, header)
             out.write(black)
             starts = range(0, len(paths), _CHUNK)
             for start, pixels in zip(starts, pool.map(decode, starts), strict=True):
                 if cancelled():
-                    pool.shutdown(wait=False, cancel_futures=True)
                     raise Cancelled
                 out.write(pixels)
                 progress(min(start + _CHUNK, len(paths)), len(paths))
@@ -121,7 +122,7 @@ def _build(
             os.fsync(out.fileno())
         os.replace(temporary, file)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         needed = human_size(float(np.prod(shape)))
         raise DataError(
@@ -129,6 +130,7 @@ def _build(
             "Free some, or set XDG_CACHE_HOME to another disk."
         ) from error
     finally:
+        pool.shutdown(cancel_futures=True)
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
 

@@ -1,0 +1,204 @@
+"""Small picture folders and runs on them, trained in this process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.config.fields import metric_mode, resolve_metric
+from core.config.load import apply_overrides, dump, parse_experiment
+from core.config.workspace import Workspace
+from core.data.cache import cached_pixels
+from core.engine.stop import StopFlag
+from core.engine.train import train_run
+from core.store.attempts import begin_attempt
+from core.store.checkpoints import choose
+from core.store.forks import inherited_id, prepare_fork
+from core.store.metrics import History, read_history
+from core.store.paths import RunPaths
+from core.store.records import Checkpoint
+from core.store.runs import add_request, create_run, requests
+
+CONFIG = """\
+data: {{root: {root}}}
+model: tinyvgg_a
+epochs: 3
+batch: 8
+learning_rate: 0.02
+augment: {{pad_crop: 4, hflip: true}}
+device: cpu
+threads: 1
+"""
+COUNTS = {"train": 17, "val": 9, "test": 5}
+
+
+def draw_folder(root: Path, counts: dict[str, int] = COUNTS, classes: int = 3, size: int = 32) -> Path:
+    """Class folders of noisy PNGs whose mean colour tells the class; `counts` images a class and split."""
+    random = np.random.default_rng(0)
+    for split, count in counts.items():
+        for label in range(classes):
+            folder = root / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = random.integers(0, 120, (size, size, 3))
+                pixels[..., label % 3] += 90
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index:03d}.png")
+    return root
+
+
+class StopAfter(StopFlag):
+    """Asks to stop before the step after `steps` were taken in this attempt."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A workspace whose runs are trained here, without supervisor."""
+
+    workspace: Workspace
+    pictures: Path
+
+    def create(self, *overrides: str) -> RunPaths:
+        """A new run of CONFIG with its first request."""
+        text = CONFIG.format(root=self.pictures)
+        experiment = apply_overrides(parse_experiment(text, self.workspace.root / "c.yaml"), overrides)
+        metric = resolve_metric(experiment)
+        return create_run(
+            self.workspace,
+            config_name="tiny",
+            config_text=dump(experiment),
+            model=experiment.model,
+            metric=metric,
+            metric_mode=metric_mode(metric),
+            total_epochs=experiment.epochs,
+            argv=[],
+        )
+
+    def attempt(self, run: RunPaths, stop: StopFlag | None = None) -> str:
+        """Work on the newest request."""
+        number = begin_attempt(run, requests(run)[-1].number, slot="cpu0", threads=1).number
+        return train_run(run, number, stop or StopFlag())
+
+    def train(self, *overrides: str, stop: StopFlag | None = None) -> RunPaths:
+        run = self.create(*overrides)
+        self.attempt(run, stop)
+        return run
+
+    def resume(
+        self, run: RunPaths, start: str = "last", *, total: int = 3, stop: StopFlag | None = None
+    ) -> str:
+        add_request(run, choose(run, start).id, total)
+        return self.attempt(run, stop)
+
+    def fork(self, parent: RunPaths, start: str, *overrides: str, total: int) -> RunPaths:
+        """A fork's folder, as the launch room makes it."""
+        checkpoint = choose(parent, start)
+        stored = parse_experiment(parent.config.read_text(), parent.config)
+        experiment = apply_overrides(stored, overrides)
+        changed = [text.split("=")[0] for text in overrides]
+        return create_run(
+            self.workspace,
+            config_name="tiny",
+            config_text=dump(experiment),
+            model=experiment.model,
+            metric="val/accuracy",
+            metric_mode="max",
+            total_epochs=total,
+            argv=[],
+            parent={"run": parent.id, "checkpoint": checkpoint.id},
+            start=inherited_id(checkpoint),
+            prepare=lambda new: prepare_fork(parent, checkpoint, new, changed),
+        )
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """3 classes; 51 training, 27 validation, 15 test images."""
+    return draw_folder(tmp_path_factory.mktemp("pictures") / "set")
+
+
+@pytest.fixture(scope="session")
+def warm_cache(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
+    """A cache folder with the pixels of `pictures` in it, so that no test stops while they are decoded."""
+    cache = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        for split, count in COUNTS.items():
+            paths = [f"{split}/class{label}/{i:03d}.png" for label in range(3) for i in range(count)]
+            for size in (32, 36):
+                cached_pixels(pictures, paths, size)
+    return cache
+
+
+@pytest.fixture
+def lab(
+    tmp_path: Path, pictures: Path, warm_cache: Path, homes: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Lab]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(warm_cache))
+    workspace = Workspace(tmp_path / "lab")
+    workspace.runs.mkdir(parents=True)
+    threads = torch.get_num_threads()
+    yield Lab(workspace, pictures)
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def stop_after() -> type[StopAfter]:
+    """`stop_after(n)`: a flag that lets n steps be taken."""
+    return StopAfter
+
+
+@pytest.fixture
+def sha() -> Callable[[RunPaths | Checkpoint], str]:
+    """Hash over weights, buffers, momentum and generators of a checkpoint (a run: its last one)."""
+
+    def of(what: RunPaths | Checkpoint) -> str:
+        checkpoint = choose(what, "last") if isinstance(what, RunPaths) else what
+        content = torch.load(checkpoint.file, weights_only=True)
+        digest = hashlib.sha256()
+        for key in ("model", "optimizer", "scheduler", "epochs_done", "step", "step_in_epoch", "best", "rng"):
+            _feed(digest, content[key])
+        return digest.hexdigest()
+
+    return of
+
+
+@pytest.fixture
+def curve() -> Callable[[RunPaths], list[dict[str, float]]]:
+    """The epoch rows without times."""
+
+    def of(run: RunPaths) -> list[dict[str, float]]:
+        history: History = read_history(run.metrics)
+        keep = ("epoch", "step", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
+        return [{key: row[key] for key in keep if key in row} for row in history.epochs]
+
+    return of
+
+
+def _feed(digest: Any, value: object) -> None:
+    if isinstance(value, torch.Tensor):
+        digest.update(value.contiguous().numpy().tobytes())
+    elif isinstance(value, dict):
+        for key in value:
+            digest.update(str(key).encode())
+            _feed(digest, value[key])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _feed(digest, item)
+    else:
+        digest.update(repr(value).encode())

@@ -1,0 +1,181 @@
+"""Pixels are decoded once, as torchvision would, and never half."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from core.config.workspace import cache_home
+from core.data import cache
+from core.data.cache import Cancelled, cached_pixels
+from core.data.decode import decode_square
+from core.errors import DataError
+
+
+def save(path: Path, width: int, height: int, seed: int = 0, **options: object) -> Path:
+    random = np.random.default_rng(seed)
+    Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> tuple[Path, list[str]]:
+    root = tmp_path / "three"
+    root.mkdir()
+    names = [f"{index}.png" for index in range(3)]
+    for index, name in enumerate(names):
+        save(root / name, 32, 32, index)
+    return root, names
+
+
+def cache_files() -> list[Path]:
+    return sorted(path for path in (cache_home() / "pixels").glob("*") if path.suffix != ".lock")
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 32), (36, 36), (48, 31), (31, 48), (70, 20), (33, 36)])
+@pytest.mark.parametrize("size", [32, 36])
+def test_decoding_is_torchvisions_resize_and_centre_crop(
+    tmp_path: Path, width: int, height: int, size: int
+) -> None:
+    from torchvision import transforms
+
+    path = save(tmp_path / "a.png", width, height)
+    with Image.open(path) as image:
+        want = np.asarray(transforms.CenterCrop(size)(transforms.Resize(size)(image)))
+    assert np.array_equal(decode_square(path, size), want)
+
+
+def test_odd_modes_become_eight_bit_rgb(tmp_path: Path) -> None:
+    grey16 = np.full((32, 32), 0x80FF, dtype=np.uint16)
+    Image.fromarray(grey16).save(tmp_path / "16.png")
+    assert (decode_square(tmp_path / "16.png", 32) == 0x80).all()
+    Image.new("L", (32, 32), 7).save(tmp_path / "l.png")
+    assert (decode_square(tmp_path / "l.png", 32) == 7).all()
+    Image.new("RGBA", (32, 32), (1, 2, 3, 0)).save(tmp_path / "a.png")
+    assert (decode_square(tmp_path / "a.png", 32) == [1, 2, 3]).all()
+    Image.new("P", (32, 32)).save(tmp_path / "p.png")
+    assert decode_square(tmp_path / "p.png", 32).shape == (32, 32, 3)
+
+
+def test_turned_photos_are_stood_up(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    plain = save(tmp_path / "plain.png", 32, 32)
+    turned = save(tmp_path / "turned.png", 32, 32, exif=exif)
+    assert np.array_equal(decode_square(turned, 32), np.rot90(decode_square(plain, 32), -1))
+
+
+def test_rows_are_the_images_between_two_black_ones(three: tuple[Path, list[str]]) -> None:
+    root, names = three
+    pixels = cached_pixels(root, names, 32, threads=2)
+    assert pixels.shape == (5, 32, 32, 3)
+    assert pixels.dtype == torch.uint8
+    assert not pixels[0].any()
+    assert not pixels[-1].any()
+    for index, name in enumerate(names):
+        assert np.array_equal(pixels[index + 1].numpy(), np.asarray(Image.open(root / name)))
+
+
+def test_many_images_keep_their_order(tmp_path: Path) -> None:
+    names = [f"{index:04d}.png" for index in range(300)]
+    for index, name in enumerate(names):
+        Image.new("RGB", (8, 8), (index % 256, index // 256, 0)).save(tmp_path / name)
+    done: list[tuple[int, int]] = []
+    pixels = cached_pixels(tmp_path, names, 8, threads=3, progress=lambda *now: done.append(now))
+    values = pixels[1:-1, 0, 0].numpy().astype(int)
+    assert (values[:, 0] + 256 * values[:, 1]).tolist() == list(range(300))
+    assert done == [(128, 300), (256, 300), (300, 300)]
+
+
+def test_a_second_run_decodes_nothing(three: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, names = three
+    first = cached_pixels(root, names, 32)
+    monkeypatch.setattr(cache, "decode_square", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(cached_pixels(root, names, 32), first)
+
+
+def test_changed_files_sizes_and_lists_get_a_cache_of_their_own(three: tuple[Path, list[str]]) -> None:
+    root, names = three
+    cached_pixels(root, names, 32)
+    cached_pixels(root, names, 36)
+    cached_pixels(root, names[:2], 32)
+    assert len(cache_files()) == 3
+    os.utime(root / names[0], ns=(1, 1))
+    cached_pixels(root, names, 32)
+    assert len(cache_files()) == 4
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in cache_files())
+
+
+def test_two_at_once_build_it_once(three: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, names = three
+    inside, go_on = threading.Event(), threading.Event()
+    decoded: list[Path] = []
+
+    def slow(path: Path, size: int) -> np.ndarray:
+        decoded.append(path)
+        inside.set()
+        assert go_on.wait(30)
+        return decode_square(path, size)
+
+    monkeypatch.setattr(cache, "decode_square", slow)
+    results: list[torch.Tensor] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(cached_pixels(root, names, 32))) for _ in range(2)
+    ]
+    threads[0].start()
+    assert inside.wait(30)
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(results) == 2
+    assert torch.equal(results[0], results[1])
+    assert len(decoded) == len(names)
+
+
+def test_waiting_for_another_builder_can_be_cancelled(three: tuple[Path, list[str]]) -> None:
+    from core.store.locks import acquire
+
+    root, names = three
+    folder = cache_home() / "pixels"
+    folder.mkdir()
+    with acquire(folder / f"{cache.cache_key(root, names, 32)}.lock") as lock:  # type: ignore[union-attr]
+        assert lock
+        with pytest.raises(Cancelled):
+            cached_pixels(root, names, 32, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("fault", ["cancelled", "broken", "missing", "full"])
+def test_nothing_half_built_stays(three: tuple[Path, list[str]], fault: str) -> None:
+    root, names = three
+    if fault == "cancelled":
+        with pytest.raises(Cancelled):
+            cached_pixels(root, names, 32, cancelled=lambda: True)
+    elif fault == "broken":
+        data = (root / names[1]).read_bytes()
+        (root / names[1]).write_bytes(data[: len(data) // 2])
+        with pytest.raises(DataError, match=r"1\.png cannot be read as an image"):
+            cached_pixels(root, names, 32)
+    elif fault == "missing":
+        (root / names[2]).unlink()
+        with pytest.raises(DataError, match=r"2\.png cannot be opened"):
+            cached_pixels(root, names, 32)
+    else:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, hard))
+        try:
+            with pytest.raises(DataError, match=r"needs 15\.4 kB there"):
+                cached_pixels(root, names, 32)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert cache_files() == []
