@@ -88,14 +88,17 @@ def resolve_scheduler_metric(experiment: Experiment) -> str:
     return resolve_metric(experiment) if metric == "auto" else metric
 
 
-def _walk(model: type[BaseModel], prefix: str, group: Group | None, result: bool) -> Iterator[FieldSpec]:
+def _walk(
+    model: type[BaseModel], prefix: str, group: Group | None, result: bool, in_optional: bool = False
+) -> Iterator[FieldSpec]:
     for name, info in model.model_fields.items():
         extra: dict[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         own_group: Group = extra.get("group") or group or "Running"
         own_result = bool(extra.get("result", True)) and result
         section = section_of(info.annotation)
         if section is not None and section is not SplitPaths:
-            yield from _walk(section, f"{prefix}{name}.", own_group, own_result)
+            may_be_absent = type(None) in _members(info.annotation)
+            yield from _walk(section, f"{prefix}{name}.", own_group, own_result, may_be_absent)
             continue
         kind, choices, optional = _kind(info.annotation)
         required = info.is_required()
@@ -109,7 +112,7 @@ def _walk(model: type[BaseModel], prefix: str, group: Group | None, result: bool
             choices,
             default,
             required,
-            optional,
+            optional or in_optional,
             _bounds(info),
             help_text,
             own_result,

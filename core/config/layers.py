@@ -42,7 +42,7 @@ def read_file(path: Path, known: Collection[str]) -> Tree:
         return _faulty(path, "not UTF-8 text")
     except OSError as error:
         return _faulty(path, f"cannot be read: {error.strerror}")
-    return parse_document(text, path, path.parent, known)
+    return parse_document(text, Place(path, 1, path.parent), known)
 
 
 def layer(path: Path, workspace: Workspace, chain: tuple[Path, ...] = ()) -> Tree:
@@ -234,20 +234,20 @@ def resolve_paths(tree: Tree) -> None:
         place = tree.place(key)
         if not isinstance(text, str) or place is None:
             continue
-        if problem := _path_problem(text):
+        if problem := _path_problem(text, place):
             tree.problems.append(Problem(place.file, place.line, dotted(key), problem))
         base = place.folder
         if key != ("data", "root") and isinstance(data.get("root"), Path):
             base = data["root"]
-        holder[key[-1]] = Path(absolute(text, base))
+        holder[key[-1]] = Path(os.path.join(base, text) if place.stored else absolute(text, base))
 
 
-def _path_problem(text: str) -> str | None:
+def _path_problem(text: str, place: Place) -> str | None:
     if not text.strip() or "\0" in text:
         return "expected a path"
-    if unset := re.search(r"\$(\w+|\{[^}]*\})", os.path.expandvars(text)):
-        return f"the variable {clean(unset.group())} is not set"
-    return None
+    names = [] if place.stored else re.findall(r"\$(?:(\w+)|\{([^}]*)\})", text)
+    unset = [plain or braced for plain, braced in names if (plain or braced) not in os.environ]
+    return f"the variable ${clean(unset[0])} is not set" if unset else None
 
 
 def _relative(split: object) -> bool:

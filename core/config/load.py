@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from core.config.conflicts import conflicts
 from core.config.layers import (
     data_layer,
     expand,
@@ -22,10 +23,10 @@ from core.config.layers import (
     place_of,
     resolve_paths,
 )
-from core.config.problems import problem_at, schema_problems
+from core.config.problems import problem_at, schema_problems, section_of
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
-from core.config.yaml12 import Key, Tree, dotted, parse_document, plain_scalar
+from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_scalar
 from core.errors import ConfigError, Problem
 from core.text import clean
 
@@ -76,7 +77,8 @@ def load_experiment(
 def parse_experiment(text: str, where: Path) -> Experiment:
     """The experiment in a run's stored config; `where` is the file that errors name. Raises ConfigError."""
     where = Path(os.path.abspath(where))
-    tree = parse_document(text, where, where.parent, frozenset(Experiment.model_fields))
+    place = Place(where, 1, where.parent, stored=True)
+    tree = parse_document(text, place, frozenset(Experiment.model_fields))
     expand(tree, Workspace(where.parent))
     return _validated(tree)
 
@@ -85,7 +87,7 @@ def apply_overrides(
     experiment: Experiment, overrides: Sequence[str], *, workspace: Workspace | None = None
 ) -> Experiment:
     """`experiment` with `KEY=VALUE` words applied. Raises ConfigError; its problems name `--set`."""
-    base = parse_document(dump(experiment), Path("config"), Path.cwd())
+    base = parse_document(dump(experiment), Place(Path("config"), 0, Path.cwd(), stored=True))
     return _validated(merge(base, overrides_layer(overrides, workspace or Workspace(Path.cwd()))))
 
 
@@ -131,51 +133,38 @@ def _differing(a: Any, b: Any, key: Key) -> list[Key]:
 def _validated(tree: Tree) -> Experiment:
     resolve_paths(tree)
     problems = list(tree.problems)
-    value = {key: item for key, item in tree.value.items() if not _is_empty_section(key, item)}
     experiment = None
     try:
-        experiment = Experiment.model_validate(value)
+        experiment = Experiment.model_validate(_without_blanks(tree.value, Experiment))
     except ValidationError as error:
         told = {problem.key for problem in problems}
         problems += [found for found in schema_problems(error, tree) if found.key not in told]
     if experiment is not None:
-        problems += [problem_at(tree, key, text) for key, text in _conflicts(experiment)]
+        problems += [problem_at(tree, _typed_last(tree, keys), text) for keys, text in conflicts(experiment)]
     if problems or experiment is None:
         raise ConfigError(_in_order(problems, place_of(tree).file))
     return experiment
 
 
-def _is_empty_section(key: str, value: Any) -> bool:
-    """`augment:` with nothing after it means its defaults."""
-    info = Experiment.model_fields.get(key)
-    return value is None and info is not None and info.default_factory is not None
+def _without_blanks(value: Any, model: type[BaseModel], optional: bool = False) -> Any:
+    """`value` without blank sections (`augment:`) and blank settings of sections that may be absent."""
+    if not isinstance(value, dict):
+        return value
+    kept = {}
+    for word, item in value.items():
+        info = model.model_fields.get(word)
+        blank = item is None and info is not None and (info.default_factory is not None or optional)
+        section = section_of(info.annotation) if info is not None else None
+        inner_optional = info is not None and info.default is None
+        if not blank:
+            kept[word] = _without_blanks(item, section, inner_optional) if section else item
+    return kept
 
 
-def _conflicts(experiment: Experiment) -> list[tuple[Key, str]]:
-    """What does not go together, though each value is right by itself."""
-    data, augment, found = experiment.data, experiment.augment, list[tuple[Key, str]]()
-    if data.root is None and (data.train is None or data.format == "synthetic"):
-        found.append((("data", "root"), "must be given: the folder of the data set"))
-    if data.synthetic is not None and data.format == "folder":
-        found.append((("data", "synthetic"), "goes with `format: synthetic`, not with `format: folder`"))
-    if data.synthetic and data.synthetic.classes < data.synthetic.groups:
-        found.append(
-            (("data", "synthetic", "groups"), f"more groups than classes ({data.synthetic.classes})")
-        )
-    if data.synthetic and data.synthetic.classes > 3 * data.synthetic.groups:
-        text = f"{data.synthetic.groups} groups hold at most {3 * data.synthetic.groups} classes"
-        found.append((("data", "synthetic", "classes"), text))
-    if data.classes is not None and len(data.classes) < 2:
-        found.append((("data", "classes"), "at least two classes are needed"))
-    if data.classes is not None and len(set(data.classes)) < len(data.classes):
-        twice = next(name for name in data.classes if data.classes.count(name) > 1)
-        found.append((("data", "classes"), f"class '{clean(twice)}' is named twice"))
-    if augment.scale is not None and augment.pad_crop is not None:
-        found.append((("augment", "scale"), "goes not together with pad_crop: both cut out image_size"))
-    if augment.scale is not None and augment.scale < experiment.image_size:
-        text = f"must be at least image_size ({experiment.image_size}), got {augment.scale}"
-        found.append((("augment", "scale"), text))
-    return found
+def _typed_last(tree: Tree, keys: Sequence[Key]) -> Key:
+    """The one of `keys` that was given on the command line, else the first."""
+    places = [(key, tree.place(key)) for key in keys]
+    return next((key for key, place in places if place and place.file.name.startswith("--")), keys[0])
 
 
 def _in_order(problems: list[Problem], main: Path) -> list[Problem]:

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from core.text import clean
+
 Group = Literal["Data", "Model", "Optimiser", "Schedule", "Augmentation", "Running"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 ModelName = Literal["tinyvgg_v4", "tinyvgg_a"]
@@ -21,6 +23,7 @@ SplitName = Literal["train", "val", "test"]
 
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2023, 0.1994, 0.2010)
+CLASSES_IN_GROUP = 3
 
 _WORDS = {"yes": True, "on": True, "no": False, "off": False}
 
@@ -32,11 +35,15 @@ def _switch(value: object) -> object:
 
 def _class_name(value: object) -> object:
     if isinstance(value, str) and value.strip():
-        return value
+        return clean(value)
     if value is None or isinstance(value, (dict, list, str)):
         raise PydanticCustomError("class_name", "a class name must be text")
     word = str(value).lower() if isinstance(value, bool) else str(value)
     raise PydanticCustomError("class_name", "class names must be text: quote '{word}'", {"word": word})
+
+
+def _tag(value: object) -> object:
+    return clean(value) if isinstance(value, str) else value
 
 
 def _as_tuple(value: object) -> object:
@@ -57,7 +64,7 @@ def _test_or_folder(value: object) -> object:
 
 Switch = Annotated[bool, BeforeValidator(_switch)]
 ClassNames = Annotated[tuple[Annotated[str, BeforeValidator(_class_name)], ...], BeforeValidator(_as_tuple)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Texts = Annotated[tuple[Annotated[str, BeforeValidator(_tag)], ...], BeforeValidator(_as_tuple)]
 Channels = Annotated[tuple[float, float, float], BeforeValidator(_as_tuple)]
 Deviations = Annotated[
     tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,15 @@ _PLAIN = "plain"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value was written: file (or `--set`, `--data`), line from 1, folder of its relative paths."""
+    """Where a value was written: file (or `--set`, `--data`), line from 1, folder of its relative paths.
+
+    In what people wrote, `~` and `$NAME` are expanded; in what was `stored` they are part of the name.
+    """
 
     file: Path
     line: int
     folder: Path
+    stored: bool = False
 
 
 @dataclass
@@ -114,14 +118,15 @@ def parse_value(text: str) -> Any:
     return value
 
 
-def parse_document(text: str, file: Path, folder: Path, known: Collection[str] = ()) -> Tree:
+def parse_document(text: str, place: Place, known: Collection[str] = ()) -> Tree:
     """The mapping in `text`; faults (syntax, duplicate keys, tags, aliases without bound) are in `.problems`.
 
     Top-level keys outside `known` that only hold what an alias uses (`base: &b {...}`) are left out.
     """
-    place = Place(file, 1, folder)
     if len(text.encode("utf-8", "surrogateescape")) > MAX_BYTES:
-        return Tree(problems=[Problem(file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB, not a config")])
+        return Tree(
+            problems=[Problem(place.file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB, not a config")]
+        )
     walker = _Walker(place)
     try:
         node = _compose(text, place)
@@ -274,7 +279,7 @@ class _Walker:
 
     def _place(self, node: yaml.Node) -> Place:
         line = node.start_mark.line + 1 if self.base.line else 0
-        return Place(self.base.file, line, self.base.folder)
+        return replace(self.base, line=line)
 
 
 def leaves(value: Any, key: Key = ()) -> Iterator[tuple[Key, Any]]:
