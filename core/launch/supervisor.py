@@ -184,9 +184,9 @@ def _oom_kills() -> int:
             candidates.append(Path("/sys/fs/cgroup") / path.lstrip("/") / "memory.events")
         elif "memory" in controllers.split(","):
             candidates.append(Path("/sys/fs/cgroup/memory") / path.lstrip("/") / "memory.oom_control")
-    for path in [*candidates, Path("/proc/vmstat")]:
+    for counter in [*candidates, Path("/proc/vmstat")]:
         with contextlib.suppress(OSError, ValueError):
-            for line in path.read_text().splitlines():
+            for line in counter.read_text().splitlines():
                 name, _, value = line.partition(" ")
                 if name == "oom_kill":
                     return int(value)
