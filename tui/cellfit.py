@@ -1,0 +1,37 @@
+"""Text made to fit a number of terminal cells, wide characters counted as two."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+
+from core.text import middle_cut
+
+
+def cut(text: str, width: int, *, middle: bool = False) -> str:
+    """`text` in at most `width` cells, with an ellipsis at the end or, for names, in the middle."""
+    if width <= 0:
+        return ""
+    size = cell_len(text)
+    if size <= width:
+        return text
+    if size == len(text):
+        return middle_cut(text, width) if middle else f"{text[: width - 1]}…"
+    if not middle:
+        return set_cell_size(text, width - 1).rstrip() + "…"
+    keep = len(text)
+    while keep > 1 and cell_len(shorter := middle_cut(text, keep)) > width:
+        keep -= 1
+    return shorter if keep > 1 else "…"
+
+
+def fit(text: str, width: int, align: str = "left", *, middle: bool = False) -> str:
+    """`text` in exactly `width` cells."""
+    text = cut(text, width, middle=middle)
+    room = " " * max(width - cell_len(text), 0)
+    return room + text if align == "right" else text + room
+
+
+def progress(done: int, total: int, width: int) -> str:
+    """A bar such as `▓▓▓░░░`."""
+    filled = round(width * min(max(done / total, 0.0), 1.0)) if total > 0 else 0
+    return "▓" * filled + "░" * (width - filled)

@@ -1,0 +1,1 @@
+"""Curves: kept compactly, drawn as dots. Loaded after the first paint (numpy)."""

@@ -1,0 +1,135 @@
+"""Ranges that hold still and ticks at round numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from core import humanise
+
+LABEL_WIDTH = 6
+"""Cells for y labels: fixed, so that columns drawn before stay where they were."""
+
+Bounds = tuple[float, float]
+Tick = tuple[float, str]
+
+
+@dataclass
+class Sticky:
+    """The ranges drawn last. x grows in steps of a quarter; y moves only when it is exceeded."""
+
+    x: Bounds | None = None
+    y: Bounds | None = None
+
+    def x_range(self, low: float, high: float, *, live: bool, whole: bool) -> Bounds:
+        """The range for data from `low` to `high`; exact once the run has ended."""
+        least = 1.0 if whole else 1e-9
+        if not live:
+            self.x = (low, max(high, low + least))
+            return self.x
+        span = (
+            self.x[1] - self.x[0] if self.x and self.x[0] == low else max(high - low, 4 if whole else least)
+        )
+        while low + span < high:
+            span = math.ceil(span * 1.25) if whole else span * 1.25
+        self.x = (low, low + span)
+        return self.x
+
+    def y_range(
+        self, low: float, high: float, *, live: bool, floor: float | None, ceiling: float | None
+    ) -> Bounds:
+        """The range for data from `low` to `high`, never beyond `floor` and `ceiling`."""
+        if live and self.y and self.y[0] <= low and high <= self.y[1]:
+            return self.y
+        if live and self.y:
+            low, high = min(low, self.y[0]), max(high, self.y[1])
+        self.y = padded(low, high, floor, ceiling)
+        return self.y
+
+
+def padded(low: float, high: float, floor: float | None, ceiling: float | None) -> Bounds:
+    """`low..high` with a little room, on round numbers, clipped; never empty."""
+    span = high - low
+    if span <= 1e-9 * max(abs(low), abs(high)):
+        span = abs(high) * 0.2 or 0.2
+        low, high = low - span / 2, high + span / 2
+    step = nice_step(span, 8)
+    bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
+    if floor is not None and bottom < floor:
+        bottom = floor
+    if ceiling is not None and top > ceiling:
+        top = ceiling
+    return (bottom, top) if top > bottom else (bottom, bottom + step)
+
+
+def nice_step(span: float, parts: float) -> float:
+    """1, 2 or 5 times a power of ten that cuts `span` into at most about `parts`."""
+    if not span > 0 or not math.isfinite(span):
+        return 1.0
+    raw = span / max(parts, 1)
+    power = 10.0 ** math.floor(math.log10(raw))
+    for factor in (1, 2, 5):
+        if raw <= factor * power * (1 + 1e-9):
+            return factor * power
+    return 10 * power
+
+
+def linear_ticks(bounds: Bounds, count: int, *, whole: bool = False) -> list[Tick]:
+    """Round values within `bounds`, at most about `count`; whole numbers on request."""
+    step = nice_step(bounds[1] - bounds[0], max(count, 1))
+    if whole:
+        step = max(1.0, step)
+    first, last = math.ceil(bounds[0] / step - 1e-9), math.floor(bounds[1] / step + 1e-9)
+    return [(index * step, tick_label(index * step, step)) for index in range(first, last + 1)]
+
+
+def log_ticks(bounds: Bounds, count: int) -> list[Tick]:
+    """Ticks for bounds in log10: decades, their 1-2-5 steps, or round values when the range is narrow."""
+    low, high = bounds
+    for factors in ((1,), (1, 2, 5)):
+        values = [
+            factor * 10.0**power
+            for power in range(math.floor(low), math.ceil(high) + 1)
+            for factor in factors
+        ]
+        inside = [value for value in values if low - 1e-9 <= math.log10(value) <= high + 1e-9]
+        if len(inside) > count:
+            every = -(-len(inside) // count)
+            inside = inside[::every]
+        if len(inside) >= 3:
+            return [(math.log10(value), tick_label(value, value)) for value in inside]
+    narrow = linear_ticks((10.0**low, 10.0**high), count)
+    return [(math.log10(value), label) for value, label in narrow if value > 0]
+
+
+def time_ticks(bounds: Bounds, count: int) -> list[Tick]:
+    """Round durations (seconds in) such as `30 s`, `2 m`, `1 h`."""
+    span = bounds[1] - bounds[0]
+    steps = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400)
+    step = next((step for step in steps if span / step <= count), nice_step(span, count))
+    first, last = math.ceil(bounds[0] / step), math.floor(bounds[1] / step)
+    return [(index * step, _clock(index * step)) for index in range(first, last + 1)]
+
+
+def tick_label(value: float, step: float) -> str:
+    """`value` in at most LABEL_WIDTH characters, with the decimals that `step` needs."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 1e6 or size < 1e-4:
+        return humanise.learning_rate(float(f"{value:.1e}"))
+    if size >= 1e4:
+        return f"{value / 1e3:g}k"[:LABEL_WIDTH]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 2
+    text = f"{value:.{min(decimals, 5)}f}"
+    return text if len(text) <= LABEL_WIDTH else f"{value:.3g}"[:LABEL_WIDTH]
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:g} s"
+    if seconds < 3600:
+        return f"{seconds / 60:g} m"
+    if seconds < 86400:
+        return f"{seconds / 3600:g} h"
+    return f"{seconds / 86400:.3g} d"

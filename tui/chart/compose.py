@@ -1,0 +1,262 @@
+"""A chart as characters and style numbers: what is drawn where, with no widget and no colour in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import humanise
+from tui.chart import axes, raster
+from tui.chart.series import Floats, SeriesView, smoothed
+from tui.chart.spec import ViewState
+from tui.widgets import plot
+
+SERIES_STYLE = 8
+"""Style numbers from here on are series colours; below are the names that follow."""
+FRAME, TEXT, MUTED, WARN, ACCENT = range(5)
+
+Piece = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One line of a chart; `color` counts series colours, `letter` marks it without colour."""
+
+    label: str
+    letter: str
+    view: SeriesView
+    color: int
+    dotted: bool = False
+    ghost: bool = False
+    best: tuple[int, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ChartData:
+    """What a chart shows. `key` says when the axes start afresh; `empty` is said while nothing is there."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    key: str
+    bounded: bool = False
+    live: bool = False
+    empty: str = "no data yet"
+    at_epoch: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A chart ready to colour: the title row in pieces, then characters and styles of (height, width)."""
+
+    title: tuple[Piece, ...]
+    legend: tuple[Piece, ...]
+    chars: NDArray[np.str_]
+    styles: NDArray[np.int64]
+
+
+@dataclass
+class _Line:
+    curve: Curve
+    x: Floats
+    y: Floats
+    marks: list[tuple[float, float, str]] = field(default_factory=list)
+
+
+def compose(
+    data: ChartData, state: ViewState, sticky: axes.Sticky, width: int, height: int, marker: str = "braille"
+) -> Picture:
+    """Draw `data` on `width` x `height` cells below a title row.
+
+    `sticky` remembers the ranges of the last drawing of the same `data.key`; the caller renews it with the key.
+    """
+    curves = [curve for curve in data.curves if len(curve.view)]
+    columns, rows = plot.canvas_size(width, height)
+    if columns < 4 or rows < 2:
+        return _message(data, "", width, height)
+    if not any(curve.view.last(state.axis) for curve in curves):
+        return _message(data, data.empty, width, height)
+    x_range = _x_range(curves, state, sticky, live=data.live)
+    lines = [_line(curve, state, x_range, 2 * columns) for curve in curves]
+    y_range = _y_range(lines, x_range, state, sticky, data)
+    frame = _frame(width, height, columns, rows, x_range, y_range, state)
+    chars = np.array([list(row) for row in frame.rows], dtype="<U1")
+    styles = np.full(chars.shape, FRAME, dtype=np.int64)
+    window = (slice(frame.top, frame.top + rows), slice(frame.left, frame.left + columns))
+    codes = np.zeros((rows, columns), dtype=np.int64)
+    owner = np.zeros((rows, columns), dtype=np.int64)
+    for line in sorted(lines, key=lambda line: not line.curve.ghost):
+        grid = raster.dots(line.x, line.y, x_range, y_range, 2 * columns, 4 * rows)
+        drawn = raster.cells(raster.dotted(grid) if line.curve.dotted or line.curve.ghost else grid)
+        codes |= drawn
+        owner[drawn > 0] = MUTED if line.curve.ghost else SERIES_STYLE + line.curve.color
+    inked = codes > 0
+    chars[window][inked] = np.array(raster.glyphs(marker))[codes[inked]]
+    styles[window][inked] = owner[inked]
+    if data.at_epoch is not None:
+        _rule(data.at_epoch, curves[0].view, state, x_range, chars[window], styles[window])
+    _place_marks(lines, chars[window], styles[window], x_range, y_range, marker)
+    return Picture(_title(data, state, lines), _legend(data), chars, styles)
+
+
+def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _Line:
+    x, y = curve.view.points(state.axis, *x_range, width, log=state.log)
+    line = _Line(curve, x, smoothed(y, state.smoothing))
+    inside = np.flatnonzero(np.isfinite(line.y) & (line.x >= x_range[0]) & (line.x <= x_range[1]))
+    if len(inside) and not curve.ghost:
+        line.marks.append((float(line.x[inside[-1]]), float(line.y[inside[-1]]), curve.letter))
+    if curve.best is not None:
+        epoch, value = curve.best
+        at = int(np.searchsorted(curve.view.x("epoch"), epoch))
+        if at < len(curve.view) and (value > 0 or not state.log):
+            best_x = float(curve.view.x(state.axis)[at])
+            if x_range[0] <= best_x <= x_range[1]:
+                line.marks.append((best_x, math.log10(value) if state.log else value, "★"))
+    return line
+
+
+def _x_range(curves: Sequence[Curve], state: ViewState, sticky: axes.Sticky, *, live: bool) -> axes.Bounds:
+    low = min(float(curve.view.x(state.axis)[0]) for curve in curves)
+    high = max(float(curve.view.x(state.axis)[-1]) for curve in curves)
+    if state.zoom is None:
+        return sticky.x_range(low, high, live=live, whole=state.axis != "time")
+    span = max(high - low, 1.0)
+    return low + state.zoom[0] * span, low + state.zoom[1] * span
+
+
+def _y_range(
+    lines: Sequence[_Line], x_range: axes.Bounds, state: ViewState, sticky: axes.Sticky, data: ChartData
+) -> axes.Bounds:
+    parts = [line.y[(line.x >= x_range[0]) & (line.x <= x_range[1])] for line in lines]
+    parts += [np.array([mark[1] for mark in line.marks]) for line in lines]
+    values = np.concatenate(parts)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return (0.0, 1.0)
+    low, high = float(values.min()), float(values.max())
+    if state.log:
+        floor = ceiling = None
+    else:
+        floor = 0.0 if low >= 0 else None
+        ceiling = 1.0 if data.bounded and high <= 1 else None
+    if state.zoom is not None:
+        return axes.padded(low, high, floor, ceiling)
+    return sticky.y_range(low, high, live=data.live, floor=floor, ceiling=ceiling)
+
+
+def _frame(
+    width: int,
+    height: int,
+    columns: int,
+    rows: int,
+    x_range: axes.Bounds,
+    y_range: axes.Bounds,
+    state: ViewState,
+) -> plot.Frame:
+    x_count, y_count = max(columns // 10, 2), max(min(rows // 2, 6), 2)
+    x_ticks = (
+        axes.time_ticks(x_range, x_count)
+        if state.axis == "time"
+        else axes.linear_ticks(x_range, x_count, whole=True)
+    )
+    y_ticks = axes.log_ticks(y_range, y_count) if state.log else axes.linear_ticks(y_range, y_count)
+    return plot.frame(
+        width, height, _at_cells(x_ticks, x_range, columns), _at_cells(y_ticks, y_range, rows), state.axis
+    )
+
+
+def _at_cells(ticks: Sequence[axes.Tick], bounds: axes.Bounds, cells: int) -> tuple[tuple[int, str], ...]:
+    """Ticks at cell numbers, one to a cell."""
+    placed: dict[int, str] = {}
+    for value, label in ticks:
+        placed.setdefault(round((value - bounds[0]) / (bounds[1] - bounds[0]) * (cells - 1)), label)
+    return tuple(placed.items())
+
+
+def _rule(
+    epoch: int,
+    view: SeriesView,
+    state: ViewState,
+    x_range: axes.Bounds,
+    chars: NDArray[np.str_],
+    styles: NDArray[np.int64],
+) -> None:
+    """A vertical line at an epoch, behind everything else."""
+    at = int(np.searchsorted(view.x("epoch"), epoch))
+    x = float(epoch) if state.axis == "epoch" else float(view.x(state.axis)[min(at, len(view) - 1)])
+    column = round((x - x_range[0]) / (x_range[1] - x_range[0]) * (chars.shape[1] - 1))
+    if 0 <= column < chars.shape[1]:
+        free = chars[:, column] == " "
+        chars[free, column] = "┊"
+        styles[free, column] = ACCENT
+
+
+def _place_marks(
+    lines: Sequence[_Line],
+    chars: NDArray[np.str_],
+    styles: NDArray[np.int64],
+    x_range: axes.Bounds,
+    y_range: axes.Bounds,
+    marker: str,
+) -> None:
+    rows, columns = chars.shape
+    taken: set[tuple[int, int]] = set()
+    for line in lines:
+        for x, y, sign in line.marks:
+            column = round((x - x_range[0]) / (x_range[1] - x_range[0]) * (columns - 1))
+            row = rows - 1 - round((y - y_range[0]) / (y_range[1] - y_range[0]) * (rows - 1))
+            if sign != "★" and column + 1 < columns:
+                column += 1
+            for shift in (0, -1, 1, -2, 2):
+                spot = (row + shift, column)
+                if 0 <= spot[0] < rows and 0 <= column < columns and spot not in taken:
+                    taken.add(spot)
+                    chars[spot] = "*" if sign == "★" and marker == "ascii" else sign
+                    styles[spot] = ACCENT if sign == "★" else SERIES_STYLE + line.curve.color
+                    break
+
+
+def _title(data: ChartData, state: ViewState, lines: Sequence[_Line]) -> tuple[Piece, ...]:
+    pieces: list[Piece] = [(data.title, TEXT)]
+    words = [
+        word
+        for word in ("log" if state.log else "", f"smooth {state.smoothing:g}" if state.smoothing else "")
+        if word
+    ]
+    if state.zoom is not None:
+        words.append("zoom")
+    if words:
+        pieces.append((" " + " · ".join(words), MUTED))
+    current = [line.curve.view for line in lines if not line.curve.ghost]
+    if state.log and (hidden := sum(view.not_positive for view in current)):
+        pieces.append((f" {humanise.count(hidden)} point{'s' * (hidden > 1)} not shown on log scale", WARN))
+    if broken := sum(view.not_finite for view in current):
+        pieces.append((f" {humanise.count(broken)} NaN", WARN))
+    return tuple(pieces)
+
+
+def _legend(data: ChartData) -> tuple[Piece, ...]:
+    pieces: list[Piece] = []
+    seen: set[str] = set()
+    for curve in data.curves:
+        if curve.ghost or curve.label in seen:
+            continue
+        seen.add(curve.label)
+        pieces += [(f"{curve.letter} ", SERIES_STYLE + curve.color), (f"{curve.label}  ", TEXT)]
+    for curve in data.curves:
+        if curve.best is not None and len(seen) <= 2:
+            pieces.append((f"★ {humanise.number(data.title, curve.best[1])}@{curve.best[0]} ", ACCENT))
+    return tuple(pieces)
+
+
+def _message(data: ChartData, text: str, width: int, height: int) -> Picture:
+    chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
+    styles = np.full(chars.shape, MUTED, dtype=np.int64)
+    text = text if len(text) <= width - 2 else text[: max(width - 3, 0)] + "…"
+    if height > 0 and 0 < len(text) <= width:
+        left = (width - len(text)) // 2
+        chars[height // 2, left : left + len(text)] = list(text)
+    return Picture(((data.title, TEXT),), (), chars, styles)

@@ -1,0 +1,144 @@
+"""A run's metric history as curves: one series a name, and what a resume superseded kept apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tui.chart.series import Floats, Series, SeriesView
+
+if TYPE_CHECKING:
+    from core.store.history import History
+    from core.store.records import Record
+
+_PLACE = frozenset({"t", "epoch", "step", "attempt"})
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """A run's metrics at one moment. `epochs` has a point an epoch, `steps` a point a logged step.
+
+    `ghosts` are epochs that a later attempt trained again.
+    """
+
+    epochs: Mapping[str, SeriesView]
+    steps: Mapping[str, SeriesView]
+    ghosts: Mapping[str, SeriesView]
+
+    def finest(self, name: str, axis: str) -> SeriesView | None:
+        """The series of a metric with most points for an x axis: single steps, unless x counts epochs."""
+        if axis != "epoch" and name in self.steps:
+            return self.steps[name]
+        return self.epochs.get(name)
+
+
+EMPTY = Curves({}, {}, {})
+
+
+class CurveBuilder:
+    """Turns one run's growing history into curves; what was built before is kept.
+
+    x never runs back: rows come from the history in ascending epoch and step, and time counts seconds of
+    training, with the pauses between attempts left out.
+    """
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Series] = {}
+        self._cuts: tuple[int, int, int] = (0, 0, 0)
+        self._origins: dict[int, float] = {}
+
+    def update(self, history: History) -> Curves:
+        """Curves of the history as it is now; they stay as they are when it grows."""
+        cuts = (id(history), len(history.resumes), len(history.superseded_steps))
+        if cuts != self._cuts:
+            self._cuts, self._steps, self._origins = cuts, {}, {}
+        clock = self._clock(history)
+        for name in history.steps.names:
+            self._extend_steps(history, name, clock)
+        return Curves(
+            _by_name(history.epochs, clock),
+            {name: series.view() for name, series in self._steps.items()},
+            _by_name(_ascending(history.superseded_epochs), clock),
+        )
+
+    def _extend_steps(self, history: History, name: str, clock: Mapping[int, float]) -> None:
+        series = self._steps.setdefault(name, Series())
+        known = len(series)
+        rows = history.steps
+        step, value = rows.series(name, "step", known)
+        if not len(step):
+            return
+        epoch, _ = rows.series(name, "epoch", known)
+        moment, _ = rows.series(name, "t", known)
+        attempts = np.asarray(rows.attempt)[np.searchsorted(np.asarray(rows.step), np.asarray(step))]
+        offsets = np.vectorize(lambda attempt: clock.get(int(attempt), math.nan), otypes=[float])
+        numbers, inverse = np.unique(attempts, return_inverse=True)
+        time = np.asarray(moment) - offsets(numbers)[inverse]
+        before = series.view().x("time")
+        series.extend(
+            np.stack(
+                [
+                    np.asarray(epoch),
+                    np.asarray(step),
+                    _rising(time, float(before[-1]) if known else 0.0),
+                    value,
+                ]
+            )
+        )
+
+    def _clock(self, history: History) -> dict[int, float]:
+        """For each attempt what to take off a row's time to get seconds of training."""
+        spans: dict[int, list[float]] = {}
+        rows = history.steps
+        if len(rows):
+            attempts = np.asarray(rows.attempt)
+            changes = np.flatnonzero(np.r_[True, attempts[1:] != attempts[:-1]])
+            for first, last in zip(changes, np.r_[changes[1:], len(attempts)] - 1, strict=True):
+                spans.setdefault(int(attempts[first]), []).extend((rows.t[first], rows.t[last]))
+        for row in history.epochs:
+            lead = row.get("time/epoch", 0.0)
+            spans.setdefault(row["attempt"], []).extend(
+                (row["t"] - (lead if math.isfinite(lead) else 0.0), row["t"])
+            )
+        clock: dict[int, float] = {}
+        trained = 0.0
+        for attempt in sorted(spans):
+            moments = [moment for moment in spans[attempt] if math.isfinite(moment)]
+            if not moments:
+                continue
+            origin = self._origins.setdefault(attempt, min(moments))
+            clock[attempt] = origin - trained
+            trained += max(max(moments) - origin, 0.0)
+        return clock
+
+
+def _by_name(rows: Iterable[Record], clock: Mapping[int, float]) -> dict[str, SeriesView]:
+    points: dict[str, list[tuple[float, float, float, float]]] = {}
+    for row in rows:
+        time = row["t"] - clock.get(row["attempt"], math.nan)
+        for name, value in row.items():
+            if name not in _PLACE:
+                points.setdefault(name, []).append((row["epoch"], row["step"], time, value))
+    views: dict[str, SeriesView] = {}
+    for name, places in points.items():
+        columns = np.array(places, dtype=float).T
+        columns[2] = _rising(columns[2], 0.0)
+        series = Series()
+        series.extend(columns)
+        views[name] = series.view()
+    return views
+
+
+def _ascending(rows: Iterable[Record]) -> list[Record]:
+    """Superseded epochs one after the other; where two attempts gave up the same epoch, the later one."""
+    return [row for _, row in sorted({row["epoch"]: row for row in rows}.items())]
+
+
+def _rising(time: Floats, least: float) -> Floats:
+    """Times that never fall; one that is not known counts as the one before."""
+    known: Floats = np.maximum.accumulate(np.maximum(np.where(np.isfinite(time), time, least), least))
+    return known

@@ -1,0 +1,33 @@
+"""The palette: the same actions as the keys, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual.app import SystemCommand
+from textual.screen import Screen
+
+if TYPE_CHECKING:
+    from tui.application import LabApp
+
+_LEFT_OUT = ("app.command_palette", "command_palette", "app.suspend_process", "suspend_process")
+
+
+def screen_commands(app: LabApp, screen: Screen[Any]) -> Iterable[SystemCommand]:
+    """One command for each action that is possible now."""
+    seen: set[str] = set()
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        title = binding.description[:1].upper() + binding.description[1:]
+        if not title or not active.enabled or binding.action in _LEFT_OUT or binding.action in seen:
+            continue
+        seen.add(binding.action)
+        if active.node is screen or active.node is app:
+            yield SystemCommand(title, "", partial(_run, app, binding.action, active.node))
+    yield SystemCommand("Theme", "Colours: dark, light and others", app.search_themes)
+
+
+async def _run(app: LabApp, action: str, node: Any) -> None:
+    await app.run_action(action, node)

@@ -1,0 +1,66 @@
+"""The keys of the screen below, and the signs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from core import humanise
+from tui import theme
+
+_STATES = ("queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost")
+
+
+class HelpDialog(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,question_mark", "close", "close", show=False)
+    ]
+
+    def __init__(self, about: Screen[Any]) -> None:
+        super().__init__()
+        self._about = about
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog wide"):
+            yield Static("Keys and signs", markup=False, classes="dialog-title")
+            yield Static(self._text())
+            yield Static(
+                "enter or esc closes; : or ctrl+p lists all actions", markup=False, classes="dialog-hint"
+            )
+
+    def _text(self) -> Text:
+        colors = theme.palette(self.app.current_theme)
+        text = Text()
+        for key, description in bindings_of(self._about):
+            text.append(f" {key:>9} ", colors.accent)
+            text.append(f" {description}\n")
+        text.append("\n")
+        for state in _STATES:
+            text.append(f" {humanise.state_glyph(state):>9} ", colors.state(state))
+            text.append(f" {state}\n")
+        text.append(f" {'★':>9} ", colors.accent)
+        text.append(" best epoch by the run's metric\n")
+        text.append(f" {'⠂⠂⠂':>9} ", colors.series[0])
+        text.append(" dotted: train; full line: validation; grey: epochs that a resume trained again\n")
+        return text
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+
+def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
+    """Keys and descriptions: the screen's own, then those that work everywhere."""
+    rows: dict[str, tuple[list[str], str]] = {}
+    for source in (screen, screen.app):
+        for key, binding in source._bindings:
+            shown = binding.key_display or screen.app.get_key_display(binding)
+            keys, _ = rows.setdefault(binding.action, ([], binding.description))
+            if shown not in keys:
+                keys.append(shown)
+    return [(" ".join(keys), description) for keys, description in rows.values() if description]

@@ -1,0 +1,78 @@
+"""What can be done to runs, from any screen: a question, then core.launch in a thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from core.store.paths import RunPaths
+from core.store.records import RunSummary
+
+if TYPE_CHECKING:
+    from tui.screens.base import LabScreen
+
+
+def plain(text: str) -> Content:
+    """Text for titles, buttons and lists, which would otherwise be read as markup."""
+    return Content(text)
+
+
+def launch(screen: LabScreen, config: str) -> None:
+    """Open the form for a new run of `config` (the first config when it is empty or gone)."""
+    from tui.screens.launch import LaunchScreen
+
+    configs = screen.snapshot.configs
+    if not configs:
+        screen.notify("there is no config in configs/: `labtui init` makes some", markup=False)
+        return
+    screen.app.push_screen(LaunchScreen(config if config in configs else configs[0]))
+
+
+def resume(screen: LabScreen, run: RunSummary, *, start: str = "last", fork: bool = False) -> None:
+    """Ask how to go on with a run, then do it."""
+    from tui.dialogs.resume import ResumeDialog
+
+    screen.app.push_screen(ResumeDialog(run, start=start, fork=fork))
+
+
+def stop(screen: LabScreen, run: RunSummary) -> None:
+    """Ask, then save and stop."""
+    from core.launch.control import stop_run
+    from tui.dialogs.confirm import ConfirmDialog
+
+    waiting = run.state == "queued"
+    question = ConfirmDialog(
+        f"Stop {run.label}?",
+        "It waits in the queue and has not begun; it is taken out."
+        if waiting
+        else f"It finishes the step under way in epoch {run.epoch + 1}, saves a checkpoint and stops."
+        " `r` goes on from there.",
+        yes="take out" if waiting else "stop and save",
+        no="go on waiting" if waiting else "go on training",
+    )
+    paths = _paths(screen, run)
+    screen.app.push_screen(question, lambda yes: screen.lab.perform(lambda: stop_run(paths)) if yes else None)
+
+
+def kill(screen: LabScreen, run: RunSummary) -> None:
+    """Ask, then end it at once."""
+    from core.launch.control import stop_run
+    from tui.dialogs.confirm import ConfirmDialog
+
+    question = ConfirmDialog(
+        f"Kill {run.label}?",
+        f"It ends at once and nothing is saved: what was trained since the last checkpoint (epoch {run.epoch})"
+        " is lost. `s` stops and saves.",
+        yes="kill",
+        no="go on training",
+        danger=True,
+    )
+    paths = _paths(screen, run)
+    screen.app.push_screen(
+        question, lambda yes: screen.lab.perform(lambda: stop_run(paths, kill=True)) if yes else None
+    )
+
+
+def _paths(screen: LabScreen, run: RunSummary) -> RunPaths:
+    return RunPaths(screen.lab.workspace.runs / run.id)

@@ -1,0 +1,84 @@
+"""What the screens with charts have in common: the keys that change how charts are looked at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.reactive import var
+from textual.screen import Screen
+
+from tui.chart.spec import ViewState
+from tui.reader import EMPTY, Snapshot
+from tui.widgets.chart import Chart
+
+if TYPE_CHECKING:
+    from tui.application import LabApp
+
+
+class LabScreen(Screen[None]):
+    """Gets every snapshot while it is on the stack; `KEY_ORDER` lists footer actions, most useful first."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+    KEY_ORDER: ClassVar[tuple[str, ...]] = ()
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "log_axis", "log axis", show=False),
+        Binding("x", "x_axis", "x: step, epoch, time", show=False),
+        Binding("full_stop", "smoothing", "smoothing", show=False, key_display="."),
+        Binding("plus,equals_sign", "zoom(0.5)", "zoom in", show=False, key_display="+"),
+        Binding("minus", "zoom(2.0)", "zoom out", show=False, key_display="-"),
+        Binding("left_square_bracket", "pan(-0.25)", "pan left", show=False, key_display="["),
+        Binding("right_square_bracket", "pan(0.25)", "pan right", show=False, key_display="]"),
+    ]
+
+    view: var[ViewState] = var(ViewState())
+
+    @property
+    def lab(self) -> LabApp:
+        return cast("LabApp", self.app)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.lab.snapshot
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "snapshot", self._new_snapshot)
+
+    def on_screen_resume(self) -> None:
+        self.ask()
+        self.show_snapshot(self.snapshot)
+
+    def ask(self) -> None:
+        """Tell the app what this screen needs to know."""
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Put a snapshot on the screen."""
+
+    def draw_charts(self) -> None:
+        """Give the charts their data anew, after the x axis has changed."""
+
+    def _new_snapshot(self, snapshot: Snapshot) -> None:
+        if snapshot is not EMPTY and self.is_current:
+            self.show_snapshot(snapshot)
+
+    def watch_view(self, before: ViewState, view: ViewState) -> None:
+        if view.axis != before.axis:
+            self.draw_charts()
+        for chart in self.query(Chart):
+            chart.look(view)
+
+    def action_log_axis(self) -> None:
+        self.view = ViewState(self.view.axis, not self.view.log, self.view.smoothing, self.view.zoom)
+
+    def action_x_axis(self) -> None:
+        self.view = self.view.next_axis()
+
+    def action_smoothing(self) -> None:
+        self.view = self.view.next_smoothing()
+
+    def action_zoom(self, factor: float) -> None:
+        self.view = self.view.zoomed(factor)
+
+    def action_pan(self, share: float) -> None:
+        self.view = self.view.panned(share)

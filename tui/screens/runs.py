@@ -1,0 +1,369 @@
+"""The first screen: what is going on, and which run is best?"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.reactive import var
+from textual.widgets import Input
+
+from core import humanise
+from core.store.records import ACTIVE, RunSummary
+from tui import run_actions
+from tui.app import shown_path
+from tui.reader import Snapshot, Wanted
+from tui.screens.base import LabScreen
+from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
+from tui.widgets.chart import Chart
+from tui.widgets.config_list import ALL, ConfigList, ConfigRow, config_rows, state_counts
+from tui.widgets.run_table import SORTS, RunTable, matches, outlook, sort_of_column, sort_runs
+
+_PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
+_MARKED_AT_MOST = 8
+
+
+class RunsScreen(LabScreen):
+    """Configs left, runs and charts right; in a narrow terminal one of them at a time."""
+
+    KEY_ORDER = (
+        "choose",
+        "launch",
+        "resume",
+        "stop",
+        "fork",
+        "mark",
+        "filter",
+        "next_match(1)",
+        "sort",
+        "kill",
+        "app.leave",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "next_match(1)", "next match"),
+        Binding("N", "next_match(-1)", "previous match", show=False),
+        Binding("n", "launch", "new run"),
+        Binding("r", "resume", "resume"),
+        Binding("f", "fork", "fork"),
+        Binding("s", "stop", "stop and save"),
+        Binding("S", "kill", "kill", show=False),
+        Binding("space", "mark", "mark", key_display="space"),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("o", "sort", "sort"),
+        Binding("escape", "back", "clear", show=False),
+        Binding("1", "pane('runs')", "Runs", show=False),
+        Binding("2", "pane('configs')", "Configs", show=False),
+        Binding("3", "pane('charts')", "Charts", show=False),
+        Binding("tab", "focus_pane(1)", "Next pane", show=False),
+        Binding("shift+tab", "focus_pane(-1)", "Previous pane", show=False),
+    ]
+
+    query_text: var[str] = var("")
+    pane: var[str] = var("runs")
+    sorting: var[str] = var("newest")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._marked: dict[str, tuple[str, int]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield SpanLine(id="top")
+        yield TabLine(_PANES, "pane", id="tabs")
+        with Horizontal(id="body"):
+            yield ConfigList(id="configs")
+            with Container(id="work"):
+                yield RunTable(id="runs")
+                with Container(id="charts"):
+                    yield Chart(id="metric", title="accuracy")
+                    yield Chart(id="loss", title="loss")
+        yield Input(id="filter", placeholder="words, or state=failed config=… tag=…")
+        yield SpanLine(id="status")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#configs").border_title = "Configs"
+        self.query_one("#runs", RunTable).focus()
+        self.set_class(True, "-pane-runs")
+        self.query_one("#filter").display = False
+        self.set_interval(5.0, self._age)
+        self._show_top(self.snapshot)
+
+    # -- what is shown
+
+    @property
+    def table(self) -> RunTable:
+        return self.query_one("#runs", RunTable)
+
+    @property
+    def current_run(self) -> RunSummary | None:
+        return self.table.current
+
+    @property
+    def chart_runs(self) -> list[RunSummary]:
+        """Marked runs, else the one under the cursor."""
+        marked = [run for run in self.snapshot.runs if run.id in self._marked]
+        return marked or ([self.current_run] if self.current_run else [])
+
+    def ask(self) -> None:
+        self.lab.want(Wanted(frozenset(run.id for run in self.chart_runs)))
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        alive = {run.id for run in snapshot.runs}
+        for gone in [run_id for run_id in self._marked if run_id not in alive]:
+            del self._marked[gone]
+        configs = self.query_one("#configs", ConfigList)
+        configs.set_rows(config_rows(snapshot.configs, snapshot.runs))
+        self._fill_table(snapshot)
+        self._show_top(snapshot)
+        self.draw_charts()
+        self.ask()
+
+    def _fill_table(self, snapshot: Snapshot) -> None:
+        config = self.query_one("#configs", ConfigList).current
+        runs = [
+            run
+            for run in snapshot.runs
+            if (config is None or config.name in (ALL, run.config)) and matches(run, self.query_text)
+        ]
+        table = self.table
+        table.marks = dict(self._marked)
+        table.empty = self._nothing(snapshot, config)
+        metrics = {run.best.metric for run in runs if run.best is not None}
+        table.metric = metrics.pop() if len(metrics) == 1 else ""
+        table.set_rows(sort_runs(runs, self.sorting))
+        shown = f"{len(runs)} of {len(snapshot.runs)}" if len(runs) != len(snapshot.runs) else str(len(runs))
+        search = f" /{self.query_text}" if self.query_text else ""
+        table.border_title = run_actions.plain(f"Runs{search}")
+        table.border_subtitle = run_actions.plain(f"{shown} · by {self.sorting} ▾")
+
+    def _nothing(self, snapshot: Snapshot, config: ConfigRow | None) -> str:
+        if not snapshot.loaded:
+            return "reading runs …"
+        if self.query_text:
+            return "no run matches; esc clears the filter"
+        if config is not None and config.name != ALL:
+            return f"no run of {config.name} yet: press n to start one"
+        if snapshot.configs:
+            return "no runs yet: press n to start one from a config, or try `labtui demo`"
+        return "no configs here: run `labtui init` for some, or `labtui demo` for an example that runs"
+
+    def _show_top(self, snapshot: Snapshot) -> None:
+        counts = Counter(run.state for run in snapshot.runs)
+        right: list[Span] = state_counts(counts)
+        if snapshot.slots:
+            busy, slots = snapshot.busy_slots, snapshot.slots
+            right.append((f" slots {busy}/{slots} busy ", "text" if busy else "muted"))
+        left = [(" labtui", "title"), (f"  {shown_path(self.lab.workspace.root)}", "muted")]
+        self.query_one("#top", SpanLine).show(left, right)
+        self._show_status(snapshot)
+
+    def _show_status(self, snapshot: Snapshot) -> None:
+        line = self.query_one("#status", SpanLine)
+        if snapshot.problem:
+            line.show([(f" reading the runs failed: {snapshot.problem}", "bad")])
+            return
+        run = self.current_run
+        if run is None:
+            line.show([])
+            return
+        text, tone = outlook(run)
+        spans: list[Span] = [(f" {run.label}", "text"), (f"  {run.model}  ", "muted")]
+        spans += [(f"{humanise.state_glyph(run.state)} {run.state}", tone if tone != "text" else "accent")]
+        if text and text not in (run.state,):
+            spans.append((f"  {text}", tone))
+        if run.seconds_per_epoch is not None:
+            spans.append((f"  {humanise.duration(run.seconds_per_epoch)} an epoch", "muted"))
+        line.show(spans, [(f"{run.id} ", "faint")])
+
+    def draw_charts(self) -> None:
+        runs = self.chart_runs
+        if not runs or not self.snapshot.curves:
+            return
+        from tui.chart import views
+
+        axis = self.view.axis
+        main = views.leaf(runs[0].metric) if runs[0].metric else "accuracy"
+        for widget, chart in (("#metric", main if main != "loss" else "accuracy"), ("#loss", "loss")):
+            if len(runs) == 1 and not self._marked:
+                data = views.single(runs[0], self.snapshot.curves.get(runs[0].id), chart, axis)
+            else:
+                data = views.overlay(runs, self.snapshot.curves, self._marked, chart, axis)
+            self.query_one(widget, Chart).show(data)
+
+    def _age(self) -> None:
+        if self.is_current:
+            self.table.refresh_changed()
+
+    # -- moving about
+
+    @on(RunTable.Highlighted, "#runs")
+    def _run_highlighted(self) -> None:
+        self._show_status(self.snapshot)
+        self.draw_charts()
+        self.ask()
+        self.refresh_bindings()
+
+    @on(ConfigList.Highlighted, "#configs")
+    def _config_highlighted(self) -> None:
+        self._fill_table(self.snapshot)
+
+    @on(RunTable.Chosen, "#runs")
+    def _run_chosen(self) -> None:
+        self.action_open()
+
+    @on(ConfigList.Chosen, "#configs")
+    def _config_chosen(self) -> None:
+        self.action_pane("runs")
+
+    @on(RunTable.HeaderClicked, "#runs")
+    def _header_clicked(self, event: RunTable.HeaderClicked) -> None:
+        if by := sort_of_column(event.column):
+            self.sorting = by
+
+    def watch_sorting(self) -> None:
+        if self.is_mounted:
+            self._fill_table(self.snapshot)
+
+    def watch_query_text(self) -> None:
+        if self.is_mounted:
+            self._fill_table(self.snapshot)
+            self.refresh_bindings()
+
+    def watch_pane(self, before: str, pane: str) -> None:
+        self.remove_class(f"-pane-{before}")
+        self.add_class(f"-pane-{pane}")
+        self.query_one("#tabs", TabLine).choose(pane)
+        if pane != "charts":
+            self.query_one(f"#{pane}").focus()
+
+    def action_pane(self, pane: str) -> None:
+        self.pane = pane
+        if pane != "charts":
+            self.query_one(f"#{pane}").focus()
+
+    def action_focus_pane(self, by: int) -> None:
+        names = [name for name, _ in _PANES]
+        if not self.has_class("-narrow"):
+            names = ["runs", "configs"]
+        self.action_pane(names[(names.index(self.pane) + by) % len(names)] if self.pane in names else "runs")
+
+    def action_open(self) -> None:
+        if self.query_one("#configs").has_focus:
+            self.action_pane("runs")
+        elif run := self.current_run:
+            from tui.screens.run import RunScreen
+
+            self.app.push_screen(RunScreen(run.id))
+
+    def action_mark(self) -> None:
+        run = self.current_run
+        if run is None:
+            return
+        if run.id in self._marked:
+            del self._marked[run.id]
+        elif len(self._marked) < _MARKED_AT_MOST:
+            used = {color for _, color in self._marked.values()}
+            color = next(number for number in range(_MARKED_AT_MOST) if number not in used)
+            self._marked[run.id] = (string.ascii_uppercase[color], color)
+        else:
+            self.notify(f"{_MARKED_AT_MOST} runs are marked: unmark one first", markup=False)
+            return
+        self.table.marks = dict(self._marked)
+        self.table.action_move(1)
+        self.table.refresh_changed()
+        self.draw_charts()
+        self.ask()
+
+    def action_sort(self) -> None:
+        names = list(SORTS)
+        self.sorting = names[(names.index(self.sorting) + 1) % len(names)]
+
+    # -- filter
+
+    def action_filter(self) -> None:
+        box = self.query_one("#filter", Input)
+        box.display = True
+        box.value = self.query_text
+        box.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        if self.query_one("#filter").display:
+            self.query_text = event.value
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.query_one("#filter").display = False
+        self.action_pane("runs")
+
+    def action_next_match(self, by: int) -> None:
+        table = self.table
+        if table.rows:
+            table.action_move((table.cursor + by) % len(table.rows) - table.cursor)
+
+    def action_back(self) -> None:
+        """Esc: close the filter line, then clear the filter, then the marks."""
+        box = self.query_one("#filter")
+        if box.display:
+            box.display = False
+            self.query_text = ""
+            self.action_pane("runs")
+        elif self.query_text:
+            self.query_text = ""
+        elif self._marked:
+            self._marked.clear()
+            self.show_snapshot(self.snapshot)
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape" and self.query_one("#filter").has_focus:
+            event.stop()
+            self.action_back()
+
+    # -- what is done to runs
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        run = self.current_run if self.is_mounted else None
+        if action == "next_match":
+            return bool(self.query_text)
+        if action == "launch":
+            return not self.query_text
+        if action in ("open", "mark", "fork"):
+            return run is not None
+        if action == "resume":
+            return run is not None and run.state not in ACTIVE
+        if action in ("stop", "kill"):
+            return run is not None and run.state in ACTIVE
+        return True
+
+    def action_launch(self) -> None:
+        config = self.query_one("#configs", ConfigList).current
+        run = self.current_run
+        name = config.name if config and config.name != ALL else run.config if run else ""
+        run_actions.launch(self, name)
+
+    def action_resume(self) -> None:
+        if run := self.current_run:
+            run_actions.resume(self, run)
+
+    def action_fork(self) -> None:
+        if run := self.current_run:
+            run_actions.resume(self, run, fork=True)
+
+    def action_stop(self) -> None:
+        if run := self.current_run:
+            run_actions.stop(self, run)
+
+    def action_kill(self) -> None:
+        if run := self.current_run:
+            run_actions.kill(self, run)
+
+    def select_run(self, run_id: str) -> None:
+        """Put the cursor on a run, as soon as it is in the list."""
+        self.table.cursor_key = run_id
+        self.lab.look_now()

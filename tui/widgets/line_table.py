@@ -1,0 +1,268 @@
+"""A table drawn line by line: only what is visible is formatted, only what changed is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from tui import theme
+from tui.cellfit import fit
+
+Row = TypeVar("Row")
+Span = tuple[str, str]
+"""Text and the name of its tone in the palette."""
+
+
+@dataclass(frozen=True)
+class Column:
+    key: str
+    title: str
+    width: int
+    align: str = "left"
+    middle: bool = False
+
+
+class LineTable(ScrollView, Generic[Row], can_focus=True):
+    """Rows with a cursor that follows its row's key through refresh, sort and filter.
+
+    Subclasses say which columns there are, the key of a row and the text of its cells.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False),
+        Binding("home,g", "end(-1)", "First", show=False),
+        Binding("end,G", "end(1)", "Last", show=False),
+        Binding("enter,l", "choose", "open", key_display="⏎"),
+    ]
+    HEADER = True
+
+    class Highlighted(Message):
+        """The cursor is on another row (None: there are no rows)."""
+
+        def __init__(self, table: LineTable[Row], key: str | None) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> LineTable[Row]:
+            return self.table
+
+    class Chosen(Message):
+        """Enter, or a double click, on a row."""
+
+        def __init__(self, table: LineTable[Row], key: str) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> LineTable[Row]:
+            return self.table
+
+    class HeaderClicked(Message):
+        def __init__(self, table: LineTable[Row], column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
+        @property
+        def control(self) -> LineTable[Row]:
+            return self.table
+
+    def __init__(self, *, id: str | None = None, empty: str = "") -> None:
+        super().__init__(id=id)
+        self.rows: Sequence[Row] = ()
+        self.cursor = 0
+        self.cursor_key: str | None = None
+        self.empty = empty
+        self._lines: dict[int, Strip] = {}
+
+    def columns(self, width: int) -> list[Column]:
+        """The columns that fit `width` cells."""
+        raise NotImplementedError
+
+    def key(self, row: Row) -> str:
+        """What names a row from one refresh to the next."""
+        raise NotImplementedError
+
+    def cells(self, row: Row) -> dict[str, Sequence[Span] | Span]:
+        """Text by column key; several spans stand side by side in one cell."""
+        raise NotImplementedError
+
+    # -- rows and cursor
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        return self.rows[self.cursor] if self.rows else None
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Show `rows`; the cursor stays on its row and the row where it is on the screen."""
+        before = self.cursor
+        self.rows = rows
+        found = self._find(self.cursor_key)
+        self.cursor = min(before, max(len(rows) - 1, 0)) if found is None else found
+        height = len(rows) + self.HEADER
+        if self.virtual_size.height != height:
+            self.virtual_size = Size(0, height)
+        if found is not None and found != before and self.scroll_offset.y:
+            self.scroll_to(y=self.scroll_offset.y + found - before, animate=False, force=True)
+        self._settle()
+        self.refresh_changed()
+
+    def select(self, key: str | None) -> bool:
+        """Put the cursor on the row named `key`; False when there is none."""
+        found = self._find(key)
+        if found is not None:
+            self._go(found)
+        return found is not None
+
+    def refresh_changed(self) -> None:
+        """Redraw the visible lines whose text is no longer what was drawn."""
+        if not self.size.width:
+            return
+        for y in range(self.size.height):
+            if self._lines.get(y) != self._draw(y):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def action_move(self, by: int) -> None:
+        self._go(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        self._go(self.cursor + by * max(self.size.height - 1 - self.HEADER, 1))
+
+    def action_end(self, by: int) -> None:
+        self._go(0 if by < 0 else len(self.rows) - 1)
+
+    def action_choose(self) -> None:
+        if self.rows:
+            self.post_message(self.Chosen(self, self.key(self.rows[self.cursor])))
+
+    def on_click(self, event: events.Click) -> None:
+        if self.HEADER and event.y == 0:
+            if column := self._column_at(event.x):
+                self.post_message(self.HeaderClicked(self, column))
+            return
+        index = event.y - self.HEADER + self.scroll_offset.y
+        if 0 <= index < len(self.rows):
+            self._go(index)
+            if event.chain == 2:
+                self.action_choose()
+
+    def on_resize(self) -> None:
+        self._show_cursor()
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    # -- drawing
+
+    def render_line(self, y: int) -> Strip:
+        strip = self._lines[y] = self._draw(y)
+        return strip
+
+    def row_style(self, row: Row) -> Style:
+        """Style under a row's own tones."""
+        return Style.null()
+
+    def _draw(self, y: int) -> Strip:
+        width = self.size.width
+        colors = theme.palette(self.app.current_theme)
+        base = self.rich_style
+        if self.HEADER and y == 0:
+            return self._header(width, colors).apply_style(base)
+        index = y - self.HEADER + self.scroll_offset.y
+        if index >= len(self.rows):
+            text = f" {self.empty}" if not self.rows and index == 0 else ""
+            return Strip([Segment(fit(text, width), colors.muted)], width).apply_style(base)
+        row = self.rows[index]
+        own = self.row_style(row)
+        if index == self.cursor:
+            own += colors.cursor if self.has_focus else colors.cursor_away
+        segments: list[Segment] = []
+        cells = self.cells(row)
+        used = 0
+        for column in self.columns(width):
+            cell = cells.get(column.key, ("", "text"))
+            spans: Sequence[Span] = [cell] if isinstance(cell[0], str) else cell  # type: ignore[list-item,assignment]
+            segments += [Segment(text, colors.tone(tone) + own) for text, tone in _fitted(spans, column)]
+            segments.append(Segment(" ", own))
+            used += column.width + 1
+        segments.append(Segment(" " * max(width - used, 0), own))
+        return Strip(segments).adjust_cell_length(width, own).apply_style(base)
+
+    def _header(self, width: int, colors: theme.Palette) -> Strip:
+        text = "".join(fit(column.title, column.width, column.align) + " " for column in self.columns(width))
+        return Strip([Segment(fit(text, width), colors.muted)], width)
+
+    def _column_at(self, x: int) -> str | None:
+        left = 0
+        for column in self.columns(self.size.width):
+            if left <= x < left + column.width + 1:
+                return column.key
+            left += column.width + 1
+        return None
+
+    # -- cursor bookkeeping
+
+    def _find(self, key: str | None) -> int | None:
+        if key is None:
+            return None
+        if self.cursor < len(self.rows) and self.key(self.rows[self.cursor]) == key:
+            return self.cursor
+        return next((index for index, row in enumerate(self.rows) if self.key(row) == key), None)
+
+    def _go(self, index: int) -> None:
+        if not self.rows:
+            return
+        self.cursor = min(max(index, 0), len(self.rows) - 1)
+        self._settle()
+        self._show_cursor()
+        self.refresh_changed()
+
+    def _settle(self) -> None:
+        key = self.key(self.rows[self.cursor]) if self.rows else None
+        if key != self.cursor_key:
+            self.cursor_key = key
+            self.post_message(self.Highlighted(self, key))
+
+    def _show_cursor(self) -> None:
+        room = self.size.height - self.HEADER
+        if room < 1:
+            return
+        top = self.scroll_offset.y
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= top + room:
+            self.scroll_to(y=self.cursor - room + 1, animate=False, force=True)
+
+
+def _fitted(spans: Sequence[Span], column: Column) -> list[Span]:
+    """Spans cut and padded to the column's width; a single span is padded as the column wants."""
+    if len(spans) == 1:
+        return [(fit(spans[0][0], column.width, column.align, middle=column.middle), spans[0][1])]
+    out: list[Span] = []
+    left = column.width
+    for text, tone in spans:
+        piece = fit(text, min(len(text), left))
+        out.append((piece, tone))
+        left -= len(piece)
+    room = (" " * left, "text")
+    return [room, *out] if column.align == "right" else [*out, room]

@@ -1,0 +1,162 @@
+"""The runs: state, progress, best value, what is left or what went wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core import humanise
+from core.store.records import RunSummary
+from tui.cellfit import progress
+from tui.theme import STATE_TONES
+from tui.widgets.line_table import Column, LineTable, Span
+
+BAR = 6
+_SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 7, 7, 5
+_ORDER = ("running", "stopping", "starting", "queued", "failed", "lost", "stopped", "finished")
+
+SORTS: dict[str, Callable[[RunSummary], Any]] = {
+    "newest": lambda run: -run.created,
+    "best": lambda run: _best_key(run),
+    "state": lambda run: (_ORDER.index(run.state), -run.created),
+    "name": lambda run: (run.label.lower(), -run.created),
+    "config": lambda run: (run.config, -run.created),
+}
+_SORT_OF_COLUMN = {"name": "name", "best": "best", "sign": "state", "started": "newest"}
+
+
+class RunTable(LineTable[RunSummary]):
+    """Rows are run summaries. `marks` gives the overlay letter and series colour of marked runs."""
+
+    marks: Mapping[str, tuple[str, int]] = {}
+    metric = ""
+
+    def key(self, row: RunSummary) -> str:
+        return row.id
+
+    def columns(self, width: int) -> list[Column]:
+        room = width - (_SIGN + 1) - (_EPOCH + 1) - (_BEST + 1)
+        bar = room >= 60
+        shown = [
+            Column("sign", "", _SIGN),
+            Column("name", "name", 0, middle=True),
+            Column("epoch", "epoch", _EPOCH + (BAR + 1 if bar else 0), "left" if bar else "right"),
+            Column("best", self.metric or "best", _BEST),
+        ]
+        room -= BAR + 1 if bar else 0
+        for column, least in (
+            (Column("loss", "val loss", 8, "right"), 56),
+            (Column("rate", "lr", _RATE), 66),
+        ):
+            if room >= least:
+                shown.append(column)
+                room -= column.width + 1
+        if room >= 50:
+            shown.append(Column("started", "age", _AGE, "right"))
+            room -= _AGE + 1
+        name = min(max(room * 3 // 5, 14), 36)
+        left = max(room - name - 2, 8)
+        shown[1] = Column("name", "name", name, middle=True)
+        return [*shown, Column("left", "left", left)]
+
+    def cells(self, row: RunSummary) -> dict[str, Sequence[Span] | Span]:
+        tone = STATE_TONES.get(row.state, "text")
+        letter, color = self.marks.get(row.id, (" ", 0))
+        cursor = "▸" if row.id == self.cursor_key else " "
+        best: Span = (humanise.MISSING, "muted")
+        if row.best is not None:
+            best = (f"{humanise.number(row.best.metric, row.best.value)}@{row.best.epoch}", "text")
+        return {
+            "sign": [
+                (cursor, "text"),
+                (humanise.state_glyph(row.state), tone),
+                (letter, f"series{color}"),
+                (" ", "text"),
+            ],
+            "name": (row.label, "text"),
+            "epoch": self._epoch(row),
+            "best": best,
+            "loss": _number("val/loss", row.last.get("val/loss")),
+            "rate": _number("lr", row.last.get("lr")),
+            "started": (humanise.age(max(time.time() - (row.started or row.created), 0)), "muted"),
+            "left": outlook(row),
+        }
+
+    def _epoch(self, row: RunSummary) -> Sequence[Span] | Span:
+        text = f"{row.epoch}/{row.epochs}"
+        if row.state in ("running", "stopping", "starting"):
+            return [
+                (text.ljust(_EPOCH), "text"),
+                (" ", "text"),
+                (progress(row.epoch, row.epochs, BAR), "accent"),
+            ]
+        return text, "text"
+
+
+def outlook(row: RunSummary) -> Span:
+    """What is left of a run, or what went wrong, in a few words and a tone."""
+    if row.state == "running":
+        return remaining(row) or "first epoch", "text"
+    if row.state in ("failed", "lost"):
+        return row.reason or row.state, "bad"
+    if row.state == "queued":
+        return row.reason or "queued", "muted"
+    if row.state == "starting":
+        return "starting", "muted"
+    if row.state == "stopping":
+        return "saving", "warning"
+    if row.started is not None and row.ended is not None and row.state == "finished":
+        return f"took {humanise.duration(row.ended - row.started)}", "muted"
+    return row.state, "muted"
+
+
+def remaining(row: RunSummary) -> str:
+    """`≈ 14 m`, or nothing while no epoch has been timed."""
+    if row.seconds_per_epoch is None or row.epochs <= row.epoch:
+        return ""
+    return humanise.eta((row.epochs - row.epoch) * row.seconds_per_epoch)
+
+
+def sort_runs(runs: Sequence[RunSummary], by: str) -> list[RunSummary]:
+    return sorted(runs, key=SORTS[by])
+
+
+def sort_of_column(column: str) -> str | None:
+    return _SORT_OF_COLUMN.get(column)
+
+
+def matches(run: RunSummary, query: str) -> bool:
+    """Every word of `query` is found in the run; `state=failed` looks at one field only."""
+    fields = {
+        "name": run.label,
+        "id": run.id,
+        "config": run.config,
+        "model": run.model,
+        "state": run.state,
+        "tag": " ".join(run.tags),
+        "note": run.note,
+        "reason": run.reason,
+    }
+    everything = " ".join(fields.values()).lower()
+    for word in query.lower().split():
+        field, equals, value = word.partition("=")
+        if equals and field in fields:
+            if value not in fields[field].lower():
+                return False
+        elif word not in everything:
+            return False
+    return True
+
+
+def _number(name: str, value: float | None) -> Span:
+    text = humanise.number(name, value)
+    return text, "muted" if value is None else "warning" if text in ("NaN", "∞", "-∞") else "text"
+
+
+def _best_key(run: RunSummary) -> tuple[int, float, float]:
+    """Runs with a best value first, the better the earlier; losses count downwards."""
+    if run.best is None or run.best.value != run.best.value:
+        return 1, 0.0, -run.created
+    falling = run.best.metric.rsplit("/", 1)[-1].endswith("loss")
+    return 0, run.best.value if falling else -run.best.value, -run.created
