@@ -143,7 +143,8 @@ def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:
     spec = files.read_json(run.spec) or {}
     metric = spec.get("metric")
     metric = metric if isinstance(metric, str) else ""
-    measured = [item for item in candidates if is_finite(item.metrics.get(metric))]
+    ends = [item for item in candidates if not item.mid_epoch]
+    measured = [item for item in ends if is_finite(item.metrics.get(metric))]
     if not measured:
         raise CheckpointError(
             f"No checkpoint of run {run.id} has a value of {clean(metric) or 'its metric'}; it has "

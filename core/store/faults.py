@@ -18,6 +18,7 @@ from core.errors import UsageError
 
 FAULT_ENV = "LABTUI_FAULT"
 _FAULTS = {"kill": 0, "enospc": errno.ENOSPC, "eio": errno.EIO}
+_FREEING = frozenset({"unlink", "remove"})
 
 AnyPath = str | os.PathLike[str]
 
@@ -84,7 +85,10 @@ def due(kind: str, path: AnyPath) -> str:
     if _fault is None:
         return ""
     _count += 1
-    return _fault.how if _count == _fault.at or (_fault.onward and _count > _fault.at) else ""
+    if _count != _fault.at and not (_fault.onward and _count > _fault.at):
+        return ""
+    # Removing works on a full disk.
+    return "" if _fault.how == "enospc" and kind in _FREEING else _fault.how
 
 
 def strike(how: str, path: AnyPath) -> None:

@@ -72,12 +72,12 @@ def write_bytes(path: AnyPath, data: bytes | memoryview) -> None:
 
 def write_json(path: AnyPath, value: Mapping[str, Any]) -> None:
     """`write_bytes` of one JSON object; numbers must be finite (`metrics.encode` makes them so)."""
-    write_bytes(path, _encode(value))
+    write_bytes(path, encode(value))
 
 
 def create_json(path: AnyPath, value: Mapping[str, Any]) -> None:
     """Create `path` with whole content; raises FileExistsError when another process was first."""
-    data = _encode(value)
+    data = encode(value)
     temporary = _write_temporary(path, data)
     try:
         step("link", path)
@@ -211,7 +211,8 @@ def sweep(folder: AnyPath) -> list[str]:
     return removed
 
 
-def _encode(value: Mapping[str, Any]) -> bytes:
+def encode(value: Mapping[str, Any]) -> bytes:
+    """One JSON object as the store writes it."""
     return orjson.dumps(dict(value), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 

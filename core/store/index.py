@@ -6,11 +6,13 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from core.config.workspace import cache_home
 from core.store import files
+from core.store.metrics import decode_numbers, encode_value
 from core.store.records import Best, RunSummary
 
 Stamp = tuple[int, int]
@@ -44,7 +46,7 @@ def save_index(runs: Path, known: Mapping[str, tuple[Stamp, RunSummary]]) -> Non
             "fields": _FIELDS,
             "runs": str(runs),
             "known": {
-                name: (stamp, [getattr(summary, field) for field in _FIELDS])
+                name: (stamp, [_value(summary, field) for field in _FIELDS])
                 for name, (stamp, summary) in known.items()
             },
         }
@@ -53,12 +55,19 @@ def save_index(runs: Path, known: Mapping[str, tuple[Stamp, RunSummary]]) -> Non
         return
 
 
+def _value(summary: RunSummary, field: str) -> object:
+    if field == "last":
+        return {name: encode_value(number) for name, number in summary.last.items()}
+    return getattr(summary, field)
+
+
 def _summary(values: list[object]) -> RunSummary:
-    fields = dict(zip(_FIELDS, values, strict=True))
+    fields: dict[str, Any] = dict(zip(_FIELDS, values, strict=True))
     if fields["best"] is not None:
-        fields["best"] = Best(**fields["best"])  # type: ignore[arg-type]
-    fields["tags"] = tuple(fields["tags"])  # type: ignore[arg-type]
-    return RunSummary(**fields)  # type: ignore[arg-type]
+        fields["best"] = Best(**fields["best"])
+    fields["tags"] = tuple(fields["tags"])
+    fields["last"] = decode_numbers(fields["last"])
+    return RunSummary(**fields)
 
 
 def _path(runs: Path) -> Path:

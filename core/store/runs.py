@@ -170,6 +170,9 @@ def remove_run(run: RunPaths) -> None:
         for lock in held:
             lock.release()
     mark_changed(run.root.parent, run.id)
+    for lock in held:
+        # Only those outside the run's folder are still there.
+        files.unlink(lock.path)
     files.remove_tree(trash)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -81,6 +82,7 @@ def _ended(attempt: Attempt | None, last: Record | None) -> float | None:
 def _pace(epochs: list[Record]) -> float | None:
     """Mean seconds of the last epochs that this run itself trained."""
     spent = [row["time/epoch"] for row in epochs[-_PACE_OVER:] if row["attempt"] and "time/epoch" in row]
+    spent = [seconds for seconds in spent if math.isfinite(seconds)]
     return sum(spent) / len(spent) if spent else None
 
 
@@ -90,4 +92,4 @@ def _text(content: Mapping[str, Any], key: str) -> str:
 
 
 def _time(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value == value else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
