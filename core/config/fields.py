@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from pydantic_core import PydanticUndefined
 from core.config.load import plain
 from core.config.problems import section_of
 from core.config.schema import GROUPS, Experiment, Group, SplitPaths
-from core.config.yaml12 import plain_scalar
+from core.config.yaml12 import parse_value
 
 Kind = Literal["number", "integer", "text", "choice", "boolean", "list"]
 
@@ -69,7 +70,7 @@ def as_text(value: Any) -> str:
         return f"[{', '.join(_quoted(item) if isinstance(item, str) else as_text(item) for item in value)}]"
     if isinstance(value, dict):
         return as_text(value["images"]) if value.get("list") is None else _flow(value)
-    return _quoted(value, ends=False) if isinstance(value, str) else str(value)
+    return _quoted(value, inside=False) if isinstance(value, str) else str(value)
 
 
 def metric_mode(name: str) -> Literal["max", "min"]:
@@ -171,17 +172,17 @@ def _at(value: Any, key: str) -> Any:
     return value
 
 
-def _quoted(text: str, *, ends: bool = True) -> str:
-    """`text`, in quotes where YAML would read something else (`ends`: inside `[...]`)."""
-    odd = (
-        any(sign in text for sign in ",[]{}\"'#:&*!|>%@`\n")
-        if ends
-        else text[:1] in set("[]{}\"'#&*!|>%@`-?,")
-    )
-    odd = (
-        odd or ": " in text or " #" in text or text != text.strip() or not isinstance(plain_scalar(text), str)
-    )
-    return "'" + text.replace("'", "''") + "'" if odd else text
+def _quoted(text: str, *, inside: bool = True) -> str:
+    """`text`, in quotes where YAML would read something else (`inside`: between brackets)."""
+    try:
+        same = parse_value(f"[{text}]") == [text] if inside else parse_value(text) == text
+    except ValueError:
+        same = False
+    if same:
+        return text
+    if "\n" in text:
+        return json.dumps(text, ensure_ascii=False)
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _flow(value: dict[str, Any]) -> str:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig, Experiment
 from core.config.workspace import Workspace, config_files
-from core.config.yaml12 import MAX_BYTES, Key, Place, Tree, dotted, leaves, parse_document, parse_value
+from core.config.yaml12 import (
+    MAX_BYTES,
+    Key,
+    Place,
+    Tree,
+    dotted,
+    leaves,
+    parse_document,
+    parse_value,
+    unusable,
+)
 from core.errors import ConfigError, Problem
 from core.text import clean, did_you_mean
 
@@ -29,20 +40,21 @@ _KEPT_WITH_OTHER_ROOT = ("split", "classes", "order")
 
 def read_file(path: Path, known: Collection[str]) -> Tree:
     """The mapping in the file `path` (absolute), `extends` and named data sets not yet followed."""
+    place = Place(path, 1, path.parent)
     try:
         size = path.stat().st_size
         if not path.is_file():
-            return _faulty(path, "not a file")
+            return unusable(place, "not a file")
         if size > MAX_BYTES:
-            return _faulty(path, f"larger than {MAX_BYTES // 1_000_000} MB, not a config")
+            return unusable(place, f"larger than {MAX_BYTES // 1_000_000} MB, not a config")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        return _faulty(path, "no such file")
+        return unusable(place, "no such file")
     except UnicodeDecodeError:
-        return _faulty(path, "not UTF-8 text")
+        return unusable(place, "not UTF-8 text")
     except OSError as error:
-        return _faulty(path, f"cannot be read: {error.strerror}")
-    return parse_document(text, Place(path, 1, path.parent), known)
+        return unusable(place, f"cannot be read: {error.strerror}")
+    return parse_document(text, place, known)
 
 
 def layer(path: Path, workspace: Workspace, chain: tuple[Path, ...] = ()) -> Tree:
@@ -104,7 +116,7 @@ def data_layer(given: str, config: Tree, workspace: Workspace) -> Tree:
             kept["val"] = "test"
         if "root" in old:
             kept.update({key: old[key] for key in _SPLITS if _relative(old.get(key))})
-    return merge(Tree({**config.value, "data": kept}, config.places, config.problems), new)
+    return merge(replace(config, value={**config.value, "data": kept}), new)
 
 
 def merge(base: Tree, over: Tree) -> Tree:
@@ -112,7 +124,8 @@ def merge(base: Tree, over: Tree) -> Tree:
     places = dict(base.places)
     value = _merge(base.value, over.value, (), places)
     places.update(over.places)
-    return Tree(value, places, [*base.problems, *over.problems])
+    problems = [*base.problems, *over.problems]
+    return Tree(value, places, problems, incomplete=base.incomplete or over.incomplete)
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any], key: Key, places: dict[Key, Place]) -> dict[str, Any]:
@@ -209,6 +222,7 @@ def _data_file(path: Path, place: Place, tree: Tree) -> dict[str, Any]:
     for problem in read.problems:
         key = f"data.{problem.key}" if problem.key else "data"
         tree.problems.append(Problem(problem.file, problem.line, key, problem.text))
+    tree.incomplete = tree.incomplete or read.incomplete
     return read.value
 
 
@@ -255,12 +269,9 @@ def _relative(split: object) -> bool:
     return isinstance(images, str) and not os.path.isabs(os.path.expanduser(os.path.expandvars(images)))
 
 
-def _faulty(path: Path, text: str) -> Tree:
-    return Tree({}, {(): Place(path, 1, path.parent)}, [Problem(path, 0, "", text)])
-
-
 def _with(tree: Tree, place: Place | None, key: str, text: str) -> Tree:
     place = place or place_of(tree)
+    tree.incomplete = True
     tree.problems.append(Problem(place.file, place.line, key, text))
     return tree
 

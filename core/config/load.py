@@ -23,7 +23,7 @@ from core.config.layers import (
     place_of,
     resolve_paths,
 )
-from core.config.problems import problem_at, schema_problems, section_of
+from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
 from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_scalar
@@ -68,7 +68,7 @@ def load_experiment(
     if data is not None:
         tree = data_layer(data, tree, workspace)
     tree = merge(tree, overrides_layer(overrides, workspace))
-    if not tree.value.get("data") and not any(problem.key == "data" for problem in tree.problems):
+    if not tree.value.get("data") and not tree.incomplete:
         text = "no data: add `data: FOLDER` here or in configs/defaults.yaml, or give --data"
         tree.problems.append(Problem(source, 0, "data", text))
     return Loaded(_validated(tree), source, clean(source.stem))
@@ -138,7 +138,8 @@ def _validated(tree: Tree) -> Experiment:
         experiment = Experiment.model_validate(_without_blanks(tree.value, Experiment))
     except ValidationError as error:
         told = {problem.key for problem in problems}
-        problems += [found for found in schema_problems(error, tree) if found.key not in told]
+        found = [problem for problem in schema_problems(error, tree) if problem.key not in told]
+        problems += [p for p in found if not (tree.incomplete and p.text == MUST_BE_GIVEN)]
     if experiment is not None:
         problems += [problem_at(tree, _typed_last(tree, keys), text) for keys, text in conflicts(experiment)]
     if problems or experiment is None:

@@ -16,6 +16,7 @@ from core.config.yaml12 import Key, Tree, dotted, leaves
 from core.errors import Problem
 from core.text import clean, nearest
 
+MUST_BE_GIVEN = "must be given"
 # What other trainers call our keys.
 _SYNONYMS = {
     "batch_size": "batch",
@@ -131,7 +132,7 @@ def _sentence(detail: ErrorDetails) -> str:
     kind, value, limits = detail["type"], detail["input"], detail.get("ctx", {})
     got = f"got {show(value)}"
     if kind == "missing":
-        return "must be given"
+        return MUST_BE_GIVEN
     if kind.startswith(("float_", "decimal_")):
         return f"expected a number, {got}"
     if kind.startswith("int_"):
@@ -164,8 +165,8 @@ def _sentence(detail: ErrorDetails) -> str:
 
 def _choice(expected: str, value: Any) -> str:
     choices = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
-    guess = nearest(value, choices) if isinstance(value, str) else None
-    hint = f" (did you mean '{guess}'?)" if guess else ""
+    close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7) if isinstance(value, str) else []
+    hint = f" (did you mean '{close[0]}'?)" if close else ""
     return f"expected {' or '.join(choices)}, got {show(value)}{hint}"
 
 
@@ -190,7 +191,7 @@ def _unknown_text(key: Key, guess: str | None) -> str:
         (key[:end] for end in range(len(key) - 1, -1, -1) if not end or dotted(key[:end]) in _schema_keys()),
         (),
     )
-    known = ", ".join(_children(dotted(section)))
+    known = ", ".join(child.rsplit(".", 1)[-1] for child in _children(dotted(section)))
     return f"unknown key; {'known in ' + dotted(section) if section else 'known'}: {known}"
 
 

@@ -47,11 +47,15 @@ class Place:
 
 @dataclass
 class Tree:
-    """Plain nested values, the place of each key path, and what was wrong with the text."""
+    """Plain nested values, the place of each key path, and what was wrong with the text.
+
+    `incomplete`: a file or a part of one could not be used, so keys may be missing for that reason alone.
+    """
 
     value: dict[str, Any] = field(default_factory=dict)
     places: dict[Key, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    incomplete: bool = False
 
     def place(self, key: Key) -> Place | None:
         """Place of `key`, else of the nearest key above it."""
@@ -71,6 +75,16 @@ class _Refused(Exception):
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that leaves every plain scalar but the merge key to `plain_scalar`."""
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        # The scanner's time grows with the square of this depth.
+        if self.flow_level > MAX_DEPTH:
+            raise _TooDeep(problem="nested too deeply", problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token)
+
+
+class _TooDeep(yaml.MarkedYAMLError):
+    pass
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -124,21 +138,25 @@ def parse_document(text: str, place: Place, known: Collection[str] = ()) -> Tree
     Top-level keys outside `known` that only hold what an alias uses (`base: &b {...}`) are left out.
     """
     if len(text.encode("utf-8", "surrogateescape")) > MAX_BYTES:
-        return Tree(
-            problems=[Problem(place.file, 0, "", f"larger than {MAX_BYTES // 1_000_000} MB, not a config")]
-        )
+        return unusable(place, f"larger than {MAX_BYTES // 1_000_000} MB, not a config")
     walker = _Walker(place)
     try:
         node = _compose(text, place)
         value = walker.build(node, (), 0) if node is not None else {}
     except _Refused as refused:
-        return Tree(problems=[*walker.problems, refused.problem])
-    if not isinstance(value, dict):
-        walker.problem(1, (), "expected `key: value` lines at the top")
+        return Tree({}, {(): place}, [*walker.problems, refused.problem], incomplete=True)
+    if value is None:
         value = {}
+    if not isinstance(value, dict):
+        return unusable(place, "expected `key: value` lines at the top")
     holders = walker.aliased(node) - set(known) if isinstance(node, yaml.MappingNode) else set()
     value = {key: item for key, item in value.items() if key not in holders}
     return Tree(value, {(): place, **walker.places}, walker.problems)
+
+
+def unusable(place: Place, text: str) -> Tree:
+    """A tree that holds nothing but the problem `text` with the whole file."""
+    return Tree({}, {(): place}, [Problem(place.file, 0, "", text)], incomplete=True)
 
 
 def _compose(text: str, place: Place) -> yaml.Node | None:
@@ -153,7 +171,8 @@ def _compose(text: str, place: Place) -> yaml.Node | None:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark and place.line else 0
         said = clean(error.problem or error.context or "not YAML")
-        raise _Refused(Problem(place.file, line, "", f"not valid YAML: {said}")) from None
+        said = said if isinstance(error, _TooDeep) else f"not valid YAML: {said}"
+        raise _Refused(Problem(place.file, line, "", said)) from None
     except yaml.YAMLError as error:
         raise _Refused(Problem(place.file, 0, "", f"not valid YAML: {clean(str(error))}")) from None
     except RecursionError:
@@ -199,8 +218,12 @@ class _Walker:
             self._open.discard(id(node))
 
     def aliased(self, root: yaml.MappingNode) -> set[str]:
-        """Keys of `root` whose value is used again somewhere."""
-        return {str(name.value) for name, value in root.value if self._visits.get(id(value), 0) > 1}
+        """Keys of `root` whose value is defined there and used again somewhere."""
+        return {
+            str(name.value)
+            for name, value in root.value
+            if self._visits.get(id(value), 0) > 1 and value.start_mark.index > name.start_mark.index
+        }
 
     def _tag_is(self, node: yaml.Node, kind: str, key: Key) -> bool:
         if node.tag == _TAG + kind:
