@@ -31,9 +31,10 @@ class LabApp(App[int]):
     TITLE = "labtui"
     CSS_PATH = "labtui.tcss"
     ENABLE_COMMAND_PALETTE = True
+    ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "leave"),
-        Binding("ctrl+c,ctrl+q", "leave", "Leave; training goes on", show=False),
+        Binding("ctrl+c,ctrl+q", "leave", "leave; training goes on", show=False, priority=True),
         Binding("question_mark,f1", "help", "help", key_display="?"),
         Binding("colon,ctrl+p", "command_palette", "all actions", key_display=":", show=False),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False),
@@ -85,11 +86,13 @@ class LabApp(App[int]):
             try:
                 snapshot = reader.poll(self._wanted)
             except Exception as error:
-                crash.report(error)
                 snapshot = reader.failed(error)
+                if snapshot is not None:
+                    crash.report(error)
             if snapshot is not None:
                 self.post_message(SnapshotRead(snapshot))
             self._wake.wait(reader.pause)
+        reader.close()
 
     @on(SnapshotRead)
     def _snapshot_read(self, message: SnapshotRead) -> None:

@@ -15,10 +15,13 @@ from core.text import clean
 
 if TYPE_CHECKING:
     from core.store.catalogue import Catalogue
+    from core.store.metrics import MetricsReader
     from tui.chart.curves import Curves
 
 SWEEP_INTERVAL = 30.0
-ACTIVE_INTERVAL = 2.0
+ACTIVE_INTERVAL = 1.0
+FIRST_LOOK = 0.4
+"""Seconds that one look at the runs may take before something is shown."""
 _CURVES_KEPT = 16
 
 
@@ -66,21 +69,19 @@ class Reader:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._catalogue: Catalogue | None = None
-        self._runs: tuple[RunSummary, ...] = ()
-        self._swept = self._looked = 0.0
-        self._changed_size = -1
+        self._list = _RunList(workspace)
         self._tails: dict[str, _Tail] = {}
+        self._checkpoints = _CheckpointList()
         self._log = _LogTail()
         self._last = EMPTY
         self._polls = 0
 
     @property
     def pause(self) -> float:
-        """Seconds to wait before the next poll: short after the first and while something trains."""
-        if self._polls == 1:
+        """Seconds to wait before the next poll: short at the start, longer when nothing trains."""
+        if self._polls == 1 or not self._list.complete:
             return 0.05
-        return 0.5 if any(run.state in ACTIVE for run in self._runs) else 1.0
+        return 0.5 if self._list.active else 1.0
 
     def poll(self, wanted: Wanted) -> Snapshot | None:
         """The state of things, or None when nothing differs from the last answer.
@@ -88,85 +89,132 @@ class Reader:
         The first poll reads the list of runs only, so that it is on the screen before numpy is loaded.
         """
         self._polls += 1
-        runs = self._read_runs()
-        curves, busy, slots, detail = (
-            self._last.curves,
-            self._last.busy_slots,
-            self._last.slots,
-            self._last.detail,
-        )
-        if self._polls > 1:
-            curves = self._read_curves(wanted)
-            detail = self._read_detail(wanted.detail)
-            busy, slots = _slots()
-        snapshot = Snapshot(
-            runs=runs,
+        last = self._last
+        snapshot = replace(
+            last,
+            runs=self._list.read(),
             configs=tuple(clean(path.stem) for path in config_files(self.workspace)),
-            curves=curves,
-            detail=detail,
-            busy_slots=busy,
-            slots=slots,
+            problem="",
             loaded=True,
         )
-        if _same(snapshot, self._last):
+        if self._polls > 1:
+            busy, slots = _slots()
+            snapshot = replace(
+                snapshot,
+                curves=self._read_curves(wanted.curves),
+                detail=self._read_detail(wanted.detail),
+                busy_slots=busy,
+                slots=slots,
+            )
+        if _same(snapshot, last):
             return None
         self._last = snapshot
         return snapshot
 
-    def failed(self, error: BaseException) -> Snapshot:
-        """The last snapshot with the reason why there is no newer one."""
-        self._last = replace(self._last, problem=clean(f"{type(error).__name__}: {error}"))
+    def failed(self, error: BaseException) -> Snapshot | None:
+        """The last snapshot with the reason why there is no newer one; None when that was said already."""
+        problem = clean(f"{type(error).__name__}: {error}")
+        if problem == self._last.problem:
+            return None
+        self._last = replace(self._last, problem=problem)
         return self._last
 
-    def _read_runs(self) -> tuple[RunSummary, ...]:
-        """Runs, newest first: all of them when `runs/.changed` grew or every 30 s, running ones every 2 s."""
-        from core.store.catalogue import Catalogue
+    def close(self) -> None:
+        """Keep what was learned about ended runs for the next start."""
+        self._list.close()
 
-        if self._catalogue is None:
-            self._catalogue = Catalogue(self.workspace)
-        now = time.monotonic()
-        changed = _size(self.workspace.runs / ".changed")
-        active = any(run.state in ACTIVE for run in self._runs)
-        if (
-            changed != self._changed_size
-            or now - self._swept >= SWEEP_INTERVAL
-            or (active and now - self._looked >= ACTIVE_INTERVAL)
-        ):
-            if changed != self._changed_size or now - self._swept >= SWEEP_INTERVAL:
-                self._swept = now
-            self._changed_size = changed
-            self._looked = now
-            self._runs = tuple(self._catalogue.refresh())
-        return self._runs
-
-    def _read_curves(self, wanted: Wanted) -> Mapping[str, Curves]:
-        for run_id in wanted.curves:
+    def _read_curves(self, wanted: frozenset[str]) -> Mapping[str, Curves]:
+        for run_id in wanted:
             self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
-        while len(self._tails) > max(_CURVES_KEPT, len(wanted.curves)):
-            self._tails.pop(next(run_id for run_id in self._tails if run_id not in wanted.curves))
-        changed = [run_id for run_id in wanted.curves if self._tails[run_id].read()]
-        if not changed and wanted.curves == set(self._last.curves):
+        while len(self._tails) > max(_CURVES_KEPT, len(wanted)):
+            self._tails.pop(next(run_id for run_id in self._tails if run_id not in wanted))
+        changed = [run_id for run_id in wanted if self._tails[run_id].read()]
+        if not changed and wanted == set(self._last.curves):
             return self._last.curves
-        return {run_id: self._tails[run_id].curves for run_id in wanted.curves}
+        return {run_id: self._tails[run_id].curves for run_id in wanted}
 
     def _read_detail(self, run_id: str | None) -> Detail | None:
         if run_id is None:
             return None
-        from core.store.checkpoints import list_checkpoints
-
         run = RunPaths(self.workspace.runs / run_id)
         old = self._last.detail if self._last.detail and self._last.detail.run == run_id else None
-        checkpoints = tuple(list_checkpoints(run))
         config = old.config if old and old.config else _config_lines(run)
-        name, log = self._log.read(run)
-        if (
-            old
-            and checkpoints == old.checkpoints
-            and config == old.config
-            and (name, log) == (old.log_name, old.log)
-        ):
-            return old
-        return Detail(run_id, checkpoints, config, log, name)
+        attempt, log = self._log.read(run)
+        detail = Detail(run_id, self._checkpoints.read(run), config, log, attempt)
+        return old if detail == old else detail
+
+
+class _RunList:
+    """Summaries of all runs: looked at anew where something happened, all of them every 30 s."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._runs_folder = workspace.runs
+        self._workspace = workspace
+        self._catalogue: Catalogue | None = None
+        self._summaries: dict[str, RunSummary] = {}
+        self._readers: dict[str, MetricsReader] = {}
+        self._stamp: tuple[int, int] | None = None
+        self._swept = self._looked = 0.0
+
+    @property
+    def complete(self) -> bool:
+        return self._catalogue is not None and self._catalogue.complete
+
+    @property
+    def active(self) -> bool:
+        return any(run.state in ACTIVE for run in self._summaries.values())
+
+    def read(self) -> tuple[RunSummary, ...]:
+        """Newest first. At the start as many as a fraction of a second allows, the rest on the next calls."""
+        from core.store.catalogue import Catalogue
+
+        if self._catalogue is None:
+            self._catalogue = Catalogue(self._workspace)
+        now = time.monotonic()
+        # Every mutation appends to `.changed`; a run folder that came or went moves the folder's time.
+        stamp = (_size(self._runs_folder / ".changed"), _modified(self._runs_folder))
+        if stamp != self._stamp or not self.complete or now - self._swept >= SWEEP_INTERVAL:
+            self._stamp, self._swept, self._looked = stamp, now, now
+            found = self._catalogue.refresh(FIRST_LOOK)
+            self._summaries = {run.id: run for run in found}
+            self._readers = {
+                run_id: reader for run_id, reader in self._readers.items() if run_id in self._summaries
+            }
+        elif self.active and now - self._looked >= ACTIVE_INTERVAL:
+            self._looked = now
+            self._look_at_active()
+        return tuple(self._summaries.values())
+
+    def close(self) -> None:
+        if self._catalogue is not None:
+            self._catalogue.save()
+
+    def _look_at_active(self) -> None:
+        from core.store.catalogue import summarise
+        from core.store.metrics import MetricsReader
+
+        for run_id, known in self._summaries.items():
+            if known.state in ACTIVE:
+                run = RunPaths(self._runs_folder / run_id)
+                reader = self._readers.setdefault(run_id, MetricsReader(run.metrics, steps=False))
+                self._summaries[run_id] = summarise(run, reader)
+
+
+class _CheckpointList:
+    """The checkpoints of one run, listed again when a folder or the pins have changed."""
+
+    def __init__(self) -> None:
+        self._stamp: tuple[object, ...] = ()
+        self._found: tuple[Checkpoint, ...] = ()
+
+    def read(self, run: RunPaths) -> tuple[Checkpoint, ...]:
+        from core.store.checkpoints import list_checkpoints
+
+        stamp = (run.id, *map(_modified, (run.checkpoints, run.requests, run.attempts, run.pins)))
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._found = tuple(list_checkpoints(run))
+        return self._found
 
 
 class _Tail:
@@ -233,6 +281,13 @@ def _slots() -> tuple[int, int]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
     except OSError:
         return 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -10,6 +12,7 @@ from core.store.paths import RunPaths
 from core.store.records import RunSummary
 
 if TYPE_CHECKING:
+    from tui.dialogs.confirm import ConfirmDialog
     from tui.screens.base import LabScreen
 
 
@@ -51,27 +54,11 @@ def stop(screen: LabScreen, run: RunSummary) -> None:
         yes="take out" if waiting else "stop and save",
         no="go on waiting" if waiting else "go on training",
     )
-    paths = _paths(screen, run)
-    screen.app.push_screen(question, lambda yes: screen.lab.perform(lambda: stop_run(paths)) if yes else None)
+    _ask(screen, question, partial(stop_run, _paths(screen, run), kill=True))
 
 
-def kill(screen: LabScreen, run: RunSummary) -> None:
-    """Ask, then end it at once."""
-    from core.launch.control import stop_run
-    from tui.dialogs.confirm import ConfirmDialog
-
-    question = ConfirmDialog(
-        f"Kill {run.label}?",
-        f"It ends at once and nothing is saved: what was trained since the last checkpoint (epoch {run.epoch})"
-        " is lost. `s` stops and saves.",
-        yes="kill",
-        no="go on training",
-        danger=True,
-    )
-    paths = _paths(screen, run)
-    screen.app.push_screen(
-        question, lambda yes: screen.lab.perform(lambda: stop_run(paths, kill=True)) if yes else None
-    )
+def _ask(screen: LabScreen, question: ConfirmDialog, action: Callable[[], None]) -> None:
+    screen.app.push_screen(question, lambda yes: screen.lab.perform(action) if yes else None)
 
 
 def _paths(screen: LabScreen, run: RunSummary) -> RunPaths:

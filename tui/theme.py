@@ -88,8 +88,8 @@ class Palette:
 def _palette(colors: tuple[str, ...], dark: bool) -> Palette:
     foreground, background, accent, good, warning, bad = (Color.parse(color) for color in colors)
 
-    def style(color: Color, **attributes: bool) -> Style:
-        return Style(color=RichColor.from_rgb(*color.rgb), **attributes)
+    def style(color: Color, bold: bool | None = None) -> Style:
+        return Style(color=RichColor.from_rgb(*color.rgb), bold=bold)
 
     return Palette(
         text=style(foreground),
@@ -125,7 +125,7 @@ def palette(theme: Theme) -> Palette:
 
 
 def default_theme() -> str:
-    """`$TEXTUAL_THEME`, else light when the terminal says that its background is (`$COLORFGBG`), else dark."""
+    """`$TEXTUAL_THEME`, else light when the terminal says so (`$COLORFGBG`), else dark."""
     if chosen := os.environ.get("TEXTUAL_THEME"):
         return chosen
     background = os.environ.get("COLORFGBG", "").rpartition(";")[2]

@@ -71,7 +71,7 @@ def compose(
 ) -> Picture:
     """Draw `data` on `width` x `height` cells below a title row.
 
-    `sticky` remembers the ranges of the last drawing of the same `data.key`; the caller renews it with the key.
+    `sticky` remembers the ranges of the last drawing; the caller starts a new one when `data.key` changes.
     """
     curves = [curve for curve in data.curves if len(curve.view)]
     columns, rows = plot.canvas_size(width, height)
@@ -242,7 +242,7 @@ def _legend(data: ChartData) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     seen: set[str] = set()
     for curve in data.curves:
-        if curve.ghost or curve.label in seen:
+        if curve.ghost or curve.label in seen or curve.label == data.title:
             continue
         seen.add(curve.label)
         pieces += [(f"{curve.letter} ", SERIES_STYLE + curve.color), (f"{curve.label}  ", TEXT)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,12 +22,13 @@ _PLACE = frozenset({"t", "epoch", "step", "attempt"})
 class Curves:
     """A run's metrics at one moment. `epochs` has a point an epoch, `steps` a point a logged step.
 
-    `ghosts` are epochs that a later attempt trained again.
+    `ghosts` are epochs that a later attempt trained again; `finals` was measured once, at the end.
     """
 
     epochs: Mapping[str, SeriesView]
     steps: Mapping[str, SeriesView]
     ghosts: Mapping[str, SeriesView]
+    finals: Mapping[str, float] = field(default_factory=dict)
 
     def finest(self, name: str, axis: str) -> SeriesView | None:
         """The series of a metric with most points for an x axis: single steps, unless x counts epochs."""
@@ -63,6 +64,7 @@ class CurveBuilder:
             _by_name(history.epochs, clock),
             {name: series.view() for name, series in self._steps.items()},
             _by_name(_ascending(history.superseded_epochs), clock),
+            {name: row[name] for row in history.finals for name in row if name not in _PLACE},
         )
 
     def _extend_steps(self, history: History, name: str, clock: Mapping[int, float]) -> None:

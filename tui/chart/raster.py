@@ -17,7 +17,7 @@ _QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
 def dots(
     x: Floats, y: Floats, x_range: tuple[float, float], y_range: tuple[float, float], width: int, height: int
 ) -> Grid:
-    """Draw a polyline on a (height, width) grid, row 0 at the bottom. `x` must not fall; NaN y breaks the line."""
+    """A polyline on a (height, width) grid, row 0 at the bottom. x must not fall; NaN in y breaks it."""
     grid = np.zeros((height, width), dtype=bool)
     finite = np.isfinite(y) & np.isfinite(x)
     if not finite.any() or width < 1 or height < 1:
@@ -87,7 +87,7 @@ def _scale(bounds: tuple[float, float], pixels: int) -> float:
 
 
 def _joins(left: Ints, right: Ints, start: Floats, end: Floats, width: int) -> tuple[Ints, Floats, Floats]:
-    """Spans of the straight lines from (left, start) to (right, end), one for each pixel column they cross."""
+    """Spans of straight lines from (left, start) to (right, end), one for each pixel column they cross."""
     first, last = np.clip(left, 0, width), np.clip(right, -1, width - 1)
     counts = np.maximum(last - first + 1, 0)
     line = np.repeat(np.arange(len(left)), counts)

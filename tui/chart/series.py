@@ -1,4 +1,4 @@
-"""One metric over a run: append-only columns with a min/max pyramid, so that a redraw costs the same at any length."""
+"""One metric over a run: append-only columns with a min/max pyramid, redrawn at the same cost at any length."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ class SeriesView:
     not_positive: int
 
     def __len__(self) -> int:
-        return self.columns.shape[1]
+        return len(self.y)
 
     def x(self, axis: str) -> Floats:
-        return self.columns[AXES.index(axis)]
+        x: Floats = self.columns[AXES.index(axis)]
+        return x
 
     @property
     def y(self) -> Floats:
-        return self.columns[_VALUE]
+        y: Floats = self.columns[_VALUE]
+        return y
 
     def points(
         self, axis: str, start: float, end: float, width: int, *, log: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core import humanise
 from core.store.records import ACTIVE, RunSummary
@@ -12,6 +12,7 @@ from tui.chart.curves import EMPTY, Curves
 _BOUNDED = ("accuracy", "precision", "recall", "top", "map", "ap")
 _SPLITS = ("train", "val", "test")
 _HIDDEN = ("time", "images", "step")
+_PACE_OVER = 8
 _PROGRESS = ("step_in_epoch", "steps_per_epoch")
 
 
@@ -42,7 +43,7 @@ def single(
         view = curves.finest(name, axis)
         if view is None:
             continue
-        split = name.split("/")[0] if name.split("/")[0] in _SPLITS else leaf(name)
+        split = name.split("/")[0] if name.split("/")[0] in _SPLITS else chart
         color = _SPLITS.index(split) if split in _SPLITS else number
         best = (run.best.epoch, run.best.value) if run.best is not None and run.best.metric == name else None
         if name in curves.ghosts:
@@ -61,12 +62,12 @@ def single(
 
 def overlay(
     runs: Sequence[RunSummary],
-    curves: dict[str, Curves],
-    marks: dict[str, tuple[str, int]],
+    curves: Mapping[str, Curves],
+    marks: Mapping[str, tuple[str, int]],
     chart: str,
     axis: str,
 ) -> ChartData:
-    """One chart for several runs: colour and letter name the run, train is dotted and has the small letter."""
+    """One chart for several runs: colour and letter name the run; train is dotted, its letter small."""
     drawn: list[Curve] = []
     for run in runs:
         letter, color = marks[run.id]
@@ -106,12 +107,11 @@ def nothing_yet(run: RunSummary, curves: Curves) -> str:
 def seconds_left(curves: Curves) -> float | None:
     """Seconds to the end of the epoch under way, validation not counted; None when no step was logged."""
     last = [curves.steps[name].last("step") for name in _PROGRESS if name in curves.steps]
-    pace = curves.steps["time/step"].y if "time/step" in curves.steps else ()
-    if len(last) < len(_PROGRESS) or not len(pace):
+    pace = curves.steps.get("time/step")
+    if len(last) < len(_PROGRESS) or pace is None or not len(pace):
         return None
     done, total = (point[1] if point else 0.0 for point in last)
-    recent = pace[-8:]
-    return float(max(total - done, 0.0) * recent.mean())
+    return float(max(total - done, 0.0) * pace.y[-_PACE_OVER:].mean())
 
 
 def _names(curves: Curves, chart: str) -> list[str]:

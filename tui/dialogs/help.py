@@ -14,6 +14,7 @@ from textual.widgets import Static
 from core import humanise
 from tui import theme
 
+_TOOLKIT = ("screen.copy_text", "app.focus_next", "app.focus_previous")
 _STATES = ("queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost")
 
 
@@ -58,7 +59,9 @@ def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
     """Keys and descriptions: the screen's own, then those that work everywhere."""
     rows: dict[str, tuple[list[str], str]] = {}
     for source in (screen, screen.app):
-        for key, binding in source._bindings:
+        for _, binding in source._bindings:
+            if binding.action in _TOOLKIT:
+                continue
             shown = binding.key_display or screen.app.get_key_display(binding)
             keys, _ = rows.setdefault(binding.action, ([], binding.description))
             if shown not in keys:

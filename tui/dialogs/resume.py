@@ -103,7 +103,7 @@ class ResumeDialog(ModalScreen[None]):
 
         found = list_checkpoints(self.paths)
         try:
-            chosen = choose(self.paths, self._start).id
+            chosen: str | None = choose(self.paths, self._start).id
         except LabError:
             chosen = found[-1].id if found else None
         self.app.call_from_thread(self._show_checkpoints, found, chosen)

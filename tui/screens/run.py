@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import on
@@ -29,6 +30,7 @@ _CHARTS = 4
 
 
 class RunScreen(LabScreen):
+    AUTO_FOCUS = ""
     KEY_ORDER = ("app.pop_screen", "resume", "stop", "fork", "next_tab(1)", "log_axis", "x_axis", "kill")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
@@ -123,9 +125,12 @@ class RunScreen(LabScreen):
         if run.parent:
             left.append((f"  fork of {run.parent}", "muted"))
         right: list[Span] = []
+        curves = self.snapshot.curves.get(run.id)
+        if curves is not None and run.state not in ACTIVE and (measured := _final(curves.finals, run.metric)):
+            right.append(measured)
         if run.best is not None:
             value = f"{humanise.number(run.best.metric, run.best.value)}@{run.best.epoch}"
-            right = [(f"{run.best.metric} ", "muted"), (f"★ {value} ", "accent")]
+            right += [(f"{run.best.metric} ", "muted"), (f"★ {value} ", "accent")]
         self.query_one("#top", SpanLine).show(left, right)
 
     def draw_charts(self) -> None:
@@ -201,3 +206,10 @@ class RunScreen(LabScreen):
     def action_kill(self) -> None:
         if run := self.run:
             run_actions.kill(self, run)
+
+
+def _final(finals: Mapping[str, float], metric: str) -> Span | None:
+    """`test/accuracy 0.7712` when the test split was measured at the end."""
+    name = f"test/{metric.rsplit('/', 1)[-1]}"
+    value = finals.get(name)
+    return None if value is None else (f"{name} {humanise.number(name, value)}  ", "text")

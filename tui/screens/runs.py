@@ -154,7 +154,7 @@ class RunsScreen(LabScreen):
         return "no configs here: run `labtui init` for some, or `labtui demo` for an example that runs"
 
     def _show_top(self, snapshot: Snapshot) -> None:
-        counts = Counter(run.state for run in snapshot.runs)
+        counts: Counter[str] = Counter(run.state for run in snapshot.runs)
         right: list[Span] = state_counts(counts)
         if snapshot.slots:
             busy, slots = snapshot.busy_slots, snapshot.slots

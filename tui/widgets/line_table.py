@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -52,35 +52,35 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
     class Highlighted(Message):
         """The cursor is on another row (None: there are no rows)."""
 
-        def __init__(self, table: LineTable[Row], key: str | None) -> None:
+        def __init__(self, table: LineTable[Any], key: str | None) -> None:
             super().__init__()
             self.table = table
             self.key = key
 
         @property
-        def control(self) -> LineTable[Row]:
+        def control(self) -> LineTable[Any]:
             return self.table
 
     class Chosen(Message):
         """Enter, or a double click, on a row."""
 
-        def __init__(self, table: LineTable[Row], key: str) -> None:
+        def __init__(self, table: LineTable[Any], key: str) -> None:
             super().__init__()
             self.table = table
             self.key = key
 
         @property
-        def control(self) -> LineTable[Row]:
+        def control(self) -> LineTable[Any]:
             return self.table
 
     class HeaderClicked(Message):
-        def __init__(self, table: LineTable[Row], column: str) -> None:
+        def __init__(self, table: LineTable[Any], column: str) -> None:
             super().__init__()
             self.table = table
             self.column = column
 
         @property
-        def control(self) -> LineTable[Row]:
+        def control(self) -> LineTable[Any]:
             return self.table
 
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:

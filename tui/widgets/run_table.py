@@ -42,7 +42,9 @@ class RunTable(LineTable[RunSummary]):
             Column("sign", "", _SIGN),
             Column("name", "name", 0, middle=True),
             Column("epoch", "epoch", _EPOCH + (BAR + 1 if bar else 0), "left" if bar else "right"),
-            Column("best", self.metric or "best", _BEST),
+            Column(
+                "best", self.metric if len(self.metric) <= _BEST else self.metric.rsplit("/", 1)[-1], _BEST
+            ),
         ]
         room -= BAR + 1 if bar else 0
         for column, least in (
