@@ -54,6 +54,22 @@ def stop(screen: LabScreen, run: RunSummary) -> None:
         yes="take out" if waiting else "stop and save",
         no="go on waiting" if waiting else "go on training",
     )
+    _ask(screen, question, partial(stop_run, _paths(screen, run)))
+
+
+def kill(screen: LabScreen, run: RunSummary) -> None:
+    """Ask, then end it at once."""
+    from core.launch.control import stop_run
+    from tui.dialogs.confirm import ConfirmDialog
+
+    question = ConfirmDialog(
+        f"Kill {run.label}?",
+        f"It ends at once and nothing is saved: what was trained since the last checkpoint (epoch {run.epoch})"
+        " is lost. `s` stops and saves.",
+        yes="kill",
+        no="go on training",
+        danger=True,
+    )
     _ask(screen, question, partial(stop_run, _paths(screen, run), kill=True))
 
 
