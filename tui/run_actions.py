@@ -22,14 +22,10 @@ def plain(text: str) -> Content:
 
 
 def launch(screen: LabScreen, config: str) -> None:
-    """Open the form for a new run of `config` (the first config when it is empty or gone)."""
+    """Open the form for a new run of `config`."""
     from tui.screens.launch import LaunchScreen
 
-    configs = screen.snapshot.configs
-    if not configs:
-        screen.notify("there is no config in configs/: `labtui init` makes some", markup=False)
-        return
-    screen.app.push_screen(LaunchScreen(config if config in configs else configs[0]))
+    screen.app.push_screen(LaunchScreen(config))
 
 
 def resume(screen: LabScreen, run: RunSummary, *, start: str = "last", fork: bool = False) -> None:
@@ -64,8 +60,8 @@ def kill(screen: LabScreen, run: RunSummary) -> None:
 
     question = ConfirmDialog(
         f"Kill {run.label}?",
-        f"It ends at once and nothing is saved: what was trained since the last checkpoint (epoch {run.epoch})"
-        " is lost. `s` stops and saves.",
+        "It ends at once and nothing is saved: what was trained since the last checkpoint"
+        f" (epoch {run.epoch}) is lost. `s` stops and saves.",
         yes="kill",
         no="go on training",
         danger=True,

@@ -12,9 +12,11 @@ import numpy as np
 from tui.chart.series import Floats, Series, SeriesView
 
 if TYPE_CHECKING:
-    from core.store.history import History
+    from core.store.metrics import History, StepRows
     from core.store.records import Record
 
+Parts = tuple[Floats, Floats]
+_DONE, _TOTAL = "step_in_epoch", "steps_per_epoch"
 _PLACE = frozenset({"t", "epoch", "step", "attempt"})
 
 
@@ -31,10 +33,15 @@ class Curves:
     finals: Mapping[str, float] = field(default_factory=dict)
 
     def finest(self, name: str, axis: str) -> SeriesView | None:
-        """The series of a metric with most points for an x axis: single steps, unless x counts epochs."""
-        if axis != "epoch" and name in self.steps:
+        """The series of a metric that suits an x axis: single steps, unless x counts epochs and one ended."""
+        if name in self.steps and (axis != "epoch" or self.first_epoch):
             return self.steps[name]
         return self.epochs.get(name)
+
+    @property
+    def first_epoch(self) -> bool:
+        """No epoch has ended yet: all there is are steps."""
+        return not self.epochs
 
 
 EMPTY = Curves({}, {}, {})
@@ -58,8 +65,9 @@ class CurveBuilder:
         if cuts != self._cuts:
             self._cuts, self._steps, self._origins = cuts, {}, {}
         clock = self._clock(history)
+        parts = self._part_epochs(history.steps)
         for name in history.steps.names:
-            self._extend_steps(history, name, clock)
+            self._extend_steps(history.steps, name, clock, parts)
         return Curves(
             _by_name(history.epochs, clock),
             {name: series.view() for name, series in self._steps.items()},
@@ -67,30 +75,29 @@ class CurveBuilder:
             {name: row[name] for row in history.finals for name in row if name not in _PLACE},
         )
 
-    def _extend_steps(self, history: History, name: str, clock: Mapping[int, float]) -> None:
+    def _extend_steps(self, rows: StepRows, name: str, clock: Mapping[int, float], parts: Parts) -> None:
         series = self._steps.setdefault(name, Series())
         known = len(series)
-        rows = history.steps
-        step, value = rows.series(name, "step", known)
+        step, value = (np.asarray(column) for column in rows.series(name, "step", known))
         if not len(step):
             return
-        epoch, _ = rows.series(name, "epoch", known)
-        moment, _ = rows.series(name, "t", known)
-        attempts = np.asarray(rows.attempt)[np.searchsorted(np.asarray(rows.step), np.asarray(step))]
-        offsets = np.vectorize(lambda attempt: clock.get(int(attempt), math.nan), otypes=[float])
-        numbers, inverse = np.unique(attempts, return_inverse=True)
-        time = np.asarray(moment) - offsets(numbers)[inverse]
-        before = series.view().x("time")
-        series.extend(
-            np.stack(
-                [
-                    np.asarray(epoch),
-                    np.asarray(step),
-                    _rising(time, float(before[-1]) if known else 0.0),
-                    value,
-                ]
-            )
-        )
+        epoch = np.asarray(rows.series(name, "epoch", known)[0])
+        moment = np.asarray(rows.series(name, "t", known)[0])
+        at = np.searchsorted(np.asarray(rows.step), step)
+        attempts, which = np.unique(np.asarray(rows.attempt)[at], return_inverse=True)
+        offsets = np.array([clock.get(int(attempt), np.nan) for attempt in attempts])
+        before = series.view().columns[:3, -1] if known else np.zeros(3)
+        time = _rising(moment - offsets[which], float(before[2]))
+        series.extend(np.stack([_rising(_within(epoch, step, parts), float(before[0])), step, time, value]))
+
+    def _part_epochs(self, rows: StepRows) -> Parts:
+        """Steps not taken in yet, and what share of its epoch each of them ends."""
+        known = len(self._steps[_DONE]) if _DONE in self._steps else 0
+        step, done = (np.asarray(column) for column in rows.series(_DONE, "step", known))
+        total = np.asarray(rows.series(_TOTAL, "step", known)[1])
+        if len(total) != len(done):
+            return np.empty(0), np.empty(0)
+        return step, np.clip(done / np.maximum(total, 1.0), 0.0, 1.0)
 
     def _clock(self, history: History) -> dict[int, float]:
         """For each attempt what to take off a row's time to get seconds of training."""
@@ -116,6 +123,15 @@ class CurveBuilder:
             clock[attempt] = origin - trained
             trained += max(max(moments) - origin, 0.0)
         return clock
+
+
+def _within(epoch: Floats, step: Floats, parts: Parts) -> Floats:
+    """Epochs done at each step, such as 2.25 a quarter into the third; whole ones when that is not known."""
+    steps, shares = parts
+    found = np.searchsorted(steps, step)
+    if found[-1] >= len(steps) or not np.array_equal(steps[found], step):
+        return epoch
+    return epoch - 1 + shares[found]
 
 
 def _by_name(rows: Iterable[Record], clock: Mapping[int, float]) -> dict[str, SeriesView]:

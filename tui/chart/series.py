@@ -1,4 +1,4 @@
-"""One metric over a run: a min/max pyramid; a redraw costs the same at any length."""
+"""One metric over a run, with a min/max pyramid: a redraw costs the same at any length."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def single(
     return ChartData(
         chart,
         tuple(drawn),
-        key=f"{run.id} {axis}",
+        key=f"{run.id} {axis} {curves.first_epoch}",
         bounded=chart.startswith(_BOUNDED),
         live=run.state in ACTIVE,
         empty=nothing_yet(run, curves),
@@ -102,6 +102,16 @@ def nothing_yet(run: RunSummary, curves: Curves) -> str:
     if left is not None:
         return f"no data yet: first epoch ends in {humanise.eta(left)}"
     return "no data yet: first epoch under way"
+
+
+def under_way(curves: Curves) -> str:
+    """How far the epoch under way is: `45 % of the epoch, ≈ 20 s left`; empty when no step was logged."""
+    places = [curves.steps[name].last("step") for name in _PROGRESS if name in curves.steps]
+    left = seconds_left(curves)
+    if left is None or not all(places):
+        return ""
+    done, total = (place[1] for place in places if place)
+    return f"{done / max(total, 1):.0%} of the epoch, {humanise.eta(left)} left".replace("%", " %")
 
 
 def seconds_left(curves: Curves) -> float | None:

@@ -109,6 +109,9 @@ class RunScreen(LabScreen):
         self.query_one("#config", LineView).set_lines(detail.config)
         self.query_one("#log", LineView).set_lines(detail.log)
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw_charts)
+
     def _show_top(self, run: RunSummary) -> None:
         tone = STATE_TONES.get(run.state, "text")
         text, text_tone = outlook(run)
@@ -122,6 +125,10 @@ class RunScreen(LabScreen):
             left.append((f" {progress(run.epoch, run.epochs, 8)}", "accent"))
         if text and text != run.state:
             left.append((f"  {text}", text_tone))
+        if run.state == "running" and run.id in self.snapshot.curves:
+            from tui.chart.views import under_way
+
+            left.append((f"  {under_way(self.snapshot.curves[run.id])}", "muted"))
         if run.parent:
             left.append((f"  fork of {run.parent}", "muted"))
         right: list[Span] = []
@@ -140,13 +147,13 @@ class RunScreen(LabScreen):
         from tui.chart import views
 
         curves = self.snapshot.curves.get(self.run_id)
-        names = views.chart_names([curves] if curves else [], run.metric)[:_CHARTS]
+        shown = 2 if self.has_class("-narrow") else _CHARTS
+        names = views.chart_names([curves] if curves else [], run.metric)[:shown]
         for number in range(_CHARTS):
             chart = self.query_one(f"#chart{number}", Chart)
             chart.display = number < len(names)
             if number < len(names):
                 chart.show(views.single(run, curves, names[number], self.view.axis))
-        self.query_one("#page-charts").set_class(len(names) > 2, "-four")
         chosen = self.query_one("#checkpoints", CheckpointTable).current
         data = views.single(run, curves, names[0], self.view.axis, at_epoch=chosen.epoch if chosen else None)
         self.query_one("#curve", Chart).show(data)

@@ -169,6 +169,12 @@ class RunsScreen(LabScreen):
             line.show([(f" reading the runs failed: {snapshot.problem}", "bad")])
             return
         run = self.current_run
+        config = self.query_one("#configs", ConfigList).current
+        if self.query_one("#configs").has_focus and config is not None and config.exists:
+            line.show(
+                [(f" n starts a new run of {config.name}" if config.name else " n starts a new run", "muted")]
+            )
+            return
         if run is None:
             line.show([])
             return
@@ -177,6 +183,10 @@ class RunsScreen(LabScreen):
         spans += [(f"{humanise.state_glyph(run.state)} {run.state}", tone if tone != "text" else "accent")]
         if text and text not in (run.state,):
             spans.append((f"  {text}", tone))
+        if run.state == "running" and run.id in snapshot.curves:
+            from tui.chart.views import under_way
+
+            spans.append((f"  {under_way(snapshot.curves[run.id])}", "text"))
         if run.seconds_per_epoch is not None:
             spans.append((f"  {humanise.duration(run.seconds_per_epoch)} an epoch", "muted"))
         line.show(spans, [(f"{run.id} ", "faint")])
@@ -212,6 +222,7 @@ class RunsScreen(LabScreen):
     @on(ConfigList.Highlighted, "#configs")
     def _config_highlighted(self) -> None:
         self._fill_table(self.snapshot)
+        self._show_status(self.snapshot)
 
     @on(RunTable.Chosen, "#runs")
     def _run_chosen(self) -> None:
@@ -246,6 +257,9 @@ class RunsScreen(LabScreen):
         self.pane = pane
         if pane != "charts":
             self.query_one(f"#{pane}").focus()
+
+    def on_descendant_focus(self) -> None:
+        self._show_status(self.snapshot)
 
     def action_focus_pane(self, by: int) -> None:
         names = [name for name, _ in _PANES]
@@ -345,7 +359,14 @@ class RunsScreen(LabScreen):
         config = self.query_one("#configs", ConfigList).current
         run = self.current_run
         name = config.name if config and config.name != ALL else run.config if run else ""
-        run_actions.launch(self, name)
+        configs = self.snapshot.configs
+        if name in configs or len(configs) == 1:
+            run_actions.launch(self, name if name in configs else configs[0])
+        elif configs:
+            self.action_pane("configs")
+            self.query_one("#configs", ConfigList).select(configs[0])
+        else:
+            self.notify("no config in configs/: `labtui init` makes some", markup=False)
 
     def action_resume(self) -> None:
         if run := self.current_run:
@@ -364,6 +385,9 @@ class RunsScreen(LabScreen):
             run_actions.kill(self, run)
 
     def select_run(self, run_id: str) -> None:
-        """Put the cursor on a run, as soon as it is in the list."""
+        """Put the cursor on a run, as soon as it is in the list, and let nothing hide it."""
+        self.query_text = ""
+        self.query_one("#configs", ConfigList).action_end(-1)
+        self.pane = "runs"
         self.table.cursor_key = run_id
         self.lab.look_now()
