@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 from core.cli.output import say
 from core.humanise import count, duration, eta, loss, metric, number
@@ -15,8 +16,12 @@ from core.text import clean
 
 @dataclass
 class Position:
-    """Where training stands: `done` whole epochs and the `part` (0 to 1) of the one under way."""
+    """Where training stands: `done` whole epochs and the `part` (0 to 1) of the one under way.
 
+    Not `known` before the attempt's first record.
+    """
+
+    known: bool = False
     done: int = 0
     total: int = 0
     part: float = 0.0
@@ -27,6 +32,7 @@ class Position:
 
     def take(self, record: Record) -> None:
         """Move on to `record`."""
+        self.known = True
         if record.get("scope") == "step":
             self.done = max(0, _whole(record, "epoch") - 1)
             self.part = min(1.0, _whole(record, "step_in_epoch") / max(1, _whole(record, "steps_per_epoch")))
@@ -94,6 +100,25 @@ class LineView:
             say(f"{state.state}: {state.reason}" if state.reason else state.state)
 
 
+class _Lenient:
+    """A terminal that may be gone: what cannot be written is dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class BarView:
     """A bar for the epoch under way; epochs that ended stay as lines above it."""
 
@@ -101,7 +126,9 @@ class BarView:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-        self._console = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._console = Console(
+            file=cast(TextIO, _Lenient(stream)), markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -127,10 +154,10 @@ class BarView:
         self._console.print(clean(epoch_line(position, record)))
 
     def state(self, state: DerivedState, position: Position) -> None:
-        under_way = state.state in ("running", "stopping")
-        what = (
-            f"epoch {min(position.done + 1, position.total)}/{position.total}" if under_way else state.state
-        )
+        under_way = position.known and state.state in ("running", "stopping")
+        what: str = "preparing" if state.state == "running" else state.state
+        if under_way:
+            what = f"epoch {min(position.done + 1, position.total)}/{position.total}"
         words = numbers(position) if under_way else clean(state.reason)
         self._progress.update(self._task, description=what, completed=position.part, numbers=words)
 

@@ -22,6 +22,8 @@ from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
 
 torch.set_num_threads(1)
+# The first optimiser imports another large part of torch.
+torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 
 class ForkedTrainer:

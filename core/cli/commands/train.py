@@ -92,7 +92,8 @@ def load(args: Namespace) -> Loaded:
 
 def _start(args: Namespace, loaded: Loaded) -> RunPaths:
     found = start_run(args.workspace, loaded, argv=args.argv, name=args.checkpoint)
-    say(f"{started_words(found)}; `labtui log {found.id} -f` or `labtui` shows it")
+    hint = "" if args.foreground else f"; `labtui` or `labtui log {found.id} -f` shows it"
+    say(started_words(found) + hint)
     return found
 
 
