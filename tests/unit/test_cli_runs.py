@@ -1,0 +1,215 @@
+"""Commands about runs, on folders made here: words, codes, and nothing that a terminal would act on."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import core.cli.commands.rm as rm
+from core.cli.commands.log import followed
+from core.cli.main import main
+from core.config.workspace import Workspace
+from core.store.attempts import begin_attempt, write_error, write_exit, write_result
+from core.store.locks import acquire, run_lock_path
+from core.store.metrics import MetricsWriter
+from core.store.paths import RunPaths
+from core.store.runs import create_run
+
+HOSTILE = "exp [lr=0.1] [/ \x1b]52;c;ZXZpbA==\x07\x9b2J\u202e end"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    (tmp_path / "configs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path)
+
+
+def make_run(workspace: Workspace, *, epochs: int = 2, ended: str = "", name: str = "") -> RunPaths:
+    run = create_run(
+        workspace,
+        config_name="small",
+        config_text="model: tinyvgg_a\n",
+        model="tinyvgg_a",
+        metric="val/accuracy",
+        metric_mode="max",
+        total_epochs=3,
+        argv=["labtui"],
+        name=name,
+    )
+    if not ended:
+        return run
+    attempt = begin_attempt(run, 1, slot="cpu0", threads=1)
+    with MetricsWriter(run.metrics) as metrics:
+        for epoch in range(1, epochs + 1):
+            values = {"train/loss": 1 / epoch, "val/accuracy": 0.5 + epoch / 100, "time/epoch": 2.0}
+            metrics.write(
+                {"t": 1.0, "epoch": epoch, "step": epoch * 5, "attempt": 1, "scope": "epoch", **values}
+            )
+    if ended == "failed":
+        write_error(attempt, "RuntimeError", "the loss is not finite", epoch=3, step=11)
+    elif ended != "lost":
+        write_result(attempt, ended, epoch=epochs, step=epochs * 5)
+    if ended != "lost":
+        write_exit(attempt, code=1 if ended == "failed" else 0, signal=None)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "words"),
+    [
+        ("finished", 0, ["finished at epoch 2 of 3", "best val/accuracy 0.5200 at epoch 2"]),
+        ("stopped", 0, ["stopped at epoch 2 of 3", "labtui resume"]),
+        ("failed", 4, ["failed at epoch 2 of 3: the loss is not finite", "labtui log", "labtui resume"]),
+        ("lost", 4, ["was lost at epoch 2 of 3: supervisor and trainer died together", "labtui resume"]),
+    ],
+)
+def test_wait_tells_how_a_run_ended(
+    state: str, code: int, words: list[str], workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(workspace, ended=state)
+    assert main(["wait", "@last", "--json"]) == code
+    captured = capsys.readouterr()
+    assert (json.loads(captured.out)["id"], json.loads(captured.out)["state"]) == (run.id, state)
+    assert captured.err.count("\n") == 1
+    assert [word for word in words if word not in captured.err] == []
+
+
+def test_wait_gives_up_in_time(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(workspace)
+    assert main(["wait", run.id, "--timeout", "0"]) == 5
+    assert f"{run.id} is still queued after 0 s" in capsys.readouterr().err
+
+
+def test_a_queued_run_can_be_stopped_and_is_then_stopped(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(workspace)
+    assert main(["stop", run.id, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"id": run.id, "state": "stopped"}
+    assert main(["stop", run.id]) == 5
+
+
+def test_a_run_is_found_by_name_part_and_last(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(workspace, ended="finished", name="first")
+    for word in (run.id, run.id[:-1], run.id[-8:], "first", "@last"):
+        assert main(["show", word, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["id"] == run.id
+    assert main(["show", "frist"]) == 2
+    assert "did you mean 'first'" in capsys.readouterr().err
+
+
+def test_several_runs_that_fit_are_listed(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [make_run(workspace, ended="finished") for _ in range(2)]
+    assert main(["show", "small"]) == 2
+    err = capsys.readouterr().err
+    assert [run.id for run in runs if run.id not in err] == []
+
+
+def test_hostile_text_is_harmless_everywhere(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(workspace, ended="lost")
+    run.meta.write_text(json.dumps({"name": HOSTILE, "note": HOSTILE, "tags": [HOSTILE]}))
+    attempt = run.attempt(1)
+    write_error(attempt, "RuntimeError", HOSTILE)
+    write_exit(attempt, code=1, signal=None)
+    attempt.log.write_text(f"{HOSTILE}\nprogress\rdone\n")
+    for argv in (
+        ["ls"],
+        ["show", "@last"],
+        ["log", "@last"],
+        ["metrics", "@last"],
+        ["wait", "@last"],
+        ["queue"],
+    ):
+        assert main(argv) in (0, 4)
+        captured = capsys.readouterr()
+        text = captured.out + captured.err
+        assert not {"\x1b", "\x07", "\x9b", "\u202e", "\r"} & set(text)
+        if argv[0] in ("ls", "show", "log", "wait"):
+            assert "exp [lr=0.1] [/ ␛]52" in text
+
+
+def test_rm_asks_on_a_terminal_and_refuses_without(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(workspace, ended="finished")
+    monkeypatch.setattr(rm.sys, "stdin", io.StringIO("y\n"))
+    assert main(["rm", run.id]) == 2
+    assert "--yes" in capsys.readouterr().err
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(rm.sys, "stdin", Terminal("\n"))
+    assert main(["rm", run.id]) == 0
+    assert run.root.exists()
+    assert run.id in capsys.readouterr().err
+    monkeypatch.setattr(rm.sys, "stdin", Terminal("y\n"))
+    assert main(["rm", run.id]) == 0
+    assert not run.root.exists()
+
+
+def test_rm_counts_only_what_it_frees(tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "own").write_bytes(b"x" * 1000)
+    (tmp_path / "shared").write_bytes(b"x" * 5000)
+    (tmp_path / "run" / "checkpoints" / "a00.pt").hardlink_to(tmp_path / "shared")
+    assert rm.folder_bytes(tmp_path / "run") == 1000
+
+
+def test_rm_refuses_a_run_that_waits(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(workspace)
+    assert main(["rm", run.id, "--yes"]) == 5
+    assert "stop it" in capsys.readouterr().err
+    assert run.root.exists()
+
+
+def test_log_of_a_run_that_has_not_started(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(workspace)
+    assert main(["log", "@last"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "not started" in captured.err
+    assert main(["log", "@last", "--attempt", "3"]) == 2
+
+
+def test_log_follows_from_attempt_to_attempt(workspace: Workspace) -> None:
+    run = make_run(workspace)
+    lock = acquire(run_lock_path(run, "sup"))
+    assert lock is not None
+    pieces = followed(run, interval=0)
+    with lock:
+        first = begin_attempt(run, 1, slot="cpu0", threads=1)
+        first.log.write_text("one\n")
+        assert next(pieces) == "one\n"
+        with first.log.open("a") as log:
+            log.write("more\n")
+        second = begin_attempt(run, 1, slot="cpu0", threads=1)
+        second.log.write_text("two\n")
+        assert [next(pieces), next(pieces)] == ["more\n", "two\n"]
+        write_result(second, "finished", epoch=3, step=15)
+        with second.log.open("a") as log:
+            log.write("end\n")
+    assert list(pieces) == ["end\n"]
+    assert list(followed(run, only=1, interval=0)) == ["one\nmore\n"]
+
+
+def test_csv_has_a_row_for_each_epoch_and_no_formula(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(workspace, ended="finished")
+    with MetricsWriter(run.metrics) as metrics:
+        row = {"t": 1.0, "epoch": 3, "step": 15, "attempt": 1, "scope": "epoch"}
+        metrics.write({**row, "=cmd": 1.0, "train/loss": float("nan")})
+    assert main(["metrics", "@last", "--csv"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "epoch,step,attempt,t,train/loss,val/accuracy,time/epoch,'=cmd"
+    assert lines[1:] == ["1,5,1,1.0,1.0,0.51,2.0,", "2,10,1,1.0,0.5,0.52,2.0,", "3,15,1,1.0,NaN,,,1.0"]
