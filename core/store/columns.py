@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, overload
 
@@ -18,6 +19,17 @@ Series = tuple["array[float]", "array[float]"]
 PLACE = frozenset({"step", "epoch", "attempt", "t", "scope"})
 _WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _BIGGEST = 1 << 53
+
+
+def transposed(rows: Sequence[Record]) -> dict[str, list[Any]]:
+    """One list a key, with None where a row lacks it; `scope` is left out."""
+    keys = list(rows[0])
+    if sum(map(len, rows)) == len(keys) * len(rows):
+        with suppress(KeyError):
+            return {key: list(map(itemgetter(key), rows)) for key in keys if key != "scope"}
+    every = dict.fromkeys(chain.from_iterable(rows))
+    every.pop("scope", None)
+    return {key: [row.get(key) for row in rows] for key in every}
 
 
 def number_of(value: object) -> float | None:
@@ -36,18 +48,24 @@ class _Column:
 
     __slots__ = ("first", "rows", "values")
 
-    def __init__(self, first: int) -> None:
-        self.first = first
+    def __init__(self) -> None:
+        self.first = 0
         self.values = array("d")
         self.rows: array[int] | None = None
 
-    def extend(self, start: int, values: array[float]) -> None:
-        """Values of the rows `start`, `start` + 1, ..."""
-        if self.rows is None and start != self.first + len(self.values):
-            self.rows = array("q", range(self.first, self.first + len(self.values)))
+    def extend(self, rows: range | list[int], values: array[float]) -> None:
+        """Add the values of these rows, which ascend and come after those here."""
+        if not self.values:
+            self.first, self.rows = rows[0], None
+        end = self.first + len(self.values) if self.rows is None else self.rows[-1] + 1
+        if rows[0] < end:
+            # Two names in the file became one when they were cleaned: the first counts.
+            return
+        if self.rows is None and (rows[0] != end or rows[-1] - rows[0] != len(rows) - 1):
+            self.rows = array("q", range(self.first, end))
         self.values.extend(values)
         if self.rows is not None:
-            self.rows.extend(range(start, start + len(values)))
+            self.rows.extend(rows)
 
     def index(self, row: int) -> int:
         """How many values belong to rows before `row`."""
@@ -107,20 +125,16 @@ class StepRows(Sequence[Record]):
     def __iter__(self) -> Iterator[Record]:
         return (self._record(row) for row in range(len(self)))
 
-    def add(self, records: list[Record]) -> None:
-        """Append rows that are valid, ascending and later than those here."""
-        keys = list(records[0])
-        if sum(map(len, records)) == len(keys) * len(records):
-            try:
-                columns = {key: list(map(itemgetter(key), records)) for key in keys}
-            except KeyError:
-                pass
-            else:
-                self._add_columns(columns)
-                return
-        for names, group in groupby(records, key=tuple):
-            rows = list(group)
-            self._add_columns({name: [row[name] for row in rows] for name in names})
+    def add(self, columns: Mapping[str, list[Any]]) -> None:
+        """Append rows, given as one list a key; their steps are valid and ascend from those here."""
+        start, count = len(self.step), len(columns["step"])
+        self.step.extend(array("q", columns["step"]))
+        self.epoch.extend(_wholes(columns.get("epoch"), count))
+        self.attempt.extend(_wholes(columns.get("attempt"), count))
+        self.t.extend(_floats(columns.get("t"), count))
+        for name, raw in columns.items():
+            if name not in PLACE:
+                self._add_column(name, start, raw)
 
     def cut(self, step: int) -> StepRows:
         """Take away the rows after `step`, and return them."""
@@ -138,7 +152,8 @@ class StepRows(Sequence[Record]):
             at = old.index(keep)
             if at == len(old.values):
                 continue
-            new = tail._columns[name] = _Column(max(old.first - keep, 0))
+            new = tail._columns[name] = _Column()
+            new.first = max(old.first - keep, 0)
             new.values = old.values[at:]
             del old.values[at:]
             if old.rows is not None:
@@ -146,36 +161,19 @@ class StepRows(Sequence[Record]):
                 del old.rows[at:]
         return tail
 
-    def _add_columns(self, columns: dict[str, list[Any]]) -> None:
-        start, count = len(self.step), len(columns["step"])
-        self.step.extend(array("q", columns["step"]))
-        self.epoch.extend(_wholes(columns.get("epoch"), count))
-        self.attempt.extend(_wholes(columns.get("attempt"), count))
-        self.t.extend(_floats(columns.get("t"), count))
-        for name, raw in columns.items():
-            if name not in PLACE:
-                self._add_column(name, start, raw)
-
     def _add_column(self, name: str, start: int, raw: list[Any]) -> None:
+        rows: range | list[int] = range(start, start + len(raw))
         try:
             values = array("d", raw)
         except (TypeError, OverflowError):
-            values = None
-        if values is not None:
-            self._column(name, start).extend(start, values)
-        else:
-            for offset, value in enumerate(map(number_of, raw)):
-                if value is not None:
-                    self._column(name, start + offset).extend(start + offset, array("d", [value]))
-
-    def _column(self, name: str, start: int) -> _Column:
-        name = clean_name(name)
-        column = self._columns.get(name)
-        if column is None:
-            column = self._columns[name] = _Column(start)
-        elif not column.values:
-            column.first, column.rows = start, None
-        return column
+            known = [
+                (row, value)
+                for row, value in zip(rows, map(number_of, raw), strict=True)
+                if value is not None
+            ]
+            rows, values = [row for row, _ in known], array("d", [value for _, value in known])
+        if values:
+            self._columns.setdefault(clean_name(name), _Column()).extend(rows, values)
 
     def _record(self, row: int) -> Record:
         record: Record = {
@@ -194,9 +192,10 @@ class StepRows(Sequence[Record]):
 def _wholes(values: list[Any] | None, count: int) -> array[int]:
     if values is None:
         return array("q", bytes(8 * count))
-    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) <= _BIGGEST:
+    try:
         return array("q", values)
-    return array("q", map(whole, values))
+    except (TypeError, OverflowError):
+        return array("q", map(whole, values))
 
 
 def _floats(values: list[Any] | None, count: int) -> array[float]:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import lt
 from typing import Any
 
-from core.store.columns import PLACE, Series, StepRows, clean_name, is_count, number_of, time_of, whole
+from core.store.columns import (
+    PLACE,
+    Series,
+    StepRows,
+    clean_name,
+    is_count,
+    number_of,
+    time_of,
+    transposed,
+    whole,
+)
 from core.store.records import Record
 from core.text import clean
 
@@ -73,45 +83,53 @@ class History:
         rows = [row for row in self.epochs if row["attempt"] > 0 and math.isfinite(row.get(metric, math.nan))]
         return max(rows, key=lambda row: (sign * row[metric], -row["epoch"]), default=None)
 
-    def extend(self, records: Iterable[Record]) -> None:
+    def extend(self, records: Sequence[Record]) -> None:
         """Add records as they come from the file."""
-        batch: list[Record] = []
-        for record in records:
-            if record.get("scope") == "step":
-                batch.append(record)
+        scopes = [record.get("scope") for record in records]
+        start = 0
+        while start < len(records):
+            if scopes[start] == "step":
+                end = start + 1
+                while end < len(records) and scopes[end] == "step":
+                    end += 1
+                self._add_steps(records[start:end])
+                start = end
                 continue
-            if batch:
-                self._add_steps(batch)
-                batch = []
+            record = records[start]
             if "resume" in record:
                 self._resume(record)
-            elif record.get("scope") == "epoch":
+            elif scopes[start] == "epoch":
                 self._add_epoch(record)
-            elif record.get("scope") == "final":
+            elif scopes[start] == "final":
                 self.finals.append(_decoded(record))
-        if batch:
-            self._add_steps(batch)
+            start += 1
         self.version += 1
 
-    def _add_steps(self, batch: list[Record]) -> None:
-        steps: list[Any] = [row.get("step") for row in batch]
-        if set(map(type, steps)) != {int} or not (is_count(min(steps)) and is_count(max(steps))):
-            batch = [row for row in batch if is_count(row.get("step"))]
-            steps = [row["step"] for row in batch]
-        if not batch:
+    def _add_steps(self, rows: Sequence[Record]) -> None:
+        columns = transposed(rows)
+        if self._follow(columns.get("step", [])):
+            self.steps.add(columns)
             return
-        last = self.steps.step[-1] if len(self.steps) else -1
-        if steps[0] > last and all(map(lt, steps, islice(steps, 1, None))):
-            self.steps.add(batch)
-            return
-        for row in batch:
-            self._make_room(row)
-            self.steps.add([row])
+        for row in rows:
+            if is_count(row.get("step")):
+                self._make_room(row)
+                self.steps.add({key: [value] for key, value in row.items()})
+
+    def _follow(self, steps: list[Any]) -> bool:
+        """Whether steps are whole numbers which ascend and come after those that are known."""
+        last = self.steps.step[-1] if self.steps else -1
+        if not steps or not (is_count(steps[0]) and is_count(steps[-1]) and last < steps[0]):
+            return False
+        stride = steps[1] - steps[0] if len(steps) > 1 and is_count(steps[1]) else 1
+        even = stride > 0 and stride * (len(steps) - 1) == steps[-1] - steps[0]
+        if even and steps == list(range(steps[0], steps[-1] + 1, stride)):
+            return set(map(type, steps)) == {int}
+        return set(map(type, steps)) == {int} and all(map(lt, steps, islice(steps, 1, None)))
 
     def _make_room(self, row: Record) -> None:
         """Supersede what stands where `row` goes: its resume record may have been lost."""
         steps, step = self.steps, row["step"]
-        if not len(steps) or step > steps.step[-1]:
+        if not steps or step > steps.step[-1]:
             return
         if step < steps.step[-1]:
             self._keep(steps.cut(step - 1))

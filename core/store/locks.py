@@ -126,12 +126,22 @@ def is_held(path: str | Path) -> bool:
 
 def run_lock_path(run: RunPaths, kind: Kind) -> Path:
     """Where a lock of a run lies: in its folder, or under the state folder when that is on a network disk."""
-    if not is_network(str(run.root.parent)):
-        return run.root / f"{kind}.lock"
-    key = hashlib.sha256(str(run.root).encode(errors="surrogateescape")).hexdigest()[:12]
+    return Path(_run_lock(run, kind))
+
+
+def is_run_locked(run: RunPaths, kind: Kind) -> bool:
+    """Whether anybody holds this lock of the run."""
+    return is_held(_run_lock(run, kind))
+
+
+def _run_lock(run: RunPaths, kind: Kind) -> str:
+    root = str(run.root)
+    if not is_network(os.path.dirname(root)):
+        return f"{root}/{kind}.lock"
+    key = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
     folder = state_home() / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{run.id}-{key}.{kind}.lock"
+    return f"{folder}/{run.id}-{key}.{kind}.lock"
 
 
 @functools.lru_cache(maxsize=64)

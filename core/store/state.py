@@ -42,7 +42,7 @@ def derive_state(run: RunPaths) -> DerivedState:
     request = newest_request(run)
     if request is None:
         # A lock still counts: the folder may be half deleted under a running trainer.
-        held = locks.is_held(locks.run_lock_path(run, "train"))
+        held = locks.is_run_locked(run, "train")
         reason = f"no request in {run.id}/requests can be read"
         return DerivedState("running" if held else "lost", reason, 0, 0, 0)
     return derive(run, request, attempts_of(run, request))
@@ -57,15 +57,15 @@ def derive(run: RunPaths, request: Request, mine: list[Attempt]) -> DerivedState
         return DerivedState(name, reason, request.number, number, request.total_epochs)
 
     asked_to_stop = request.stop or request.kill
-    if _held(run, "train"):
-        odd = "" if _held(run, "sup") else "its supervisor has died; the trainer goes on alone"
+    if locks.is_run_locked(run, "train"):
+        odd = "" if locks.is_run_locked(run, "sup") else "its supervisor has died; the trainer goes on alone"
         return state("stopping" if asked_to_stop else "running", odd)
     for attempt in reversed(mine):
         if attempt.status == "finished":
             return state("finished")
         if attempt.status == "stopped":
             return state("stopped")
-    if _held(run, "sup"):
+    if locks.is_run_locked(run, "sup"):
         return state("starting")
     counted = [attempt for attempt in mine if not attempt.locked_out]
     if not counted:
@@ -154,10 +154,6 @@ def _read_request(run: RunPaths, number: int, names: set[str]) -> Request | None
         stop=f"{number:04d}.stop" in names,
         kill=f"{number:04d}.kill" in names,
     )
-
-
-def _held(run: RunPaths, kind: locks.Kind) -> bool:
-    return locks.is_held(locks.run_lock_path(run, kind))
 
 
 def _first_line(text: str) -> str:
