@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from argparse import SUPPRESS, Action, Namespace
+from argparse import Action, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.cli.output import out, prepare_streams, say, silence_stdout
-from core.cli.parser import Parser, folder
+from core.cli.parser import Parser, add_workspace
 from core.config.workspace import Workspace, find_workspace
 from core.errors import LabError, UsageError
 
@@ -88,7 +88,7 @@ def build_parser() -> Parser:
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    _add_workspace(parser, None)
+    add_workspace(parser, default=None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser, title="commands")
     for name, line in COMMANDS.items():
         commands.add_parser(name, help=line, description=_sentence(line), fill=_filler(name))
@@ -121,20 +121,10 @@ def _filler(name: str) -> Callable[[Parser], None]:
     def fill(parser: Parser) -> None:
         module = importlib.import_module(f"core.cli.commands.{name}")
         module.add(parser)
-        _add_workspace(parser, SUPPRESS)
+        add_workspace(parser)
         parser.set_defaults(run_command=module.run)
 
     return fill
-
-
-def _add_workspace(parser: Parser, default: str | None) -> None:
-    parser.add_argument(
-        "--workspace",
-        metavar="DIR",
-        type=folder,
-        default=default,
-        help="folder with configs/ and runs/ (else $LABTUI_WORKSPACE, else found from the current folder)",
-    )
 
 
 def _sentence(line: str) -> str:

@@ -84,6 +84,17 @@ def folder(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def add_workspace(parser: argparse.ArgumentParser, default: str | None = argparse.SUPPRESS) -> None:
+    """The `--workspace` option; with the default of a command, what stood before the command stays."""
+    parser.add_argument(
+        "--workspace",
+        metavar="DIR",
+        type=folder,
+        default=default,
+        help="folder with configs/ and runs/ (else $LABTUI_WORKSPACE, else found from the current folder)",
+    )
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     """The RUN argument."""
     parser.add_argument("run", metavar="RUN", help="run id, unique prefix or part of it, name, or @last")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tomllib
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
     command = [
         sys.executable,
@@ -29,7 +31,12 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
     built = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = target.glob("*.whl")
+    (made,) = target.glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def wheel_names(wheel: Path) -> list[str]:
     return zipfile.ZipFile(wheel).namelist()
 
 
@@ -87,3 +94,34 @@ def test_another_core_on_the_path_is_named(tmp_path: Path) -> None:
     assert ended.stderr.count("\n") == 1
     assert str(tmp_path / "core") in ended.stderr
     assert "environment of its own" in ended.stderr
+
+
+def test_installed_away_from_the_checkout_it_makes_a_workspace(wheel: Path, tmp_path: Path) -> None:
+    """The wheel in a venv of its own, which borrows nothing but third-party packages."""
+    home = tmp_path / "venv"
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    run([sys.executable, "-m", "venv", "--without-pip", str(home)])
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(home / "bin" / "python"),
+        "--disable-pip-version-check",
+    ]
+    run([*pip, "install", "--no-deps", "--no-index", str(wheel)])
+    (site,) = home.glob("lib/python*/site-packages")
+    (site / "borrowed.pth").write_text(f"{Path(pytest.__file__).parents[1]}\n")
+    labtui = str(home / "bin" / "labtui")
+    run([labtui, "init", "lab"])
+    here = {path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml")}
+    made = tmp_path / "lab" / "configs"
+    assert {path.relative_to(made) for path in made.rglob("*.yaml")} == here
+    checked = run([labtui, "config", "check", "--workspace", "lab", "demo-tinyvgg", "--json"])
+    assert json.loads(checked.stdout) == {
+        "file": str(made / "demo-tinyvgg.yaml"),
+        "valid": True,
+        "problems": [],
+    }
+    where = run([str(home / "bin" / "python"), "-c", "import core, tui; print(core.__file__, tui.__file__)"])
+    assert [Path(path).parents[1] for path in where.stdout.split()] == [site, site]

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from core.cli.output import out, out_json, say
-from core.cli.parser import Parser, add_json, setting
+from core.cli.parser import Parser, add_json, add_workspace, setting
 from core.errors import ConfigError, Problem
 
 
@@ -28,6 +28,7 @@ def add(parser: ArgumentParser) -> None:
         help="change one setting",
     )
     add_json(check)
+    add_workspace(check)
 
 
 def run(args: Namespace) -> int:
