@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 
 from core.store import attempts as attempt_files
 from core.store import files, locks, process
@@ -32,6 +33,15 @@ def newest_request(run: RunPaths) -> Request | None:
     return None
 
 
+@dataclass(frozen=True)
+class Observed:
+    """A run's newest request (None in a damaged folder), its attempts, and the state that follows."""
+
+    request: Request | None
+    attempts: tuple[Attempt, ...]
+    state: DerivedState
+
+
 def derive_state(run: RunPaths) -> DerivedState:
     """The state of the newest request; the first rule that holds, in the order of the table. Never raises.
 
@@ -39,17 +49,39 @@ def derive_state(run: RunPaths) -> DerivedState:
     attempt of the request has that result. starting: sup.lock is held. queued, stopped: the request has no
     attempt. failed: its last attempt has exit.json. lost: none of these.
     """
+    return observe(run).state
+
+
+def observe(run: RunPaths) -> Observed:
+    """`derive_state` with what it was derived from.
+
+    Locks are looked at before files: whoever gives a lock up has written its last file by then. An attempt
+    may begin in between, so "lost" has to be seen twice of the same attempt.
+    """
+    seen = _look(run)
+    for _ in range(3):
+        if seen.state.state != "lost":
+            break
+        before, seen = seen, _look(run)
+        if seen.state == before.state:
+            break
+    return seen
+
+
+def _look(run: RunPaths) -> Observed:
+    training, supervised = locks.is_run_locked(run, "train"), locks.is_run_locked(run, "sup")
     request = newest_request(run)
     if request is None:
         # A lock still counts: the folder may be half deleted under a running trainer.
-        held = locks.is_run_locked(run, "train")
-        reason = f"no request in {run.id}/requests can be read"
-        return DerivedState("running" if held else "lost", reason, 0, 0, 0)
-    return derive(run, request, attempts_of(run, request))
+        reason = f"no request in {clean(run.id)}/requests can be read"
+        return Observed(None, (), DerivedState("running" if training else "lost", reason, 0, 0, 0))
+    mine = attempts_of(run, request)
+    return Observed(request, tuple(mine), _derive(run, request, mine, training, supervised))
 
 
-def derive(run: RunPaths, request: Request, mine: list[Attempt]) -> DerivedState:
-    """`derive_state` for a request and its attempts, which the caller has read already."""
+def _derive(
+    run: RunPaths, request: Request, mine: list[Attempt], training: bool, supervised: bool
+) -> DerivedState:
     last = mine[-1] if mine else None
     number = last.number if last else 0
 
@@ -57,15 +89,15 @@ def derive(run: RunPaths, request: Request, mine: list[Attempt]) -> DerivedState
         return DerivedState(name, reason, request.number, number, request.total_epochs)
 
     asked_to_stop = request.stop or request.kill
-    if locks.is_run_locked(run, "train"):
-        odd = "" if locks.is_run_locked(run, "sup") else "its supervisor has died; the trainer goes on alone"
+    if training:
+        odd = "" if supervised else "its supervisor has died; the trainer goes on alone"
         return state("stopping" if asked_to_stop else "running", odd)
     for attempt in reversed(mine):
         if attempt.status == "finished":
             return state("finished")
         if attempt.status == "stopped":
             return state("stopped")
-    if locks.is_run_locked(run, "sup"):
+    if supervised:
         return state("starting")
     counted = [attempt for attempt in mine if not attempt.locked_out]
     if not counted:

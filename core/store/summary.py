@@ -25,9 +25,8 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
     if reader is None:
         reader = MetricsReader(run.metrics, steps=False)
     # The state first: rows that a trainer adds in between only make the summary newer, not wrong.
-    request = state.newest_request(run)
-    mine: list[Attempt] = state.attempts_of(run, request) if request else []
-    derived = state.derive(run, request, mine) if request else state.derive_state(run)
+    seen = state.observe(run)
+    derived, mine = seen.state, seen.attempts
     reader.poll()
     history = reader.history
     spec = files.read_json(run.spec) or {}
