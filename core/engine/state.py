@@ -82,7 +82,11 @@ class LossGuard:
             if not math.isfinite(value):
                 raise _not_finite(value, epoch, step)
             return
-        bad = torch.where(torch.isfinite(loss.detach()), torch.inf, float(step))
+        self._remember(loss.detach(), step)
+
+    def _remember(self, loss: Tensor, step: int) -> None:
+        """Keep the smallest bad step on the loss's device, without waiting for it."""
+        bad = torch.where(torch.isfinite(loss), torch.inf, float(step))
         self._first_bad = bad if self._first_bad is None else torch.minimum(self._first_bad, bad)
 
     def check(self, epoch: int) -> None:
@@ -96,8 +100,8 @@ class LossGuard:
 
 def _not_finite(value: float, epoch: int, step: int) -> NonFiniteLossError:
     return NonFiniteLossError(
-        f"The training loss became {value} at epoch {epoch}, step {step}: nothing was changed by that step. "
-        "Fork the last checkpoint with a lower learning_rate."
+        f"The training loss became {value} at epoch {epoch}, step {step}. Lower learning_rate: fork the last "
+        "checkpoint, or start anew."
     )
 
 
