@@ -19,10 +19,10 @@ check: $(VENV)/.dev-installed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev-installed
-	$(BIN)/python -P -m pytest tests/bench -s -n 0
+	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 soak: $(VENV)/.dev-installed
-	$(BIN)/pytest -n 0 -m soak
+	LABTUI_SOAK=1 $(BIN)/pytest -n 0 tests/engine tests/process
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

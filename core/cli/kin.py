@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,11 +55,21 @@ def newest_kin(workspace: Workspace, loaded: Loaded, name: str = "") -> Kin | No
 
 def change_words(old: Experiment, new: Experiment, keys: Sequence[str]) -> str:
     """`learning_rate 0.01 -> 0.001, batch 32 -> 64`."""
-    return ", ".join(f"{key} {_value(old, key)} -> {_value(new, key)}" for key in keys)
+    return ", ".join(f"{key} {_text(old, key) or MISSING} -> {_text(new, key) or MISSING}" for key in keys)
 
 
-def _value(experiment: Experiment, key: str) -> str:
+def change_options(new: Experiment, keys: Sequence[str]) -> str:
+    """`--set learning_rate=0.001 --set batch=64`, ready for a shell."""
+    return " ".join(f"--set {shlex.quote(f'{key}={_text(new, key)}')}" for key in keys)
+
+
+def _text(experiment: Experiment, key: str) -> str:
+    """A setting as one types it; the empty string for nothing."""
+    from core.config.fields import as_text
+    from core.config.load import plain
+
     value: Any = experiment
     for part in key.split("."):
         value = getattr(value, part, None)
-    return MISSING if value is None else clean(str(value))
+    value = plain(value)
+    return clean(json.dumps(value) if isinstance(value, dict) else as_text(value))

@@ -30,7 +30,7 @@ COMMANDS = {
     "show": "one run: state, best epoch, checkpoints",
     "metrics": "a run's numbers, epoch by epoch",
     "rm": "delete a run",
-    "config": "check a config",
+    "config": "check a config, or list the keys of one",
     "queue": "what runs and what waits",
     "dispatch": "start what waits, as far as there are slots",
     "init": "make a workspace",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import pytest
 
 import core.cli.commands.resume as resume
 import core.cli.commands.train as train
+from core.cli.kin import change_options, change_words
 from core.cli.main import main
-from core.config.load import Loaded, dump, load_experiment
+from core.config.load import Loaded, apply_overrides, changed_fields, dump, load_experiment
 from core.config.workspace import Workspace
 from core.store.attempts import begin_attempt, write_exit, write_result
 from core.store.paths import RunPaths
@@ -199,9 +202,30 @@ def test_an_edited_config_is_refused_with_the_keys_and_both_ways_out(
     (workspace.configs / "small.yaml").write_text(CONFIG.replace("batch: 4", "batch: 8\nlearning_rate: 0.5"))
     assert main(["train", "--config", "small", "--epoch", "2"]) == 2
     err = capsys.readouterr().err
-    for words in ("learning_rate 0.01 -> 0.5", "batch 4 -> 8", "--new", f"labtui resume {run.id} --fork"):
+    for words in ("learning_rate 0.01 -> 0.5", "batch 4 -> 8", "--new"):
         assert words in err
     assert calls == []
+    (command,) = re.findall(rf"`labtui (resume {run.id} --fork .*)` forks", err)
+    assert command.endswith("--more 2 --set learning_rate=0.5 --set batch=8")
+
+
+def test_settings_of_any_kind_can_be_typed_back(workspace: Workspace) -> None:
+    old = load_experiment("small", workspace=workspace).experiment
+    words = [
+        "augment.color_jitter={hue: 0.1}",
+        "augment.hflip=true",
+        "optimizer.momentum=0",
+        "data.classes=[a, 'no']",
+    ]
+    new = load_experiment("small", words, workspace=workspace).experiment
+    keys = changed_fields(old, new).result
+    assert len(keys) == 4
+    options = shlex.split(change_options(new, keys))
+    assert options[::2] == ["--set"] * 4
+    assert apply_overrides(old, options[1::2]) == new
+    assert "augment.hflip false -> true" in change_words(old, new, keys)
+    back = shlex.split(change_options(old, keys))
+    assert apply_overrides(new, back[1::2]) == old
 
 
 def test_new_starts_another_run_whatever_there_is(workspace: Workspace, calls: list[dict[str, Any]]) -> None:

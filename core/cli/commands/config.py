@@ -1,8 +1,9 @@
-"""`labtui config check F`: all problems of a config in one go."""
+"""`labtui config check F`: all problems of a config in one go; `config keys`: what can stand in one."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from typing import Any
 
 from core.cli.output import out, out_json, say
@@ -29,9 +30,25 @@ def add(parser: ArgumentParser) -> None:
     )
     add_json(check)
     add_workspace(check)
+    check.set_defaults(act=_check)
+    keys = actions.add_parser("keys", help="every key of a config: what it takes, its default, what it is")
+    keys.add_argument("--markdown", action="store_true", help="as a page of documentation")
+    keys.set_defaults(act=_keys)
 
 
 def run(args: Namespace) -> int:
+    act: Callable[[Namespace], int] = args.act
+    return act(args)
+
+
+def _keys(args: Namespace) -> int:
+    from core.cli.reference import lines, page
+
+    out(page().rstrip("\n") if args.markdown else "\n".join(lines()))
+    return 0
+
+
+def _check(args: Namespace) -> int:
     from core.config.load import dump, load_experiment
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from core.cli.kin import Kin, change_words, newest_kin
+from core.cli.kin import Kin, change_options, change_words, newest_kin
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, not_negative, positive, setting
 from core.errors import StateError, UsageError
@@ -101,9 +101,10 @@ def _continue(args: Namespace, loaded: Loaded, kin: Kin) -> RunPaths:
     run_id, state = kin.run.id, kin.summary.state
     if kin.changed:
         changes = change_words(kin.stored, loaded.experiment, kin.changed)
+        options = change_options(loaded.experiment, kin.changed)
         raise UsageError(
-            f"{loaded.source} has changed since run {run_id}: {changes}; --new starts a new run, "
-            f"`labtui resume {run_id} --fork --more {args.epoch} --set KEY=VALUE` forks that one"
+            f"these are not the settings of run {run_id}: {changes}; --new starts a new run, "
+            f"`labtui resume {run_id} --fork --more {args.epoch} {options}` forks that one"
         )
     if state in ACTIVE:
         raise StateError(

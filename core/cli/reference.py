@@ -1,0 +1,55 @@
+"""Every key of a config, from the schema: as a table on the terminal and as the page in docs/."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from core.cli.output import table
+from core.config.fields import FieldSpec, as_text, field_specs
+
+REQUIRED = "required"
+NOTHING = "nothing"
+_HEAD = """\
+# Config keys
+
+One table for each group of the launch form; `labtui config keys` prints the same. A key with a dot is written
+nested (`optimizer: {momentum: 0.9}`) or after `--set` as it stands (`--set optimizer.momentum=0.9`). Keys marked
+*operational* do not change numbers: runs that differ only in them are runs of the same config. All others make a
+fork when they are changed on `resume`.
+"""
+
+
+def lines() -> list[str]:
+    """A plain table of all keys."""
+    rows = [(spec.key, takes(spec), default(spec), spec.help) for spec in field_specs()]
+    return table(("key", "takes", "default", "what it is"), rows)
+
+
+def page() -> str:
+    """The same in Markdown, by group."""
+    parts = [_HEAD]
+    for group, specs in groupby(field_specs(), key=lambda spec: spec.group):
+        parts.append(f"\n## {group}\n\n| key | takes | default | what it is |\n|---|---|---|---|\n")
+        for spec in specs:
+            mark = "" if spec.result else " *operational*"
+            value = default(spec)
+            shown = value if value in (REQUIRED, NOTHING) else f"`{value}`"
+            cells = (f"`{spec.key}`", takes(spec), shown, f"{spec.help}{mark}")
+            parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
+    return "".join(parts)
+
+
+def takes(spec: FieldSpec) -> str:
+    """What may stand there: `number, above 0`, `sgd`, `true or false`."""
+    words = " or ".join(spec.choices)
+    if spec.kind == "choice":
+        return words
+    kind = {"boolean": "true or false", "integer": "whole number", "text": "text"}.get(spec.kind, spec.kind)
+    if spec.kind == "list":
+        return f"list of {words.replace(' or ', ', ')}" if words else "list"
+    return f"{kind}{f', {spec.bounds}' if spec.bounds else ''}{f', or {words}' if words else ''}"
+
+
+def default(spec: FieldSpec) -> str:
+    """What holds when the key is absent."""
+    return REQUIRED if spec.required else as_text(spec.default) or NOTHING

@@ -1,0 +1,51 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.cli.main import COMMANDS, build_parser
+from core.cli.reference import page
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND_TABLE = README.split("## Commands")[1].split("## Configs")[0]
+
+
+def test_page_of_config_keys_is_current() -> None:
+    """`labtui config keys --markdown > docs/configs.md` renews it."""
+    assert (ROOT / "docs" / "configs.md").read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_names_every_command(command: str) -> None:
+    assert re.search(rf"`{command}[ `]", COMMAND_TABLE)
+
+
+@pytest.mark.parametrize("command", ["train", "resume"])
+def test_readme_names_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args([command, "--help"])
+    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help", "--json", "--workspace"}
+    (line,) = [line for line in COMMAND_TABLE.splitlines() if line.startswith(f"| `{command} ")]
+    documented = set(re.findall(r"--[a-z]+", line))
+    assert options <= documented | {"--data"}
+    assert documented <= options
+
+
+def test_readme_options_are_real() -> None:
+    """Every `labtui COMMAND --option` in the examples parses."""
+    examples = re.findall(r"^labtui ([^#\n]+)", README, re.MULTILINE)
+    assert len(examples) >= 6
+    for example in examples:
+        build_parser().parse_args(example.split())
+
+
+def test_links_and_pictures_are_there() -> None:
+    for page_name in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / page_name).read_text(encoding="utf-8")
+        targets = re.findall(r"\]\(([^)#]+)\)", text)
+        assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
