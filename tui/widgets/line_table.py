@@ -153,11 +153,14 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             self.post_message(self.Chosen(self, self.key(self.rows[self.cursor])))
 
     def on_click(self, event: events.Click) -> None:
-        if self.HEADER and event.y == 0:
-            if column := self._column_at(event.x):
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        if self.HEADER and place.y == 0:
+            if column := self._column_at(place.x):
                 self.post_message(self.HeaderClicked(self, column))
             return
-        index = event.y - self.HEADER + self.scroll_offset.y
+        index = place.y - self.HEADER + self.scroll_offset.y
         if 0 <= index < len(self.rows):
             self._go(index)
             if event.chain == 2:

@@ -13,7 +13,10 @@ from tui.theme import STATE_TONES
 from tui.widgets.line_table import Column, LineTable, Span
 
 BAR = 6
-_SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 7, 7, 5
+_SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 8, 7, 5
+_WORDS = 40
+"""Cells that name and outlook together do not give up for further columns."""
+_COLUMNS = ("loss", "rate", "started")
 _ORDER = ("running", "stopping", "starting", "queued", "failed", "lost", "stopped", "finished")
 
 SORTS: dict[str, Callable[[RunSummary], Any]] = {
@@ -47,16 +50,17 @@ class RunTable(LineTable[RunSummary]):
             ),
         ]
         room -= BAR + 1 if bar else 0
-        for column, least in (
-            (Column("loss", "val loss", 8, "right"), 56),
-            (Column("rate", "lr", _RATE), 66),
-        ):
-            if room >= least:
-                shown.append(column)
+        more = (
+            Column("started", "age", _AGE, "right"),
+            Column("loss", "val loss", _LOSS, "right"),
+            Column("rate", "lr", _RATE),
+        )
+        taken = []
+        for column in more:
+            if room - column.width - 1 >= _WORDS:
+                taken.append(column)
                 room -= column.width + 1
-        if room >= 50:
-            shown.append(Column("started", "age", _AGE, "right"))
-            room -= _AGE + 1
+        shown += sorted(taken, key=lambda column: _COLUMNS.index(column.key))
         name = min(max(room * 3 // 5, 14), 36)
         left = max(room - name - 2, 8)
         shown[1] = Column("name", "name", name, middle=True)

@@ -1,0 +1,219 @@
+"""Runs as a trainer would have left them, and an app that reads them."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config.workspace import Workspace
+from core.store.checkpoints import save_files
+from core.store.guard import mark_changed
+from core.store.locks import Lock, acquire, run_lock_path
+from core.store.metrics import MetricsWriter
+from core.store.paths import RunPaths, checkpoint_id
+from core.store.process import boot_id, host
+from core.store.runs import create_run
+from tui.application import LabApp
+
+STEPS = 20
+CONFIG = """\
+data: {format: synthetic, root: ../data/demo, synthetic: {images: 200}}
+model: tinyvgg_a
+learning_rate: 0.02
+epochs: 12
+batch: 32
+"""
+
+
+@dataclass
+class Lab:
+    """A workspace with configs; `run` adds runs to it."""
+
+    workspace: Workspace
+    locks: list[Lock] = field(default_factory=list)
+
+    def run(
+        self,
+        config: str = "demo",
+        *,
+        epochs: int = 3,
+        total: int = 5,
+        state: str = "finished",
+        name: str = "",
+        reason: str = "",
+        best: int | None = None,
+        log: str = "epoch 1 done\n",
+        tags: tuple[str, ...] = (),
+    ) -> RunPaths:
+        """A run with `epochs` epochs in its metrics; its accuracy is best at epoch `best` (the last)."""
+        run = create_run(
+            self.workspace,
+            config_name=config,
+            config_text=_stored_config(),
+            model="tinyvgg_a",
+            metric="val/accuracy",
+            metric_mode="max",
+            total_epochs=total,
+            argv=["test"],
+            name=name,
+            tags=tags,
+        )
+        if state == "queued":
+            return run
+        self.attempt(run, log=log)
+        for epoch in range(1, epochs + 1):
+            self.epoch(run, epoch, 0.9 if epoch == (best or epochs) else 0.5 + epoch / 1000)
+        self.end(run, state, epochs, reason)
+        return run
+
+    def attempt(self, run: RunPaths, number: int = 1, log: str = "") -> None:
+        attempt = run.attempt(number)
+        attempt.root.mkdir(parents=True)
+        start = {"request": 1, "time": time.time(), "slot": "cpu0", "threads": 1, "argv": [], "trainer": None}
+        supervisor = {"pid": 1, "ticks": 1, "boot_id": boot_id(), "host": host()}
+        attempt.start.write_text(json.dumps({**start, "supervisor": supervisor}))
+        attempt.log.write_text(log)
+
+    def epoch(
+        self, run: RunPaths, epoch: int, accuracy: float, *, attempt: int = 1, checkpoint: bool = True
+    ) -> None:
+        """One epoch's step records, epoch record and checkpoint."""
+        now = time.time()
+        with MetricsWriter(run.metrics) as writer:
+            for step in range(1, STEPS + 1, 4):
+                writer.write(
+                    {
+                        **{"t": now, "epoch": epoch, "step": (epoch - 1) * STEPS + step, "attempt": attempt},
+                        **{
+                            "scope": "step",
+                            "step_in_epoch": step,
+                            "steps_per_epoch": STEPS,
+                            "time/step": 0.5,
+                        },
+                        "train/loss": 2 * math.exp(-epoch / 3),
+                    }
+                )
+            metrics = {
+                "train/loss": 2 * math.exp(-epoch / 3),
+                "train/accuracy": accuracy - 0.05,
+                "val/loss": 2 * math.exp(-epoch / 4),
+                "val/accuracy": accuracy,
+            }
+            place = {"t": now, "epoch": epoch, "step": epoch * STEPS, "attempt": attempt, "scope": "epoch"}
+            writer.write({**place, **metrics, "lr": 0.02, "time/epoch": 60.0, "images/s": 500.0})
+        if checkpoint:
+            identifier = checkpoint_id(attempt, epoch)
+            place = {"attempt": attempt, "epoch": epoch, "step": epoch * STEPS, "mid_epoch": False}
+            save_files(run, identifier, b"weights", {**place, "metrics": metrics})
+
+    def end(self, run: RunPaths, state: str, epochs: int, reason: str = "") -> None:
+        """Leave the run in `state`: running ones hold their lock until the test is over."""
+        attempt = run.attempt(1)
+        place = {"epoch": epochs, "step": epochs * STEPS, "time": time.time()}
+        if state in ("running", "stopping"):
+            self.hold(run)
+            if state == "stopping":
+                run.stop_marker(1).touch()
+        elif state in ("finished", "stopped"):
+            attempt.result.write_text(json.dumps({"status": state, **place}))
+        elif state == "failed":
+            attempt.error.write_text(json.dumps({"type": "RuntimeError", "message": reason, **place}))
+            attempt.exit.write_text(json.dumps({"code": 1, "signal": None, "oom_kill": False, **place}))
+        else:
+            assert state == "lost"
+        mark_changed(self.workspace.runs, run.id)
+
+    def hold(self, run: RunPaths) -> None:
+        lock = acquire(run_lock_path(run, "train"))
+        assert lock is not None
+        self.locks.append(lock)
+
+    def let_go(self) -> None:
+        """The trainers die."""
+        while self.locks:
+            self.locks.pop().release()
+
+
+_config: list[str] = []
+
+
+def _stored_config() -> str:
+    if not _config:
+        from core.config.load import dump, parse_experiment
+
+        _config.append(dump(parse_experiment(CONFIG, Path("/tmp/labtui-test/demo.yaml"))))
+    return _config[0]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    root = tmp_path / "lab"
+    (root / "configs").mkdir(parents=True)
+    for name in ("demo", "other"):
+        (root / "configs" / f"{name}.yaml").write_text(CONFIG)
+    made = Lab(Workspace(root))
+    yield made
+    made.let_go()
+
+
+class Driven:
+    """An app under a pilot, with words for what tests wait for and look at."""
+
+    def __init__(self, app: LabApp, pilot: Any) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
+        """Wait until something is so; fails with the screen when it does not come about."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"it did not happen; the screen:\n{self.text()}"
+            await self.pilot.pause(0.02)
+
+    async def sees(self, *words: str) -> None:
+        await self.until(lambda: all(word in self.text() for word in words))
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        names = {" ": "space", "=": "equals_sign", ".": "full_stop", "-": "minus", "_": "underscore"}
+        await self.pilot.press(*(names.get(sign, sign) for sign in text))
+
+    def lines(self) -> list[str]:
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip) for strip in strips]
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    @property
+    def footer(self) -> str:
+        return self.lines()[-1]
+
+
+Drive = Callable[..., Any]
+
+
+@pytest.fixture
+def drive(lab: Lab) -> Drive:
+    """`async with drive(80, 24) as ui`: the app on the lab, its runs read and its first charts drawn."""
+
+    @asynccontextmanager
+    async def opened(width: int = 120, height: int = 40) -> AsyncIterator[Driven]:
+        app = LabApp(lab.workspace)
+        async with app.run_test(size=(width, height)) as pilot:
+            ui = Driven(app, pilot)
+            await ui.until(lambda: app.snapshot.loaded and (app.snapshot.curves or not app.snapshot.runs))
+            await pilot.pause()
+            yield ui
+
+    return opened

@@ -1,0 +1,260 @@
+"""The runs screen: what it says at every size, and what its keys do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tui.screens.run import RunScreen
+from tui.screens.runs import RunsScreen
+from tui.widgets.chart import Chart
+from tui.widgets.run_table import RunTable
+
+SIZES = [(80, 24), (120, 40), (160, 50)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_empty_workspace_says_what_to_do(drive: Any, size: tuple[int, int]) -> None:
+    async with drive(*size) as ui:
+        await ui.sees("no runs yet", "labtui demo")
+        assert "n new run" in ui.footer
+
+
+async def test_no_config_names_the_command_that_makes_some(lab: Any, drive: Any) -> None:
+    for config in lab.workspace.configs.iterdir():
+        config.unlink()
+    async with drive() as ui:
+        await ui.sees("labtui init")
+        await ui.press("n")
+        assert isinstance(ui.app.screen, RunsScreen)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_states_values_and_reasons_at_a_glance(lab: Any, drive: Any, size: tuple[int, int]) -> None:
+    lab.run(name="alpha", best=2)
+    lab.run(name="beta", state="failed", reason="loss is not finite at epoch 4")
+    lab.run(name="gamma", state="lost")
+    lab.run(name="delta", state="stopped")
+    lab.run(name="epsilon", state="queued")
+    lab.run(name="zeta", state="running", epochs=2, total=9)
+    async with drive(*size) as ui:
+        await ui.sees("alpha", "beta", "gamma", "delta", "epsilon", "zeta")
+        rows = {
+            line[line.index(name) :]: line
+            for line in ui.lines()
+            for name in ("alpha", "beta")
+            if name in line
+        }
+        shown = "\n".join(rows.values())
+        assert "0.9000@2" in shown
+        assert "✓" in shown
+        assert "✗" in shown
+        assert "loss is not" in shown
+        await ui.sees("waiting for", "supervisor", "2/9", "≈ 7 m")
+        assert "●1" in ui.lines()[0]
+        assert "?" in ui.footer
+        assert all(len(line) <= size[0] for line in ui.lines())
+        assert len(ui.lines()) == size[1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_charts_of_the_highlighted_run(lab: Any, drive: Any, size: tuple[int, int]) -> None:
+    lab.run(best=2)
+    async with drive(*size) as ui:
+        await ui.sees("accuracy", "loss", "train", "val", "★ 0.9000@2", "┤")
+        assert any("⠀" < sign <= "⣿" for sign in ui.text())
+        assert ui.app.screen.query_one("#metric", Chart).size.height >= 8
+
+
+async def test_a_new_epoch_arrives_by_itself(lab: Any, drive: Any) -> None:
+    run = lab.run(state="running", epochs=1, total=4)
+    async with drive() as ui:
+        await ui.sees("1/4")
+        lab.epoch(run, 2, 0.9654)
+        await ui.sees("2/4", "0.9654@2")
+
+
+async def test_a_run_started_elsewhere_appears(lab: Any, drive: Any) -> None:
+    async with drive() as ui:
+        await ui.sees("no runs yet")
+        lab.run(name="from the shell")
+        await ui.sees("from the shell")
+
+
+async def test_a_killed_run_is_lost_without_any_key(lab: Any, drive: Any) -> None:
+    lab.run(name="doomed", state="running", epochs=1)
+    async with drive() as ui:
+        await ui.sees("● running")
+        lab.let_go()
+        await ui.sees("supervisor and trainer")
+        assert "?1" in ui.lines()[0]
+
+
+async def test_the_cursor_stays_on_its_run_when_others_appear(lab: Any, drive: Any) -> None:
+    lab.run(name="first")
+    lab.run(name="second")
+    async with drive() as ui:
+        table = ui.app.screen.query_one(RunTable)
+        await ui.press("down")
+        chosen = table.cursor_key
+        lab.run(name="third")
+        await ui.sees("third")
+        assert table.cursor_key == chosen
+        assert table.current.label in ("first", "second")
+
+
+async def test_filter_next_match_and_clear(lab: Any, drive: Any) -> None:
+    for name in ("apple one", "apple two", "pear"):
+        lab.run(name=name)
+    async with drive() as ui:
+        await ui.press("slash")
+        await ui.type("apple")
+        await ui.until(lambda: "pear" not in ui.text())
+        await ui.press("enter")
+        assert "n next match" in ui.footer
+        table = ui.app.screen.query_one(RunTable)
+        first = table.cursor_key
+        await ui.press("n")
+        assert table.cursor_key != first
+        await ui.press("n")
+        assert table.cursor_key == first
+        await ui.press("N")
+        assert table.cursor_key != first
+        assert isinstance(ui.app.screen, RunsScreen)
+        await ui.press("escape")
+        await ui.sees("pear")
+        assert "n new run" in ui.footer
+
+
+async def test_filter_without_a_match_says_how_to_leave(lab: Any, drive: Any) -> None:
+    lab.run(name="apple")
+    async with drive() as ui:
+        await ui.press("slash")
+        await ui.type("state=failed")
+        await ui.sees("no run matches; esc clears the filter")
+        await ui.press("escape")
+        await ui.sees("apple")
+
+
+async def test_marked_runs_are_laid_over_each_other(lab: Any, drive: Any) -> None:
+    for name in ("aaa", "bbb", "ccc"):
+        lab.run(name=name)
+    async with drive(160, 50) as ui:
+        await ui.press("space", "space")
+        assert len(ui.app.screen.chart_runs) == 2
+        await ui.until(lambda: len(ui.app.snapshot.curves) == 2)
+        await ui.sees("A ccc", "B bbb")
+        await ui.press("escape")
+        assert len(ui.app.screen.chart_runs) == 1
+
+
+async def test_sort_goes_round(lab: Any, drive: Any) -> None:
+    lab.run(name="old and best", best=1, epochs=2)
+    lab.run(name="new", epochs=1)
+    async with drive() as ui:
+        table = ui.app.screen.query_one(RunTable)
+        assert [row.label for row in table.rows] == ["new", "old and best"]
+        seen = []
+        for _ in range(5):
+            await ui.press("o")
+            seen.append(ui.app.screen.sorting)
+        assert seen == ["best", "state", "name", "config", "newest"]
+
+
+async def test_the_config_list_filters_the_table(lab: Any, drive: Any) -> None:
+    lab.run("demo", name="of demo")
+    lab.run("other", name="of other")
+    async with drive() as ui:
+        await ui.press("tab", "down", "down")
+        await ui.until(lambda: "of demo" not in ui.text())
+        assert "of other" in ui.text()
+
+
+async def test_one_pane_at_a_time_when_narrow(lab: Any, drive: Any) -> None:
+    lab.run(name="mine")
+    async with drive(80, 24) as ui:
+        await ui.press("2")
+        await ui.sees("all runs", "other")
+        assert "mine" not in ui.text()
+        await ui.press("3")
+        await ui.until(lambda: ui.app.screen.query_one("#metric", Chart).size.width == 80)
+        await ui.press("1")
+        await ui.sees("mine")
+        assert ui.app.screen.query_one(RunTable).has_focus
+
+
+async def test_chart_keys_reach_the_charts(lab: Any, drive: Any) -> None:
+    lab.run(epochs=12, total=12)
+    async with drive() as ui:
+        await ui.press("y")
+        await ui.sees("accuracy log")
+        await ui.press("y", "full_stop")
+        await ui.sees("smooth 0.6")
+        await ui.press("x")
+        await ui.sees("step")
+        await ui.press("plus")
+        await ui.sees("zoom")
+        before = ui.app.screen.view.zoom
+        await ui.press("left_square_bracket")
+        assert ui.app.screen.view.zoom[0] < before[0]
+        await ui.press("minus")
+        await ui.until(lambda: "zoom" not in ui.text())
+
+
+async def test_the_mouse_works(lab: Any, drive: Any) -> None:
+    for name in ("one", "two", "three"):
+        lab.run(name=name)
+    async with drive() as ui:
+        table = ui.app.screen.query_one(RunTable)
+        await ui.pilot.click(RunTable, offset=(10, 4))
+        assert table.current.label == "one"
+        await ui.pilot.click(RunTable, offset=(6, 1))
+        await ui.until(lambda: ui.app.screen.sorting == "name")
+        await ui.pilot.click(RunTable, offset=(10, 2), times=2)
+        await ui.until(lambda: isinstance(ui.app.screen, RunScreen))
+
+
+async def test_a_click_in_the_footer_presses_the_key(lab: Any, drive: Any) -> None:
+    lab.run()
+    async with drive() as ui:
+        await ui.pilot.click("KeyBar", offset=(ui.footer.index("sort"), 0))
+        await ui.until(lambda: ui.app.screen.sorting == "best")
+
+
+async def test_going_in_and_back_keeps_cursor_and_scroll(lab: Any, drive: Any) -> None:
+    for number in range(30):
+        lab.run(name=f"run {number:02}", epochs=1)
+    async with drive(80, 24) as ui:
+        await ui.press(*["down"] * 20)
+        table = ui.app.screen.query_one(RunTable)
+        before = table.cursor_key, table.scroll_offset.y
+        assert before[1] > 0
+        await ui.press("enter")
+        await ui.until(lambda: isinstance(ui.app.screen, RunScreen))
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+        assert (table.cursor_key, table.scroll_offset.y) == before
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+async def test_leaving_stops_nothing(lab: Any, drive: Any, key: str) -> None:
+    run = lab.run(state="running", epochs=1)
+    async with drive() as ui:
+        await ui.press(key)
+        await ui.until(lambda: not ui.app.is_running)
+        assert ui.app.return_value == 0
+    assert not run.stop_marker(1).exists()
+
+
+async def test_help_and_palette_use_the_same_words(lab: Any, drive: Any) -> None:
+    lab.run()
+    async with drive(120, 50) as ui:
+        await ui.press("question_mark")
+        await ui.sees("Keys and signs", "resume", "stop and save", "log axis", "queued", "lost")
+        await ui.press("escape")
+        await ui.press("colon")
+        await ui.sees("Resume", "Fork", "Log axis")
+        await ui.type("sort")
+        await ui.press("enter")
+        await ui.until(lambda: ui.app.screen_stack[0].sorting == "best")
