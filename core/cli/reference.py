@@ -12,10 +12,10 @@ NOTHING = "nothing"
 _HEAD = """\
 # Config keys
 
-One table for each group of the launch form; `labtui config keys` prints the same. A key with a dot is written
-nested (`optimizer: {momentum: 0.9}`), or after `--set` as it stands (`--set optimizer.momentum=0.9`). Keys marked
-*operational* do not change numbers: runs that differ only in them are runs of the same config. All others make
-a fork when they are changed on `resume`.
+One table for each group of the launch form; `labtui config keys` prints the same. A key with a dot is
+written nested (`optimizer: {momentum: 0.9}`), or after `--set` as it stands (`--set
+optimizer.momentum=0.9`). Keys marked *operational* do not change numbers: runs that differ only in them
+are runs of the same config. All others make a fork when they are changed on `resume`.
 """
 
 
