@@ -207,12 +207,15 @@ def _chunks(path: str | Path, offset: int, limit: int | None) -> Iterator[tuple[
             offset = 0
             yield b"", 0
         end = status.st_size if limit is None else min(status.st_size, offset + max(limit, 1))
+        start = offset
         while offset < end:
             data = os.pread(fd, min(CHUNK, end - offset), offset)
             if not data:
                 break
             cut = data.rfind(b"\n") + 1
             if not cut:
+                if limit is not None and offset > start:
+                    break
                 data = os.pread(fd, _LONGEST_LINE, offset)
                 cut = data.find(b"\n") + 1
                 if not cut and len(data) < _LONGEST_LINE:
