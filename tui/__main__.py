@@ -19,9 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if foreign:
         sys.stderr.write(f"{foreign}\n")
         return 2
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        return _straight_to_the_screens()
     from core.cli.main import main as run_command
 
-    return run_command(sys.argv[1:] if argv is None else argv, open_ui=open_screens)
+    return run_command(arguments, open_ui=open_screens)
 
 
 def open_screens(workspace: Workspace) -> int:
@@ -29,6 +32,19 @@ def open_screens(workspace: Workspace) -> int:
     from tui.app import run
 
     return run(workspace)
+
+
+def _straight_to_the_screens() -> int:
+    """Without a command nothing of the command line is imported before the first paint."""
+    from core.config.workspace import find_workspace
+    from core.errors import LabError
+
+    try:
+        return open_screens(find_workspace())
+    except LabError as error:
+        from core.cli.main import explain
+
+        return explain(error)
 
 
 def foreign_core() -> str:

@@ -52,6 +52,11 @@ def test_light_commands_load_nothing_heavy(command: list[str], tmp_path: Path) -
     assert not HEAVY & loaded_by(code, workspace=tmp_path)
 
 
+def test_nothing_of_the_command_line_stands_before_the_screens(tmp_path: Path) -> None:
+    code = "import tui.__main__ as entry\nentry.open_screens = lambda _: 0\nassert entry.main([]) == 0"
+    assert not (HEAVY | {"argparse"}) & loaded_by(code, workspace=tmp_path)
+
+
 def test_doctor_asks_for_versions_without_importing_torch(tmp_path: Path) -> None:
     code = "from core.cli.main import main\nassert main(['doctor']) == 0"
     assert not (HEAVY - {"rich"}) & loaded_by(code, workspace=tmp_path)
