@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import humanise
@@ -38,7 +36,7 @@ def describe(experiment: Experiment, changed: Sequence[tuple[str, str, str]]) ->
 
 
 def _data(experiment: Experiment) -> list[str]:
-    from core.datasets.folder import class_folders, find_folders
+    from core.datasets.folder import class_folders, find_folders, scan
     from core.datasets.open import is_synthetic, require_root
     from core.datasets.synthetic import drawn_already
 
@@ -52,19 +50,18 @@ def _data(experiment: Experiment) -> list[str]:
         ]
     folders = find_folders(data)
     classes = class_folders(folders.train.images)
-    names = data.classes or tuple(classes)
-    train = sum(_files(classes[name]) for name in names if name in classes)
+    names = [name for name in (data.classes or classes) if name in classes]
+    images = scan(folders.train, {name: classes[name] for name in names}).images
+    train = sum(map(len, images.values()))
     lines = [f"data: {clean(str(data.root or folders.train.images))}"]
-    val = 0
     if folders.val is None:
         val = round(train * data.split.ratio)
         train -= val
-    lines.append(f"  {humanise.count(train)} training images in {len(names)} classes")
-    if folders.val is None:
-        lines.append(f"  ≈ {humanise.count(val)} of them held out for validation")
-        lines[-2] = f"  ≈ {humanise.count(train)} training images in {len(names)} classes"
-        lines[-1] = f"  ≈ {humanise.count(val)} more held out for validation"
-    elif folders.val_is_test:
+        lines.append(f"  ≈ {humanise.count(train)} training images in {len(names)} classes")
+        lines.append(f"  ≈ {humanise.count(val)} more held out for validation")
+    else:
+        lines.append(f"  {humanise.count(train)} training images in {len(names)} classes")
+    if folders.val_is_test:
         lines.append("  validation is the test folder: the best epoch is chosen on it")
     steps = math.ceil(train / experiment.batch)
     lines.append(f"  {humanise.count(steps)} steps an epoch with batch {experiment.batch}")
@@ -81,12 +78,3 @@ def _training(experiment: Experiment) -> list[str]:
         f"{experiment.model}: {experiment.epochs} epochs, learning rate {rate}",
         f"saves {saved} checkpoint{'s' * (saved > 1)}; device {experiment.device}",
     ]
-
-
-def _files(folder: str | Path) -> int:
-    """Files in a class folder, hidden ones left out."""
-    try:
-        with os.scandir(folder) as entries:
-            return sum(not entry.name.startswith(".") and not entry.is_dir() for entry in entries)
-    except OSError:
-        return 0
