@@ -34,9 +34,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run-installed: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet -e .
+	@echo "Installing labtui and torch into $(VENV): once, a few minutes."
+	$(BIN)/pip install --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/.dev-installed: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet -e '.[dev]'
+	@echo "Installing labtui, torch and the developer tools into $(VENV): once, a few minutes."
+	$(BIN)/pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@ $(VENV)/.run-installed
