@@ -57,8 +57,8 @@ def test_pictures_do_not_change_from_version_to_version() -> None:
     assert picture.shape == (16, 16, 3)
     assert picture.dtype == np.uint8
     # One grey level more or less: sine and cosine may differ in the last bit between machines.
-    assert picture[0, 0].tolist() == pytest.approx([224, 164, 195], abs=1)
-    assert float(picture.mean()) == pytest.approx(169.95, abs=0.1)
+    assert picture[0, 0].tolist() == pytest.approx([93, 71, 81], abs=1)
+    assert float(picture.mean()) == pytest.approx(95.97, abs=0.1)
 
 
 def test_an_existing_set_is_used_again(tmp_path: Path) -> None:
