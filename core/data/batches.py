@@ -47,6 +47,7 @@ class ImageStore:
         std = torch.tensor(normalisation.std, dtype=torch.float64)
         # One row of pixels at a time: a run of 3 * size numbers is fast, a run of 3 is not.
         self._scale = (1 / (255 * std)).float().repeat(size).to(device)
+        self._unit_scale = (1 / std).float().repeat(size).to(device)
         self._shift = (-mean / std).float().repeat(size).to(device)
         starts = pixels.shape[0] * self.stored * self.stored - size + 1
         self._rows = pixels.reshape(-1).as_strided((starts, 3 * size), (3, 1))
@@ -65,8 +66,14 @@ class ImageStore:
 
     def normalise(self, crops: Tensor) -> Tensor:
         """Crops (n, size, 3 * size) in 0..255 -> images (n, 3, size, size), float32, channels_last."""
-        images = torch.addcmul(self._shift, crops.to(self.device).float(), self._scale)
-        return images.view(-1, self.size, self.size, 3).permute(0, 3, 1, 2)
+        return self._images(torch.addcmul(self._shift, crops.to(self.device).float(), self._scale))
+
+    def normalise_unit(self, crops: Tensor) -> Tensor:
+        """The same for float32 crops in 0..1."""
+        return self._images(torch.addcmul(self._shift, crops.to(self.device), self._unit_scale))
+
+    def _images(self, rows: Tensor) -> Tensor:
+        return rows.view(-1, self.size, self.size, 3).permute(0, 3, 1, 2)
 
 
 class TrainBatches:
@@ -119,10 +126,12 @@ class TrainBatches:
             crops.mul_(self._inside.index_select(0, left - self._low)[:, None, :])
         if self.augmentation.flip:
             crops = _flip(crops.view(-1, size, size, 3), draws.flip[part]).view(-1, size, 3 * size)
-        pixels = crops
         if draws.factors is not None and draws.sequence is not None:
-            pixels = _jittered(crops, size, draws.factors[part], draws.sequence[step].tolist())
-        return Batch(store.normalise(pixels), store.labels.index_select(0, index).to(store.device))
+            unit = _jittered(crops, size, draws.factors[part], draws.sequence[step].tolist())
+            images = store.normalise_unit(unit)
+        else:
+            images = store.normalise(crops)
+        return Batch(images, store.labels.index_select(0, index).to(store.device))
 
 
 def eval_batches(store: ImageStore, batch: int) -> Iterator[Batch]:
@@ -144,6 +153,11 @@ def _flip(images: Tensor, flip: Tensor) -> Tensor:
 
 
 def _jittered(crops: Tensor, size: int, factors: Tensor, sequence: Sequence[int]) -> Tensor:
-    planes = crops.view(-1, size, size, 3).permute(3, 0, 1, 2).contiguous().float().div_(255)
-    planes = jitter(planes, factors, sequence).mul_(255)
+    """Crops (n, size, 3 * size) in 0..255 -> the same in 0..1, float32, with their colours changed."""
+    planes = (
+        crops.view(-1, size, size, 3)
+        .permute(3, 0, 1, 2)
+        .to(torch.float32, memory_format=torch.contiguous_format)
+    )
+    planes = jitter(planes.div_(255), factors, sequence)
     return planes.permute(1, 2, 3, 0).reshape(-1, size, 3 * size)

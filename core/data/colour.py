@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _RED, _GREEN, _BLUE = 0.2989, 0.587, 0.114
+_TINY = 1e-12
 
 
 def jitter(planes: Tensor, factors: Tensor, sequence: Sequence[int]) -> Tensor:
@@ -45,19 +46,18 @@ def hue(planes: Tensor, shift: Tensor) -> Tensor:
     red, green, blue.
     """
     red, green, blue = planes
-    value = planes.amax(dim=0)
-    chroma = value - planes.amin(dim=0)
-    divisor = torch.where(chroma == 0, 1.0, chroma)
-    sector = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
-    )
-    sector += shift * 6
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - torch.minimum(torch.minimum(red, green), blue)
+    # Sixths of a turn times chroma; where chroma is 0 this is 0 too, so any divisor will do.
+    # `lerp` with weights 0 (the channel is the largest) and 1 is exact, and much faster than `where`.
+    sector = torch.add(red - green, chroma, alpha=4)
+    sector = torch.lerp(torch.add(blue - red, chroma, alpha=2), sector, (value - green).sign_())
+    sector = torch.lerp(green - blue, sector, (value - red).sign_())
+    turn = sector.div_(chroma.clamp_min(_TINY).mul_(6)).add_(shift + 1)
     out = torch.empty_like(planes)
-    for channel, phase in enumerate((5.0, 3.0, 1.0)):
-        k = (sector + phase).remainder_(6)
-        weight = torch.minimum(k, 4 - k).clamp_(0, 1)
+    for channel, phase in enumerate((5 / 6, 3 / 6, 1 / 6)):
+        # With t the fraction of a turn, min(k, 4 - k) is 2 - 6 |t - 1/3|.
+        weight = (turn + phase).frac_().sub_(1 / 3).abs_().mul_(-6).add_(2).clamp_(0, 1)
         torch.addcmul(value, weight, chroma, value=-1, out=out[channel])
     return out
 

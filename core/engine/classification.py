@@ -30,7 +30,7 @@ _DECODE_THREADS = 8
 
 
 class Classification:
-    """A `core.engine.task.Task`; images of the training and validation splits are loaded when it is made.
+    """A `core.engine.task.Task`; images of the splits that every epoch needs are loaded when it is made.
 
     `batch_norm` says whether the model normalises by batch statistics. Raises DataError for images that
     cannot be read, `core.data.cache.Cancelled` when `cancelled()` turns true.
@@ -54,7 +54,7 @@ class Classification:
         self._cancelled = cancelled
         self._augmentation = augmentation_of(experiment)
         self._stores: dict[str, ImageStore] = {}
-        for split in ("train", "val"):
+        for split in ("train", "val", *experiment.measure.splits):
             if split in dataset.splits:
                 self._store(split)
         self._train = TrainBatches(

@@ -128,7 +128,11 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
             loop = Loop(run, task, state, metrics, resolved, settings, stop)
             if not loop.run(saved=goal.start is not None):
                 return False
-        measure_test(run, dataset, task, state, metrics, attempt)
+        try:
+            measure_test(run, dataset, task, state, metrics, attempt)
+        except Cancelled:
+            log("stopped before the test images were measured: a resume does just that")
+            return False
     return True
 
 

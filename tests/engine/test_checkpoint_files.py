@@ -115,7 +115,7 @@ def test_foreign_file_is_refused_and_never_run(lab: Any, run: RunPaths, tmp_path
     if writer == "torch":
         torch.save({"model": Evil(marker)}, last.file)
     else:
-        last.file.write_bytes(pickle.dumps(Evil(marker)))
+        last.file.write_bytes(pickle.dumps(Evil(marker), protocol=2))
     resign(run, last.id)
     with pytest.raises(CheckpointError, match="could run code"):
         lab.resume(run)

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from core.config.load import parse_experiment
+from core.data import cache
 from core.data.cache import cached_pixels
 from core.datasets.dataset import from_stored
 from core.engine import recorder
@@ -201,6 +202,33 @@ def test_killed_before_the_test_was_measured(lab: Any) -> None:
     lab.resume(run)
     assert read_json(run.measures / f"{best.id}-test.json") is not None
     assert len(read_history(run.metrics).epochs) == rows
+
+
+@pytest.mark.parametrize("stage", ["train", "test"])
+def test_stop_while_images_are_decoded(
+    lab: Any, homes: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """Asked to stop before any training, or before the test images: a resume does the rest."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(homes / "cache"))
+    flag = StopFlag()
+    original = cache.decode_square
+
+    def decode(path: Path, size: int) -> Any:
+        if path.parts[-3] == stage:
+            flag.set()
+        return original(path, size)
+
+    monkeypatch.setattr(cache, "decode_square", decode)
+    run = lab.create("epochs=2")
+    assert lab.attempt(run, flag) == "stopped"
+    assert len(list_checkpoints(run)) == (0 if stage == "train" else 2)
+    assert read_history(run.metrics).finals == []
+    add_request(run, choose(run, "last").id if stage == "test" else None, 2)
+    assert lab.attempt(run) == "finished"
+    history = read_history(run.metrics)
+    assert [row["epoch"] for row in history.epochs] == [1, 2]
+    assert history.superseded_count == 0
+    assert len(history.finals) == 1
 
 
 def test_no_final_measure_when_validation_is_the_test_folder(lab: Any) -> None:
