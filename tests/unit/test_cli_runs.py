@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import core.cli.commands.dispatch as dispatch_command
 import core.cli.commands.rm as rm
 from core.cli.commands.log import followed
 from core.cli.main import main
 from core.config.workspace import Workspace
+from core.launch.slots import cpu_slots
 from core.store.attempts import begin_attempt, write_error, write_exit, write_result
 from core.store.locks import acquire, run_lock_path
 from core.store.metrics import MetricsWriter
@@ -213,3 +215,42 @@ def test_csv_has_a_row_for_each_epoch_and_no_formula(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "epoch,step,attempt,t,train/loss,val/accuracy,time/epoch,'=cmd"
     assert lines[1:] == ["1,5,1,1.0,1.0,0.51,2.0,", "2,10,1,1.0,0.5,0.52,2.0,", "3,15,1,1.0,NaN,,,1.0"]
+
+
+def test_queue_shows_slots_and_what_waits_in_order(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LABTUI_CPU_SLOTS", "2")
+    make_run(workspace, ended="finished")
+    waiting = [make_run(workspace), make_run(workspace)]
+    slot = acquire(cpu_slots()[1].path)
+    assert slot is not None
+    with slot:
+        assert main(["queue", "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert [(item["name"], item["busy"]) for item in document["slots"]] == [
+            ("cpu0", False),
+            ("cpu1", True),
+        ]
+        assert document["running"] == []
+        queued = [{"id": run.id, "workspace": str(workspace.root)} for run in waiting]
+        assert document["queued"] == queued
+        assert main(["queue"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("cpu1  busy")
+    assert [line.split()[:3] for line in lines[2:]] == [
+        ["…", "1.", waiting[0].id],
+        ["…", "2.", waiting[1].id],
+    ]
+
+
+def test_dispatch_prints_what_it_started(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = iter([["one", "two"], []])
+    monkeypatch.setattr(dispatch_command, "dispatch", lambda: next(started))
+    assert main(["dispatch"]) == 0
+    assert capsys.readouterr().out == "one\ntwo\n"
+    assert main(["dispatch"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "nothing to start\n")

@@ -68,7 +68,7 @@ def test_doctor_finds_the_facts(
 
 
 def test_doctor_says_what_to_do_about_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: os.statvfs_result and _usage(1_000_000))
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: _usage(1_000_000))
     findings = [finding for finding in health.examine(Workspace(tmp_path)) if finding.name.startswith("disk")]
     assert [finding.level for finding in findings] == ["bad", "bad"]
     assert all("1.0 MB free" in finding.value and "labtui rm" in finding.advice for finding in findings)
