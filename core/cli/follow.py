@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from core.cli.commands.wait import ending, exit_code
-from core.cli.output import is_terminal, say
+from core.cli.output import INTERRUPTED, is_terminal, say
 from core.cli.progress import BarView, LineView, Position, View
 from core.errors import LabError
 from core.launch.control import stop_run
@@ -22,7 +22,6 @@ from core.store.paths import RunPaths
 from core.store.records import ENDED, DerivedState, Record
 from core.store.state import derive_state
 
-INTERRUPTED = 130
 _INTERVAL = 0.2
 
 
@@ -82,11 +81,11 @@ def _show(run: RunPaths, view: View, asked: _Asked) -> None:
             return
         # The state first: what was written before the end is then surely read.
         state = derive_state(run)
+        tail.position.total = state.total_epochs
         for record in tail.records(state):
             tail.position.take(record)
             if record.get("scope") == "epoch":
                 view.epoch(tail.position, record)
-        tail.position.total = state.total_epochs
         view.state(state, tail.position)
         if state.state in ENDED:
             return

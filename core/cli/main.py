@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli.output import out, prepare_streams, say, silence_stdout
+from core.cli.output import INTERRUPTED, out, prepare_streams, say, silence_stdout
 from core.cli.parser import Parser, add_workspace
 from core.config.workspace import Workspace, find_workspace
 from core.errors import LabError, UsageError
 
-INTERRUPTED = 130
 DEBUG_ENV = "LABTUI_DEBUG"
 
 OpenUI = Callable[[Workspace], int]

@@ -12,6 +12,9 @@ from typing import Any, TextIO
 
 from core.text import clean
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C has ended."""
+
 
 def prepare_streams() -> None:
     """Make both streams take any text, whatever the locale's encoding can hold."""

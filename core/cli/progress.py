@@ -178,7 +178,7 @@ def numbers(position: Position) -> str:
 
 def epoch_line(position: Position, record: Record) -> str:
     """`epoch 3/13  train/loss 1.234  val/accuracy 0.5123  412 images/s  42 s  left ≈ 7 m`."""
-    words = [f"epoch {position.done}/{position.total or position.done}"]
+    words = [f"epoch {position.done}/{position.total}"]
     for name, value in record.items():
         shown = "/" in name and not name.startswith(("time/", "images/"))
         if shown and isinstance(value, int | float):
