@@ -63,9 +63,11 @@ class Lab:
             metric_mode="max",
             total_epochs=total,
             argv=["test"],
-            name=name,
             tags=tags,
         )
+        if name:
+            # Straight to the file: screens show whatever stands there.
+            run.meta.write_text(json.dumps({"name": name, "tags": list(tags), "note": ""}))
         if state == "queued":
             return run
         self.attempt(run, log=log)

@@ -9,7 +9,7 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from tui.chart.spec import ViewState
-from tui.reader import EMPTY, Snapshot
+from tui.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
 
 if TYPE_CHECKING:
@@ -49,8 +49,21 @@ class LabScreen(Screen[None]):
         self.ask()
         self.show_snapshot(self.snapshot)
 
+    @property
+    def wanted(self) -> Wanted:
+        """What this screen needs to know."""
+        return Wanted()
+
     def ask(self) -> None:
-        """Tell the app what this screen needs to know."""
+        """Tell the app what to read, unless another screen lies on top."""
+        if self.is_shown:
+            self.lab.want(self.wanted)
+
+    @property
+    def is_shown(self) -> bool:
+        """On top, or below dialogs only."""
+        stack = self.app.screen_stack
+        return next((screen for screen in reversed(stack) if not screen.is_modal), None) is self
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Put a snapshot on the screen."""
@@ -59,7 +72,7 @@ class LabScreen(Screen[None]):
         """Give the charts their data anew, after the x axis has changed."""
 
     def _new_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot is not EMPTY and self.is_current:
+        if snapshot is not EMPTY and self.is_shown:
             self.show_snapshot(snapshot)
 
     def watch_view(self, before: ViewState, view: ViewState) -> None:

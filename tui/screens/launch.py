@@ -69,7 +69,7 @@ class LaunchScreen(Screen[None]):
             with Vertical(id="form-side"):
                 with Container(id="form-area"):
                     yield FormTable(id="form", empty="reading the config …")
-                    yield Input(id="edit", compact=True)
+                    yield Input(id="edit", compact=True, select_on_focus=False)
                 yield Static("", markup=False, id="form-help")
             with VerticalScroll(id="preview", can_focus=False):
                 yield Static("", markup=False, id="preview-text")
@@ -161,6 +161,10 @@ class LaunchScreen(Screen[None]):
         self._editing = field.key
         label = next(column.width for column in form.columns(form.size.width) if column.key == "label")
         box = self.query_one("#edit", Input)
+        if box.display and text is not None:
+            # Typed faster than the input line took over.
+            box.insert_text_at_cursor(text)
+            return
         box.value = field.value if text is None else text
         box.styles.offset = Offset(label + 4, form.cursor - form.scroll_offset.y)
         box.styles.width = max(form.size.width - min(label, LABEL) - 4, 8)
@@ -231,6 +235,8 @@ class LaunchScreen(Screen[None]):
         if preview.faults:
             count = len(preview.faults)
             parts.append(f"✗ {count} setting{'s' * (count > 1)} to put right, left")
+        if parts and preview.lines:
+            parts.append("")
         parts += preview.lines
         text = self.query_one("#preview-text", Static)
         text.update("\n".join(parts))

@@ -76,8 +76,9 @@ class RunScreen(LabScreen):
         super().on_mount()
         self._apply_tab()
 
-    def ask(self) -> None:
-        self.lab.want(Wanted(frozenset({self.run_id}), self.run_id))
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(frozenset({self.run_id}), self.run_id)
 
     @property
     def run(self) -> RunSummary | None:
@@ -129,6 +130,8 @@ class RunScreen(LabScreen):
             from tui.chart.views import under_way
 
             left.append((f"  {under_way(self.snapshot.curves[run.id])}", "muted"))
+        if run.state == "running" and run.reason:
+            left.append((f"  {run.reason}", "warning"))
         if run.parent:
             left.append((f"  fork of {run.parent}", "muted"))
         right: list[Span] = []

@@ -110,8 +110,9 @@ class RunsScreen(LabScreen):
         marked = [run for run in self.snapshot.runs if run.id in self._marked]
         return marked or ([self.current_run] if self.current_run else [])
 
-    def ask(self) -> None:
-        self.lab.want(Wanted(frozenset(run.id for run in self.chart_runs)))
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(frozenset(run.id for run in self.chart_runs))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         alive = {run.id for run in snapshot.runs}
@@ -183,6 +184,8 @@ class RunsScreen(LabScreen):
         spans += [(f"{humanise.state_glyph(run.state)} {run.state}", tone if tone != "text" else "accent")]
         if text and text not in (run.state,):
             spans.append((f"  {text}", tone))
+        if run.state == "running" and run.reason:
+            spans.append((f"  {run.reason}", "warning"))
         if run.state == "running" and run.id in snapshot.curves:
             from tui.chart.views import under_way
 
@@ -207,7 +210,7 @@ class RunsScreen(LabScreen):
             self.query_one(widget, Chart).show(data)
 
     def _age(self) -> None:
-        if self.is_current:
+        if self.is_shown:
             self.table.refresh_changed()
 
     # -- moving about

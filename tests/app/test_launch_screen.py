@@ -1,0 +1,165 @@
+"""The form for a new run: made from the schema, checked while it is filled in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.config.fields import field_specs
+from core.store.paths import RunPaths
+from tui.screens.launch import LaunchScreen
+from tui.screens.runs import RunsScreen
+from tui.widgets.form import FormTable
+
+SIZES = [(80, 24), (120, 40), (160, 50)]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+
+    def start_run(workspace: Any, loaded: Any, *, argv: Any, name: str = "") -> RunPaths:
+        made.append({"experiment": loaded.experiment, "config": loaded.name, "argv": argv, "name": name})
+        return RunPaths(workspace.runs / "20261125-000000-demo-0000")
+
+    monkeypatch.setattr("core.launch.control.start_run", start_run)
+    return made
+
+
+async def open_form(ui: Any) -> FormTable:
+    """The form of the config `demo`, read and checked."""
+    await ui.press("tab", "down", "n")
+    await ui.until(lambda: isinstance(ui.app.screen, LaunchScreen))
+    await ui.sees("as in the file", "learning rate")
+    form: FormTable = ui.app.screen.query_one(FormTable)
+    return form
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_setting_has_a_line(drive: Any, size: tuple[int, int]) -> None:
+    async with drive(*size) as ui:
+        form = await open_form(ui)
+        shown = {row.key for row in form.rows}
+        assert {spec.key for spec in field_specs()} <= shown
+        assert form.current_field.key == "learning_rate"
+        await ui.sees("new run of demo", "Learning rate at the start", "200 pictures", "12 epochs")
+        assert "ctrl+s start" in ui.footer
+
+
+async def test_start_as_it_is(drive: Any, started: list[dict[str, Any]]) -> None:
+    async with drive() as ui:
+        await open_form(ui)
+        await ui.press("ctrl+s")
+        await ui.until(lambda: started)
+        await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+    assert started[0]["config"] == "demo"
+    assert started[0]["experiment"].learning_rate == 0.02
+    assert started[0]["argv"][-1] == "--new"
+
+
+async def test_typing_changes_a_value_and_the_right_side_tells(
+    drive: Any, started: list[dict[str, Any]]
+) -> None:
+    async with drive() as ui:
+        await open_form(ui)
+        await ui.type("0.005")
+        await ui.press("enter")
+        await ui.sees("changed from the file (1)", "learning_rate: 0.02 → 0.005", "learning rate 5e-3")
+        await ui.press("ctrl+s")
+        await ui.until(lambda: started)
+    assert started[0]["experiment"].learning_rate == 0.005
+    assert started[0]["argv"][-2:] == ["--set", "learning_rate=0.005"]
+
+
+async def test_a_fault_stands_under_its_field_and_blocks_the_start(
+    drive: Any, started: list[dict[str, Any]]
+) -> None:
+    async with drive() as ui:
+        form = await open_form(ui)
+        await ui.type("9x")
+        await ui.press("enter")
+        await ui.until(lambda: any(row.bad for row in form.rows))
+        at = [row.key for row in form.rows].index("learning_rate")
+        assert form.rows[at + 1].bad
+        await ui.sees("1 setting to put right")
+        await ui.press("ctrl+s")
+        assert isinstance(ui.app.screen, LaunchScreen)
+        form.select("learning_rate")
+        await ui.press("backspace")
+        await ui.sees("as in the file")
+        assert not any(row.bad for row in form.rows)
+    assert not started
+
+
+async def test_choices_step_with_the_arrows(drive: Any) -> None:
+    async with drive() as ui:
+        form = await open_form(ui)
+        form.select("scheduler.name")
+        await ui.press("right")
+        await ui.sees("scheduler.name: none → plateau", "times 0.1 after 3 epochs")
+        await ui.press("left")
+        await ui.sees("as in the file")
+
+
+async def test_escape_leaves_an_edit_then_the_form(drive: Any, started: list[dict[str, Any]]) -> None:
+    async with drive() as ui:
+        form = await open_form(ui)
+        await ui.press("enter")
+        await ui.type("77")
+        await ui.press("escape")
+        assert isinstance(ui.app.screen, LaunchScreen)
+        assert form.current_field.value == "0.02"
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+    assert not started
+
+
+async def test_a_name_is_no_setting(drive: Any, started: list[dict[str, Any]]) -> None:
+    async with drive() as ui:
+        form = await open_form(ui)
+        form.select("name")
+        await ui.press("enter")
+        await ui.type("my run")
+        await ui.press("enter")
+        assert form.rows[1].field.value == "my run"
+        await ui.press("ctrl+s")
+        await ui.until(lambda: started)
+    assert started[0]["name"] == "my run"
+    assert "--set" not in started[0]["argv"]
+
+
+async def test_missing_data_is_said_before_the_start(
+    lab: Any, drive: Any, started: list[dict[str, Any]]
+) -> None:
+    (lab.workspace.configs / "demo.yaml").write_text("data: ../nowhere\nmodel: tinyvgg_a\n")
+    async with drive() as ui:
+        await ui.press("tab", "down", "n")
+        await ui.sees("nowhere does not", "correct the path in the config")
+        await ui.press("ctrl+s")
+        assert isinstance(ui.app.screen, LaunchScreen)
+    assert not started
+
+
+async def test_counts_of_a_folder_data_set(lab: Any, drive: Any) -> None:
+    for split, count in (("train", 40), ("test", 10)):
+        for name in ("cat", "dog"):
+            folder = lab.workspace.root / "pets" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                (folder / f"{number}.png").touch()
+    (lab.workspace.configs / "demo.yaml").write_text(
+        "data: {root: ../pets, val: test}\nmodel: tinyvgg_a\nbatch: 32\n"
+    )
+    async with drive(160, 50) as ui:
+        await open_form(ui)
+        await ui.sees("80 training images in 2 classes", "validation is the test folder", "3 steps an epoch")
+
+
+async def test_a_config_with_faults_opens_no_form(lab: Any, drive: Any) -> None:
+    (lab.workspace.configs / "demo.yaml").write_text("modle: tinyvgg_a\nbatch: x\n")
+    async with drive() as ui:
+        await ui.press("tab", "down", "n")
+        await ui.sees("Config", "modle", "batch")
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))

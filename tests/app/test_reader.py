@@ -1,0 +1,157 @@
+"""The reader: one snapshot a poll, none when nothing changed, nothing read that nobody looks at."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.config.workspace import Workspace
+from core.store.guard import mark_changed
+from tui import reader as reader_module
+from tui.reader import Reader, Wanted
+
+
+class Clock:
+    """Stands in for the time module in the reader."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(reader_module, "time", made)
+    return made
+
+
+def both(reader: Reader, wanted: Wanted) -> Any:
+    """The first poll reads the list only; the second all that is wanted."""
+    first = reader.poll(wanted)
+    return reader.poll(wanted) or first
+
+
+def test_no_workspace_is_an_empty_one(tmp_path: Path) -> None:
+    snapshot = Reader(Workspace(tmp_path / "none")).poll(Wanted())
+    assert snapshot is not None
+    assert snapshot.loaded
+    assert snapshot.runs == ()
+
+
+def test_nothing_new_is_no_snapshot(lab: Any, clock: Clock) -> None:
+    run = lab.run()
+    reader = Reader(lab.workspace)
+    wanted = Wanted(frozenset({run.id}), run.id)
+    assert both(reader, wanted).curves[run.id].epochs
+    assert reader.poll(wanted) is None
+    clock.now += 60
+    assert reader.poll(wanted) is None
+
+
+def test_the_list_comes_before_the_curves(lab: Any) -> None:
+    run = lab.run()
+    reader = Reader(lab.workspace)
+    first = reader.poll(Wanted(frozenset({run.id})))
+    assert [found.id for found in first.runs] == [run.id]
+    assert not first.curves
+
+
+def test_only_what_is_wanted_is_read(lab: Any) -> None:
+    one, two = lab.run(), lab.run()
+    reader = Reader(lab.workspace)
+    snapshot = both(reader, Wanted(frozenset({one.id})))
+    assert set(snapshot.curves) == {one.id}
+    assert snapshot.detail is None
+    snapshot = reader.poll(Wanted(frozenset({two.id}), two.id))
+    assert set(snapshot.curves) == {two.id}
+    assert [found.epoch for found in snapshot.detail.checkpoints] == [1, 2, 3]
+
+
+def test_old_snapshots_do_not_change(lab: Any) -> None:
+    run = lab.run(state="running", epochs=1)
+    reader, wanted = Reader(lab.workspace), Wanted(frozenset({run.id}))
+    before = both(reader, wanted)
+    lab.epoch(run, 2, 0.7)
+    after = reader.poll(wanted)
+    assert len(before.curves[run.id].epochs["val/accuracy"]) == 1
+    assert len(after.curves[run.id].epochs["val/accuracy"]) == 2
+
+
+def test_a_hint_is_enough_for_a_run_that_ended(lab: Any, clock: Clock) -> None:
+    run = lab.run(epochs=1)
+    reader = Reader(lab.workspace)
+    assert both(reader, Wanted()).runs[0].name == ""
+    from core.store.runs import set_meta
+
+    set_meta(run, name="renamed")
+    assert reader.poll(Wanted()).runs[0].name == "renamed"
+
+
+def test_without_a_hint_the_sweep_finds_it(lab: Any, clock: Clock) -> None:
+    run = lab.run(epochs=1, name="before")
+    reader = Reader(lab.workspace)
+    both(reader, Wanted())
+    meta = run.meta.read_text().replace("before", "after!")
+    run.meta.unlink()
+    run.meta.write_text(meta)
+    clock.now += 29
+    assert reader.poll(Wanted()) is None
+    clock.now += 2
+    assert reader.poll(Wanted()).runs[0].name == "after!"
+
+
+def test_running_ones_are_watched_without_hints(lab: Any, clock: Clock) -> None:
+    lab.run(state="running", epochs=1)
+    reader = Reader(lab.workspace)
+    assert both(reader, Wanted()).runs[0].state == "running"
+    lab.let_go()
+    clock.now += 1.5
+    assert reader.poll(Wanted()).runs[0].state == "lost"
+
+
+def test_a_folder_removed_by_hand_leaves_the_list(lab: Any, clock: Clock) -> None:
+    run, other = lab.run(), lab.run()
+    reader = Reader(lab.workspace)
+    both(reader, Wanted())
+    shutil.rmtree(run.root)
+    assert [found.id for found in reader.poll(Wanted(frozenset({run.id}), run.id)).runs] == [other.id]
+
+
+def test_it_waits_longer_when_nothing_trains(lab: Any) -> None:
+    lab.run()
+    reader = Reader(lab.workspace)
+    reader.poll(Wanted())
+    assert reader.pause < 0.1
+    reader.poll(Wanted())
+    assert reader.pause == 1.0
+    running = lab.run(state="running", epochs=0)
+    mark_changed(lab.workspace.runs, running.id)
+    reader.poll(Wanted())
+    assert reader.pause == 0.5
+
+
+def test_a_fault_is_said_once_and_goes_away(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.run()
+    reader = Reader(lab.workspace)
+    both(reader, Wanted())
+    said = reader.failed(OSError("disk \x1b[31m gone"))
+    assert "\x1b" not in said.problem
+    assert "disk" in said.problem
+    assert len(said.runs) == 1
+    assert reader.failed(OSError("disk \x1b[31m gone")) is None
+    assert reader.poll(Wanted()).problem == ""
+
+
+def test_a_thousand_runs_looked_at_keep_few_files_in_mind(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [lab.run(epochs=1) for _ in range(20)]
+    reader = Reader(lab.workspace)
+    both(reader, Wanted())
+    for run in runs:
+        reader.poll(Wanted(frozenset({run.id})))
+    assert len(reader._tails) <= 16
