@@ -12,6 +12,9 @@ from core.data.augment import Augmentation
 from core.data.colour import jitter
 from core.data.draws import EpochDraws, draw_epoch
 
+_AHEAD_IMAGES = 256
+_AHEAD_BYTES = 2**20
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -90,6 +93,8 @@ class TrainBatches:
         self.images = store.count - left_out
         self.steps = -(-self.images // batch)
         self.left_out = int(left_out)
+        # Cropping several batches at once costs less than one at a time: their pixels are few bytes.
+        self._ahead = max(1, min(_AHEAD_IMAGES, _AHEAD_BYTES // (3 * store.size**2)) // batch)
         self._low, self._high = augmentation.offsets(store.stored)
         columns = torch.arange(self._low, self._high + 1)[:, None] + torch.arange(store.size)
         inside = ((columns >= 0) & (columns < store.stored)).to(torch.uint8)
@@ -98,8 +103,12 @@ class TrainBatches:
     def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
         """Batches of `epoch` (from 1) from step `first` (from 0) on."""
         draws = self.draws(epoch)
-        for step in range(first, self.steps):
-            yield self.make(draws, step)
+        for start in range(first, self.steps, self._ahead):
+            steps = range(start, min(start + self._ahead, self.steps))
+            crops, labels = self._crops(draws, steps)
+            for step in steps:
+                part = slice((step - start) * self.batch, (step - start + 1) * self.batch)
+                yield Batch(self._images(crops[part], draws, step), labels[part])
 
     def draws(self, epoch: int) -> EpochDraws:
         """The epoch's random tables, moved to where the pixels are."""
@@ -116,22 +125,27 @@ class TrainBatches:
             factors=None if drawn.factors is None else drawn.factors.to(home),
         )
 
-    def make(self, draws: EpochDraws, step: int) -> Batch:
-        """The batch of one step (from 0)."""
+    def _crops(self, draws: EpochDraws, steps: range) -> tuple[Tensor, Tensor]:
+        """Crops (n, size, 3 * size), uint8, and labels of several steps."""
         store, size = self.store, self.store.size
-        part = slice(step * self.batch, min((step + 1) * self.batch, self.images))
+        part = slice(steps.start * self.batch, min(steps.stop * self.batch, self.images))
         index, left = draws.order[part], draws.left[part]
         crops = store.crop(index, draws.top[part], left)
         if self.augmentation.pad:
             crops.mul_(self._inside.index_select(0, left - self._low)[:, None, :])
         if self.augmentation.flip:
             crops = _flip(crops.view(-1, size, size, 3), draws.flip[part]).view(-1, size, 3 * size)
-        if draws.factors is not None and draws.sequence is not None:
-            unit = _jittered(crops, size, draws.factors[part], draws.sequence[step].tolist())
-            images = store.normalise_unit(unit)
-        else:
-            images = store.normalise(crops)
-        return Batch(images, store.labels.index_select(0, index).to(store.device))
+        return crops, store.labels.index_select(0, index).to(store.device)
+
+    def _images(self, crops: Tensor, draws: EpochDraws, step: int) -> Tensor:
+        """Normalised images of one step, their colours changed when that is asked for."""
+        if draws.factors is None or draws.sequence is None:
+            return self.store.normalise(crops)
+        start = step * self.batch
+        factors = draws.factors[start : start + len(crops)]
+        return self.store.normalise_unit(
+            _jittered(crops, self.store.size, factors, draws.sequence[step].tolist())
+        )
 
 
 def eval_batches(store: ImageStore, batch: int) -> Iterator[Batch]:

@@ -16,27 +16,30 @@ _TINY = 1e-12
 
 
 def jitter(planes: Tensor, factors: Tensor, sequence: Sequence[int]) -> Tensor:
-    """Apply brightness (0), contrast (1), saturation (2) and hue (3) in the order of `sequence`.
+    """Apply brightness (0), contrast (1), saturation (2) and hue (3) in the order of `sequence`, in place.
 
     `factors` is (n, 4): three factors, 1 for no change, and the hue shift in turns, 0 for no change.
     """
     for which in sequence:
-        factor = factors[:, which].view(-1, 1, 1)
-        planes = _OPERATIONS[which](planes, factor)
+        _OPERATIONS[which](planes, factors[:, which].view(-1, 1, 1))
     return planes
 
 
 def brightness(planes: Tensor, factor: Tensor) -> Tensor:
-    return (planes * factor).clamp_(0, 1)
+    """Blend with black."""
+    return planes.mul_(factor).clamp_(0, 1)
 
 
 def contrast(planes: Tensor, factor: Tensor) -> Tensor:
+    """Blend with the mean grey of each image."""
     mean = _grey(planes).mean(dim=(1, 2), keepdim=True)
-    return (planes * factor).add_(mean * (1 - factor)).clamp_(0, 1)
+    return planes.mul_(factor).add_(mean.mul_(1 - factor)).clamp_(0, 1)
 
 
 def saturation(planes: Tensor, factor: Tensor) -> Tensor:
-    return (planes * factor).add_(_grey(planes).mul_(1 - factor)).clamp_(0, 1)
+    """Blend with the grey of each pixel."""
+    grey = _grey(planes)
+    return planes.mul_(factor).add_(grey.mul_(1 - factor)).clamp_(0, 1)
 
 
 def hue(planes: Tensor, shift: Tensor) -> Tensor:
@@ -54,12 +57,11 @@ def hue(planes: Tensor, shift: Tensor) -> Tensor:
     sector = torch.lerp(torch.add(blue - red, chroma, alpha=2), sector, (value - green).sign_())
     sector = torch.lerp(green - blue, sector, (value - red).sign_())
     turn = sector.div_(chroma.clamp_min(_TINY).mul_(6)).add_(shift + 1)
-    out = torch.empty_like(planes)
     for channel, phase in enumerate((5 / 6, 3 / 6, 1 / 6)):
         # With t the fraction of a turn, min(k, 4 - k) is 2 - 6 |t - 1/3|.
         weight = (turn + phase).frac_().sub_(1 / 3).abs_().mul_(-6).add_(2).clamp_(0, 1)
-        torch.addcmul(value, weight, chroma, value=-1, out=out[channel])
-    return out
+        torch.addcmul(value, weight, chroma, value=-1, out=planes[channel])
+    return planes
 
 
 def _grey(planes: Tensor) -> Tensor:

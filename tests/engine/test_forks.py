@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from core.config.load import parse_experiment
 from core.engine.checkpoint import read_checkpoint
+from core.engine.resolve import resolve
 from core.store.checkpoints import choose
 from core.store.files import read_json
 from core.store.metrics import read_history
@@ -88,14 +90,14 @@ def test_fork_that_is_done_already(lab: Any) -> None:
 
 
 def test_resolved_settings_go_along(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    parent = lab.train("threads=auto")
+    monkeypatch.setenv("LABTUI_THREADS", "1")
+    parent = lab.train("threads=auto", "epochs=2")
     monkeypatch.setenv("LABTUI_THREADS", "3")
     fork = lab.fork(parent, "2", "learning_rate=0.1", total=3)
     assert read_json(fork.resolved) == read_json(parent.resolved)
     lab.attempt(fork)
+    assert torch.get_num_threads() == 1
     other = lab.fork(parent, "2", "threads=2", total=3)
     assert read_json(other.resolved) is None
-    lab.attempt(other)
-    resolved = read_json(other.resolved)
-    assert resolved is not None
-    assert resolved["threads"] == 2
+    experiment = parse_experiment(other.config.read_text(), other.config)
+    assert resolve(other, experiment).threads == torch.get_num_threads() == 2
