@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+import core.launch.supervisor as supervisor_module
 from core.engine.__main__ import main as train_main
 from core.launch.slots import take_slot
 from core.launch.supervisor import Launch, supervise
@@ -22,6 +23,8 @@ from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
 
 torch.set_num_threads(1)
+# Clients start every request themselves: a supervisor's last act must not start it a second time.
+supervisor_module.dispatch = lambda view=None: []  # type: ignore[assignment]
 # The first optimiser imports another large part of torch.
 torch.optim.SGD([torch.zeros(1)], lr=1.0)
 

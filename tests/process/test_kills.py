@@ -125,9 +125,12 @@ def ended(run: RunPaths) -> bool:
 
 
 def trainer_of(run: RunPaths) -> dict[str, object] | None:
+    """The trainer of the newest request, once it is recorded."""
     found = numbers(run)
     started = read_json(run.attempt(max(found)).start) if found else None
-    return started.get("trainer") if started else None
+    if not started or started["request"] != requests(run)[-1].number:
+        return None
+    return started["trainer"]
 
 
 def weights(run: RunPaths) -> str:
