@@ -51,6 +51,8 @@ class LabApp(App[int]):
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
         chosen = theme.default_theme()
+        # The toolkit takes the name from the environment before the theme exists: the change must be seen.
+        self.set_reactive(LabApp.theme, "textual-dark")
         self.theme = chosen if chosen in self.available_themes else theme.DARK.name
 
     def get_default_screen(self) -> Screen[Any]:

@@ -101,7 +101,7 @@ def _palette(colors: tuple[str, ...], dark: bool) -> Palette:
         bad=style(bad),
         strong=style(foreground, bold=True),
         title=style(foreground, bold=True),
-        cursor=Style(reverse=True),
+        cursor=style(foreground) + Style(reverse=True),
         cursor_away=Style(bold=True, underline=True),
         series=tuple(style(Color.parse(color)) for color in (_SERIES_DARK if dark else _SERIES_LIGHT)),
     )

@@ -37,7 +37,10 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class ChartData:
-    """What a chart shows. `key` says when the axes start afresh; `empty` is said while nothing is there."""
+    """What a chart shows. `key` says when the axes start afresh; `empty` is said while nothing is there.
+
+    `x_span` is the least range of an axis of epochs; `at_epoch` is marked with a vertical line.
+    """
 
     title: str
     curves: tuple[Curve, ...]
@@ -46,6 +49,7 @@ class ChartData:
     live: bool = False
     empty: str = "no data yet"
     at_epoch: int | None = None
+    x_span: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ def compose(
         return _message(data, "", width, height)
     if not any(curve.view.last(state.axis) for curve in curves):
         return _message(data, data.empty, width, height)
-    x_range = _x_range(curves, state, sticky, live=data.live)
+    x_range = _x_range(curves, state, sticky, data)
     lines = [_line(curve, state, x_range, 2 * columns) for curve in curves]
     y_range = _y_range(lines, x_range, state, sticky, data)
     frame = _frame(width, height, columns, rows, x_range, y_range, state)
@@ -118,11 +122,13 @@ def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _
     return line
 
 
-def _x_range(curves: Sequence[Curve], state: ViewState, sticky: axes.Sticky, *, live: bool) -> axes.Bounds:
+def _x_range(curves: Sequence[Curve], state: ViewState, sticky: axes.Sticky, data: ChartData) -> axes.Bounds:
     low = min(float(curve.view.x(state.axis)[0]) for curve in curves)
     high = max(float(curve.view.x(state.axis)[-1]) for curve in curves)
+    if data.x_span is not None and state.axis == "epoch":
+        low, high = min(low, data.x_span[0]), max(high, data.x_span[1])
     if state.zoom is None:
-        return sticky.x_range(low, high, live=live, whole=state.axis != "time")
+        return sticky.x_range(low, high, live=data.live, whole=state.axis != "time" and data.x_span is None)
     span = max(high - low, 1.0)
     return low + state.zoom[0] * span, low + state.zoom[1] * span
 

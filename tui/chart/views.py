@@ -57,6 +57,7 @@ def single(
         live=run.state in ACTIVE,
         empty=nothing_yet(run, curves),
         at_epoch=at_epoch,
+        x_span=(0.0, 1.0) if curves.first_epoch else None,
     )
 
 

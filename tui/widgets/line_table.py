@@ -197,15 +197,20 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             return Strip([Segment(fit(text, width), colors.muted)], width).apply_style(base)
         row = self.rows[index]
         own = self.row_style(row)
+        here = index == self.cursor and self.has_focus
         if index == self.cursor:
-            own += colors.cursor if self.has_focus else colors.cursor_away
+            own += colors.cursor if here else colors.cursor_away
         segments: list[Segment] = []
         cells = self.cells(row)
         used = 0
         for column in self.columns(width):
             cell = cells.get(column.key, ("", "text"))
             spans: Sequence[Span] = [cell] if isinstance(cell[0], str) else cell  # type: ignore[list-item,assignment]
-            segments += [Segment(text, colors.tone(tone) + own) for text, tone in _fitted(spans, column)]
+            # One bar under the cursor: turned around, every tone would be a background of its own.
+            segments += [
+                Segment(text, own if here else colors.tone(tone) + own)
+                for text, tone in _fitted(spans, column)
+            ]
             segments.append(Segment(" ", own))
             used += column.width + 1
         segments.append(Segment(" " * max(width - used, 0), own))
