@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
-from rich.segment import Segment, Segments
+from rich.text import Text
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -130,7 +130,7 @@ class LabApp(App[int]):
 
     def _handle_exception(self, error: Exception) -> None:
         super()._handle_exception(error)
-        self._exit_renderables[:] = [Segments([Segment(f"labtui: {crash.report(error)}")])]
+        self._exit_renderables[:] = [Text(f"labtui: {crash.report(error)}")]
 
     # -- keys that work everywhere
 

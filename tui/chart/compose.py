@@ -19,6 +19,9 @@ SERIES_STYLE = 8
 """Style numbers from here on are series colours; below are the names that follow."""
 FRAME, TEXT, MUTED, WARN, ACCENT = range(5)
 
+_LETTERS = 2
+"""Cells kept free at the right end."""
+
 Piece = tuple[str, int]
 
 
@@ -83,7 +86,7 @@ def compose(
         return _message(data, "", width, height)
     if not any(curve.view.last(state.axis) for curve in curves):
         return _message(data, data.empty, width, height)
-    x_range = _x_range(curves, state, sticky, data)
+    x_range = _x_range(curves, state, sticky, data, columns)
     lines = [_line(curve, state, x_range, 2 * columns) for curve in curves]
     y_range = _y_range(lines, x_range, state, sticky, data)
     frame = _frame(width, height, columns, rows, x_range, y_range, state)
@@ -122,13 +125,18 @@ def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _
     return line
 
 
-def _x_range(curves: Sequence[Curve], state: ViewState, sticky: axes.Sticky, data: ChartData) -> axes.Bounds:
+def _x_range(
+    curves: Sequence[Curve], state: ViewState, sticky: axes.Sticky, data: ChartData, columns: int
+) -> axes.Bounds:
+    """What of x is drawn, with room for the letters at the end of the lines."""
     low = min(float(curve.view.x(state.axis)[0]) for curve in curves)
     high = max(float(curve.view.x(state.axis)[-1]) for curve in curves)
     if data.x_span is not None and state.axis == "epoch":
         low, high = min(low, data.x_span[0]), max(high, data.x_span[1])
     if state.zoom is None:
-        return sticky.x_range(low, high, live=data.live, whole=state.axis != "time" and data.x_span is None)
+        whole = state.axis != "time" and data.x_span is None
+        low, high = sticky.x_range(low, high, live=data.live, whole=whole)
+        return low, high + (high - low) * _LETTERS / max(columns - 1 - _LETTERS, 1)
     span = max(high - low, 1.0)
     return low + state.zoom[0] * span, low + state.zoom[1] * span
 
@@ -210,19 +218,19 @@ def _place_marks(
 ) -> None:
     rows, columns = chars.shape
     taken: set[tuple[int, int]] = set()
-    for line in lines:
-        for x, y, sign in line.marks:
-            column = round((x - x_range[0]) / (x_range[1] - x_range[0]) * (columns - 1))
-            row = rows - 1 - round((y - y_range[0]) / (y_range[1] - y_range[0]) * (rows - 1))
-            if sign != "★" and column + 1 < columns:
-                column += 1
-            for shift in (0, -1, 1, -2, 2):
-                spot = (row + shift, column)
-                if 0 <= spot[0] < rows and 0 <= column < columns and spot not in taken:
-                    taken.add(spot)
-                    chars[spot] = "*" if sign == "★" and marker == "ascii" else sign
-                    styles[spot] = ACCENT if sign == "★" else SERIES_STYLE + line.curve.color
-                    break
+    marks = [(line, *mark) for line in lines for mark in line.marks]
+    for line, x, y, sign in sorted(marks, key=lambda mark: mark[3] != "★"):
+        column = round((x - x_range[0]) / (x_range[1] - x_range[0]) * (columns - 1))
+        row = rows - 1 - round((y - y_range[0]) / (y_range[1] - y_range[0]) * (rows - 1))
+        if sign != "★" and column + 1 < columns:
+            column += 1
+        for shift in (0, -1, 1, -2, 2):
+            spot = (row + shift, column)
+            if 0 <= spot[0] < rows and 0 <= column < columns and spot not in taken:
+                taken.add(spot)
+                chars[spot] = "*" if sign == "★" and marker == "ascii" else sign
+                styles[spot] = ACCENT if sign == "★" else SERIES_STYLE + line.curve.color
+                break
 
 
 def _title(data: ChartData, state: ViewState, lines: Sequence[_Line]) -> tuple[Piece, ...]:

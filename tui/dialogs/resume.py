@@ -49,6 +49,7 @@ class ResumeDialog(ModalScreen[None]):
     """Says in a sentence what will happen before it does."""
 
     AUTO_FOCUS = "#from"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "cancel", show=False),
         Binding("ctrl+s", "start", "start", show=False),

@@ -14,6 +14,7 @@ from tui.widgets.line_table import Column, LineTable, Span
 
 BAR = 6
 _SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 8, 7, 5
+_NAME = 36
 _WORDS = 40
 """Cells that name and outlook together do not give up for further columns."""
 _COLUMNS = ("loss", "rate", "started")
@@ -34,13 +35,21 @@ class RunTable(LineTable[RunSummary]):
 
     marks: Mapping[str, tuple[str, int]] = {}
     metric = ""
+    _longest = _NAME
+    _bar = True
 
     def key(self, row: RunSummary) -> str:
         return row.id
 
+    def set_rows(self, rows: Sequence[RunSummary]) -> None:
+        """Show `rows`; the names take no more room than the longest of them needs."""
+        longest = max((len(row.label) for row in rows), default=0)
+        self._longest = min(max(longest, 14), _NAME)
+        super().set_rows(rows)
+
     def columns(self, width: int) -> list[Column]:
         room = width - (_SIGN + 1) - (_EPOCH + 1) - (_BEST + 1)
-        bar = room >= 60
+        bar = self._bar = room >= 60
         shown = [
             Column("sign", "", _SIGN),
             Column("name", "name", 0, middle=True),
@@ -61,7 +70,7 @@ class RunTable(LineTable[RunSummary]):
                 taken.append(column)
                 room -= column.width + 1
         shown += sorted(taken, key=lambda column: _COLUMNS.index(column.key))
-        name = min(max(room * 3 // 5, 14), 36)
+        name = min(max(room * 3 // 5, 14), self._longest)
         left = max(room - name - 2, 8)
         shown[1] = Column("name", "name", name, middle=True)
         return [*shown, Column("left", "left", left)]
@@ -91,7 +100,7 @@ class RunTable(LineTable[RunSummary]):
 
     def _epoch(self, row: RunSummary) -> Sequence[Span] | Span:
         text = f"{row.epoch}/{row.epochs}"
-        if row.state in ("running", "stopping", "starting"):
+        if self._bar and row.state in ("running", "stopping", "starting"):
             return [
                 (text.ljust(_EPOCH), "text"),
                 (" ", "text"),
