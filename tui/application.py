@@ -11,7 +11,7 @@ from rich.text import Text
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
@@ -40,7 +40,7 @@ class LabApp(App[int]):
         Binding("ctrl+z", "suspend_process", "Suspend", show=False),
     ]
 
-    snapshot: reactive[Snapshot] = reactive(EMPTY)
+    snapshot: var[Snapshot] = var(EMPTY)
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()

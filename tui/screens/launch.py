@@ -58,6 +58,9 @@ class LaunchScreen(Screen[None]):
         self._fields: dict[str, Field] = {}
         self._preview = Preview((), {}, ("reading the config …",))
         self._editing = ""
+        # A start asked for before the settings have been checked happens when they are.
+        self._is_checking = True
+        self._start_when_checked = False
 
     @property
     def lab(self) -> LabApp:
@@ -204,6 +207,7 @@ class LaunchScreen(Screen[None]):
         changed = [
             (f.key, f.original, f.value) for f in self._fields.values() if f.changed and f.key != "name"
         ]
+        self._is_checking = True
         self._make_preview(self._overrides(), changed)
 
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
@@ -230,6 +234,7 @@ class LaunchScreen(Screen[None]):
         if not self.is_attached or overrides != self._overrides():
             return
         self._preview = preview
+        self._is_checking = False
         self._show_form()
         parts = [*(f"✗ {sentence}" for sentence in preview.general)]
         if preview.faults:
@@ -242,6 +247,9 @@ class LaunchScreen(Screen[None]):
         text.update("\n".join(parts))
         text.set_class(not preview.possible, "-bad")
         self.query_one("#start", Button).disabled = not preview.possible
+        if self._start_when_checked:
+            self._start_when_checked = False
+            self.action_start()
 
     @on(Button.Pressed, "#start")
     def _start_pressed(self) -> None:
@@ -252,6 +260,9 @@ class LaunchScreen(Screen[None]):
         if box.display:
             self._close_edit()
             self._set(self._editing, box.value.strip())
+            return
+        if self._is_checking:
+            self._start_when_checked = True
             return
         if not self._preview.possible:
             return

@@ -70,6 +70,7 @@ class RunsScreen(LabScreen):
     def __init__(self) -> None:
         super().__init__()
         self._marked: dict[str, tuple[str, int]] = {}
+        self._titles = ("", "")
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
@@ -140,8 +141,10 @@ class RunsScreen(LabScreen):
         table.set_rows(sort_runs(runs, self.sorting))
         shown = f"{len(runs)} of {len(snapshot.runs)}" if len(runs) != len(snapshot.runs) else str(len(runs))
         search = f" /{self.query_text}" if self.query_text else ""
-        table.border_title = run_actions.plain(f"Runs{search}")
-        table.border_subtitle = run_actions.plain(f"{shown} · by {self.sorting} ▾")
+        titles = f"Runs{search}", f"{shown} · by {self.sorting} ▾"
+        if titles != self._titles:
+            self._titles = titles
+            table.border_title, table.border_subtitle = map(run_actions.plain, titles)
 
     def _nothing(self, snapshot: Snapshot, config: ConfigRow | None) -> str:
         if not snapshot.loaded:

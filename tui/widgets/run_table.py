@@ -94,7 +94,7 @@ class RunTable(LineTable[RunSummary]):
             "best": best,
             "loss": _number("val/loss", row.last.get("val/loss")),
             "rate": _number("lr", row.last.get("lr")),
-            "started": (humanise.age(max(time.time() - (row.started or row.created), 0)), "muted"),
+            "started": (_age(row.started or row.created), "muted"),
             "left": outlook(row),
         }
 
@@ -162,6 +162,12 @@ def matches(run: RunSummary, query: str) -> bool:
         elif word not in everything:
             return False
     return True
+
+
+def _age(then: float) -> str:
+    """Ages by the minute: seconds would have the table redrawn for nothing."""
+    seconds = max(time.time() - then, 0)
+    return humanise.age(seconds) if seconds >= 60 else "now"
 
 
 def _number(name: str, value: float | None) -> Span:
