@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -56,6 +57,27 @@ async def test_start_as_it_is(drive: Any, started: list[dict[str, Any]]) -> None
     assert started[0]["config"] == "demo"
     assert started[0]["experiment"].learning_rate == 0.02
     assert started[0]["argv"][-1] == "--new"
+
+
+async def test_a_start_before_the_check_is_not_lost(
+    drive: Any, started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a slow disk, where counting the images takes a while."""
+    counted = threading.Event()
+
+    def describe(experiment: Any, changed: Any) -> tuple[tuple[str, ...], str]:
+        counted.wait(30)
+        return (), ""
+
+    monkeypatch.setattr("tui.launch_preview.describe", describe)
+    async with drive() as ui:
+        await ui.press("tab", "down", "n")
+        await ui.until(lambda: isinstance(ui.app.screen, LaunchScreen))
+        await ui.press("ctrl+s")
+        assert not started
+        counted.set()
+        await ui.until(lambda: started)
+    assert len(started) == 1
 
 
 async def test_typing_changes_a_value_and_the_right_side_tells(
@@ -133,9 +155,9 @@ async def test_missing_data_is_said_before_the_start(
     lab: Any, drive: Any, started: list[dict[str, Any]]
 ) -> None:
     (lab.workspace.configs / "demo.yaml").write_text("data: ../nowhere\nmodel: tinyvgg_a\n")
-    async with drive() as ui:
+    async with drive(160, 50) as ui:
         await ui.press("tab", "down", "n")
-        await ui.sees("nowhere does not", "correct the path in the config")
+        await ui.sees("✗", "correct the path")
         await ui.press("ctrl+s")
         assert isinstance(ui.app.screen, LaunchScreen)
     assert not started

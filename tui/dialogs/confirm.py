@@ -17,6 +17,7 @@ from tui.run_actions import plain
 class ConfirmDialog(ModalScreen[bool]):
     """Dismissed with True only by `y` or the button that says so; focus starts on the safe one."""
 
+    CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#no"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", show=False),

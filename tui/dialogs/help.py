@@ -19,6 +19,7 @@ _STATES = ("queued", "starting", "running", "stopping", "finished", "stopped", "
 
 
 class HelpDialog(ModalScreen[None]):
+    CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,question_mark", "close", "close", show=False)
     ]

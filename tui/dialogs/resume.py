@@ -48,6 +48,7 @@ class Choice:
 class ResumeDialog(ModalScreen[None]):
     """Says in a sentence what will happen before it does."""
 
+    CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#from"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,6 +14,7 @@ from textual.widgets import Static
 class TextDialog(ModalScreen[None]):
     """Shows `text` letter for letter; Enter, Esc or a click outside close it."""
 
+    CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,space", "close", "close", show=False)]
 
     def __init__(self, title: str, text: str, *, bad: bool = False) -> None:

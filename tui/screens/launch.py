@@ -44,6 +44,7 @@ class Preview:
 
 
 class LaunchScreen(Screen[None]):
+    CSS_PATH = "launch.tcss"
     KEY_ORDER = ("start", "choose", "undo", "app.pop_screen")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium")]
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -30,6 +30,7 @@ _CHARTS = 4
 
 
 class RunScreen(LabScreen):
+    CSS_PATH = "run.tcss"
     AUTO_FOCUS = ""
     KEY_ORDER = ("app.pop_screen", "resume", "stop", "fork", "next_tab(1)", "log_axis", "x_axis", "kill")
     BINDINGS: ClassVar[list[BindingType]] = [

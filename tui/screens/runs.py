@@ -6,12 +6,11 @@ import string
 from collections import Counter
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
-from textual.widgets import Input
 
 from core import humanise
 from core.store.records import ACTIVE, RunSummary
@@ -68,7 +67,7 @@ class RunsScreen(LabScreen):
     sorting: var[str] = var("newest")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(classes="-pane-runs")
         self._marked: dict[str, tuple[str, int]] = {}
         self._titles = ("", "")
 
@@ -82,7 +81,6 @@ class RunsScreen(LabScreen):
                 with Container(id="charts"):
                     yield Chart(id="metric", title="accuracy")
                     yield Chart(id="loss", title="loss")
-        yield Input(id="filter", placeholder="words, or state=failed config=… tag=…")
         yield SpanLine(id="status")
         yield KeyBar()
 
@@ -90,8 +88,6 @@ class RunsScreen(LabScreen):
         super().on_mount()
         self.query_one("#configs").border_title = "Configs"
         self.query_one("#runs", RunTable).focus()
-        self.set_class(True, "-pane-runs")
-        self.query_one("#filter").display = False
         self.set_interval(5.0, self._age)
         self._show_top(self.snapshot)
 
@@ -307,19 +303,22 @@ class RunsScreen(LabScreen):
     # -- filter
 
     def action_filter(self) -> None:
-        box = self.query_one("#filter", Input)
-        box.display = True
-        box.value = self.query_text
-        box.focus()
+        from tui.widgets.filter_line import FilterLine
 
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        if self.query_one("#filter").display:
-            self.query_text = event.value
+        if not self.query(FilterLine):
+            line = FilterLine(self.query_text)
+            self.mount(line, before="#status")
+            line.focus()
 
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
-        self.query_one("#filter").display = False
+    def filter_by(self, text: str) -> None:
+        """Show the runs that match `text`; called by the filter line with every letter."""
+        self.query_text = text
+
+    def close_filter(self, *, clear: bool) -> None:
+        """Put the filter line away."""
+        if clear:
+            self.query_text = ""
+        self.query("FilterLine").remove()
         self.action_pane("runs")
 
     def action_next_match(self, by: int) -> None:
@@ -328,22 +327,12 @@ class RunsScreen(LabScreen):
             table.action_move((table.cursor + by) % len(table.rows) - table.cursor)
 
     def action_back(self) -> None:
-        """Esc: close the filter line, then clear the filter, then the marks."""
-        box = self.query_one("#filter")
-        if box.display:
-            box.display = False
-            self.query_text = ""
-            self.action_pane("runs")
-        elif self.query_text:
+        """Esc: clear the filter, then the marks."""
+        if self.query_text:
             self.query_text = ""
         elif self._marked:
             self._marked.clear()
             self.show_snapshot(self.snapshot)
-
-    def on_key(self, event: events.Key) -> None:
-        if event.key == "escape" and self.query_one("#filter").has_focus:
-            event.stop()
-            self.action_back()
 
     # -- what is done to runs
 
