@@ -152,6 +152,7 @@ class _RunList:
         self._workspace = workspace
         self._catalogue: Catalogue | None = None
         self._summaries: dict[str, RunSummary] = {}
+        self._runs: tuple[RunSummary, ...] = ()
         self._readers: dict[str, MetricsReader] = {}
         self._stamp: tuple[int, int] | None = None
         self._swept = self._looked = 0.0
@@ -183,7 +184,10 @@ class _RunList:
         elif self.active and now - self._looked >= ACTIVE_INTERVAL:
             self._looked = now
             self._look_at_active()
-        return tuple(self._summaries.values())
+        runs = tuple(self._summaries.values())
+        if runs != self._runs:
+            self._runs = runs
+        return self._runs
 
     def close(self) -> None:
         if self._catalogue is not None:

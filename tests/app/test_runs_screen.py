@@ -91,6 +91,15 @@ async def test_a_killed_run_is_lost_without_any_key(lab: Any, drive: Any) -> Non
         assert "?1" in ui.lines()[0]
 
 
+async def test_the_keys_follow_the_state_of_the_run_under_the_cursor(lab: Any, drive: Any) -> None:
+    lab.run(state="running", epochs=1)
+    async with drive() as ui:
+        assert "s stop and save" in ui.footer
+        lab.let_go()
+        await ui.until(lambda: "r resume" in ui.footer)
+        assert "stop and save" not in ui.footer
+
+
 async def test_the_cursor_stays_on_its_run_when_others_appear(lab: Any, drive: Any) -> None:
     lab.run(name="first")
     lab.run(name="second")

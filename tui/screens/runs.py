@@ -70,6 +70,7 @@ class RunsScreen(LabScreen):
         super().__init__(classes="-pane-runs")
         self._marked: dict[str, tuple[str, int]] = {}
         self._titles = ("", "")
+        self._listed: Snapshot | None = None
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
@@ -112,15 +113,22 @@ class RunsScreen(LabScreen):
         return Wanted(frozenset(run.id for run in self.chart_runs))
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        alive = {run.id for run in snapshot.runs}
-        for gone in [run_id for run_id in self._marked if run_id not in alive]:
-            del self._marked[gone]
-        configs = self.query_one("#configs", ConfigList)
-        configs.set_rows(config_rows(snapshot.configs, snapshot.runs))
-        self._fill_table(snapshot)
+        if self._listed is None or _list_of(self._listed) != _list_of(snapshot):
+            self._list(snapshot)
         self._show_top(snapshot)
         self.draw_charts()
         self.ask()
+
+    def _list(self, snapshot: Snapshot) -> None:
+        """Put runs and configs in their tables; not done when only curves are new."""
+        self._listed = snapshot
+        if self._marked:
+            alive = {run.id for run in snapshot.runs}
+            self._marked = {run_id: mark for run_id, mark in self._marked.items() if run_id in alive}
+        configs = self.query_one("#configs", ConfigList)
+        configs.set_rows(config_rows(snapshot.configs, snapshot.runs))
+        self._fill_table(snapshot)
+        self.refresh_bindings()
 
     def _fill_table(self, snapshot: Snapshot) -> None:
         config = self.query_one("#configs", ConfigList).current
@@ -331,8 +339,10 @@ class RunsScreen(LabScreen):
         if self.query_text:
             self.query_text = ""
         elif self._marked:
-            self._marked.clear()
-            self.show_snapshot(self.snapshot)
+            self._marked = {}
+            self._fill_table(self.snapshot)
+            self.draw_charts()
+            self.ask()
 
     # -- what is done to runs
 
@@ -386,3 +396,8 @@ class RunsScreen(LabScreen):
         self.pane = "runs"
         self.table.cursor_key = run_id
         self.lab.look_now()
+
+
+def _list_of(snapshot: Snapshot) -> tuple[object, ...]:
+    """What the tables show of a snapshot."""
+    return snapshot.loaded, snapshot.configs, snapshot.runs

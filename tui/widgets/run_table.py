@@ -36,24 +36,27 @@ class RunTable(LineTable[RunSummary]):
     marks: Mapping[str, tuple[str, int]] = {}
     metric = ""
     _longest = _NAME
+    _epoch_width = _EPOCH
     _bar = True
 
     def key(self, row: RunSummary) -> str:
         return row.id
 
     def set_rows(self, rows: Sequence[RunSummary]) -> None:
-        """Show `rows`; the names take no more room than the longest of them needs."""
+        """Show `rows`; names and epochs take no more room than the longest of them needs."""
         longest = max((len(row.label) for row in rows), default=0)
         self._longest = min(max(longest, 14), _NAME)
+        widest = max((len(f"{row.epoch}/{row.epochs}") for row in rows), default=0)
+        self._epoch_width = min(max(widest, _EPOCH), 13)
         super().set_rows(rows)
 
     def columns(self, width: int) -> list[Column]:
-        room = width - (_SIGN + 1) - (_EPOCH + 1) - (_BEST + 1)
+        room = width - (_SIGN + 1) - (self._epoch_width + 1) - (_BEST + 1)
         bar = self._bar = room >= 60
         shown = [
             Column("sign", "", _SIGN),
             Column("name", "name", 0, middle=True),
-            Column("epoch", "epoch", _EPOCH + (BAR + 1 if bar else 0), "left" if bar else "right"),
+            Column("epoch", "epoch", self._epoch_width + (BAR + 1 if bar else 0), "left" if bar else "right"),
             Column(
                 "best", self.metric if len(self.metric) <= _BEST else self.metric.rsplit("/", 1)[-1], _BEST
             ),
@@ -102,7 +105,7 @@ class RunTable(LineTable[RunSummary]):
         text = f"{row.epoch}/{row.epochs}"
         if self._bar and row.state in ("running", "stopping", "starting"):
             return [
-                (text.ljust(_EPOCH), "text"),
+                (text.ljust(self._epoch_width), "text"),
                 (" ", "text"),
                 (progress(row.epoch, row.epochs, BAR), "accent"),
             ]
@@ -143,6 +146,8 @@ def sort_of_column(column: str) -> str | None:
 
 def matches(run: RunSummary, query: str) -> bool:
     """Every word of `query` is found in the run; `state=failed` looks at one field only."""
+    if not query:
+        return True
     fields = {
         "name": run.label,
         "id": run.id,
