@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections import Counter
 from typing import ClassVar
 
 from textual import on
@@ -12,16 +11,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
 
-from core import humanise
 from core.store.records import ACTIVE, RunSummary
 from tui import run_actions
 from tui.app import shown_path
 from tui.reader import Snapshot, Wanted
+from tui.screens import runs_text
 from tui.screens.base import LabScreen
 from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
-from tui.widgets.config_list import ALL, ConfigList, ConfigRow, config_rows, state_counts
-from tui.widgets.run_table import SORTS, RunTable, matches, outlook, sort_of_column, sort_runs
+from tui.widgets.config_list import ALL, ConfigList, config_rows
+from tui.widgets.run_table import SORTS, RunTable, matches, sort_of_column, sort_runs
 
 _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _MARKED_AT_MOST = 8
@@ -139,7 +138,7 @@ class RunsScreen(LabScreen):
         ]
         table = self.table
         table.marks = dict(self._marked)
-        table.empty = self._nothing(snapshot, config)
+        table.empty = runs_text.nothing(snapshot, config, self.query_text)
         metrics = {run.best.metric for run in runs if run.best is not None}
         table.metric = metrics.pop() if len(metrics) == 1 else ""
         table.set_rows(sort_runs(runs, self.sorting))
@@ -150,56 +149,19 @@ class RunsScreen(LabScreen):
             self._titles = titles
             table.border_title, table.border_subtitle = map(run_actions.plain, titles)
 
-    def _nothing(self, snapshot: Snapshot, config: ConfigRow | None) -> str:
-        if not snapshot.loaded:
-            return "reading runs …"
-        if self.query_text:
-            return "no run matches; esc clears the filter"
-        if config is not None and config.name != ALL:
-            return f"no run of {config.name} yet: press n to start one"
-        if snapshot.configs:
-            return "no runs yet: press n to start one from a config, or try `labtui demo`"
-        return "no configs here: run `labtui init` for some, or `labtui demo` for an example that runs"
-
     def _show_top(self, snapshot: Snapshot) -> None:
-        counts: Counter[str] = Counter(run.state for run in snapshot.runs)
-        right: list[Span] = state_counts(counts)
-        if snapshot.slots:
-            busy, slots = snapshot.busy_slots, snapshot.slots
-            right.append((f" slots {busy}/{slots} busy ", "text" if busy else "muted"))
-        left = [(" labtui", "title"), (f"  {shown_path(self.lab.workspace.root)}", "muted")]
+        left, right = runs_text.top(shown_path(self.lab.workspace.root), snapshot)
         self.query_one("#top", SpanLine).show(left, right)
         self._show_status(snapshot)
 
     def _show_status(self, snapshot: Snapshot) -> None:
-        line = self.query_one("#status", SpanLine)
-        if snapshot.problem:
-            line.show([(f" reading the runs failed: {snapshot.problem}", "bad")])
-            return
+        config = self.query_one("#configs", ConfigList)
         run = self.current_run
-        config = self.query_one("#configs", ConfigList).current
-        if self.query_one("#configs").has_focus and config is not None and config.exists:
-            line.show(
-                [(f" n starts a new run of {config.name}" if config.name else " n starts a new run", "muted")]
-            )
-            return
-        if run is None:
-            line.show([])
-            return
-        text, tone = outlook(run)
-        spans: list[Span] = [(f" {run.label}", "text"), (f"  {run.model}  ", "muted")]
-        spans += [(f"{humanise.state_glyph(run.state)} {run.state}", tone if tone != "text" else "accent")]
-        if text and text not in (run.state,):
-            spans.append((f"  {text}", tone))
-        if run.state == "running" and run.reason:
-            spans.append((f"  {run.reason}", "warning"))
-        if run.state == "running" and run.id in snapshot.curves:
-            from tui.chart.views import under_way
-
-            spans.append((f"  {under_way(snapshot.curves[run.id])}", "text"))
-        if run.seconds_per_epoch is not None:
-            spans.append((f"  {humanise.duration(run.seconds_per_epoch)} an epoch", "muted"))
-        line.show(spans, [(f"{run.id} ", "faint")])
+        if config.has_focus and config.current is not None and config.current.exists and not snapshot.problem:
+            left: list[Span] = [(runs_text.hint(config.current), "muted")]
+        else:
+            left = runs_text.status(run, snapshot)
+        self.query_one("#status", SpanLine).show(left, [(f"{run.id} ", "faint")] if run else [])
 
     def draw_charts(self) -> None:
         runs = self.chart_runs
