@@ -170,7 +170,7 @@ def _frame(
     y_range: axes.Bounds,
     state: ViewState,
 ) -> plot.Frame:
-    x_count, y_count = max(columns // 10, 2), max(min(rows // 2, 6), 2)
+    x_count, y_count = max(columns // 8, 2), max(min(rows // 2, 6), 2)
     x_ticks = (
         axes.time_ticks(x_range, x_count)
         if state.axis == "time"

@@ -47,11 +47,10 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
 
 
 def hint(config: ConfigRow) -> str:
-    return (
-        f" n starts a new run of {config.name}"
-        if config.name != ALL
-        else " choose a config, n starts a run of it"
-    )
+    """What `n` does while the list of configs has the keys."""
+    if config.name == ALL:
+        return " choose a config: n starts a new run of it"
+    return f" n starts a new run of {config.name}"
 
 
 def nothing(snapshot: Snapshot, config: ConfigRow | None, query: str) -> str:
