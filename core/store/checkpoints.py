@@ -49,9 +49,9 @@ def save_files(
         if existing.sha256 == content["sha256"] and verify(existing) is None:
             return existing
         raise CheckpointError(f"Run {run.id} has another checkpoint {checkpoint} already; it was kept.")
-    files.make_dir(run.checkpoints, exist_ok=True)
     written = False
     try:
+        files.make_dir(run.checkpoints, exist_ok=True)
         files.write_bytes(file, view)
         written = True
         files.write_json(side, content)
