@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,13 +17,17 @@ from typing import Any
 from core.errors import CheckpointError, RunFailedError
 from core.humanise import size as human_size
 from core.store import files
+from core.store.attempts import numbers
 from core.store.guard import mark_changed
-from core.store.metrics import Resume, decode_numbers, encode_value, is_finite, read_history
+from core.store.metrics import MetricsReader, Resume, decode_numbers, encode_value, is_finite
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.text import clean
 
 CHECKPOINT_ID = re.compile(r"a(\d{2,})-e(\d{4,})(?:-s(\d{6,}))?")
+_READERS_KEPT = 32
+_readers: dict[str, MetricsReader] = {}
+_lock = threading.Lock()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,8 +83,8 @@ def list_checkpoints(run: RunPaths) -> list[Checkpoint]:
         if checkpoint is not None:
             found.append(checkpoint)
     found.sort(key=lambda item: (item.epoch, item.step, item.attempt))
-    if len({item.attempt for item in found}) > 1:
-        resumes = read_history(run.metrics, steps=False).resumes
+    if found and len(numbers(run)) > 1:
+        resumes = _resumes(run)
         found = [dataclasses.replace(item, superseded=_is_superseded(item, resumes)) for item in found]
     return found
 
@@ -104,7 +109,7 @@ def choose(run: RunPaths, which: str) -> Checkpoint:
         if item.id == which:
             return item
     if which.isascii() and which.isdigit():
-        at = [item for item in every if item.epoch == int(which) and not item.mid_epoch]
+        at = [item for item in every if str(item.epoch) == which.lstrip("0") and not item.mid_epoch]
         if at:
             return max(at, key=lambda item: (not item.superseded, item.attempt))
     raise CheckpointError(
@@ -158,6 +163,18 @@ def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:
 def _listed(found: list[Checkpoint]) -> str:
     names = [item.id for item in found]
     return ", ".join(names if len(names) <= 8 else [*names[:3], "…", *names[-4:]])
+
+
+def _resumes(run: RunPaths) -> list[Resume]:
+    """Where attempts took over; what was read is remembered, as the file may be long and only grows."""
+    key = str(run.metrics)
+    with _lock:
+        reader = _readers.pop(key, None) or MetricsReader(run.metrics, steps=False)
+        reader.poll()
+        _readers[key] = reader
+        if len(_readers) > _READERS_KEPT:
+            del _readers[next(iter(_readers))]
+        return list(reader.history.resumes)
 
 
 def _is_superseded(item: Checkpoint, resumes: list[Resume]) -> bool:
