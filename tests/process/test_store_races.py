@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -222,7 +223,7 @@ def test_a_small_disk_fills_up(small_disk: Path) -> None:
         save_files(run, f"a01-e{epoch:04d}", os.urandom(200_000), sidecar)
 
     saved = 0
-    while not (full := tried(lambda: save(saved + 1))):
+    while not (full := tried(partial(save, saved + 1))):
         saved += 1
     assert full
     assert 3 <= saved <= 5
