@@ -20,6 +20,9 @@ def run(workspace: Workspace) -> int:
     if reason := terminal.refusal():
         sys.stderr.write(f"labtui: {reason}\n")
         return 2
+    for name in ("COLUMNS", "LINES"):
+        # Exported by a shell, they would stand above what the terminal says after a resize.
+        os.environ.pop(name, None)
     screen = terminal.Terminal()
     screen.open(f" labtui  {shown_path(workspace.root)}")
     try:

@@ -61,6 +61,8 @@ class LabApp(App[int]):
     def on_ready(self) -> None:
         gc.freeze()
         gc.enable()
+        # After ctrl+z and fg nothing of what was drawn is there any more.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh())
         self._read()
 
     def on_unmount(self) -> None:

@@ -12,7 +12,13 @@ from textual.screen import Screen
 if TYPE_CHECKING:
     from tui.application import LabApp
 
-_LEFT_OUT = ("app.command_palette", "command_palette", "app.suspend_process", "suspend_process")
+_LEFT_OUT = (
+    "screen.copy_text",
+    "app.command_palette",
+    "command_palette",
+    "app.suspend_process",
+    "suspend_process",
+)
 
 
 def screen_commands(app: LabApp, screen: Screen[Any]) -> Iterable[SystemCommand]:

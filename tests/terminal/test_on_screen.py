@@ -126,9 +126,10 @@ def test_escape_sequences_in_data_are_not_sent(start: Any, run_folder: Any) -> N
     assert b"\x1b[31m " not in sent
 
 
-def test_a_resize_is_followed(start: Any, run_folder: Any) -> None:
+@pytest.mark.parametrize("exported", [{}, {"COLUMNS": "160", "LINES": "50"}])
+def test_a_resize_is_followed(start: Any, run_folder: Any, exported: dict[str, str]) -> None:
     run_folder()
-    session = start(160, 50)
+    session = start(160, 50, **exported)
     session.sees("mine", "Configs")
     with session._lock:
         session.screen.resize(24, 80)

@@ -57,14 +57,18 @@ class HelpDialog(ModalScreen[None]):
 
 
 def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """Keys and descriptions: the screen's own, then those that work everywhere."""
-    rows: dict[str, tuple[list[str], str]] = {}
+    """Keys and descriptions: the footer's first, then the screen's others, then those of the app."""
+    rows: dict[str, tuple[list[str], str]] = {
+        action: ([], "") for action in getattr(screen, "KEY_ORDER", ()) if not action.startswith("app.")
+    }
     for source in (screen, screen.app):
         for _, binding in source._bindings:
             if binding.action in _TOOLKIT:
                 continue
             shown = binding.key_display or screen.app.get_key_display(binding)
-            keys, _ = rows.setdefault(binding.action, ([], binding.description))
-            if shown not in keys:
-                keys.append(shown)
+            keys, description = rows.get(binding.action, ([], ""))
+            rows[binding.action] = (
+                [*keys, shown] if shown not in keys else keys,
+                description or binding.description,
+            )
     return [(" ".join(keys), description) for keys, description in rows.values() if description]
