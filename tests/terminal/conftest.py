@@ -47,6 +47,7 @@ class Session:
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
         self._lock = threading.Lock()
+        self._deaf = threading.Event()
         env = {key: value for key, value in os.environ.items() if not key.startswith(("TEXTUAL", "NO_COLOR"))}
         env |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **environment}
         self.process = subprocess.Popen(
@@ -63,7 +64,9 @@ class Session:
         self._reader.start()
 
     def _read(self) -> None:
-        while True:
+        while not self._deaf.is_set():
+            if not select.select([self.master], [], [], 0.05)[0]:
+                continue
             try:
                 data = os.read(self.master, 65536)
             except OSError:
@@ -120,7 +123,9 @@ class Session:
         )
 
     def hang_up(self) -> None:
-        """The other side of the line goes away."""
+        """The other side of the line goes away; a read under way would hold it open."""
+        self._deaf.set()
+        self._reader.join()
         assert self.slave is not None
         os.close(self.slave)
         self.slave = None
@@ -130,6 +135,8 @@ class Session:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+        self._deaf.set()
+        self._reader.join()
         for fd in (self.master, self.slave):
             if fd is not None:
                 try:
