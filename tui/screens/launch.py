@@ -76,6 +76,7 @@ class LaunchScreen(Screen[None]):
                     yield Input(id="edit", compact=True, select_on_focus=False)
                 yield Static("", markup=False, id="form-help")
             with VerticalScroll(id="preview", can_focus=False):
+                yield Static("", markup=False, id="preview-faults")
                 yield Static("", markup=False, id="preview-text")
                 yield Button(plain("ctrl+s  start"), id="start", compact=True, disabled=True)
         yield KeyBar()
@@ -241,12 +242,10 @@ class LaunchScreen(Screen[None]):
         if preview.faults:
             count = len(preview.faults)
             parts.append(f"✗ {count} setting{'s' * (count > 1)} to put right, left")
-        if parts and preview.lines:
-            parts.append("")
-        parts += preview.lines
-        text = self.query_one("#preview-text", Static)
-        text.update("\n".join(parts))
-        text.set_class(not preview.possible, "-bad")
+        faults = self.query_one("#preview-faults", Static)
+        faults.update("\n".join(parts))
+        faults.set_class(bool(parts), "-some")
+        self.query_one("#preview-text", Static).update("\n".join(preview.lines))
         self.query_one("#start", Button).disabled = not preview.possible
         if self._start_when_checked:
             self._start_when_checked = False
