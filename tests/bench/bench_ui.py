@@ -160,9 +160,8 @@ def bench_start(folder: Path, rounds: int) -> None:
     say("first paint (CPU)", [f["cpu"] * 1000 for f in figures], "ms", "<= 350")
     say("memory at the first paint", [f["rss"] / 1024 for f in figures], "MB", "<= 100")
     heavy = sorted({name for f in figures for name in f["heavy"]})
-    print(
-        f"{'loaded before the first paint':52} {', '.join(heavy) or 'none of torch, numpy, plotext, pydantic, yaml'}"
-    )
+    found = ", ".join(heavy) or "none of torch, numpy, plotext, pydantic, yaml"
+    print(f"{'loaded before the first paint':52} {found}", flush=True)
 
 
 def bench_charts(rounds: int) -> None:
