@@ -126,7 +126,11 @@ def bench_runs(folder: Path, count: int) -> None:
     print(f"{count} ended runs")
     say("derived state of all", measure(lambda: [derive_state(run) for run in list_runs(workspace)], 3), "-")
     say("list of the newest, 0.2 s at most", measure(lambda: Catalogue(workspace).refresh(0.2), 3), "< 1 s")
-    say("summaries of all, nothing known", measure(lambda: Catalogue(workspace, index=False).refresh(), 3), "-")
+    say(
+        "summaries of all, nothing known",
+        measure(lambda: Catalogue(workspace, index=False).refresh(), 3),
+        "-",
+    )
     catalogue = Catalogue(workspace)
     catalogue.refresh()
     catalogue.save()
