@@ -53,7 +53,7 @@ def find_run(workspace: Workspace, ref: str) -> RunPaths:
     names = {run.id: read_meta(run)["name"] for run in runs} if word else {}
     lower = word.lower()
     for fits in (
-        lambda run: names[run.id] == word,
+        lambda run: names[run.id] in (ref, word),
         lambda run: run.id.startswith(word),
         lambda run: lower in run.id.lower() or lower in names[run.id].lower(),
     ):

@@ -156,9 +156,11 @@ def remove_run(run: RunPaths) -> None:
         raise StateError(f"Run {run.id} is a link to {run.root.resolve()}; remove the link by hand.")
     require_writable(run)
     held: list[locks.Lock] = []
+    # The supervisor of a run that has just ended holds its lock a moment longer.
+    patience = 0.2 if state.derive_state(run).state in ACTIVE else _LOCK_PATIENCE
     try:
         for kind in ("sup", "train"):
-            lock = locks.acquire(locks.run_lock_path(run, kind), timeout=0.2)
+            lock = locks.acquire(locks.run_lock_path(run, kind), timeout=patience)
             if lock is None:
                 raise StateError(f"Run {run.id} is running; stop it before you remove it.")
             held.append(lock)
@@ -234,12 +236,10 @@ def _publish(new: RunPaths, spec: dict[str, Any], config_name: str, now: float) 
 
 def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
     name = meta.get("name", "")
-    if name and (
-        name.startswith(("-", "@", ".")) or "/" in name or name != name.strip() or clean(name) != name
-    ):
+    if name and (name.startswith(("-", "@", ".", "/")) or name != name.strip() or clean(name) != name):
         raise UsageError(
-            f"'{clean(name)}' cannot be a run's name: it must not start with '-', '@' or '.', nor hold "
-            "slashes, control characters, or spaces at its ends."
+            f"'{clean(name)}' cannot be a run's name: it must not start with '-', '@', '.' or '/', nor hold "
+            "control characters, or spaces at its ends."
         )
     for what, text in [("name", name), *(("tag", tag) for tag in meta.get("tags", ()))]:
         if len(text) > NAME_LIMIT:

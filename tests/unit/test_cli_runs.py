@@ -89,6 +89,9 @@ def test_wait_gives_up_in_time(workspace: Workspace, capsys: pytest.CaptureFixtu
 def test_a_queued_run_can_be_stopped_and_is_then_stopped(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    first = make_run(workspace)
+    assert main(["stop", first.id]) == 0
+    assert "is taken off the queue" in capsys.readouterr().err
     run = make_run(workspace)
     assert main(["stop", run.id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"id": run.id, "state": "stopped"}

@@ -16,6 +16,7 @@ from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.store import files, runs
 from core.store.attempts import begin_attempt, sweep_temporaries, write_exit, write_result
+from core.store.catalogue import find_run
 from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
 from core.store.process import host_tag
@@ -139,7 +140,7 @@ def test_a_config_of_any_name_makes_a_plain_folder(lab: Workspace, name: str) ->
     assert visible(lab) == [run.id]
 
 
-@pytest.mark.parametrize("name", ["-rf", "@last", "a/b", ".hidden", "a\x1b[2J", " a", "x" * 101, "a\nb"])
+@pytest.mark.parametrize("name", ["-rf", "@last", "/a", ".hidden", "a\x1b[2J", " a", "x" * 101, "a\nb"])
 def test_a_name_that_cannot_be_is_refused(lab: Workspace, name: str) -> None:
     with pytest.raises(UsageError):
         create(lab, name=name)
@@ -279,7 +280,8 @@ def test_removing_takes_the_run_and_nothing_else(lab: Workspace, tmp_path: Path)
 
 
 @pytest.mark.parametrize("kind", ["sup", "train", None])
-def test_an_active_run_is_not_removed(lab: Workspace, kind: Any) -> None:
+def test_an_active_run_is_not_removed(lab: Workspace, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.store.runs._LOCK_PATIENCE", 0.1)
     run = create(lab)
     if kind is None:
         with pytest.raises(StateError, match="queued"):
@@ -289,6 +291,26 @@ def test_an_active_run_is_not_removed(lab: Workspace, kind: Any) -> None:
         with acquire(run_lock_path(run, kind)), pytest.raises(StateError, match="running"):  # type: ignore[union-attr]
             remove_run(run)
     assert visible(lab) == [run.id]
+
+
+def test_remove_waits_for_a_supervisor_that_is_about_to_end(lab: Workspace) -> None:
+    run = create(lab)
+    finish(run)
+    lock = acquire(run_lock_path(run, "sup"))
+    assert lock is not None
+    ending = threading.Timer(0.5, lock.release)
+    ending.start()
+    remove_run(run)
+    assert not ending.is_alive()
+    assert visible(lab) == []
+
+
+@pytest.mark.parametrize("name", ["exp [lr=0.1] [/", "a/b", "[red]x", "ünïcode ✓"])
+def test_a_name_may_hold_brackets_and_slashes(lab: Workspace, name: str) -> None:
+    run = create(lab, name=name)
+    create(lab, name="another")
+    assert read_meta(run)["name"] == name
+    assert find_run(lab, name) == run
 
 
 def test_a_link_is_not_followed_by_remove(lab: Workspace, tmp_path: Path) -> None:

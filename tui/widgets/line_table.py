@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
@@ -91,17 +92,17 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         self.empty = empty
         self._lines: dict[int, Strip] = {}
 
+    @abstractmethod
     def columns(self, width: int) -> list[Column]:
         """The columns that fit `width` cells."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key(self, row: Row) -> str:
         """What names a row from one refresh to the next."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cells(self, row: Row) -> dict[str, Sequence[Span] | Span]:
         """Text by column key; several spans stand side by side in one cell."""
-        raise NotImplementedError
 
     # -- rows and cursor
 

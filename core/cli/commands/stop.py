@@ -19,10 +19,13 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
+    was = derive_state(found).state
     stop_run(found, kill=args.kill)
     state = derive_state(found).state
     if args.json:
         out_json({"id": found.id, "state": state})
+    elif was == "queued" and state == "stopped":
+        say(f"{found.id} is taken off the queue; `labtui resume {found.id}` queues it again")
     elif args.kill:
         say(f"{found.id} is being killed; its last checkpoint stays")
     else:
