@@ -22,6 +22,7 @@ from core.config.workspace import Workspace
 from core.launch.control import stop_run
 from core.launch.identity import from_json, send
 from core.store.attempts import numbers
+from core.store.catalogue import list_runs
 from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
 from core.store.files import read_json
 from core.store.metrics import read_history
@@ -228,6 +229,47 @@ def test_kills_leave_no_trace(
         assert epoch_rows(run) == epoch_rows(whole)
         assert weights(run) == weights(whole)
         assert not [path for path in run.checkpoints.iterdir() if path.name.startswith(".")]
+
+
+def test_a_killed_starter_leaves_a_whole_run_or_none(
+    lab: Workspace, server: Server, reference: tuple[RunPaths, float], tmp_path: Path
+) -> None:
+    """Whoever starts a run (screens or command, the same call) may die at any moment of it."""
+    whole, _ = reference
+    workspace = Workspace(tmp_path / "killed")
+    (workspace.root / "configs").mkdir(parents=True)
+    pictures = lab.root / "pictures"
+    (workspace.configs / "tiny.yaml").write_text(CONFIG.replace("../pictures", str(pictures)))
+    script = Path(__file__).with_name("forked_labtui.py")
+    command = [sys.executable, "-P", str(script), "--workspace", str(workspace.root)]
+    environment = {**os.environ, "FORK_SERVER": str(server.path)}
+
+    def labtui(*words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([*command, *words], env=environment, stderr=subprocess.DEVNULL)
+
+    began = time.monotonic()
+    assert labtui("train", "--config", "tiny", "--new").wait(60) == 0
+    took = time.monotonic() - began
+    rng = random.Random(f"starter-{os.environ.get('LABTUI_SOAK', '')}")
+    for _ in range(40 if SOAK else 8):
+        starter = labtui("train", "--config", "tiny", "--new")
+        time.sleep(rng.uniform(0, took))  # the random moment of the kill
+        starter.kill()
+        starter.wait()
+    runs = list_runs(workspace)
+    assert runs
+    for run in runs:
+        assert read_json(run.spec) is not None
+        assert len(requests(run)) == 1
+        assert derive_state(run).state not in ("failed", "lost")
+    while not all(ended(run) for run in runs):
+        assert labtui("dispatch").wait(60) == 0
+        time.sleep(0.05)
+    for run in runs:
+        assert derive_state(run).state == "finished", derive_state(run).reason
+        assert numbers(run) == [1]
+        assert epoch_rows(run) == epoch_rows(whole)
+        assert weights(run) == weights(whole)
 
 
 def test_stop_and_resume_within_an_epoch_is_exact(
