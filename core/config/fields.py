@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.config.load import plain
+from core.config.names import MODELS, STATISTICS
 from core.config.problems import section_of
 from core.config.schema import GROUPS, Experiment, Group, SplitPaths
 from core.config.yaml12 import parse_value
@@ -67,9 +68,11 @@ def as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_quoted(item) if isinstance(item, str) else as_text(item) for item in value)}]"
+        return f"[{', '.join(map(_inner, value))}]"
     if isinstance(value, dict):
-        return as_text(value["images"]) if value.get("list") is None else _flow(value)
+        if "images" in value and value.get("list") is None:
+            return as_text(value["images"])
+        return _flow(value)
     return _quoted(value, inside=False) if isinstance(value, str) else str(value)
 
 
@@ -89,6 +92,21 @@ def resolve_scheduler_metric(experiment: Experiment) -> str:
     return resolve_metric(experiment) if metric == "auto" else metric
 
 
+def resolve_normalize(
+    experiment: Experiment,
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation of the channels, pixels in 0..1: as given, or well-known ones.
+
+    With pretrained weights they are ImageNet's, which torchvision's weights were trained with; else those of
+    the data's format, else CIFAR-10's.
+    """
+    given, known = experiment.normalize, "imagenet"
+    if experiment.weights == "none" or experiment.model.startswith("tinyvgg"):
+        known = experiment.data.format
+    mean, std = STATISTICS.get(known, STATISTICS["cifar10"])
+    return given.mean or mean, given.std or std
+
+
 def _walk(
     model: type[BaseModel], prefix: str, group: Group | None, result: bool, in_optional: bool = False
 ) -> Iterator[FieldSpec]:
@@ -102,6 +120,8 @@ def _walk(
             yield from _walk(section, f"{prefix}{name}.", own_group, own_result, may_be_absent)
             continue
         kind, choices, optional = _kind(info.annotation)
+        if info.annotation is str and name == "model":
+            choices = MODELS
         required = info.is_required()
         default = None if required else plain(info.get_default(call_default_factory=True))
         default = None if default is PydanticUndefined else default
@@ -126,7 +146,7 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
     optional = type(None) in parts
     words = tuple(str(word) for part in parts if get_origin(part) is Literal for word in get_args(part))
     plain_types = [part for part in parts if part is not type(None) and get_origin(part) is not Literal]
-    if any(get_origin(part) is tuple for part in plain_types):
+    if plain_types and all(get_origin(part) is tuple for part in plain_types):
         inside = next(part for part in plain_types if get_origin(part) is tuple)
         words = tuple(
             str(w) for p in _members(get_args(inside)[0]) if get_origin(p) is Literal for w in get_args(p)
@@ -134,6 +154,8 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
         return "list", words, optional
     if bool in plain_types:
         return "boolean", (), optional
+    if any(get_origin(part) is tuple for part in plain_types):
+        return "text", words, optional
     if int in plain_types:
         return "integer", words, optional
     if float in plain_types:
@@ -186,7 +208,14 @@ def _quoted(text: str, *, inside: bool = True) -> str:
 
 
 def _flow(value: dict[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {_quoted(str(item))}" for key, item in value.items()) + "}"
+    return "{" + ", ".join(f"{_quoted(key)}: {_inner(item)}" for key, item in value.items()) + "}"
+
+
+def _inner(value: Any) -> str:
+    """A value as it stands between brackets."""
+    if value is None:
+        return "null"
+    return _quoted(value) if isinstance(value, str) else as_text(value)
 
 
 def _no_field(key: str) -> FieldSpec:

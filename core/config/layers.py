@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from core.config.names import is_code
 from core.config.schema import DataConfig, Experiment
 from core.config.workspace import Workspace, config_files
 from core.config.yaml12 import (
@@ -31,7 +32,9 @@ _SPLITS = ("train", "val", "test")
 _PATHS: tuple[Key, ...] = (
     ("data", "root"),
     *(("data", split, part) for split in _SPLITS for part in ("images", "list")),
+    ("weights",),
 )
+_NO_PATHS = ("none", "imagenet")
 _KEYS = frozenset(Experiment.model_fields) | {"extends"}
 _DATA_KEYS = frozenset(DataConfig.model_fields)
 # What stays of a config's `data` when --data names another place.
@@ -238,22 +241,33 @@ def absolute(text: str, folder: Path) -> str:
 def resolve_paths(tree: Tree) -> None:
     """Make every path of `tree` absolute; `train`, `val` and `test` are relative to `data.root` if given."""
     data = tree.value.get("data")
-    if not isinstance(data, dict):
-        return
+    root = None
     for key in _PATHS:
         holder: Any = tree.value
         for part in key[:-1]:
             holder = holder.get(part) if isinstance(holder, dict) else None
         text = holder.get(key[-1]) if isinstance(holder, dict) else None
-        place = tree.place(key)
-        if not isinstance(text, str) or place is None:
-            continue
-        if problem := _path_problem(text, place):
-            tree.problems.append(Problem(place.file, place.line, dotted(key), problem))
-        base = place.folder
-        if key != ("data", "root") and isinstance(data.get("root"), Path):
-            base = data["root"]
-        holder[key[-1]] = Path(os.path.join(base, text) if place.stored else absolute(text, base))
+        if isinstance(text, str) and not (key == ("weights",) and text in _NO_PATHS):
+            path = _resolved(tree, key, text, root if key[0] == "data" else None)
+            holder[key[-1]] = path if path is not None else text
+        if key == ("data", "root") and isinstance(data, dict) and isinstance(data.get("root"), Path):
+            root = data["root"]
+    model = tree.value.get("model")
+    if isinstance(model, str) and is_code(model):
+        file, _, function = model.rpartition(":")
+        path = _resolved(tree, ("model",), file, None)
+        tree.value["model"] = f"{path}:{function}" if path is not None else model
+
+
+def _resolved(tree: Tree, key: Key, text: str, base: Path | None) -> Path | None:
+    """The path at `key`, absolute: relative to `base`, else to the folder of the file that names it."""
+    place = tree.place(key)
+    if place is None:
+        return None
+    if problem := _path_problem(text, place):
+        tree.problems.append(Problem(place.file, place.line, dotted(key), problem))
+    folder = base or place.folder
+    return Path(os.path.join(folder, text) if place.stored else absolute(text, folder))
 
 
 def _path_problem(text: str, place: Place) -> str | None:

@@ -72,6 +72,32 @@ _SYNONYMS = {
     "names": "data.classes",
     "checkpoints": "checkpoint",
     "save_every": "checkpoint.every",
+    "keep": "checkpoint.keep",
+    "backbone_lr": "back_lr",
+    "smoothing": "label_smoothing",
+    "clip": "clip_norm",
+    "grad_clip": "clip_norm",
+    "clip_grad_norm": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "ema_decay": "ema",
+    "amp": "precision",
+    "fp16": "precision",
+    "mixed_precision": "precision",
+    "pretrained": "weights",
+    "early_stopping": "early_stop",
+    "betas": "optimizer.beta1",
+    "lr_min": "scheduler.min_lr",
+    "eta_min": "scheduler.min_lr",
+    "gamma": "scheduler.factor",
+    "step_size": "scheduler.every",
+    "pct_start": "scheduler.peak",
+    "warmup_epochs": "scheduler.warmup",
+    "gpu": "gpus",
+    "devices": "gpus",
+    "wandb": "log.wandb",
+    "tensorboard": "log.tensorboard",
+    "test_time_augmentation": "augment.tta",
+    "multi_scale": "augment.scale",
 }
 
 
@@ -158,7 +184,7 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"must be {bounds[kind]} {limit:g}, {got}"
     if kind == "literal_error":
         return _choice(str(limits["expected"]), value)
-    if kind in ("auto_or_count", "test_or_folder"):
+    if kind in ("auto_or_count", "test_or_folder", "scale", "views", "keep"):
         return f"{detail['msg']}, {got}"
     return detail["msg"][:1].lower() + clean(detail["msg"][1:])
 

@@ -6,273 +6,257 @@ operational (it does not): only result fields tell whether two configs are the s
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator
 
-from core.text import clean
+from core.config.data_schema import CLASSES_IN_GROUP, DataConfig, Split, SplitPaths, Synthetic
+from core.config.names import MetricName
+from core.config.parts import (
+    GROUPS,
+    Arguments,
+    AutoOrCount,
+    Channels,
+    Deviations,
+    Gpus,
+    Group,
+    Keep,
+    Logger,
+    ModelName,
+    Scale,
+    Section,
+    Switch,
+    Texts,
+    Views,
+    as_tuple,
+    field,
+    section,
+)
 
-Group = Literal["Data", "Model", "Optimiser", "Schedule", "Augmentation", "Running"]
-GROUPS: tuple[Group, ...] = get_args(Group)
-ModelName = Literal["tinyvgg_v4", "tinyvgg_a"]
-MetricName = Literal["val/accuracy", "val/loss"]
-SplitName = Literal["train", "val", "test"]
-
-CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
-CIFAR10_STD = (0.2023, 0.1994, 0.2010)
-CLASSES_IN_GROUP = 3
-
-_WORDS = {"yes": True, "on": True, "no": False, "off": False}
-
-
-def _switch(value: object) -> object:
-    """In a true/false field, `on`, `off`, `yes` and `no` are meant as such; as class names they are text."""
-    return _WORDS.get(value.lower(), value) if isinstance(value, str) else value
-
-
-def _class_name(value: object) -> object:
-    if isinstance(value, str) and value.strip():
-        return clean(value)
-    if value is None or isinstance(value, (dict, list, str)):
-        raise PydanticCustomError("class_name", "a class name must be text")
-    word = str(value).lower() if isinstance(value, bool) else str(value)
-    raise PydanticCustomError("class_name", "class names must be text: quote '{word}'", {"word": word})
-
-
-def _tag(value: object) -> object:
-    return clean(value) if isinstance(value, str) else value
-
-
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _auto_or_count(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024):
-        return value
-    raise PydanticCustomError("auto_or_count", "expected auto or a whole number from 1 to 1024")
-
-
-def _test_or_folder(value: object) -> object:
-    if value is None or value == "test" or isinstance(value, (dict, BaseModel)):
-        return value
-    raise PydanticCustomError("test_or_folder", "expected a folder, or the word test")
-
-
-Switch = Annotated[bool, BeforeValidator(_switch)]
-ClassNames = Annotated[tuple[Annotated[str, BeforeValidator(_class_name)], ...], BeforeValidator(_as_tuple)]
-Texts = Annotated[tuple[Annotated[str, BeforeValidator(_tag)], ...], BeforeValidator(_as_tuple)]
-Channels = Annotated[tuple[float, float, float], BeforeValidator(_as_tuple)]
-Deviations = Annotated[
-    tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]],
-    BeforeValidator(_as_tuple),
+__all__ = [
+    "CLASSES_IN_GROUP",
+    "GROUPS",
+    "Augment",
+    "Block",
+    "Checkpoints",
+    "ColorJitter",
+    "DataConfig",
+    "EarlyStop",
+    "Experiment",
+    "Group",
+    "Log",
+    "Measure",
+    "MetricName",
+    "Normalize",
+    "Optimizer",
+    "Scheduler",
+    "Section",
+    "Split",
+    "SplitName",
+    "SplitPaths",
+    "Synthetic",
 ]
 
-
-def _field(
-    default: Any = ..., *, group: Group | None = None, result: bool = True, **bounds: Any
-) -> Any:  # the value of a pydantic field
-    """A field of the schema; `group` and `result` of a section hold for the fields in it."""
-    extra: dict[str, Any] = {"group": group, "result": result}
-    return Field(default, json_schema_extra=extra, **bounds)
-
-
-def _section(make: Callable[[], Any], group: Group, *, result: bool = True) -> Any:
-    return Field(default_factory=make, json_schema_extra={"group": group, "result": result})
-
-
-class Section(BaseModel):
-    """Base of all parts of an experiment: frozen, strict, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_default=True,
-        use_attribute_docstrings=True,
-        protected_namespaces=(),
-    )
-
-
-class SplitPaths(Section):
-    """Where the images of one split are."""
-
-    images: Path = _field()
-    """Folder with one folder for each class; relative to `data.root` when that is given."""
-    list: Path | None = _field(None)
-    """Text file naming the images to use, one a line, relative to `images`; all when absent."""
-
-
-class Split(Section):
-    """The validation part held out of the training images when there is none of its own."""
-
-    ratio: float = _field(0.1, gt=0, le=0.5)
-    """Share of the training images held out for validation, at most 0.5."""
-    seed: int = _field(0, ge=0)
-    """Which images are held out; independent of the run's seed."""
-    stratify: Switch = _field(True)
-    """Hold out the same share of every class."""
-
-
-class Synthetic(Section):
-    """The pictures that the format `synthetic` draws: fine-grained classes in groups, uneven counts."""
-
-    groups: int = _field(4, ge=1, le=8)
-    """Number of groups (shapes)."""
-    classes: int = _field(8, ge=2, le=24)
-    """Number of classes, shared out evenly over the groups; up to 3 in a group."""
-    images: int = _field(1600, ge=20, le=100_000)
-    """Number of pictures, test included."""
-    size: int = _field(32, ge=16, le=256)
-    """Width and height of a picture in pixels."""
-    seed: int = _field(0, ge=0)
-    """Seed of the pictures."""
-    imbalance: float = _field(4.0, ge=1, le=50)
-    """How many times more pictures the largest class has than the smallest."""
-
-
-class DataConfig(Section):
-    """The data set: paths are absolute here, whatever the file said."""
-
-    format: Literal["auto", "folder", "synthetic"] = _field("auto")
-    """How the data lie on disk: class folders, or pictures drawn by labtui; auto detects it."""
-    root: Path | None = _field(None)
-    """Folder of the data set; `train`, `val` and `test` in it are found by name."""
-    train: SplitPaths | None = _field(None)
-    """Folder of training images, when it is not `root`/train."""
-    val: Annotated[SplitPaths | Literal["test"] | None, BeforeValidator(_test_or_folder)] = _field(None)
-    """Folder of validation images; `test` takes the test folder; absent: found, else held out of train."""
-    test: SplitPaths | None = _field(None)
-    """Folder of test images, when it is not `root`/test."""
-    split: Split = _section(Split, "Data")
-    """The part held out for validation."""
-    classes: ClassNames | None = _field(None)
-    """The classes to use, in this order; all when absent."""
-    order: Literal["name", "frequency", "file"] = _field("name")
-    """Order of the classes: by name, by falling count, or as in the file classes.txt of the data set."""
-    synthetic: Synthetic | None = _field(None)
-    """What to draw, for the format synthetic."""
+SplitName = Literal["train", "val", "test"]
 
 
 class Normalize(Section):
     """Channel statistics taken off the pixels (scaled to 0..1) before the network sees them."""
 
-    mean: Channels = _field(CIFAR10_MEAN)
-    """Mean of red, green, blue; the default is CIFAR-10's."""
-    std: Deviations = _field(CIFAR10_STD)
-    """Standard deviation of red, green, blue; the default is CIFAR-10's."""
+    mean: Channels | None = field(None)
+    """Mean of red, green, blue; absent: ImageNet's with its weights, else the data format's or CIFAR-10's."""
+    std: Deviations | None = field(None)
+    """Standard deviation of red, green, blue; absent: as for the mean."""
+
+
+class Block(Section):
+    """One block of the network `tinyvgg`: convolutions of one width, then 2x2 max pooling."""
+
+    channels: int = field(ge=1, le=4096)
+    """Channels of every convolution of the block."""
+    convs: int = field(2, ge=1, le=16)
+    """Number of 3x3 convolutions."""
+    one_by_one: Switch = field(False)
+    """Make the last of them a 1x1 convolution."""
 
 
 class Optimizer(Section):
     """How weights move."""
 
-    name: Literal["sgd"] = _field("sgd")
+    name: Literal["sgd", "adam", "adamw"] = field("sgd")
     """The optimiser."""
-    momentum: float = _field(0.9, ge=0, lt=1)
+    momentum: float = field(0.9, ge=0, lt=1)
     """Momentum of SGD."""
-    weight_decay: float = _field(0.0, ge=0, lt=1)
-    """L2 penalty on the weights."""
+    nesterov: Switch = field(False)
+    """Nesterov's momentum, for SGD."""
+    beta1: float = field(0.9, ge=0, lt=1)
+    """Decay of the mean gradient, for Adam and AdamW."""
+    beta2: float = field(0.999, ge=0, lt=1)
+    """Decay of the mean squared gradient, for Adam and AdamW."""
+    weight_decay: float = field(0.0, ge=0, lt=1)
+    """Weight decay: an L2 penalty, with AdamW decoupled."""
 
 
 class Scheduler(Section):
     """How the learning rate changes."""
 
-    name: Literal["none", "plateau"] = _field("none")
-    """none keeps the learning rate; plateau lowers it when the metric no longer improves."""
-    metric: Literal["auto"] | MetricName = _field("auto")
+    name: Literal["none", "plateau", "step", "cosine", "onecycle"] = field("none")
+    """none keeps it; plateau and step lower it; cosine lets it fall to the end; onecycle raises it first."""
+    metric: Literal["auto"] | MetricName = field("auto")
     """What plateau watches; auto is the run's metric."""
-    factor: float = _field(0.1, gt=0, lt=1)
-    """The learning rate is multiplied by this."""
-    patience: int = _field(3, ge=0)
+    factor: float = field(0.1, gt=0, lt=1)
+    """plateau and step multiply the learning rate by this."""
+    patience: int = field(3, ge=0)
     """Epochs without improvement that plateau lets pass."""
+    every: int = field(10, ge=1)
+    """Epochs between two drops of step."""
+    min_lr: float = field(0.0, ge=0)
+    """Learning rate at the end of cosine, and the least that plateau goes to."""
+    peak: float = field(0.3, gt=0, lt=1)
+    """Share of the epochs in which onecycle rises to learning_rate."""
+    warmup: float = field(0.0, ge=0)
+    """Epochs in which the learning rate rises linearly from 0 at the start; fractions are fine."""
+
+
+class EarlyStop(Section):
+    """Ends a run that no longer gets better."""
+
+    patience: int = field(10, ge=1)
+    """Measured epochs without a new best after which training ends."""
+    min_delta: float = field(0.0, ge=0)
+    """An epoch is better only when it beats the best by more than this."""
 
 
 class ColorJitter(Section):
     """Random changes of colour, each drawn per image."""
 
-    brightness: float = _field(0.0, ge=0, le=1)
+    brightness: float = field(0.0, ge=0, le=1)
     """Brightness factor drawn from 1 ± this."""
-    contrast: float = _field(0.0, ge=0, le=1)
+    contrast: float = field(0.0, ge=0, le=1)
     """Contrast factor drawn from 1 ± this."""
-    saturation: float = _field(0.0, ge=0, le=1)
+    saturation: float = field(0.0, ge=0, le=1)
     """Saturation factor drawn from 1 ± this."""
-    hue: float = _field(0.0, ge=0, le=0.5)
+    hue: float = field(0.0, ge=0, le=0.5)
     """Hue shift drawn from ± this, in turns of the colour circle."""
 
 
 class Augment(Section):
     """Random changes of the training images; validation and test images are never changed at random."""
 
-    pad_crop: int | None = _field(None, ge=1, le=64)
+    pad_crop: int | None = field(None, ge=1, le=64)
     """Pad with this many black pixels on each side, then cut out at a random place."""
-    hflip: Switch = _field(False)
+    hflip: Switch = field(False)
     """Mirror every second image, on average."""
-    scale: int | None = _field(None, ge=8, le=1024)
-    """Resize to this side, then cut out `image_size` at a random place (in the centre for validation)."""
-    color_jitter: ColorJitter | None = _field(None)
+    scale: Scale = field(None)
+    """Resize to this side, then cut out `image_size` at random; [Smin, Smax]: a random one each time."""
+    test_scale: int | None = field(None, ge=8, le=1024)
+    """Side for measuring, centre cut out; absent: `scale`, or halfway between Smin and Smax."""
+    color_jitter: ColorJitter | None = field(None)
     """Random brightness, contrast, saturation, hue."""
+    tta: Views = field(())
+    """Test-time augmentation, measured beside the plain view: hflip, sides, or both: [hflip, 36, 40]."""
 
 
 class Checkpoints(Section):
     """When checkpoints are kept."""
 
-    every: int = _field(1, ge=1)
+    every: int = field(1, ge=1)
     """Save after every so many epochs; the last epoch is always saved."""
+    keep: Keep = field("all")
+    """all, or how many of the newest stay; the best one and pinned ones always do."""
 
 
 class Measure(Section):
     """What is measured at an epoch's end."""
 
-    splits: Annotated[tuple[SplitName, ...], BeforeValidator(_as_tuple)] = _field(("val",))
+    splits: Annotated[tuple[SplitName, ...], BeforeValidator(as_tuple)] = field(("val",))
     """Splits that leave a measure row and predictions."""
-    every: int = _field(1, ge=1)
+    every: int = field(1, ge=1)
     """Measure after every so many epochs; the last epoch is always measured."""
+    random: Switch = field(False)
+    """Measure val also under the training's random changes, as val/accuracy_random."""
+
+
+class Log(Section):
+    """Trackers that get a copy of the metrics; a failing one never stops training."""
+
+    wandb: Logger = field("off")
+    """Weights & Biases: off, online or offline (extra package wandb)."""
+    tensorboard: Switch = field(False)
+    """Write TensorBoard event files into the run's folder (extra package tensorboard)."""
+    project: str | None = field(None)
+    """Project at W&B; absent: the model's name."""
+    entity: str | None = field(None)
+    """User or team at W&B; absent: your default."""
 
 
 class Experiment(Section):
     """One training experiment, complete: what the file did not say is filled in."""
 
-    data: DataConfig = _field(group="Data")
+    data: DataConfig = field(group="Data")
     """The data set: a name in configs/data, a folder, or a mapping."""
-    model: ModelName = _field(group="Model")
-    """The network."""
-    image_size: int = _field(32, group="Model", ge=32, le=512)
+    model: ModelName = field(group="Model")
+    """The network: tinyvgg_a to _e, _v0 to _v4, tinyvgg with blocks, torchvision's, or ./net.py:build."""
+    mode: Literal["full", "head", "split"] = field("full", group="Model")
+    """What is trained: everything, only the new classifier, or both with back_lr and head_lr."""
+    weights: Literal["none", "imagenet"] | Path = field("none", group="Model")
+    """Where the weights start: none (random), imagenet, or a file of weights."""
+    weights_sha256: str | None = field(None, group="Model", pattern=r"^[0-9a-f]{8,64}$")
+    """sha256 that the file of weights must have, or its first 8 or more digits."""
+    blocks: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] | None = field(None, group="Model")
+    """Blocks of the network tinyvgg: [{channels: 16, convs: 2}, {channels: 32, convs: 2}]."""
+    model_args: Arguments = field({}, group="Model")
+    """Passed on to the network: batch_norm, hidden, dropout for tinyvgg; whatever your own build takes."""
+    image_size: int = field(32, group="Model", ge=16, le=1024)
     """Side of the square images that the network sees, in pixels."""
-    normalize: Normalize = _section(Normalize, "Model")
+    normalize: Normalize = section(Normalize, "Model")
     """Channel mean and deviation of the input."""
-    learning_rate: float = _field(0.01, group="Optimiser", gt=0)
-    """Learning rate at the start."""
-    optimizer: Optimizer = _section(Optimizer, "Optimiser")
+    learning_rate: float = field(0.01, group="Optimiser", gt=0)
+    """Learning rate at the start (for onecycle, the highest)."""
+    back_lr: float | None = field(None, group="Optimiser", gt=0)
+    """Learning rate of the pretrained part, for mode split."""
+    head_lr: float | None = field(None, group="Optimiser", gt=0)
+    """Learning rate of the new classifier, for mode split."""
+    optimizer: Optimizer = section(Optimizer, "Optimiser")
     """The optimiser and its settings."""
-    batch: int = _field(32, group="Optimiser", ge=1, le=65536)
+    batch: int = field(32, group="Optimiser", ge=1, le=65536)
     """Images in a batch, over all devices together."""
-    scheduler: Scheduler = _section(Scheduler, "Schedule")
+    label_smoothing: float = field(0.0, group="Optimiser", ge=0, lt=1)
+    """Share of the target spread evenly over all classes."""
+    clip_norm: float | None = field(None, group="Optimiser", gt=0)
+    """Clip the gradient to this norm; absent: never."""
+    ema: float | None = field(None, group="Optimiser", gt=0, lt=1)
+    """Decay of a moving average of the weights, which is then what is measured; absent: none."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = field("auto", group="Optimiser")
+    """Number format of the forward pass; auto is bfloat16 on GPUs that have it, else float32."""
+    scheduler: Scheduler = section(Scheduler, "Schedule")
     """How the learning rate changes over the epochs."""
-    epochs: int = _field(20, group="Schedule", result=False, ge=1, le=100_000)
+    epochs: int = field(20, group="Schedule", result=False, ge=1, le=100_000)
     """Epochs to train in all."""
-    metric: Literal["auto"] | MetricName = _field("auto", group="Schedule")
+    metric: Literal["auto"] | MetricName = field("auto", group="Schedule")
     """What `best` means; auto is val/accuracy."""
-    augment: Augment = _section(Augment, "Augmentation")
+    early_stop: EarlyStop | None = field(None, group="Schedule", result=False)
+    """Ends the run early when the metric no longer improves; absent: never."""
+    augment: Augment = section(Augment, "Augmentation")
     """Random changes of the training images."""
-    seed: int = _field(0, group="Running", ge=0, le=2**63 - 1)
+    seed: int = field(0, group="Running", ge=0, le=2**63 - 1)
     """Seed of weights, order and augmentation; the split has its own."""
-    device: Literal["auto", "cuda", "mps", "cpu"] = _field("auto", group="Running", result=False)
+    device: Literal["auto", "cuda", "mps", "cpu"] = field("auto", group="Running", result=False)
     """Where to compute; auto takes a GPU when there is one."""
-    threads: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_count)] = _field(
-        "auto", group="Running"
-    )
+    gpus: Gpus | None = field(None, group="Running", result=False)
+    """The GPU to use, by index as in nvidia-smi or by UUID: [0]; absent: any free one."""
+    threads: AutoOrCount = field("auto", group="Running")
     """CPU threads; auto is settled by the first attempt and kept from then on."""
-    workers: int = _field(2, group="Running", result=False, ge=0, le=1024)
+    workers: int = field(2, group="Running", result=False, ge=0, le=1024)
     """Processes that load images, for data that do not fit in memory."""
-    prefetch: int = _field(2, group="Running", result=False, ge=1, le=1024)
+    prefetch: int = field(2, group="Running", result=False, ge=1, le=1024)
     """Batches that each worker loads ahead."""
-    checkpoint: Checkpoints = _section(Checkpoints, "Running", result=False)
+    checkpoint: Checkpoints = section(Checkpoints, "Running", result=False)
     """When checkpoints are kept."""
-    measure: Measure = _section(Measure, "Running", result=False)
+    measure: Measure = section(Measure, "Running", result=False)
     """What is measured at an epoch's end."""
-    tags: Texts = _field((), group="Running", result=False)
+    log: Log = section(Log, "Running", result=False)
+    """Trackers beside labtui's own files."""
+    tags: Texts = field((), group="Running", result=False)
     """Words to find the run by."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.config.fields import resolve_normalize
 from core.config.schema import Experiment
 from core.data.augment import Augmentation, Jitter
 from core.data.batches import Batch, ImageStore, Normalisation, TrainBatches, eval_batches
@@ -136,13 +137,14 @@ class Classification:
         }
 
     def _settings(self) -> dict[str, Any]:
-        augmentation, normalize = self._augmentation, self._experiment.normalize
+        augmentation = self._augmentation
+        mean, std = resolve_normalize(self._experiment)
         return {
             "image_size": augmentation.size,
             "resize": augmentation.stored_size,
             "crop": "centre",
-            "mean": list(normalize.mean),
-            "std": list(normalize.std),
+            "mean": list(mean),
+            "std": list(std),
             "precision": self._resolved.precision,
         }
 
@@ -174,12 +176,11 @@ class Classification:
         )
         if self._fits(pixels):
             pixels = pixels.to(self.device)
-        normalize = self._experiment.normalize
         return ImageStore(
             pixels,
             torch.tensor(files.labels, dtype=torch.int64),
             size=self._augmentation.size,
-            normalisation=Normalisation(normalize.mean, normalize.std),
+            normalisation=Normalisation(*resolve_normalize(self._experiment)),
             device=self.device,
         )
 
@@ -208,7 +209,7 @@ def augmentation_of(experiment: Experiment) -> Augmentation:
     jitter = augment.color_jitter
     return Augmentation(
         size=experiment.image_size,
-        scale=augment.scale,
+        scale=augment.scale if isinstance(augment.scale, int) else None,
         pad=augment.pad_crop or 0,
         flip=augment.hflip,
         jitter=None

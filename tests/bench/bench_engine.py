@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from core.config.fields import resolve_normalize
 from core.config.load import parse_experiment
 from core.config.schema import Experiment
 from core.data.batches import Batch, ImageStore, Normalisation, TrainBatches
@@ -63,7 +64,7 @@ class BenchTask(Classification):
                 torch.randint(0, 256, (IMAGES + 2, side, side, 3), dtype=torch.uint8),
                 torch.randint(0, 10, (IMAGES,)),
                 size=experiment.image_size,
-                normalisation=Normalisation(experiment.normalize.mean, experiment.normalize.std),
+                normalisation=Normalisation(*resolve_normalize(experiment)),
                 device=self.device,
             ),
             augmentation,
@@ -131,11 +132,11 @@ class Bench:
     def plain(self, pictures: Path) -> Callable[[], object]:
         from torchvision import datasets, transforms
 
-        augment, normalize = self.experiment.augment, self.experiment.normalize
+        augment = self.experiment.augment
         chain: list[Any] = []
         if augment.pad_crop:
             chain.append(transforms.RandomCrop(32, padding=augment.pad_crop))
-        if augment.scale:
+        if isinstance(augment.scale, int):
             chain += [transforms.Resize(augment.scale), transforms.RandomCrop(32)]
         chain.append(transforms.RandomHorizontalFlip())
         if augment.color_jitter:
@@ -143,7 +144,7 @@ class Bench:
             chain.append(
                 transforms.ColorJitter(colour.brightness, colour.contrast, colour.saturation, colour.hue)
             )
-        chain += [transforms.ToTensor(), transforms.Normalize(normalize.mean, normalize.std)]
+        chain += [transforms.ToTensor(), transforms.Normalize(*resolve_normalize(self.experiment))]
         pictures_set = datasets.ImageFolder(str(pictures), transforms.Compose(chain))
         model = build_classifier(
             self.experiment, 10, Resolved("cpu", 1, "contiguous", "default", "float32", 1, "")

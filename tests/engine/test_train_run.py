@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from core.config.fields import resolve_normalize
 from core.config.load import parse_experiment
 from core.data import cache
 from core.data.cache import cached_pixels
@@ -51,8 +52,8 @@ def model_of(run: RunPaths, which: str) -> tuple[torch.nn.Module, Any]:
 def plain_measure(run: RunPaths, which: str, split: str) -> tuple[float, float]:
     """Loss and accuracy, one image at a time."""
     model, dataset = model_of(run, which)
-    normalize = parse_experiment(run.config.read_text(), run.config).normalize
-    mean, std = torch.tensor(normalize.mean).view(3, 1, 1), torch.tensor(normalize.std).view(3, 1, 1)
+    statistics = resolve_normalize(parse_experiment(run.config.read_text(), run.config))
+    mean, std = (torch.tensor(numbers).view(3, 1, 1) for numbers in statistics)
     lists = dataset.splits[split]
     pixels = cached_pixels(Path(dataset.root), lists.paths, 32)[1:-1]
     losses, hits = [], 0

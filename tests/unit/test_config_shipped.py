@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.config.fields import resolve_normalize
 from core.config.load import dump, load_experiment, parse_experiment
 from core.config.schema import Augment, ColorJitter, Optimizer, Scheduler
 from core.config.workspace import Workspace, config_files
@@ -35,8 +36,7 @@ def test_cifar10_v4_is_the_lab_s() -> None:
     assert experiment.optimizer == Optimizer(name="sgd", momentum=0.9, weight_decay=0.0)
     assert experiment.scheduler.name == "none"
     assert experiment.augment == Augment(pad_crop=4, hflip=True)
-    assert experiment.normalize.mean == (0.4914, 0.4822, 0.4465)
-    assert experiment.normalize.std == (0.2023, 0.1994, 0.2010)
+    assert resolve_normalize(experiment) == ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
     assert experiment.data.val == "test"
 
 
