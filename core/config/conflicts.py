@@ -86,6 +86,7 @@ def _in_model(experiment: Experiment) -> Iterator[Conflict]:
 
 
 def _in_training(experiment: Experiment) -> Iterator[Conflict]:
+    keys: tuple[Key, ...]
     optimizer, schedule = experiment.optimizer, experiment.scheduler
     if optimizer.nesterov and (optimizer.name != "sgd" or optimizer.momentum == 0):
         keys = (("optimizer", "nesterov"), ("optimizer", "name"))
