@@ -42,6 +42,39 @@ class AttemptPaths:
 
 
 @dataclass(frozen=True)
+class JobPaths(AttemptPaths):
+    """The folder of a job, `jobs/measure-0001/`: an attempt's files and what was asked for."""
+
+    @property
+    def kind(self) -> str:
+        return self.root.name.rpartition("-")[0]
+
+    @property
+    def number(self) -> int:
+        return int(self.root.name.rpartition("-")[2])
+
+    @property
+    def run(self) -> RunPaths:
+        return RunPaths(self.root.parents[1])
+
+    @property
+    def job(self) -> Path:
+        return self.root / "job.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.root / "progress.json"
+
+    @property
+    def stop_marker(self) -> Path:
+        return self.root / "stop"
+
+    @property
+    def kill_marker(self) -> Path:
+        return self.root / "kill"
+
+
+@dataclass(frozen=True)
 class RunPaths:
     """A run's folder; `root` is absolute and its name is the run id."""
 
@@ -99,6 +132,28 @@ class RunPaths:
     def resolved(self) -> Path:
         """Threads, device, layout and the like, resolved once by the first attempt."""
         return self.root / "resolved.json"
+
+    @property
+    def model(self) -> Path:
+        """Layers and parameters, written by the first attempt."""
+        return self.root / "model.json"
+
+    @property
+    def code(self) -> Path:
+        """The run's own copy of a network that the user wrote."""
+        return self.root / "code"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    @property
+    def tracking(self) -> Path:
+        """What trackers beside labtui's own files write."""
+        return self.root / "tracking"
+
+    def job(self, kind: str, number: int) -> JobPaths:
+        return JobPaths(self.jobs / f"{kind}-{number:04d}")
 
     def attempt(self, number: int) -> AttemptPaths:
         return AttemptPaths(self.attempts / f"{number:04d}")
