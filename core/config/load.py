@@ -91,6 +91,13 @@ def apply_overrides(
     return _validated(merge(base, overrides_layer(overrides, workspace or Workspace(Path.cwd()))))
 
 
+def with_data(experiment: Experiment, data: str, *, workspace: Workspace) -> Experiment:
+    """`experiment` on other data: a data set's name, or a folder. Raises ConfigError; it names `--data`."""
+    base = parse_document(dump(experiment), Place(Path("config"), 0, Path.cwd(), stored=True))
+    expand(base, workspace)
+    return _validated(data_layer(data, base, workspace))
+
+
 def dump(experiment: Experiment) -> str:
     """`experiment` as YAML, complete and with absolute paths; `parse_experiment` reads the same back."""
     return yaml.dump(
