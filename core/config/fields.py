@@ -15,10 +15,28 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.config.load import plain
-from core.config.names import MODELS, STATISTICS
+from core.config.meaning import (
+    metric_mode,
+    resolve_metric,
+    resolve_normalize,
+    resolve_scheduler_metric,
+)
+from core.config.names import MODELS
 from core.config.problems import section_of
 from core.config.schema import GROUPS, Experiment, Group, SplitPaths
 from core.config.yaml12 import parse_value
+
+__all__ = [
+    "FieldSpec",
+    "as_text",
+    "field_spec",
+    "field_specs",
+    "form_values",
+    "metric_mode",
+    "resolve_metric",
+    "resolve_normalize",
+    "resolve_scheduler_metric",
+]
 
 Kind = Literal["number", "integer", "text", "choice", "boolean", "list"]
 
@@ -74,37 +92,6 @@ def as_text(value: Any) -> str:
             return as_text(value["images"])
         return _flow(value)
     return _quoted(value, inside=False) if isinstance(value, str) else str(value)
-
-
-def metric_mode(name: str) -> Literal["max", "min"]:
-    """Whether more or less of a metric is better: losses fall, all else rises."""
-    return "min" if "loss" in name.rsplit("/", 1)[-1] else "max"
-
-
-def resolve_metric(experiment: Experiment) -> str:
-    """The metric that says which epoch is best."""
-    return "val/accuracy" if experiment.metric == "auto" else experiment.metric
-
-
-def resolve_scheduler_metric(experiment: Experiment) -> str:
-    """The metric that the plateau schedule watches."""
-    metric = experiment.scheduler.metric
-    return resolve_metric(experiment) if metric == "auto" else metric
-
-
-def resolve_normalize(
-    experiment: Experiment,
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Mean and standard deviation of the channels, pixels in 0..1: as given, or well-known ones.
-
-    With pretrained weights they are ImageNet's, which torchvision's weights were trained with; else those of
-    the data's format, else CIFAR-10's.
-    """
-    given, known = experiment.normalize, "imagenet"
-    if experiment.weights == "none" or experiment.model.startswith("tinyvgg"):
-        known = experiment.data.format
-    mean, std = STATISTICS.get(known, STATISTICS["cifar10"])
-    return given.mean or mean, given.std or std
 
 
 def _walk(

@@ -34,7 +34,8 @@ _PATHS: tuple[Key, ...] = (
     *(("data", split, part) for split in _SPLITS for part in ("images", "list")),
     ("weights",),
 )
-_NO_PATHS = ("none", "imagenet")
+_REPLACED = (("model_args",),)
+_WORD = re.compile(r"[A-Za-z0-9_]*")
 _KEYS = frozenset(Experiment.model_fields) | {"extends"}
 _DATA_KEYS = frozenset(DataConfig.model_fields)
 # What stays of a config's `data` when --data names another place.
@@ -96,6 +97,8 @@ def overrides_layer(overrides: Sequence[str], workspace: Workspace) -> Tree:
         except ValueError as error:
             tree.problems.append(Problem(place.file, 0, dotted(path), str(error)))
             continue
+        if path in _REPLACED and isinstance(value, dict):
+            value = _Whole(value)
         for part in reversed(path):
             value = {part: value}
         one = Tree(value, {path[:end]: place for end in range(len(path) + 1)})
@@ -247,7 +250,7 @@ def resolve_paths(tree: Tree) -> None:
         for part in key[:-1]:
             holder = holder.get(part) if isinstance(holder, dict) else None
         text = holder.get(key[-1]) if isinstance(holder, dict) else None
-        if isinstance(text, str) and not (key == ("weights",) and text in _NO_PATHS):
+        if isinstance(text, str) and not (key == ("weights",) and text and _WORD.fullmatch(text)):
             path = _resolved(tree, key, text, root if key[0] == "data" else None)
             holder[key[-1]] = path if path is not None else text
         if key == ("data", "root") and isinstance(data, dict) and isinstance(data.get("root"), Path):

@@ -23,6 +23,7 @@ from core.config.layers import (
     place_of,
     resolve_paths,
 )
+from core.config.meaning import resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
@@ -114,13 +115,20 @@ def plain(value: Any) -> Any:
     """`value` in plain mappings, lists, text and numbers."""
     if isinstance(value, BaseModel):
         return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, PurePath) else value
 
 
 def changed_fields(a: Experiment, b: Experiment) -> Changes:
-    """Dotted keys whose values differ between `a` and `b`, in the schema's order."""
+    """Dotted keys whose values differ between `a` and `b`, in the schema's order.
+
+    Channel statistics are the same when they come to the same numbers, whether given or left to be found.
+    """
+    if resolve_normalize(a) == resolve_normalize(b):
+        b = b.model_copy(update={"normalize": a.normalize})
     result: list[str] = []
     operational: list[str] = []
     for name, info in Experiment.model_fields.items():
@@ -170,9 +178,10 @@ def _without_blanks(value: Any, model: type[BaseModel], optional: bool = False) 
 
 
 def _typed_last(tree: Tree, keys: Sequence[Key]) -> Key:
-    """The one of `keys` that was given on the command line, else the first."""
-    places = [(key, tree.place(key)) for key in keys]
-    return next((key for key, place in places if place and place.file.name.startswith("--")), keys[0])
+    """The one of `keys` that was given on the command line, else the first that was given."""
+    given = [(key, tree.places[key]) for key in keys if key in tree.places]
+    typed = [key for key, place in given if place.file.name.startswith("--")]
+    return next(iter([*typed, *(key for key, _ in given), *keys]))
 
 
 def _in_order(problems: list[Problem], main: Path) -> list[Problem]:

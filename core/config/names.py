@@ -101,6 +101,8 @@ CLASSIFIERS: tuple[str, ...] = (
     "wide_resnet50_2",
 )
 """torchvision's classifiers."""
+DETECTORS = ("fasterrcnn", "fcos", "keypointrcnn", "maskrcnn", "retinanet", "ssd")
+"""How the names of torchvision's detectors begin."""
 MODELS: tuple[str, ...] = (*TINYVGG, BLOCKS_MODEL, *CLASSIFIERS)
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -110,7 +112,8 @@ STATISTICS = {
     "fashionmnist": ((0.2860,) * 3, (0.3530,) * 3),
 }
 """Channel mean and standard deviation of well-known sets, pixels in 0..1."""
-MetricName = Literal[
+MetricChoice = Literal[
+    "auto",
     "val/accuracy",
     "val/loss",
     "val/top5",

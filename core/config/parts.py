@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from core.config.names import MODELS, is_code
+from core.config.names import DETECTORS, MODELS, is_code
 from core.text import clean, did_you_mean
 
 Group = Literal["Data", "Model", "Optimiser", "Schedule", "Augmentation", "Running"]
@@ -77,6 +79,12 @@ def _model_name(value: object) -> object:
     if isinstance(value, str) and (value in MODELS or is_code(value)):
         return value
     shown = clean(str(value))
+    if shown.startswith(DETECTORS):
+        text = "'{name}' is a detector: this version trains classifiers"
+        raise PydanticCustomError("model_name", text, {"name": shown})
+    if shown.endswith(".py"):
+        text = "name the function that builds the network too: {name}:build"
+        raise PydanticCustomError("model_name", text, {"name": shown})
     raise PydanticCustomError(
         "model_name",
         "there is no model '{name}'{guess}: use tinyvgg_a to tinyvgg_e, tinyvgg_v0 to tinyvgg_v4, tinyvgg "
@@ -110,9 +118,35 @@ def _keep(value: object) -> object:
 
 
 def _logger(value: object) -> object:
-    if value is False or value == "disabled":
+    """W&B's own words and those for true and false are understood too."""
+    word = value.lower() if isinstance(value, str) else value
+    if word in ("disabled", "no", "false", "none") or word is False:
         return "off"
-    return "online" if value is True else value
+    return "online" if word in ("on", "yes", "true") or word is True else word
+
+
+def _weights(value: object) -> object:
+    if isinstance(value, Path) or value in ("none", "imagenet"):
+        return value
+    raise PydanticCustomError("weights", "expected none, imagenet or a file of weights (./NAME)")
+
+
+def _digest(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{8,64}", value):
+        return value.lower()
+    more = "" if isinstance(value, str) else ", in quotes"
+    raise PydanticCustomError("digest", "expected 8 to 64 digits of a sha256{more}", {"more": more})
+
+
+def _gpus(value: object) -> object:
+    value = as_tuple(value)
+    if isinstance(value, (int, str)) and not isinstance(value, bool):
+        value = (value,)
+    for item in value if isinstance(value, tuple) else ():
+        index = isinstance(item, int) and not isinstance(item, bool) and item >= 0
+        if not index and not (isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9/-]{1,80}", item)):
+            raise PydanticCustomError("gpus", "expected the index of a GPU (0, 1, ...) or its UUID")
+    return value
 
 
 def _arguments(value: object) -> object:
@@ -141,6 +175,8 @@ ModelName = Annotated[str, BeforeValidator(_model_name)]
 Scale = Annotated[int | tuple[int, int] | None, BeforeValidator(_scale)]
 Views = Annotated[tuple[Literal["hflip"] | int, ...], BeforeValidator(_views)]
 Keep = Annotated[int | Literal["all"], BeforeValidator(_keep)]
+Weights = Annotated[Literal["none", "imagenet"] | Path, BeforeValidator(_weights)]
+Digest = Annotated[str, BeforeValidator(_digest)]
 Logger = Annotated[Literal["off", "online", "offline"], BeforeValidator(_logger)]
 Arguments = Annotated[dict[str, Scalar | tuple[Scalar, ...]], BeforeValidator(_arguments)]
-Gpus = Annotated[tuple[int | str, ...], BeforeValidator(as_tuple)]
+Gpus = Annotated[tuple[int | str, ...], BeforeValidator(_gpus)]

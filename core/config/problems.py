@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +17,7 @@ from core.errors import Problem
 from core.text import clean, nearest
 
 MUST_BE_GIVEN = "must be given"
+_WITH_VALUE = ("auto_or_count", "test_or_folder", "scale", "views", "keep", "weights", "digest", "gpus")
 # What other trainers call our keys.
 _SYNONYMS = {
     "batch_size": "batch",
@@ -184,7 +185,7 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"must be {bounds[kind]} {limit:g}, {got}"
     if kind == "literal_error":
         return _choice(str(limits["expected"]), value)
-    if kind in ("auto_or_count", "test_or_folder", "scale", "views", "keep"):
+    if kind in _WITH_VALUE:
         return f"{detail['msg']}, {got}"
     return detail["msg"][:1].lower() + clean(detail["msg"][1:])
 
@@ -224,7 +225,7 @@ def _unknown_text(key: Key, guess: str | None) -> str:
 def guess_key(key: Key) -> str | None:
     """The dotted key that `key` was probably meant to be, or None."""
     word = str(key[-1]).lower().replace("-", "_")
-    parent = dotted(key[:-1])
+    parent = dotted(tuple(part for part in key[:-1] if isinstance(part, str)))
     siblings = {child.rsplit(".", 1)[-1]: child for child in _children(parent)}
     if word in siblings:
         return siblings[word]
@@ -258,7 +259,7 @@ def _words() -> frozenset[str]:
 def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, info in model.model_fields.items():
         yield prefix + name
-        section = section_of(info.annotation)
+        section = section_of(info.annotation) or items_of(info.annotation)
         if section:
             yield from _walk(section, f"{prefix}{name}.")
 
@@ -269,3 +270,10 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part
     return None
+
+
+def items_of(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field has a list of (`tuple[Block, ...]`), or None."""
+    if get_origin(annotation) is tuple:
+        return section_of(get_args(annotation)[0])
+    return next(filter(None, map(items_of, get_args(annotation))), None)

@@ -6,19 +6,19 @@ operational (it does not): only result fields tell whether two configs are the s
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
 from core.config.data_schema import CLASSES_IN_GROUP, DataConfig, Split, SplitPaths, Synthetic
-from core.config.names import MetricName
+from core.config.names import MetricChoice
 from core.config.parts import (
     GROUPS,
     Arguments,
     AutoOrCount,
     Channels,
     Deviations,
+    Digest,
     Gpus,
     Group,
     Keep,
@@ -29,6 +29,7 @@ from core.config.parts import (
     Switch,
     Texts,
     Views,
+    Weights,
     as_tuple,
     field,
     section,
@@ -47,7 +48,7 @@ __all__ = [
     "Group",
     "Log",
     "Measure",
-    "MetricName",
+    "MetricChoice",
     "Normalize",
     "Optimizer",
     "Scheduler",
@@ -103,7 +104,7 @@ class Scheduler(Section):
 
     name: Literal["none", "plateau", "step", "cosine", "onecycle"] = field("none")
     """none keeps it; plateau and step lower it; cosine lets it fall to the end; onecycle raises it first."""
-    metric: Literal["auto"] | MetricName = field("auto")
+    metric: MetricChoice = field("auto")
     """What plateau watches; auto is the run's metric."""
     factor: float = field(0.1, gt=0, lt=1)
     """plateau and step multiply the learning rate by this."""
@@ -200,9 +201,9 @@ class Experiment(Section):
     """The network: tinyvgg_a to _e, _v0 to _v4, tinyvgg with blocks, torchvision's, or ./net.py:build."""
     mode: Literal["full", "head", "split"] = field("full", group="Model")
     """What is trained: everything, only the new classifier, or both with back_lr and head_lr."""
-    weights: Literal["none", "imagenet"] | Path = field("none", group="Model")
+    weights: Weights = field("none", group="Model")
     """Where the weights start: none (random), imagenet, or a file of weights."""
-    weights_sha256: str | None = field(None, group="Model", pattern=r"^[0-9a-f]{8,64}$")
+    weights_sha256: Digest | None = field(None, group="Model")
     """sha256 that the file of weights must have, or its first 8 or more digits."""
     blocks: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] | None = field(None, group="Model")
     """Blocks of the network tinyvgg: [{channels: 16, convs: 2}, {channels: 32, convs: 2}]."""
@@ -234,7 +235,7 @@ class Experiment(Section):
     """How the learning rate changes over the epochs."""
     epochs: int = field(20, group="Schedule", result=False, ge=1, le=100_000)
     """Epochs to train in all."""
-    metric: Literal["auto"] | MetricName = field("auto", group="Schedule")
+    metric: MetricChoice = field("auto", group="Schedule")
     """What `best` means; auto is val/accuracy."""
     early_stop: EarlyStop | None = field(None, group="Schedule", result=False)
     """Ends the run early when the metric no longer improves; absent: never."""

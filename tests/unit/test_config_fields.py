@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,7 +17,10 @@ from core.config.fields import (
     resolve_scheduler_metric,
 )
 from core.config.load import apply_overrides
+from core.config.names import MODELS, MetricChoice
 from core.config.schema import GROUPS, DataConfig, Experiment, SplitPaths
+
+METRICS = get_args(MetricChoice)
 
 
 @pytest.fixture
@@ -40,10 +44,26 @@ def test_every_field_has_a_help_line_and_a_group() -> None:
     [
         ("learning_rate", "Optimiser", "number", (), 0.01, False, "above 0", True),
         ("epochs", "Schedule", "integer", (), 20, False, "at least 1, at most 100000", False),
-        ("model", "Model", "choice", ("tinyvgg_v4", "tinyvgg_a"), None, False, "", True),
+        ("model", "Model", "text", MODELS, None, False, "", True),
+        ("mode", "Model", "choice", ("full", "head", "split"), "full", False, "", True),
+        ("weights", "Model", "text", ("none", "imagenet"), "none", False, "", True),
+        ("weights_sha256", "Model", "text", (), None, True, "", True),
+        ("blocks", "Model", "list", (), None, True, "", True),
+        ("model_args", "Model", "text", (), {}, False, "", True),
+        ("back_lr", "Optimiser", "number", (), None, True, "above 0", True),
+        ("ema", "Optimiser", "number", (), None, True, "above 0, below 1", True),
+        ("scheduler.warmup", "Schedule", "number", (), 0.0, False, "at least 0", True),
+        ("early_stop.patience", "Schedule", "integer", (), 10, True, "at least 1", False),
+        ("augment.scale", "Augmentation", "text", (), None, True, "", True),
+        ("augment.tta", "Augmentation", "list", ("hflip",), [], False, "", True),
+        ("checkpoint.keep", "Running", "integer", ("all",), "all", False, "", False),
+        ("measure.random", "Running", "boolean", (), False, False, "", False),
+        ("gpus", "Running", "list", (), None, True, "", False),
+        ("log.wandb", "Running", "choice", ("off", "online", "offline"), "off", False, "", False),
+        ("log.project", "Running", "text", (), None, True, "", False),
         ("threads", "Running", "integer", ("auto",), "auto", False, "", True),
         ("device", "Running", "choice", ("auto", "cuda", "mps", "cpu"), "auto", False, "", False),
-        ("metric", "Schedule", "choice", ("auto", "val/accuracy", "val/loss"), "auto", False, "", True),
+        ("metric", "Schedule", "choice", METRICS, "auto", False, "", True),
         ("augment.hflip", "Augmentation", "boolean", (), False, False, "", True),
         ("augment.pad_crop", "Augmentation", "integer", (), None, True, "at least 1, at most 64", True),
         (
@@ -98,7 +118,7 @@ def test_form_values_give_the_experiment_back(experiment: Experiment) -> None:
     values = form_values(changed)
     assert values["learning_rate"] == "1e-07"
     assert values["augment.pad_crop"] == ""
-    sections = ("augment.color_jitter.", "data.synthetic.")
+    sections = ("augment.color_jitter.", "data.synthetic.", "early_stop.")
     words = [f"{key}={text}" for key, text in values.items() if not key.startswith(sections)]
     assert apply_overrides(experiment, words) == changed
 
