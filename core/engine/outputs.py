@@ -1,8 +1,11 @@
-"""What a validation pass leaves: a measure row and a predictions file, by checkpoint and split."""
+"""What measuring leaves: a measure row and a predictions file, by checkpoint, split and settings."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +17,86 @@ from core.store.metrics import encode_value
 from core.store.paths import RunPaths
 
 
-def measure_path(run: RunPaths, checkpoint: str, split: str) -> Path:
-    """Where the measure row of a checkpoint and a split lies."""
-    return run.measures / f"{checkpoint}-{split}.json"
+def measure_path(run: RunPaths, checkpoint: str, split: str, key: str = "") -> Path:
+    """Where the measure row of a checkpoint and a split lies; `key` is empty for the run's own settings."""
+    return run.measures / f"{_stem(checkpoint, split, key)}.json"
 
 
-def read_measure(run: RunPaths, checkpoint: str, sha256: str, split: str) -> dict[str, Any] | None:
-    """The measure row, or None when there is none of this very checkpoint file."""
-    row = read_json(measure_path(run, checkpoint, split))
-    return row if row is not None and row.get("sha256") == sha256 else None
+def predictions_path(run: RunPaths, checkpoint: str, split: str, key: str = "") -> Path:
+    """Where the predictions that belong to a measure row lie."""
+    return run.predictions / f"{_stem(checkpoint, split, key)}.npz"
 
 
-def write_outputs(run: RunPaths, checkpoint: str, sha256: str, split: str, measured: Measurement) -> None:
-    """Write predictions, then the measure row, which says that both are there.
+def settings_key(settings: Mapping[str, Any]) -> str:
+    """8 hex digits that stand for evaluation settings which are not the run's own."""
+    text = json.dumps(_stated(settings), sort_keys=True, separators=(",", ":"), default=list)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def same_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two sets of evaluation settings mean the same; what is absent, off or empty is the same."""
+    return _stated(a) == _stated(b)
+
+
+def read_measure(
+    run: RunPaths,
+    checkpoint: str,
+    sha256: str,
+    split: str,
+    *,
+    key: str = "",
+    settings: Mapping[str, Any] | None = None,
+) -> dict[str, Any] | None:
+    """The measure row, or None when there is none of this very checkpoint file (and of these settings)."""
+    row = read_json(measure_path(run, checkpoint, split, key))
+    if row is None or row.get("sha256") != sha256:
+        return None
+    if settings is not None and not same_settings(_mapping(row.get("settings")), settings):
+        return None
+    return row
+
+
+def write_outputs(
+    run: RunPaths, checkpoint: str, sha256: str, split: str, measured: Measurement, *, key: str = ""
+) -> dict[str, Any]:
+    """Write predictions, then the measure row, which says that both are there; returns the row.
 
     `sha256` is that of the checkpoint file, empty when none was kept of this epoch. Raises OSError.
     """
     if measured.predictions:
         make_dir(run.predictions, exist_ok=True)
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, **measured.predictions, checkpoint=np.array(checkpoint), sha256=np.array(sha256)
-        )
-        write_bytes(run.predictions / f"{checkpoint}-{split}.npz", buffer.getvalue())
+        arrays = {**measured.predictions, "checkpoint": np.array(checkpoint), "sha256": np.array(sha256)}
+        write_bytes(predictions_path(run, checkpoint, split, key), packed(arrays))
     make_dir(run.measures, exist_ok=True)
-    write_json(
-        measure_path(run, checkpoint, split),
-        {
-            "checkpoint": checkpoint,
-            "sha256": sha256,
-            "split": split,
-            "settings": dict(measured.settings),
-            "n": measured.images,
-            **{name: encode_value(value) for name, value in measured.metrics.items()},
-            "per_class": list(measured.per_class),
-        },
-    )
+    row = {
+        "checkpoint": checkpoint,
+        "sha256": sha256,
+        "split": split,
+        "settings": dict(measured.settings),
+        "n": measured.images,
+        **{name: encode_value(value) for name, value in measured.metrics.items()},
+        "per_class": list(measured.per_class),
+    }
+    write_json(measure_path(run, checkpoint, split, key), row)
+    return row
+
+
+def packed(arrays: Mapping[str, Any]) -> bytes:
+    """Arrays as the bytes of an `.npz` file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _stem(checkpoint: str, split: str, key: str) -> str:
+    return f"{checkpoint}-{split}-{key}" if key else f"{checkpoint}-{split}"
+
+
+def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON gives them back, without those that say nothing."""
+    stated: dict[str, Any] = json.loads(json.dumps(dict(settings), default=list))
+    return {name: value for name, value in stated.items() if value not in (None, False, "", [], {})}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
