@@ -108,3 +108,9 @@ def test_tick_labels(value: float, step: float, text: str) -> None:
 def test_steps_are_one_two_or_five(span: float) -> None:
     step = nice_step(span, 5)
     assert f"{step:.0e}"[0] in "125"
+
+
+def test_learning_rates_have_short_labels_that_differ() -> None:
+    assert [label for _, label in linear_ticks((0.0, 2e-4), 5)] == ["0", "5e-5", "1e-4", "1.5e-4", "2e-4"]
+    assert [label for _, label in linear_ticks((0.0, 0.02), 5)][1] == "0.005"
+    assert [label for _, label in log_ticks((-5, -2), 5)] == ["1e-5", "0.0001", "0.001", "0.01"]

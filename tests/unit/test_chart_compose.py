@@ -191,6 +191,22 @@ def test_a_rule_marks_an_epoch_behind_the_line() -> None:
     assert len(set(columns.tolist())) == 1
 
 
+def test_the_end_of_training_is_marked_when_it_came_early() -> None:
+    data = ChartData("loss", (Curve("val", "v", curve_of([1, 2, 3.0]), 1),), "key", early_stop=3, at_epoch=2)
+    picture = draw(data)
+    assert "ended early@3" in title(picture)
+    early, cursor = np.nonzero(picture.chars == "╎")[1], np.nonzero(picture.chars == "┊")[1]
+    assert len(set(early.tolist())) == 1
+    assert early[0] > cursor[0]
+
+
+def test_a_chart_that_is_always_on_a_log_scale() -> None:
+    steps = [0.01] * 5 + [0.001] * 5 + [0.0001] * 5
+    picture = draw(chart(steps, title="lr", log=True))
+    assert "log" in title(picture)
+    assert {0.01, 0.001, 0.0001} <= set(y_labels(picture))
+
+
 def test_overlay_of_four_long_runs_is_bounded_in_points() -> None:
     """A million points a run come down to a few thousand before anything is drawn."""
     view = curve_of(np.random.default_rng(0).normal(size=1_000_000))

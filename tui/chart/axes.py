@@ -116,7 +116,7 @@ def tick_label(value: float, step: float) -> str:
     if value == 0:
         return "0"
     size = abs(value)
-    if size >= 1e6 or size < 1e-4:
+    if size >= 1e6 or size < 1e-4 or (step < 1e-4 and size < 1e-2):
         return humanise.learning_rate(float(f"{value:.1e}"))
     if size >= 1e4:
         return f"{value / 1e3:g}k"[:LABEL_WIDTH]

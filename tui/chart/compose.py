@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,8 @@ class Curve:
 class ChartData:
     """What a chart shows. `key` says when the axes start afresh; `empty` is said while nothing is there.
 
-    `x_span` is the least range of an axis of epochs; `at_epoch` is marked with a vertical line.
+    `x_span` is the least range of an axis of epochs; `at_epoch` is marked with a vertical line, `early_stop`
+    with another. `log`: on a log scale whatever the view says.
     """
 
     title: str
@@ -52,7 +53,9 @@ class ChartData:
     live: bool = False
     empty: str = "no data yet"
     at_epoch: int | None = None
+    early_stop: int | None = None
     x_span: tuple[float, float] | None = None
+    log: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,7 @@ def compose(
     `sticky` remembers the ranges of the last drawing; the caller starts a new one when `data.key` changes.
     """
     curves = [curve for curve in data.curves if len(curve.view)]
+    state = replace(state, log=state.log or data.log)
     columns, rows = plot.canvas_size(width, height)
     if columns < 4 or rows < 2:
         return _message(data, "", width, height)
@@ -103,8 +107,10 @@ def compose(
     inked = codes > 0
     chars[window][inked] = np.array(raster.glyphs(marker))[codes[inked]]
     styles[window][inked] = owner[inked]
-    if data.at_epoch is not None:
-        _rule(data.at_epoch, curves[0].view, state, x_range, chars[window], styles[window])
+    for epoch, sign, style in ((data.at_epoch, "┊", ACCENT), (data.early_stop, "╎", MUTED)):
+        if epoch is not None:
+            column = _column_of(epoch, curves[0].view, state, x_range, columns)
+            _rule(column, sign, style, chars[window], styles[window])
     _place_marks(lines, chars[window], styles[window], x_range, y_range, marker)
     return Picture(_title(data, state, lines), _legend(data), chars, styles)
 
@@ -190,22 +196,18 @@ def _at_cells(ticks: Sequence[axes.Tick], bounds: axes.Bounds, cells: int) -> tu
     return tuple(placed.items())
 
 
-def _rule(
-    epoch: int,
-    view: SeriesView,
-    state: ViewState,
-    x_range: axes.Bounds,
-    chars: NDArray[np.str_],
-    styles: NDArray[np.int64],
-) -> None:
-    """A vertical line at an epoch, behind everything else."""
+def _column_of(epoch: int, view: SeriesView, state: ViewState, x_range: axes.Bounds, columns: int) -> int:
     at = int(np.searchsorted(view.x("epoch"), epoch))
     x = float(epoch) if state.axis == "epoch" else float(view.x(state.axis)[min(at, len(view) - 1)])
-    column = round((x - x_range[0]) / (x_range[1] - x_range[0]) * (chars.shape[1] - 1))
+    return round((x - x_range[0]) / (x_range[1] - x_range[0]) * (columns - 1))
+
+
+def _rule(column: int, sign: str, style: int, chars: NDArray[np.str_], styles: NDArray[np.int64]) -> None:
+    """A vertical line behind everything else."""
     if 0 <= column < chars.shape[1]:
         free = chars[:, column] == " "
-        chars[free, column] = "┊"
-        styles[free, column] = ACCENT
+        chars[free, column] = sign
+        styles[free, column] = style
 
 
 def _place_marks(
@@ -244,6 +246,8 @@ def _title(data: ChartData, state: ViewState, lines: Sequence[_Line]) -> tuple[P
         words.append("zoom")
     if words:
         pieces.append((" " + " · ".join(words), MUTED))
+    if data.early_stop is not None:
+        pieces.append((f" ended early@{data.early_stop}", MUTED))
     current = [line.curve.view for line in lines if not line.curve.ghost]
     if state.log and (hidden := sum(view.not_positive for view in current)):
         pieces.append((f" {humanise.count(hidden)} point{'s' * (hidden > 1)} not shown on log scale", WARN))

@@ -4,60 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from core import humanise
 from core.store.records import ACTIVE, RunSummary
 from tui.chart.compose import ChartData, Curve
 from tui.chart.curves import EMPTY, Curves
+from tui.chart.names import family, in_order, is_bounded, is_plain, line
+from tui.chart.series import SeriesView
 
-_BOUNDED = ("accuracy", "precision", "recall", "top", "map", "ap")
-_SPLITS = ("train", "val", "test")
 _HIDDEN = ("time", "images", "step")
 _PACE_OVER = 8
 _PROGRESS = ("step_in_epoch", "steps_per_epoch")
-
-
-def leaf(name: str) -> str:
-    """`accuracy` of `val/accuracy`: metrics with the same leaf share a chart."""
-    return name.rsplit("/", 1)[-1]
+_QUARTER, _SQUASHED, _SAMPLE = 0.25, 20.0, 1000
 
 
 def chart_names(all_curves: Sequence[Curves], metric: str) -> list[str]:
-    """Leaves to draw: the run's own metric, the loss, then the rest by name; timings last."""
+    """Charts to draw: the run's own metric, the loss, then the rest by name; timings last."""
     names = {name for curves in all_curves for name in (*curves.epochs, *curves.steps)}
-    first = [leaf(metric) if metric else "accuracy", "loss"]
-    learned = sorted({leaf(name) for name in names if not name.startswith(_HIDDEN)} - set(first))
+    first = [family(metric) if metric else "accuracy", "loss"]
+    learned = sorted({family(name) for name in names if not name.startswith(_HIDDEN)} - set(first))
     timings = sorted(name for name in names if name in ("images/s", "time/step"))
     return list(dict.fromkeys([*first, *learned, *timings]))
 
 
 def single(
-    run: RunSummary, curves: Curves | None, chart: str, axis: str, *, at_epoch: int | None = None
+    run: RunSummary,
+    curves: Curves | None,
+    chart: str,
+    axis: str,
+    *,
+    at_epoch: int | None = None,
+    early_stop: int | None = None,
 ) -> ChartData:
-    """The chart called `chart` (a leaf or a whole name) of one run: train and val beside each other.
+    """The chart called `chart` (a family of metrics or a whole name) of one run, all its lines in it.
 
-    `at_epoch` is marked with a vertical line.
+    `at_epoch` is marked with a vertical line, and `early_stop`, the epoch at which the run ended early.
     """
     curves = curves or EMPTY
     drawn: list[Curve] = []
-    for number, name in enumerate(_names(curves, chart)):
+    for name in in_order(_names(curves, chart)):
         view = curves.finest(name, axis)
-        if view is None:
+        if view is None or _says_nothing(name, view):
             continue
-        split = name.split("/")[0] if name.split("/")[0] in _SPLITS else chart
-        color = _SPLITS.index(split) if split in _SPLITS else number
+        label, letter, color = line(name)
         best = (run.best.epoch, run.best.value) if run.best is not None and run.best.metric == name else None
         if name in curves.ghosts:
-            drawn.append(Curve(split, split[0], curves.ghosts[name], color, ghost=True))
-        drawn.append(Curve(split, split[0], view, color, dotted=split == "train", best=best))
+            drawn.append(Curve(label, letter, curves.ghosts[name], color, ghost=True))
+        drawn.append(Curve(label, letter, view, color, dotted=name.startswith("train/"), best=best))
     return ChartData(
         chart,
         tuple(drawn),
         key=f"{run.id} {axis} {curves.first_epoch}",
-        bounded=chart.startswith(_BOUNDED),
+        bounded=is_bounded(chart),
         live=run.state in ACTIVE,
         empty=nothing_yet(run, curves),
         at_epoch=at_epoch,
+        early_stop=early_stop,
         x_span=(0.0, 1.0) if curves.first_epoch else None,
+        log=chart == "lr" and any(is_squashed(curve.view) for curve in drawn),
     )
 
 
@@ -68,14 +73,17 @@ def overlay(
     chart: str,
     axis: str,
 ) -> ChartData:
-    """One chart for several runs: colour and letter name the run; train is dotted, its letter small."""
+    """One chart for several runs: colour and letter name the run; train is dotted, its letter small.
+
+    Further lines such as `tta` are left out, unless a run goes by one.
+    """
     drawn: list[Curve] = []
     for run in runs:
         letter, color = marks[run.id]
         own = curves.get(run.id, EMPTY)
-        for name in _names(own, chart):
+        for name in in_order(_names(own, chart)):
             view = own.finest(name, axis)
-            if view is not None:
+            if view is not None and (is_plain(name) or name == run.metric):
                 train = name.startswith("train/")
                 drawn.append(Curve(run.label, letter.lower() if train else letter, view, color, dotted=train))
     drawn.sort(key=lambda curve: curve.dotted)
@@ -83,9 +91,10 @@ def overlay(
         chart,
         tuple(drawn),
         key=f"{' '.join(run.id for run in runs)} {axis}",
-        bounded=chart.startswith(_BOUNDED),
+        bounded=is_bounded(chart),
         live=any(run.state in ACTIVE for run in runs),
         empty="no data yet",
+        log=chart == "lr" and any(is_squashed(curve.view) for curve in drawn),
     )
 
 
@@ -125,8 +134,17 @@ def seconds_left(curves: Curves) -> float | None:
     return float(max(total - done, 0.0) * pace.y[-_PACE_OVER:].mean())
 
 
-def _names(curves: Curves, chart: str) -> list[str]:
-    names = {name for name in (*curves.epochs, *curves.steps) if name == chart or leaf(name) == chart}
-    return sorted(
-        names, key=lambda name: (_SPLITS.index(s) if (s := name.split("/")[0]) in _SPLITS else 9, name)
-    )
+def is_squashed(view: SeriesView) -> bool:
+    """Whether a quarter of the points would lie on the ground of a linear axis, as after two drops of ten."""
+    values = view.y[:: max(len(view) // _SAMPLE, 1)]
+    values = np.sort(values[np.isfinite(values) & (values > 0)])
+    return len(values) > 0 and float(values[-1] / values[int(len(values) * _QUARTER)]) >= _SQUASHED
+
+
+def _says_nothing(name: str, view: SeriesView) -> bool:
+    """A top-5 accuracy of one throughout, as with five classes or fewer."""
+    return name.endswith("/top5") and bool((view.y == 1.0).all())
+
+
+def _names(curves: Curves, chart: str) -> set[str]:
+    return {name for name in (*curves.epochs, *curves.steps) if name == chart or family(name) == chart}

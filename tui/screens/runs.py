@@ -168,9 +168,10 @@ class RunsScreen(LabScreen):
         if not runs or not self.snapshot.curves:
             return
         from tui.chart import views
+        from tui.chart.names import family
 
         axis = self.view.axis
-        main = views.leaf(runs[0].metric) if runs[0].metric else "accuracy"
+        main = family(runs[0].metric) if runs[0].metric else "accuracy"
         for widget, chart in (("#metric", main if main != "loss" else "accuracy"), ("#loss", "loss")):
             if len(runs) == 1 and not self._marked:
                 data = views.single(runs[0], self.snapshot.curves.get(runs[0].id), chart, axis)

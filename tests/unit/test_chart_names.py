@@ -1,0 +1,113 @@
+"""Which metric is drawn in which chart, and under which name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.store.records import Best
+from tui.chart.curves import Curves
+from tui.chart.names import family, in_order, line
+from tui.chart.series import Series, SeriesView
+from tui.chart.views import chart_names, is_squashed, overlay, single
+
+EVERY = (
+    *("train/accuracy", "val/accuracy", "test/accuracy", "val/accuracy_tta", "val/accuracy_random"),
+    *("val/accuracy_macro", "val/top5", "train/loss", "val/loss", "val/loss_random", "lr", "lr_back"),
+    *("lr_head", "images/s", "time/epoch"),
+)
+
+
+def view_of(*values: float) -> SeriesView:
+    series = Series()
+    at = np.arange(1, len(values) + 1, dtype=float)
+    series.extend(np.stack([at, at * 10, at * 60, np.array(values, dtype=float)]))
+    return series.view()
+
+
+def curves(**changed: SeriesView) -> Curves:
+    names = {name: view_of(0.2, 0.5, 0.6) for name in EVERY}
+    return Curves({**names, **{name.replace("__", "/"): view for name, view in changed.items()}}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "chart", "label"),
+    [
+        ("val/accuracy", "accuracy", "val"),
+        ("val/accuracy_tta", "accuracy", "tta"),
+        ("val/accuracy_random", "accuracy", "random"),
+        ("val/accuracy_macro", "accuracy", "macro"),
+        ("val/top5", "accuracy", "top-5"),
+        ("val/loss_random", "loss", "random"),
+        ("train/top5", "accuracy", "train top-5"),
+        ("lr_back", "lr", "back"),
+        ("lr/head", "lr", "head"),
+        ("lr", "lr", "lr"),
+        ("val/map_50", "map_50", "val"),
+    ],
+)
+def test_family_and_label(name: str, chart: str, label: str) -> None:
+    assert family(name) == chart
+    assert line(name)[0] == label
+
+
+def test_lines_of_a_chart_differ_in_letter_and_colour() -> None:
+    for chart in ("accuracy", "loss", "lr"):
+        lines = [line(name) for name in EVERY if family(name) == chart]
+        assert len({letter for _, letter, _ in lines}) == len(lines)
+        assert len({color for _, _, color in lines}) == len(lines)
+
+
+def test_one_chart_for_what_is_read_side_by_side() -> None:
+    assert chart_names([curves()], "val/accuracy") == ["accuracy", "loss", "lr", "images/s"]
+    assert chart_names([curves()], "val/accuracy_tta")[:2] == ["accuracy", "loss"]
+
+
+def test_every_measurement_is_a_line_with_its_name(summary: Any) -> None:
+    run = summary(metric="val/accuracy_tta", best=Best("val/accuracy_tta", 0.6, 3, None))
+    chart = single(run, curves(), "accuracy", "epoch")
+    assert [curve.label for curve in chart.curves] == [
+        *("train", "val", "test", "tta", "random", "macro", "top-5")
+    ]
+    assert [curve.label for curve in chart.curves if curve.best] == ["tta"]
+    assert [curve.label for curve in chart.curves if curve.dotted] == ["train"]
+
+
+def test_a_top_5_of_one_throughout_is_no_line(summary: Any) -> None:
+    chart = single(summary(), curves(val__top5=view_of(1.0, 1.0, 1.0)), "accuracy", "epoch")
+    assert "top-5" not in [curve.label for curve in chart.curves]
+    chart = single(summary(), curves(val__top5=view_of(0.9, 1.0, 1.0)), "accuracy", "epoch")
+    assert "top-5" in [curve.label for curve in chart.curves]
+
+
+def test_runs_over_each_other_show_what_they_go_by(summary: Any) -> None:
+    plain, tta = summary(id="a", metric="val/accuracy"), summary(id="b", metric="val/accuracy_tta")
+    both = {"a": curves(), "b": curves()}
+    chart = overlay([plain, tta], both, {"a": ("A", 0), "b": ("B", 1)}, "accuracy", "epoch")
+    assert len([curve for curve in chart.curves if curve.color == 0]) == 3
+    assert len([curve for curve in chart.curves if curve.color == 1]) == 4
+
+
+@pytest.mark.parametrize(
+    ("rates", "squashed"),
+    [
+        ([0.01] * 20, False),
+        ([0.01] * 10 + [0.001] * 10, False),
+        ([0.01] * 10 + [0.001] * 10 + [0.0001] * 10, True),
+        ([0.01 * (1 + np.cos(np.pi * epoch / 30)) / 2 for epoch in range(31)], False),
+        ([0.0, 0.0], False),
+        ([float("nan")], False),
+    ],
+)
+def test_learning_rates_that_need_a_log_scale(rates: list[float], squashed: bool, summary: Any) -> None:
+    assert is_squashed(view_of(*rates)) is squashed
+    own = curves(lr=view_of(*rates))
+    del own.epochs["lr_back"], own.epochs["lr_head"]  # type: ignore[attr-defined]
+    assert single(summary(), own, "lr", "epoch").log is squashed
+
+
+def test_lines_in_a_fixed_order() -> None:
+    names = ["val/top5", "val/accuracy", "train/accuracy", "val/accuracy_tta"]
+    assert in_order(names) == ["train/accuracy", "val/accuracy", "val/accuracy_tta", "val/top5"]
