@@ -198,7 +198,7 @@ class Classification:
 
 def build_classifier(experiment: Experiment, classes: int, resolved: Resolved) -> nn.Module:
     """A fresh model on the device, in the run's memory layout; weights come from torch's global generator."""
-    model = build_model(experiment.model, classes=classes, image_size=experiment.image_size)
+    model = build_model(experiment, classes)
     layout = torch.channels_last if resolved.memory_format == "channels_last" else torch.contiguous_format
     return model.to(torch.device(resolved.device)).to(memory_format=layout)
 

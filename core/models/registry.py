@@ -1,46 +1,36 @@
-"""Models by the name that a config gives them."""
+"""Networks by the name that a config gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from core.config.names import BLOCKS_MODEL, CLASSIFIERS, MODELS, TINYVGG, is_code
+from core.config.schema import Experiment
 from core.errors import UsageError
-from core.models.tinyvgg import tinyvgg_a, tinyvgg_v4
+from core.models.classifiers import build_classifier
+from core.models.own import build_own
+from core.models.tinyvgg import build_tinyvgg
 from core.text import did_you_mean
 
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """How to build a model, and the smallest square image that passes through it."""
+def build_model(experiment: Experiment, classes: int, *, code: Path | None = None) -> nn.Module:
+    """A fresh network on the CPU that maps (N, 3, image_size, image_size) to (N, classes).
 
-    build: Callable[[int, int], nn.Module]
-    min_image_size: int
-
-
-MODELS: dict[str, ModelEntry] = {
-    "tinyvgg_v4": ModelEntry(tinyvgg_v4, 32),
-    "tinyvgg_a": ModelEntry(tinyvgg_a, 32),
-}
-
-
-def build_model(name: str, *, classes: int, image_size: int) -> nn.Module:
-    """A fresh model on the CPU with weights from torch's global generator.
-
-    Raises UsageError for an unknown name or for images too small for its poolings.
+    Its weights come from torch's global generator. `code` is the file to take a network of the user's own
+    from (the run's copy), by default the one that the config names. Raises UsageError for an unknown name,
+    images too small for its poolings, arguments that it does not take, or faults in the user's code.
     """
-    entry = MODELS.get(name)
-    if entry is None:
-        raise UsageError(
-            f"There is no model '{name}'{did_you_mean(name, MODELS)}: use one of {', '.join(MODELS)}."
-        )
-    if image_size < entry.min_image_size:
-        raise UsageError(
-            f"{name} needs images of at least {entry.min_image_size} pixels: image_size is {image_size}."
-        )
-    return entry.build(classes, image_size)
+    name = experiment.model
+    if is_code(name):
+        return build_own(experiment, classes, code)
+    if name in TINYVGG or name == BLOCKS_MODEL:
+        return build_tinyvgg(experiment, classes)
+    if name in CLASSIFIERS:
+        return build_classifier(experiment, classes)
+    raise UsageError(f"There is no classifier '{name}'{did_you_mean(name, MODELS)}.")
 
 
 def parameter_count(model: nn.Module) -> int:
@@ -49,5 +39,8 @@ def parameter_count(model: nn.Module) -> int:
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether a batch of one image can fail in training for want of statistics."""
-    return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules())
+    """Whether a batch of one image can fail in training for want of statistics.
+
+    Layers that are in evaluation mode (frozen) need none.
+    """
+    return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())
