@@ -25,7 +25,7 @@ from core.config.layers import (
 )
 from core.config.meaning import resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
-from core.config.schema import Experiment
+from core.config.schema import Experiment, Normalize
 from core.config.workspace import Workspace
 from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_scalar
 from core.errors import ConfigError, Problem
@@ -127,8 +127,7 @@ def changed_fields(a: Experiment, b: Experiment) -> Changes:
 
     Channel statistics are the same when they come to the same numbers, whether given or left to be found.
     """
-    if resolve_normalize(a) == resolve_normalize(b):
-        b = b.model_copy(update={"normalize": a.normalize})
+    a, b = _with_statistics(a), _with_statistics(b)
     result: list[str] = []
     operational: list[str] = []
     for name, info in Experiment.model_fields.items():
@@ -136,6 +135,11 @@ def changed_fields(a: Experiment, b: Experiment) -> Changes:
         keys = result if isinstance(extra, dict) and extra["result"] else operational
         keys += [dotted(key) for key in _differing(getattr(a, name), getattr(b, name), (name,))]
     return Changes(tuple(result), tuple(operational))
+
+
+def _with_statistics(experiment: Experiment) -> Experiment:
+    mean, std = resolve_normalize(experiment)
+    return experiment.model_copy(update={"normalize": Normalize(mean=mean, std=std)})
 
 
 def _differing(a: Any, b: Any, key: Key) -> list[Key]:
