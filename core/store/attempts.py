@@ -29,12 +29,14 @@ def begin_attempt(
     *,
     slot: str,
     threads: int,
+    gpu: Mapping[str, Any] | None = None,
     argv: Sequence[str] = (),
     supervisor: Mapping[str, Any] | None = None,
 ) -> AttemptPaths:
     """Make the next attempt's folder with its `start.json`: visible whole or not at all.
 
-    Temporary files of dead writers are swept first. `supervisor` is `process.identify()` by default.
+    Temporary files of dead writers are swept first. `gpu` is `{"name", "bus_id", "uuid", "index"}` when the
+    slot has one; `supervisor` is `process.identify()` by default.
     Raises StateError for a run of a newer format, OSError when the disk does not take it.
     """
     require_writable(run)
@@ -44,12 +46,7 @@ def begin_attempt(
     files.make_dir(new.root)
     start = {
         "request": request,
-        "time": time.time(),
-        "supervisor": dict(process.identify() if supervisor is None else supervisor),
-        "trainer": None,
-        "slot": slot,
-        "threads": threads,
-        "argv": list(argv),
+        **start_content(slot=slot, threads=threads, gpu=gpu, argv=argv, supervisor=supervisor),
     }
     try:
         files.write_json(new.start, start)
@@ -70,6 +67,26 @@ def begin_attempt(
         raise
     mark_changed(run.root.parent, run.id)
     return attempt
+
+
+def start_content(
+    *,
+    slot: str,
+    threads: int,
+    gpu: Mapping[str, Any] | None = None,
+    argv: Sequence[str] = (),
+    supervisor: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What `start.json` of an attempt and of a job have in common."""
+    return {
+        "time": time.time(),
+        "supervisor": dict(process.identify() if supervisor is None else supervisor),
+        "trainer": None,
+        "slot": slot,
+        "threads": threads,
+        "gpu": None if gpu is None else dict(gpu),
+        "argv": list(argv),
+    }
 
 
 def note_trainer(attempt: AttemptPaths, trainer: Mapping[str, Any]) -> None:
@@ -103,7 +120,12 @@ def write_exit(
 
 def read_attempt(run: RunPaths, number: int) -> Attempt:
     """One attempt as far as its files go; never raises."""
-    root = f"{run.root}/attempts/{number:04d}/"
+    return read_folder(f"{run.root}/attempts/{number:04d}", number)
+
+
+def read_folder(folder: str, number: int) -> Attempt:
+    """What the files of an attempt, or of a job, say; never raises."""
+    root = f"{folder}/"
     start = files.read_json(root + "start.json") or {}
     result = files.read_json(root + "result.json") or {}
     end = files.read_json(root + "exit.json")

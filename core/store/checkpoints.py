@@ -76,9 +76,9 @@ def save_files(
 
 def list_checkpoints(run: RunPaths) -> list[Checkpoint]:
     """All complete checkpoints by epoch, step and attempt; the superseded ones are marked."""
-    pinned = _pins(run)
+    pinned = pinned_ids(run)
     found = []
-    for name in _names(run):
+    for name in checkpoint_ids(run):
         checkpoint = _read(f"{run.root}/checkpoints/{name}.json", pinned)
         if checkpoint is not None:
             found.append(checkpoint)
@@ -181,7 +181,8 @@ def _is_superseded(item: Checkpoint, resumes: list[Resume]) -> bool:
     return any(resume.attempt > item.attempt and item.step > resume.step for resume in resumes)
 
 
-def _names(run: RunPaths) -> list[str]:
+def checkpoint_ids(run: RunPaths) -> list[str]:
+    """The ids of all that look complete: file and sidecar are there."""
     try:
         names = set(os.listdir(run.checkpoints))
     except OSError:
@@ -190,7 +191,8 @@ def _names(run: RunPaths) -> list[str]:
     return [stem for stem in stems if CHECKPOINT_ID.fullmatch(stem) and f"{stem}.json" in names]
 
 
-def _pins(run: RunPaths) -> frozenset[str]:
+def pinned_ids(run: RunPaths) -> frozenset[str]:
+    """The ids of pinned checkpoints, those that are gone included."""
     pinned = (files.read_json(run.pins) or {}).get("pinned")
     return (
         frozenset(item for item in pinned if isinstance(item, str))

@@ -18,9 +18,10 @@ from typing import Literal
 
 from core.config.workspace import state_home
 from core.errors import StateError
-from core.store.paths import RunPaths
+from core.store.paths import JobPaths, RunPaths
 
 Kind = Literal["sup", "train", "meta"]
+JobKind = Literal["sup", "work"]
 NETWORK_TYPES = ("nfs", "cifs", "smb", "lustre", "fuse", "9p", "ceph", "gpfs", "beegfs", "afs", "glusterfs")
 # Local disks which happen to be served through FUSE.
 _LOCAL_FUSE = frozenset({"fuseblk", "fusectl", "fuse.overlayfs", "fuse.fuse-overlayfs"})
@@ -134,14 +135,24 @@ def is_run_locked(run: RunPaths, kind: Kind) -> bool:
     return is_held(_run_lock(run, kind))
 
 
+def job_lock_path(job: JobPaths, kind: JobKind) -> Path:
+    """The same of a job: `sup` is its supervisor's, `work` that of the process which does it."""
+    return Path(_lock(str(job.root), kind, str(job.run.root.parent)))
+
+
 def _run_lock(run: RunPaths, kind: Kind) -> str:
     root = str(run.root)
-    if not is_network(os.path.dirname(root)):
+    return _lock(root, kind, os.path.dirname(root))
+
+
+def _lock(root: str, kind: str, disk: str) -> str:
+    """The lock beside the work itself, or under the state folder when `disk` is on a network."""
+    if not is_network(disk):
         return f"{root}/{kind}.lock"
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
     folder = state_home() / "locks"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return f"{folder}/{run.id}-{key}.{kind}.lock"
+    return f"{folder}/{os.path.basename(root)}-{key}.{kind}.lock"
 
 
 @functools.lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from pathlib import Path
 
 from core.store.attempts import numbers
 from core.store.paths import RunPaths
@@ -30,8 +31,18 @@ def read_log(
     offset; a character that has only half arrived is left for the next call. A log that shrank is read anew.
     """
     number = max(numbers(run), default=0) if attempt is None else attempt
+    return read_file(run.attempt(number).log, offset, limit)
+
+
+def tail_file(path: Path, limit: int = TAIL_LIMIT) -> str:
+    """The same of the last `limit` bytes of any log, such as a job's."""
+    return read_file(path, -limit, limit)[0]
+
+
+def read_file(path: Path, offset: int = 0, limit: int = TAIL_LIMIT) -> tuple[str, int]:
+    """`read_log` of any log; empty when it cannot be read."""
     try:
-        fd = os.open(run.attempt(number).log, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return "", 0
     try:

@@ -66,11 +66,13 @@ class JobPaths(AttemptPaths):
         return self.root / "progress.json"
 
     @property
-    def stop_marker(self) -> Path:
+    def stop(self) -> Path:
+        """There once the job was asked to stop."""
         return self.root / "stop"
 
     @property
-    def kill_marker(self) -> Path:
+    def kill(self) -> Path:
+        """There once the job was asked to end without a result."""
         return self.root / "kill"
 
 

@@ -67,6 +67,12 @@ def is_same(identity: Mapping[str, Any]) -> bool:
     return is_running(pid) and start_ticks(pid) == ticks
 
 
+def allotment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The GPUs that whoever asks may use, as an environment says: `{"visible": "0,1"}`, or nothing."""
+    visible = environ.get("CUDA_VISIBLE_DEVICES")
+    return {} if visible is None else {"visible": visible[:1000]}
+
+
 def _stat(pid: int) -> list[str] | None:
     """The fields of `/proc/<pid>/stat` from the state on (the name before it may hold anything)."""
     try:

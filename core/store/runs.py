@@ -13,9 +13,9 @@ from typing import Any
 
 from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
-from core.store import files, locks, state
+from core.store import files, jobs, locks, process, state
 from core.store.guard import mark_changed, require_writable
-from core.store.paths import FORMAT, RUN_ID, RunPaths
+from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE, Request
 from core.store.version import code_version
 from core.text import clean
@@ -85,7 +85,7 @@ def create_run(
             files.make_dir(folder)
         files.write_bytes(new.config, config_text.encode("utf-8", "surrogateescape"))
         files.write_json(new.meta, meta)
-        files.write_json(new.request(1), {"from": start, "total_epochs": total_epochs, "time": now})
+        files.write_json(new.request(1), _request(start, total_epochs, now))
         if prepare is not None:
             prepare(new)
         run = _publish(new, spec, config_name, now)
@@ -114,9 +114,8 @@ def add_request(run: RunPaths, start: str | None, total_epochs: int) -> int:
             f"Run {run.id} is {derived.state} with another request; stop it first, then resume it."
         )
     number = newest + 1
-    content = {"from": start, "total_epochs": total_epochs, "time": time.time()}
     try:
-        files.create_json(run.request(number), content)
+        files.create_json(run.request(number), _request(start, total_epochs, time.time()))
     except FileExistsError:
         winner = files.read_json(run.request(number)) or {}
         if (winner.get("from"), winner.get("total_epochs")) != (start, total_epochs):
@@ -164,6 +163,8 @@ def remove_run(run: RunPaths) -> None:
             if lock is None:
                 raise StateError(f"Run {run.id} is running; stop it before you remove it.")
             held.append(lock)
+        for job in jobs.job_paths(run):
+            held += _job_locks(job)
         if _is_queued(run):
             raise StateError(f"Run {run.id} is queued; stop it before you remove it.")
         trash = run.root.parent / files.temporary_name(_TRASH[1:]).removesuffix(".tmp")
@@ -176,6 +177,26 @@ def remove_run(run: RunPaths) -> None:
         # Only those outside the run's folder are still there.
         files.unlink(lock.path)
     files.remove_tree(trash)
+
+
+def _job_locks(job: JobPaths) -> list[locks.Lock]:
+    """Both locks of a job that has ended. Raises StateError for one that runs or waits."""
+    name = f"Job {job.root.name} of run {job.run.id}"
+    patience = 0.2 if jobs.read_job(job).state in ACTIVE else _LOCK_PATIENCE
+    held: list[locks.Lock] = []
+    try:
+        for kind in ("sup", "work"):
+            lock = locks.acquire(locks.job_lock_path(job, kind), timeout=patience)
+            if lock is None:
+                raise StateError(f"{name} is running; stop it before you remove the run.")
+            held.append(lock)
+        if jobs.is_untouched(job):
+            raise StateError(f"{name} is queued; stop it before you remove the run.")
+    except BaseException:
+        for lock in held:
+            lock.release()
+        raise
+    return held
 
 
 def read_meta(run: RunPaths) -> dict[str, Any]:
@@ -196,15 +217,28 @@ def set_meta(
     run: RunPaths, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
 ) -> None:
     """Change name, note or tags; what is None stays. Raises UsageError, or StateError when it is locked."""
-    require_writable(run)
     changes: dict[str, Any] = {"name": name, "note": note, "tags": None if tags is None else list(tags)}
-    changes = _checked_meta({key: value for key, value in changes.items() if value is not None})
+    change_meta(run, lambda _: {key: value for key, value in changes.items() if value is not None})
+
+
+def change_meta(run: RunPaths, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write what `change` makes of what `read_meta` gives, under the run's meta lock.
+
+    Raises UsageError for values that cannot be, StateError when the run is locked or of a newer format.
+    """
+    require_writable(run)
+    with meta_lock(run):
+        changes = _checked_meta(change(read_meta(run)))
+        files.write_json(run.meta, {**(files.read_json(run.meta) or {}), **changes})
+    mark_changed(run.root.parent, run.id)
+
+
+def meta_lock(run: RunPaths) -> locks.Lock:
+    """The lock under which meta.json, pins.json and retention work. Raises StateError when it is held."""
     lock = locks.acquire(locks.run_lock_path(run, "meta"), timeout=_LOCK_PATIENCE)
     if lock is None:
         raise StateError(f"Another labtui is changing run {run.id}; try again.")
-    with lock:
-        files.write_json(run.meta, {**(files.read_json(run.meta) or {}), **changes})
-    mark_changed(run.root.parent, run.id)
+    return lock
 
 
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -214,6 +248,10 @@ def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
         for key, value in sorted(environ.items())
         if key in _ENV_NAMES or key.startswith(_ENV_PREFIXES)
     }
+
+
+def _request(start: str | None, total_epochs: int, now: float) -> dict[str, Any]:
+    return {"from": start, "total_epochs": total_epochs, "time": now, **process.allotment(os.environ)}
 
 
 def _publish(new: RunPaths, spec: dict[str, Any], config_name: str, now: float) -> RunPaths:

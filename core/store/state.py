@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.store import attempts as attempt_files
 from core.store import files, locks, process
@@ -105,12 +106,13 @@ def _derive(
     last = counted[-1]
     number = last.number
     if last.exited:
-        return state("failed", failure(run, last))
-    return _lost(run, last, state("lost", "supervisor and trainer died together"))
+        return state("failed", failure(last, run.attempt(number).log))
+    name, reason = lost(last, run.root.parent, "supervisor and trainer died together")
+    return state(name, reason)
 
 
-def failure(run: RunPaths, attempt: Attempt) -> str:
-    """Why an attempt with an exit.json and no result failed, in words."""
+def failure(attempt: Attempt, log: Path) -> str:
+    """Why an attempt (or a job) with an exit.json and no result failed, in words."""
     if attempt.error_type in _GPU_MEMORY:
         epoch = f", epoch {attempt.error_epoch}" if attempt.error_epoch else ""
         return f"out of GPU memory{epoch}"
@@ -124,27 +126,28 @@ def failure(run: RunPaths, attempt: Attempt) -> str:
         except ValueError:
             return f"killed by signal {attempt.signal}"
     if attempt.code:
-        said = _last_log_line(run, attempt.number)
+        said = _last_log_line(log)
         return f"exit code {attempt.code}" + (f": {said}" if said else "")
     return "ended without a result"
 
 
-def _lost(run: RunPaths, attempt: Attempt, lost: DerivedState) -> DerivedState:
-    """`lost` with the reason as far as it can be known; another host's run is not judged from here."""
+def lost(attempt: Attempt, runs: Path, usual: str) -> tuple[State, str]:
+    """State and reason, as far as it can be known, of an attempt that nobody holds and nobody ended.
+
+    `usual` is the reason when nothing better is known. Another host's work on a network disk is not judged
+    from here.
+    """
     host = attempt.supervisor.get("host")
-    state: State = "lost"
-    reason = lost.reason
     if isinstance(host, str) and host != process.host():
         host = clean(host[:_LINE])
-        if locks.is_network(str(run.root.parent)):
-            state, reason = "running", f"started on {host}: whether it is alive can only be seen there"
-        else:
-            reason = f"started on {host}, and nothing holds it here"
-    elif attempt.supervisor.get("boot_id", process.boot_id()) != process.boot_id():
-        reason = "the machine was restarted"
-    elif attempt.error:
-        reason = f"{_first_line(attempt.error)} (its supervisor had died)"
-    return DerivedState(state, reason, lost.request, lost.attempt, lost.total_epochs)
+        if locks.is_network(str(runs)):
+            return "running", f"started on {host}: whether it is alive can only be seen there"
+        return "lost", f"started on {host}, and nothing holds it here"
+    if attempt.supervisor.get("boot_id", process.boot_id()) != process.boot_id():
+        return "lost", "the machine was restarted"
+    if attempt.error:
+        return "lost", f"{_first_line(attempt.error)} (its supervisor had died)"
+    return "lost", usual
 
 
 def attempts_of(run: RunPaths, request: Request) -> list[Attempt]:
@@ -193,8 +196,8 @@ def _first_line(text: str) -> str:
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
 
 
-def _last_log_line(run: RunPaths, attempt: int) -> str:
-    from core.store.logs import tail_log
+def _last_log_line(log: Path) -> str:
+    from core.store.logs import tail_file
 
-    lines = tail_log(run, attempt, limit=4096).split("\n")
+    lines = tail_file(log, limit=4096).split("\n")
     return _first_line(next((line for line in reversed(lines) if line.strip()), ""))
