@@ -62,8 +62,8 @@ def _require_head(model: nn.Module, experiment: Experiment) -> Head:
     head = head_of(model)
     if head is None:
         raise UsageError(
-            f"mode {experiment.mode}: no classifier was found in {experiment.model}: call it `self.head`, make "
-            "it an nn.Linear, or use mode: full."
+            f"mode {experiment.mode}: no classifier was found in {experiment.model}: call it `self.head`, "
+            "make it an nn.Linear, or use mode: full."
         )
     return head
 
@@ -81,7 +81,7 @@ def _group(
     if not parameters:
         part = {"all": "network", "head": "classifier", "back": "part before the classifier"}[name]
         raise UsageError(
-            f"mode {experiment.mode}: the {part} of {experiment.model} has no trainable parameters, so there is "
-            "nothing to train: use another mode or network."
+            f"mode {experiment.mode}: the {part} of {experiment.model} has no trainable parameters, so there "
+            "is nothing to train: use another mode or network."
         )
     return ParamGroup(name, lr, parameters)

@@ -1,0 +1,130 @@
+"""torchvision's ImageNet weights: out of torch hub's cache, else from the network."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import re
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from core import humanise
+from core.errors import CheckpointError, UsageError
+from core.text import clean
+
+_TIMEOUT = 20.0
+_CHUNK = 1 << 20
+
+
+class Cancelled(Exception):
+    """A download was given up because the user asked to stop; nothing of it is kept."""
+
+
+def imagenet_file(
+    name: str, log: Callable[[str], None], cancelled: Callable[[], bool]
+) -> tuple[Path, str | None]:
+    """The file of torchvision's default weights for `name`, and the first digits of its sha256.
+
+    Raises CheckpointError, naming file, folder and address, when it is not in the cache and cannot be
+    fetched; Cancelled when `cancelled()` turns true.
+    """
+    url = _url(name)
+    file = cached(url)
+    promised = re.search(r"-([0-9a-f]{8,64})\.", file.name)
+    digest = promised[1] if promised else None
+    if not file.exists():
+        _fetch(url, file, digest, name, log, cancelled)
+    return file, digest
+
+
+def cached(url: str) -> Path:
+    """Where torch hub keeps what it fetched from `url`: `$TORCH_HOME/hub/checkpoints/`."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+
+
+@cache
+def published() -> frozenset[str]:
+    """The names of all files of weights for torchvision's classifiers."""
+    from torchvision import models
+
+    names = models.list_models(module=models)
+    return frozenset(w.url.rpartition("/")[2] for name in names for w in models.get_model_weights(name))
+
+
+def is_published(file_name: str) -> bool:
+    """Whether torchvision has weights in a file of this name, which then says its sha256."""
+    return file_name in published()
+
+
+def _url(name: str) -> str:
+    from torchvision.models import get_model_weights
+
+    try:
+        return str(get_model_weights(name).DEFAULT.url)
+    except (ValueError, AttributeError) as error:
+        raise UsageError(f"torchvision has no ImageNet weights for {name}: use weights: none.") from error
+
+
+def _fetch(
+    url: str,
+    file: Path,
+    digest: str | None,
+    name: str,
+    log: Callable[[str], None],
+    cancelled: Callable[[], bool],
+) -> None:
+    """Download `url` to `file`, whole and with the right sha256 or not at all."""
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, temporary.open("xb") as out:
+            octets = answer.headers.get("Content-Length", "")
+            log(f"weights: fetching {url}{f', {humanise.size(int(octets))}' if octets.isdigit() else ''}")
+            sha256 = hashlib.sha256()
+            while part := answer.read(_CHUNK):
+                if cancelled():
+                    raise Cancelled
+                sha256.update(part)
+                out.write(part)
+            out.flush()
+            os.fsync(out.fileno())
+        if digest is not None and not sha256.hexdigest().startswith(digest):
+            raise CheckpointError(
+                f"{url} came with the sha256 {sha256.hexdigest()[:8]}..., not {digest}...: the download was "
+                "cut short or changed on its way; try again, or fetch the file by another way."
+            )
+        os.replace(temporary, file)
+    except (OSError, http.client.HTTPException) as error:
+        raise CheckpointError(_unavailable(url, file, name, error)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _unavailable(url: str, file: Path, name: str, error: Exception) -> str:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    others = [
+        other.name
+        for other in (cached(weights) for weights in _other_urls(name, url))
+        if other != file and other.exists()
+    ]
+    hint = f" {others[0]}, an earlier file of the same network, is there." if others else ""
+    return (
+        f"The ImageNet weights of {name} are not here and cannot be fetched ({clean(str(reason))}): put "
+        f"{file.name} from {url} into {clean(str(file.parent))}, or give a file of your own: weights: FILE."
+        f"{hint}"
+    )
+
+
+def _other_urls(name: str, url: str) -> list[str]:
+    from torchvision.models import get_model_weights
+
+    return [weights.url for weights in get_model_weights(name) if weights.url != url]
