@@ -1,0 +1,140 @@
+"""What a run's checkpoints are measured with: its config, its images or others, its device."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.config.load import parse_experiment
+from core.config.schema import DataConfig, Experiment, SplitPaths
+from core.datasets.dataset import Dataset, FileList, from_stored, make_dataset, require_unchanged
+from core.datasets.folder import find_folders
+from core.datasets.open import open_dataset
+from core.engine.log import log
+from core.engine.resolve import THREADS_ENV, Resolved, choose_resolved, read_resolved
+from core.errors import DataError, RunFailedError, StateError
+from core.store.files import read_json
+from core.store.paths import RunPaths
+from core.text import clean
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`own` is true when images and settings are those that the run itself is measured with."""
+
+    run: RunPaths
+    experiment: Experiment
+    classes: tuple[str, ...]
+    resolved: Resolved
+    own: bool
+
+
+def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
+    """The run's config and choices, on this device; `batch` images at a time. Raises LabError."""
+    experiment = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    stored = read_resolved(run)
+    resolved = for_device(stored or choose_resolved(experiment), "cuda" if on_gpu else "cpu")
+    if batch is not None:
+        resolved = replace(resolved, eval_batch=batch)
+    torch.set_num_threads(resolved.threads)
+    own = stored is None or stored.precision == resolved.precision
+    return Setup(run, experiment, class_names(run, experiment), resolved, own)
+
+
+def for_device(resolved: Resolved, device: str) -> Resolved:
+    """A run's choices carried over to the device of this job, with the threads of its slot.
+
+    Off the GPU that a run was trained on, its numbers are computed in single precision.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RunFailedError("This job was given a GPU that torch does not find: see labtui doctor.")
+    if device == "cpu" and resolved.device == "mps" and torch.backends.mps.is_available():
+        device = "mps"
+    given = os.environ.get(THREADS_ENV, "")
+    threads = int(given) if given.isdigit() and int(given) > 0 else resolved.threads
+    if device == resolved.device:
+        return replace(resolved, threads=threads)
+    log(f"note: trained on {resolved.device}, computed on {device} now: last digits may differ")
+    return replace(
+        resolved, device=device, threads=threads, memory_format="channels_last", precision="float32"
+    )
+
+
+def class_names(run: RunPaths, experiment: Experiment) -> tuple[str, ...]:
+    """The classes that the run's networks tell apart, in order. Raises StateError when nothing says so."""
+    stored = read_json(run.split)
+    if stored is not None:
+        return from_stored(stored).class_names
+    if experiment.data.classes:
+        return tuple(clean(name) for name in experiment.data.classes)
+    raise StateError(f"run {run.id} has no list of its classes: its training never started")
+
+
+def own_dataset(run: RunPaths) -> Dataset:
+    """The run's stored file lists. Raises DataError when files are gone, StateError when there are none."""
+    stored = read_json(run.split)
+    if stored is None:
+        raise StateError(f"run {run.id} has no data of its own: give --data")
+    dataset = from_stored(stored)
+    require_unchanged(dataset)
+    return dataset
+
+
+def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
+    """Other images, their labels numbered as the run's classes are.
+
+    A folder of class folders without splits is all `val`. Raises DataError that names the classes by which
+    the two differ.
+    """
+    data = DataConfig.model_validate_json(json.dumps(dict(config)))
+    dataset = open_dataset(_whole_folder(data))
+    for note in dataset.notes:
+        log(f"note: {note}")
+    return with_classes(dataset, setup.classes, setup.run.id)
+
+
+def with_classes(dataset: Dataset, classes: tuple[str, ...], run_id: str) -> Dataset:
+    """`dataset` with its classes in the order `classes`. Raises DataError when they are not the same."""
+    there = set(dataset.class_names)
+    lacks = [name for name in classes if name not in there]
+    more = [name for name in dataset.class_names if name not in classes]
+    if lacks or more:
+        words = [f"it lacks {_listed(lacks)}"] if lacks else []
+        words += [f"only it has {_listed(more)}"] if more else []
+        raise DataError(
+            f"{clean(str(dataset.root))} has other classes than run {run_id}: {'; '.join(words)}. "
+            "Rename its folders, or name the classes to use in data.classes of a file in configs/data/."
+        )
+    if dataset.class_names == classes:
+        return dataset
+    place = [classes.index(name) for name in dataset.class_names]
+    splits = {
+        name: FileList(files.paths, tuple(place[label] for label in files.labels), files.sizes)
+        for name, files in dataset.splits.items()
+    }
+    return make_dataset(dataset.root, classes, splits, dataset.notes)
+
+
+def _whole_folder(data: DataConfig) -> DataConfig:
+    """A plain folder of classes is measured as it is: nothing is held out of it."""
+    if data.format not in ("auto", "folder") or data.root is None or data.train or data.val:
+        return data
+    if data.synthetic is not None:
+        return data
+    folders = find_folders(data)
+    if folders.val is None and folders.test is None and folders.train.images == Path(data.root):
+        return data.model_copy(update={"val": SplitPaths(images=data.root)})
+    return data
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,54 @@
+"""One job as its process sees it: from job.json to result.json, or to error.json and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from core.engine.failure import sentence
+from core.engine.stop import StopFlag
+from core.errors import StateError
+from core.evaluate.measure import run_measure
+from core.evaluate.predict import run_predict
+from core.store.files import read_json, write_json
+from core.store.guard import mark_changed
+from core.store.paths import JobPaths, RunPaths
+
+
+def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
+    """0 when finished or stopped (result.json), 1 when it failed (traceback in the log, error.json)."""
+    try:
+        content = read_json(job.job)
+        if content is None:
+            raise StateError(f"{job.job} cannot be read: ask for the job again.")
+        on_gpu = not str((read_json(job.start) or {}).get("slot", "cpu")).startswith("cpu")
+        finished, document = _carry_out(run, job, content, stop, on_gpu)
+        _write(job, "result", {"status": "finished" if finished else "stopped", **document})
+    except Exception as error:
+        traceback.print_exc()
+        told = sentence(run, error)
+        print(told, file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            _write(job, "error", {"type": type(error).__name__, "message": told})
+        return 1
+    return 0
+
+
+def _carry_out(
+    run: RunPaths, job: JobPaths, content: Mapping[str, Any], stop: StopFlag, on_gpu: bool
+) -> tuple[bool, dict[str, Any]]:
+    if job.kind == "measure":
+        outcome = run_measure(run, job, content, stop, on_gpu=on_gpu)
+        return outcome.finished, outcome.document()
+    if job.kind == "predict":
+        return run_predict(run, job, content, stop, on_gpu=on_gpu)
+    raise StateError(f"{job.root.name} is no kind of job that this labtui knows: update it.")
+
+
+def _write(job: JobPaths, name: str, content: Mapping[str, Any]) -> None:
+    write_json(job.root / f"{name}.json", {**content, "time": time.time()})
+    mark_changed(job.run.root.parent, job.run.id)
