@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -34,3 +37,16 @@ def summary() -> Callable[..., RunSummary]:
         return RunSummary(**{**values, **fields})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """Public sets of boxes with published values."""
+    spec = importlib.util.spec_from_file_location(
+        "reference_boxes", Path(__file__).with_name("reference_boxes.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""Average precision, matching, confusion, comparison: numpy only, free of torch."""

@@ -1,0 +1,99 @@
+"""Average precision against published values."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from core.analysis.boxes import detections, objects
+from core.analysis.precision import SUMMARY, average_precision
+
+
+@pytest.mark.parametrize("name", ["coco_val2014_100", "cartucho_map"])
+def test_the_twelve_numbers_are_the_published_ones(name: str, reference: ModuleType) -> None:
+    expected = reference.expected(name)
+    there, found, names = reference.load(name)
+    result = average_precision(there, found, len(names))
+    assert list(result.summary.values()) == pytest.approx(expected["stats12"], abs=1e-6)
+    assert tuple(result.summary) == SUMMARY
+    for label, row in zip(names, result.per_class, strict=True):
+        if label in expected["per_class"]:
+            wanted = expected["per_class"][label]
+            assert (row.ap, row.ap_50, row.ap_75, row.ar_100) == (
+                pytest.approx(wanted["ap"], abs=1e-6),
+                pytest.approx(wanted["ap50"], abs=1e-6),
+                pytest.approx(wanted["ap75"], abs=1e-6),
+                pytest.approx(wanted["ar100"], abs=1e-6),
+            )
+            assert row.objects == wanted["n_gt"]
+
+
+def test_the_small_set_of_the_evaluator(reference: ModuleType) -> None:
+    there, found, names = reference.load("fcev_small")
+    assert average_precision(there, found, len(names)).summary["map"] == pytest.approx(0.6947194719, abs=1e-9)
+
+
+def test_the_four_images_of_torchmetrics(reference: ModuleType) -> None:
+    images = reference.document("torchmetrics_4img/data.json")["images"]
+    there = objects(
+        [[item["box"] for item in image["gt"]] for image in images],
+        [[item["label"] for item in image["gt"]] for image in images],
+    )
+    found = detections(
+        [[item["box"] for item in image["pred"]] for image in images],
+        [[item["label"] for item in image["pred"]] for image in images],
+        [[item["score"] for item in image["pred"]] for image in images],
+    )
+    classes = 1 + max(int(there.classes.max()), int(found.classes.max()))
+    published = [0.637, 0.859, 0.761, 0.622, 0.800, 0.635, 0.432, 0.652, 0.652, 0.673, 0.800, 0.633]
+    result = average_precision(there, found, classes)
+    assert list(result.summary.values()) == pytest.approx(published, abs=1e-3)
+
+
+def test_a_class_that_is_not_in_val_is_neither_zero_nor_in_the_mean() -> None:
+    there = objects([[[0, 0, 10, 10], [20, 20, 30, 30]]], [[0, 1]])
+    found = detections([[[0, 0, 10, 10], [50, 50, 60, 60]]], [[0, 2]], [[0.9, 0.8]])
+    result = average_precision(there, found, 3)
+    assert [row.ap for row in result.per_class] == [pytest.approx(1.0), 0.0, None]
+    assert [row.objects for row in result.per_class] == [1, 1, 0]
+    assert result.summary["map"] == pytest.approx(0.5)
+    assert result.summary["map_medium"] is None
+
+
+def test_without_objects_there_is_no_number() -> None:
+    result = average_precision(
+        objects([[], []], [[], []]), detections([[[0, 0, 1, 1]], []], [[1], []], [[0.5], []]), 2
+    )
+    assert set(result.summary.values()) == {None}
+    assert [row.ap for row in result.per_class] == [None, None]
+
+
+def test_without_detections_it_is_zero() -> None:
+    result = average_precision(objects([[[0, 0, 10, 10]]], [[0]]), detections([[]], [[]], [[]]), 1)
+    assert result.summary["map"] == 0.0
+    assert result.per_class[0].ar_100 == 0.0
+
+
+def test_a_difficult_object_is_neither_missed_nor_a_false_alarm() -> None:
+    boxes = [[[0, 0, 10, 10], [20, 20, 30, 30]]]
+    found = detections([[[20, 20, 30, 30], [0, 0, 10, 10]]], [[0, 0]], [[0.9, 0.8]])
+    difficult = average_precision(objects(boxes, [[0, 0]], ignore=[[False, True]]), found, 1)
+    assert difficult.summary["map"] == pytest.approx(1.0)
+    assert difficult.per_class[0].objects == 1
+    nothing = average_precision(objects(boxes, [[0, 0]], ignore=[[True, True]]), found, 1)
+    assert nothing.summary["map"] is None
+
+
+def test_the_first_object_counts_though_others_number_from_zero() -> None:
+    there = objects([[[0, 0, 10, 10]]], [[0]])
+    found = detections([[[0, 0, 10, 10]]], [[0]], [[0.9]])
+    assert average_precision(there, found, 1).summary["map"] == pytest.approx(1.0)
+
+
+def test_disagreement_about_images_and_classes_is_refused() -> None:
+    one, two = objects([[]], [[]]), detections([[], []], [[], []], [[], []])
+    with pytest.raises(ValueError, match="objects of 1 images, detections of 2"):
+        average_precision(one, two, 1)
+    with pytest.raises(ValueError, match="beyond the 1"):
+        average_precision(one, detections([[[0, 0, 1, 1]]], [[1]], [[0.5]]), 1)
