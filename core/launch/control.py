@@ -5,18 +5,21 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace
 from core.errors import StateError
 from core.launch.dispatch import dispatch
 from core.launch.identity import from_json, send
+from core.launch.network import inherited_code, read_code
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
+from core.launch.slots import require_gpus
 from core.store.files import read_json
 from core.store.forks import inherited_id, prepare_fork
 from core.store.locks import is_held, run_lock_path
-from core.store.paths import RunPaths
+from core.store.paths import AttemptPaths, RunPaths
 from core.store.records import ENDED, DerivedState
 from core.store.runs import add_request, create_run, request_stop
 from core.store.state import derive_state
@@ -31,12 +34,16 @@ __all__ = ["ResumePlan", "plan_resume", "resume_run", "start_run", "stop_run", "
 def start_run(workspace: Workspace, loaded: Loaded, *, argv: Sequence[str], name: str = "") -> RunPaths:
     """Create a run of a config and start it as soon as a slot is free.
 
-    Raises DataError when the data folder is not there.
+    Raises DataError when the data folder is not there, UsageError when the file of a network of the user's
+    own is not, or a GPU that the config names.
     """
     from core.datasets.open import require_root
 
-    require_root(loaded.experiment.data)
-    run = _create(workspace, loaded.experiment, loaded.name, argv=argv, name=name)
+    experiment = loaded.experiment
+    require_root(experiment.data)
+    require_gpus(experiment.gpus)
+    code = read_code(experiment.model)
+    run = _create(workspace, experiment, loaded.name, argv=argv, code=code, name=name)
     register(workspace)
     dispatch()
     return run
@@ -55,8 +62,9 @@ def resume_run(
 ) -> RunPaths:
     """Go on with a run from one of its checkpoints, or fork it; returns the run that trains.
 
-    A changed result setting always forks. Raises StateError, CheckpointError, ConfigError or UsageError as
-    `plan_resume` does.
+    A changed result setting always forks. A fork takes the parent's copy of a network of the user's own along
+    unless `model` changed. Raises StateError, CheckpointError, ConfigError or UsageError as `plan_resume`
+    does.
     """
     plan = plan_resume(run, start=start, total=total, more=more, overrides=overrides, fork=fork)
     register(workspace)
@@ -64,11 +72,13 @@ def resume_run(
         assert plan.start is not None, "a fork has a checkpoint"
         checkpoint = plan.start
         changed = (*plan.changes.result, *plan.changes.operational)
+        require_gpus(plan.experiment.gpus)
         forked = _create(
             workspace,
             plan.experiment,
             plan.config_name,
             argv=argv,
+            code=read_code(plan.experiment.model) if "model" in changed else inherited_code(run),
             parent={"run": run.id, "checkpoint": checkpoint.id},
             start=inherited_id(checkpoint),
             prepare=lambda new: prepare_fork(run, checkpoint, new, changed),
@@ -89,15 +99,19 @@ def stop_run(run: RunPaths, *, kill: bool = False) -> None:
     if state.state in ENDED:
         raise StateError(f"run {run.id} is {state.state}: there is nothing to stop")
     request_stop(run, kill=kill)
-    if not state.attempt:
-        return
-    started = read_json(run.attempt(state.attempt).start) or {}
+    if state.attempt:
+        tell_to_stop(run.attempt(state.attempt), run_lock_path(run, "sup"), kill=kill)
+
+
+def tell_to_stop(attempt: AttemptPaths, supervisor_lock: Path, *, kill: bool) -> None:
+    """Signal the process of an attempt or a job that was asked to stop; its supervisor does the killing."""
+    started = read_json(attempt.start) or {}
     trainer = from_json(started.get("trainer"))
     if trainer is None:
         return
     if not kill:
         send(trainer, signal.SIGTERM)
-    elif not is_held(run_lock_path(run, "sup")):
+    elif not is_held(supervisor_lock):
         # Nobody watches for the kill request any more.
         send(trainer, signal.SIGKILL)
 
@@ -118,6 +132,7 @@ def _create(
     config_name: str,
     *,
     argv: Sequence[str],
+    code: tuple[str, bytes] | None,
     name: str = "",
     parent: dict[str, str] | None = None,
     start: str | None = None,
@@ -141,5 +156,9 @@ def _create(
         parent=parent,
         start=start,
         device=experiment.device,
+        gpus=experiment.gpus,
+        mode=experiment.mode,
+        log=experiment.log.model_dump(),
+        code=code,
         prepare=prepare,
     )

@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 
 from core.config.workspace import state_home
+from core.errors import LabError, StateError
 from core.launch.children import child_environment, module_command, spawn
-from core.launch.queue import QueueView, waits
-from core.launch.slots import Slot, take_slot
-from core.store.locks import Lock, acquire, run_lock_path
-from core.store.paths import RunPaths
-from core.store.runs import requests
+from core.launch.gpus import MissingGpuError
+from core.launch.queue import QueueView
+from core.launch.slots import Board, Slot, slot_arguments
+from core.launch.work import Work
+from core.store.attempts import write_error, write_exit
+from core.store.locks import Lock, acquire
 
 # Held shared by every supervisor: when it is free, nobody would dispatch later.
 _ALIVE = "supervisors.lock"
@@ -30,63 +32,71 @@ def supervisor_log() -> Path:
 
 
 def dispatch(view: QueueView | None = None) -> list[str]:
-    """Start as many queued runs as there are free slots, first come first served.
+    """Start what waits as far as there are free slots: who came first is served first.
 
-    Returns the ids of the runs started. Safe to call from any number of processes at any time.
+    What cannot be served (its GPU is busy) lets others pass that want another slot; what names a GPU that is
+    not there fails. Returns the ids of the runs started (of jobs: run and job). Safe to call from any number
+    of processes at any time.
     """
     view = view or QueueView()
     queue_lock = acquire(state_home() / "dispatch.lock", timeout=_LOCK_WAIT)
     if queue_lock is None:
         return []
     try:
-        started = []
-        waiting = view.waiting()
-        while waiting:
-            taken = take_slot()
+        board, started, left = Board(), list[str](), 0
+        for work in view.works():
+            try:
+                taken = board.take(work.need())
+            except MissingGpuError as error:
+                _refuse(work, error)
+                continue
             if taken is None:
-                break
+                left += 1
+                continue
             slot, slot_lock = taken
-            run = _start_first(waiting, slot, slot_lock)
-            slot_lock.release()
-            if run is None:
-                break
-            started.append(run.id)
-        if waiting:
+            with slot_lock:
+                if _start(work, slot, slot_lock):
+                    board.used(slot)
+                    started.append(work.name)
+        if left:
             _ensure_waiter()
         return started
     finally:
         queue_lock.release()
 
 
-def _start_first(waiting: list[RunPaths], slot: Slot, slot_lock: Lock) -> RunPaths | None:
-    """Hand the slot to the first run that can take it; drops from `waiting` what was tried."""
-    while waiting:
-        run = waiting.pop(0)
-        lock_path = run_lock_path(run, "sup")
-        with contextlib.suppress(FileNotFoundError):
-            sup_lock = acquire(lock_path)
-            if sup_lock is None:
-                continue
-            try:
-                # Only now, with the lock held, is it sure that nobody else has started it meanwhile.
-                if waits(run):
-                    _spawn_supervisor(run, slot, slot_lock, sup_lock)
-                    return run
-            finally:
-                sup_lock.release()
-    return None
+def _start(work: Work, slot: Slot, slot_lock: Lock) -> bool:
+    """Hand the slot to a supervisor of `work`; False when another has started it meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        sup_lock = acquire(work.supervisor_lock)
+        if sup_lock is None:
+            return False
+        with sup_lock:
+            # Only now, with the lock held, is it sure that nobody else has.
+            if work.waits():
+                _spawn_supervisor(work, slot, slot_lock, sup_lock)
+                return True
+    return False
 
 
-def _spawn_supervisor(run: RunPaths, slot: Slot, slot_lock: Lock, sup_lock: Lock) -> None:
+def _refuse(work: Work, error: LabError) -> None:
+    """Let work fail that no slot of this machine can ever serve, with the reason where readers look."""
+    with contextlib.suppress(OSError, StateError):
+        sup_lock = acquire(work.supervisor_lock)
+        if sup_lock is None:
+            return
+        with sup_lock:
+            if work.waits():
+                attempt = work.begin("", 0, None)
+                write_error(attempt, type(error).__name__, str(error))
+                write_exit(attempt, code=error.exit_code, signal=None)
+
+
+def _spawn_supervisor(work: Work, slot: Slot, slot_lock: Lock, sup_lock: Lock) -> None:
     command = module_command(
         "core.launch.supervisor",
-        str(run.root),
-        "--request",
-        str(requests(run)[-1].number),
-        "--slot",
-        slot.name,
-        "--threads",
-        str(slot.threads),
+        *work.arguments,
+        *slot_arguments(slot),
         "--slot-lock",
         str(slot_lock.fd),
         "--supervisor-lock",
@@ -95,7 +105,7 @@ def _spawn_supervisor(run: RunPaths, slot: Slot, slot_lock: Lock, sup_lock: Lock
     process = spawn(
         command,
         log=supervisor_log(),
-        cwd=run.root,
+        cwd=work.run.root,
         environment=child_environment(),
         pass_fds=(slot_lock.fd, sup_lock.fd),
     )

@@ -46,7 +46,8 @@ def plan_resume(
     """Check a resume or fork and say what it will do.
 
     `total` is the epoch to end at, `more` counts from the chosen checkpoint; with neither, the run's old goal
-    holds. Raises StateError (it runs; nothing left to do), CheckpointError (damaged, unknown), ConfigError.
+    holds. Raises StateError (it runs; nothing left to do; imported), CheckpointError (damaged, unknown),
+    ConfigError, UsageError.
     """
     from core.config.load import apply_overrides, changed_fields, parse_experiment
 
@@ -55,6 +56,8 @@ def plan_resume(
     if (more is not None and more < 1) or (total is not None and total < 1):
         raise UsageError("the number of epochs has to be 1 or more")
     spec = read_json(run.spec) or {}
+    if spec.get("imported") is True:
+        raise StateError(_imported(run))
     stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
     wanted = apply_overrides(stored, overrides)
     changes = changed_fields(stored, wanted)
@@ -65,6 +68,10 @@ def plan_resume(
     if others and not forks:
         keys = ", ".join(others)
         raise UsageError(f"{keys}: fixed when the run was made; add --fork to change it in a copy")
+    if {"weights", "weights_sha256"} & set(changes.result):
+        raise UsageError(
+            "weights: a fork goes on with its checkpoint's weights; to begin with others, start a new run"
+        )
     summary = summarise(run)
     if summary.state in ACTIVE and not forks:
         raise StateError(f"run {run.id} is {summary.state}: stop it first, or fork it")
@@ -92,6 +99,13 @@ def plan_resume(
 def completed_epochs(checkpoint: Checkpoint) -> int:
     """Whole epochs behind a checkpoint."""
     return checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
+
+
+def _imported(run: RunPaths) -> str:
+    """Why a run that was trained elsewhere cannot go on, with the file to start from instead."""
+    every = list_checkpoints(run)
+    file = every[-1].file if every else "FILE"
+    return f"run {run.id} is imported, read-only: start a new run with weights: {file}"
 
 
 def _old_goal(run: RunPaths) -> int:

@@ -1,15 +1,18 @@
-"""Which runs wait for a slot, over all workspaces of this user."""
+"""What waits for a slot, over all workspaces of this user."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from core.config.workspace import Workspace, state_home
-from core.store.attempts import attempts
+from core.launch.work import Work, is_untouched, newest
+from core.launch.work import waits as waits
 from core.store.files import read_json, write_bytes
-from core.store.locks import is_held, run_lock_path
+from core.store.jobs import is_untouched as is_untouched_job
+from core.store.jobs import job_paths
 from core.store.paths import RunPaths
 from core.store.runs import requests
 
@@ -36,43 +39,33 @@ def known_workspaces() -> list[Workspace]:
     return [Workspace(root) for root in roots if (root / "runs").is_dir()]
 
 
-def waits(run: RunPaths) -> bool:
-    """Whether the newest request can be started: untouched, and no other trainer works on the run."""
-    return _is_untouched(run) and not is_held(run_lock_path(run, "train"))
-
-
-def _is_untouched(run: RunPaths) -> bool:
-    """No attempt that counts (one that found the lock held does not), and no stop asked for."""
-    asked = requests(run)
-    if not asked or asked[-1].stop or asked[-1].kill:
-        return False
-    mine = [attempt for attempt in attempts(run) if attempt.request == asked[-1].number]
-    return all(attempt.locked_out for attempt in mine)
-
-
 class QueueView:
-    """The waiting runs; after the first full look only runs named in `runs/.changed` are looked at again."""
+    """What waits; after the first full look only runs named in `runs/.changed` are looked at again."""
 
     def __init__(self) -> None:
         self._offsets: dict[Path, int] = {}
         self._waiting: dict[Path, set[str]] = {}
 
     def waiting(self) -> list[RunPaths]:
-        """Runs that wait, first come first served (higher priority first)."""
-        found: list[tuple[int, float, str, RunPaths]] = []
+        """Runs that wait to train, first come first served (higher priority first)."""
+        return [work.run for work in self.works() if work.job is None]
+
+    def works(self) -> list[Work]:
+        """Runs and jobs that wait, in the same order."""
+        found: list[Work] = []
         for workspace in known_workspaces():
             runs = workspace.runs
             for name in sorted(self._candidates(runs)):
                 run = RunPaths(runs / name)
-                if not _is_untouched(run):
+                mine = [Work(run, 0, job) for job in job_paths(run) if is_untouched_job(job)]
+                request = newest(run) if is_untouched(run) else None
+                if request is not None:
+                    mine.append(request)
+                if not mine:
                     self._waiting[runs].discard(name)
                     continue
-                if not waits(run):
-                    continue
-                spec = read_json(run.spec) or {}
-                asked = requests(run)[-1].time
-                found.append((-int(spec.get("priority", 0)), asked, run.id, run))
-        return [run for _, _, _, run in sorted(found, key=lambda item: item[:3])]
+                found += [work for work in mine if work.waits()]
+        return in_order(found)
 
     def _candidates(self, runs: Path) -> set[str]:
         changed = runs / CHANGED_FILE
@@ -90,3 +83,22 @@ class QueueView:
             self._waiting[runs] |= {line.decode("utf-8", "replace") for line in lines if line}
         self._offsets[runs] = size
         return set(self._waiting[runs])
+
+
+def in_order(works: Iterable[Work]) -> list[Work]:
+    """Works as they are served: higher priority first, then who asked first."""
+    return sorted(works, key=_place)
+
+
+def _place(work: Work) -> tuple[int, float, str]:
+    if work.job is not None:
+        content = read_json(work.job.job) or {}
+        priority, asked = content.get("priority", 0), content.get("time", 0.0)
+    else:
+        priority = (read_json(work.run.spec) or {}).get("priority", 0)
+        asked = requests(work.run)[-1].time
+    return (
+        -priority if isinstance(priority, int) else 0,
+        float(asked) if isinstance(asked, int | float) else 0.0,
+        work.name,
+    )

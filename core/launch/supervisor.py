@@ -1,4 +1,4 @@
-"""Holds a slot and watches one trainer: `python -P -m core.launch.supervisor RUN --request N ...`."""
+"""Holds a slot and watches one trainer, or a job: `python -P -m core.launch.supervisor RUN ...`."""
 
 from __future__ import annotations
 
@@ -22,15 +22,19 @@ from typing import Protocol
 
 import psutil
 
-from core.launch.children import child_environment, module_command, spawn
+from core.launch.children import child_environment, spawn
 from core.launch.dispatch import dispatch, supervisors_path
+from core.launch.gpus import SLOT_ENV, describe
 from core.launch.identity import identify
+from core.launch.openmp import busy_cores, has_room, thread_environment
 from core.launch.queue import QueueView
-from core.launch.slots import cpu_slots, slot_path, thread_environment
-from core.store.attempts import begin_attempt, note_trainer, write_exit
+from core.launch.slots import Need, Slot, cores, cpu_slots, note_holder, slot_from_arguments
+from core.launch.tracker import start_tracker
+from core.launch.work import Work, from_arguments
+from core.store.attempts import note_trainer, write_exit
 from core.store.guard import mark_changed
-from core.store.locks import Lock, acquire, adopt, run_lock_path
-from core.store.paths import AttemptPaths, RunPaths
+from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt
+from core.store.paths import AttemptPaths
 
 _PR_SET_CHILD_SUBREAPER = 36
 _DISPATCH_EVERY = 10.0
@@ -49,80 +53,63 @@ class Trainer(Protocol):
 class Launch:
     """All that starting a trainer takes."""
 
-    run: RunPaths
+    work: Work
     attempt: AttemptPaths
     environment: dict[str, str]
     pass_fds: tuple[int, ...]
 
 
 def start_trainer(launch: Launch) -> Trainer:
-    """Start `python -P -m core.engine RUN ATTEMPT` with its output in the attempt's log."""
+    """Start `python -P -m core.engine RUN ATTEMPT` (or a job's process), its output in the attempt's log."""
     return spawn(
-        trainer_command(launch.run, launch.attempt),
+        launch.work.command(launch.attempt),
         log=launch.attempt.log,
-        cwd=launch.run.root,
+        cwd=launch.work.run.root,
         environment=child_environment(launch.environment),
         pass_fds=launch.pass_fds,
     )
 
 
-def trainer_command(run: RunPaths, attempt: AttemptPaths) -> list[str]:
-    """The argv of a trainer on one device."""
-    return module_command("core.engine", str(run.root), str(attempt.number))
-
-
 def supervise(
-    run: RunPaths,
-    request: int,
-    slot: str,
-    threads: int,
+    work: Work,
+    slot: Slot,
     slot_lock: Lock,
     supervisor_lock: Lock,
     start: Callable[[Launch], Trainer] = start_trainer,
 ) -> None:
-    """Run one attempt of `request` to its end, then dispatch what waits.
+    """Carry work out in a slot, to its end, then dispatch what waits.
 
     The slot's lock is inherited by the trainer: the slot stays busy while either of the two lives.
     """
     os.umask(0o077)
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     alive_lock = acquire(supervisors_path(), timeout=5.0, shared=True)
     try:
-        if not run.stop_marker(request).exists() and not run.kill_marker(request).exists():
-            _run_attempt(run, request, slot, threads, slot_lock, start)
+        if not work.is_off():
+            _carry_out(work, slot, slot_lock, start)
     finally:
         slot_lock.release()
         supervisor_lock.release()
         if alive_lock is not None:
             alive_lock.release()
         with contextlib.suppress(OSError):
-            mark_changed(run.root.parent, run.id)
+            mark_changed(work.run.root.parent, work.run.id)
         dispatch()
 
 
-def _run_attempt(
-    run: RunPaths,
-    request: int,
-    slot: str,
-    threads: int,
-    slot_lock: Lock,
-    start: Callable[[Launch], Trainer],
-) -> None:
-    attempt = begin_attempt(run, request, slot=slot, threads=threads)
-    environment = {
-        **thread_environment(threads, len(cpu_slots())),
-        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "PYTHONUNBUFFERED": "1",
-        "LABTUI_LOCK_FDS": str(slot_lock.fd),
-    }
+def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch], Trainer]) -> None:
+    note_holder(slot_lock, work.holder)
+    attempt = work.begin(slot.name, slot.threads, None if slot.gpu is None else describe(slot.gpu))
+    start_tracker(work, attempt)
+    # From here on all that descends from this process and loses its parent becomes its child.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     killed_before = _oom_kills()
-    trainer = start(Launch(run, attempt, environment, (slot_lock.fd,)))
+    environment = trainer_environment(work.need(), slot, slot_lock)
+    trainer = start(Launch(work, attempt, environment, (slot_lock.fd,)))
     trainer_identity = identify(trainer.pid)
     if trainer_identity is not None:
         note_trainer(attempt, trainer_identity.as_json())
-    status = _watch(run, request, trainer)
+    status = _watch(work.kill_marker, trainer)
     _end_leftovers()
     write_exit(
         attempt,
@@ -132,10 +119,34 @@ def _run_attempt(
     )
 
 
-def _watch(run: RunPaths, request: int, trainer: Trainer) -> int:
+def trainer_environment(need: Need, slot: Slot, slot_lock: Lock) -> dict[str, str]:
+    """What a trainer's environment has beside this process's own: its GPU, its threads, its slot.
+
+    A GPU is named by UUID and the order of GPUs is that of nvidia-smi, so that all count them alike.
+    """
+    alone = slot.gpu is None and len(cpu_slots()) == 1
+    if alone and slot.threads > 1:
+        alone = has_room(slot.threads, cores(), busy_cores())
+    environment = {
+        **thread_environment(slot.threads, alone=alone),
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "PYTHONUNBUFFERED": "1",
+        SLOT_ENV: str(slot.path),
+        LOCK_FDS_ENV: str(slot_lock.fd),
+    }
+    if slot.gpu is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = slot.gpu.uuid
+    elif need.device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    elif need.visible is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = need.visible
+    return environment
+
+
+def _watch(kill_marker: Path, trainer: Trainer) -> int:
     """Wait for the trainer; meanwhile carry out a kill request and dispatch for others."""
     view = QueueView()
-    kill_marker = run.kill_marker(request)
     next_dispatch = time.monotonic() + _DISPATCH_EVERY
     try:
         descriptor = os.pidfd_open(trainer.pid)
@@ -197,16 +208,20 @@ def main(arguments: list[str]) -> None:
     """Entry of the supervisor process."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run", type=Path)
-    parser.add_argument("--request", type=int, required=True)
+    parser.add_argument("--request", type=int)
+    parser.add_argument("--job")
     parser.add_argument("--slot", required=True)
+    parser.add_argument("--slot-file", type=Path, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--gpu")
     parser.add_argument("--slot-lock", type=int, required=True)
     parser.add_argument("--supervisor-lock", type=int, required=True)
     given = parser.parse_args(arguments)
-    run = RunPaths(given.run)
-    slot_lock = adopt(given.slot_lock, slot_path(given.slot))
-    supervisor_lock = adopt(given.supervisor_lock, run_lock_path(run, "sup"))
-    supervise(run, given.request, given.slot, given.threads, slot_lock, supervisor_lock)
+    work = from_arguments(given.run, given.request, given.job)
+    slot = slot_from_arguments(given.slot, given.slot_file, given.threads, given.gpu)
+    slot_lock = adopt(given.slot_lock, slot.path)
+    supervisor_lock = adopt(given.supervisor_lock, work.supervisor_lock)
+    supervise(work, slot, slot_lock, supervisor_lock)
 
 
 if __name__ == "__main__":

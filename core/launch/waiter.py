@@ -26,7 +26,7 @@ def wait_for_slots(interval: float = INTERVAL) -> None:
     alive = acquire(supervisors_path(), timeout=5.0, shared=True)
     view = QueueView()
     try:
-        while view.waiting() and not dispatch(view):
+        while view.works() and not dispatch(view):
             time.sleep(interval)
     finally:
         only_one.release()

@@ -95,11 +95,24 @@ def note_trainer(attempt: AttemptPaths, trainer: Mapping[str, Any]) -> None:
     files.write_json(attempt.start, {**start, "trainer": dict(trainer)})
 
 
-def write_result(attempt: AttemptPaths, status: str, *, epoch: int, step: int) -> None:
-    """The trainer's last act, after its last checkpoint: `status` is `finished` or `stopped`."""
+def write_result(
+    attempt: AttemptPaths,
+    status: str,
+    *,
+    epoch: int,
+    step: int,
+    early_stop: Mapping[str, int] | None = None,
+) -> None:
+    """The trainer's last act, after its last checkpoint: `status` is `finished` or `stopped`.
+
+    `early_stop` says that a finished run ended before its goal: `epoch` and `best_epoch`.
+    """
     if status not in ("finished", "stopped"):
         raise ValueError(f"status is {status!r}, not 'finished' or 'stopped'")
-    _write(attempt, attempt.result, {"status": status, "epoch": epoch, "step": step, "time": time.time()})
+    content: dict[str, Any] = {"status": status, "epoch": epoch, "step": step, "time": time.time()}
+    if early_stop is not None:
+        content["early_stop"] = dict(early_stop)
+    _write(attempt, attempt.result, content)
 
 
 def write_error(
@@ -116,6 +129,22 @@ def write_exit(
     """How the trainer's process ended, seen by its supervisor."""
     content = {"code": code, "signal": signal, "oom_kill": oom_kill, "time": time.time()}
     _write(attempt, attempt.exit, content)
+
+
+def record_attempt(
+    run: RunPaths, status: str, *, epoch: int, step: int, started: float, ended: float
+) -> AttemptPaths:
+    """Write down an attempt at request 1 that ended before the run was made: for runs trained elsewhere.
+
+    `run` is still hidden, or nobody works on it. Raises OSError.
+    """
+    attempt = run.attempt(1)
+    files.make_dir(attempt.root)
+    start = start_content(slot="", threads=0, supervisor={})
+    files.write_json(attempt.start, {"request": 1, **start, "time": started})
+    files.write_json(attempt.result, {"status": status, "epoch": epoch, "step": step, "time": ended})
+    files.write_json(attempt.exit, {"code": 0, "signal": None, "oom_kill": False, "time": ended})
+    return attempt
 
 
 def read_attempt(run: RunPaths, number: int) -> Attempt:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from core.errors import CheckpointError
 from core.store.files import link, make_dir, read_json, write_bytes, write_json
 from core.store.metrics import encode, read_history
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.records import Checkpoint
+from core.store.runs import meta_lock
 
 INHERITED_ATTEMPT = 0
+_RESOLVED_FROM = frozenset({"device", "threads", "precision"})
 
 
 def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed: Sequence[str]) -> None:
@@ -17,12 +20,20 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
 
     The checkpoint becomes attempt 0's (a hard link where possible, so that removing the parent costs
     nothing); the parent's current records up to it become the first lines of the new metrics. The split goes
-    along unless `data` changed, the resolved threads and device unless those did.
+    along unless `data` changed, the resolved threads and the like unless what they follow from did.
+
+    Raises CheckpointError when the parent has dropped the checkpoint meanwhile.
     """
     identifier = inherited_id(checkpoint)
     make_dir(new.checkpoints, exist_ok=True)
-    link(checkpoint.file, new.checkpoints / f"{identifier}.pt")
-    sidecar = read_json(checkpoint.file.with_suffix(".json")) or {}
+    # The parent may be training: its retention must not come between file and sidecar.
+    with meta_lock(parent):
+        sidecar = read_json(checkpoint.file.with_suffix(".json"))
+        if sidecar is None:
+            raise CheckpointError(
+                f"Run {parent.id} no longer keeps {checkpoint.id}; choose another checkpoint to fork from."
+            )
+        link(checkpoint.file, new.checkpoints / f"{identifier}.pt")
     write_json(
         new.checkpoints / f"{identifier}.json", {**sidecar, "id": identifier, "attempt": INHERITED_ATTEMPT}
     )
@@ -35,7 +46,7 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     write_bytes(new.metrics, b"".join(lines))
     if not any(key == "data" or key.startswith("data.") for key in changed) and parent.split.exists():
         write_bytes(new.split, parent.split.read_bytes())
-    if not {"device", "threads"} & set(changed) and parent.resolved.exists():
+    if not _RESOLVED_FROM & set(changed) and parent.resolved.exists():
         write_bytes(new.resolved, parent.resolved.read_bytes())
 
 

@@ -20,6 +20,7 @@ from core.config.workspace import state_home
 from core.errors import StateError
 from core.store.paths import JobPaths, RunPaths
 
+LOCK_FDS_ENV = "LABTUI_LOCK_FDS"
 Kind = Literal["sup", "train", "meta"]
 JobKind = Literal["sup", "work"]
 NETWORK_TYPES = ("nfs", "cifs", "smb", "lustre", "fuse", "9p", "ceph", "gpfs", "beegfs", "afs", "glusterfs")
@@ -213,4 +214,14 @@ def _close_in_child() -> None:
     _handed_over.clear()
 
 
+def _inherited(given: str) -> Iterator[int]:
+    """The descriptors of locks which this process was handed at its start, as far as they are such."""
+    for word in given.split(","):
+        with suppress(OSError, ValueError):
+            if os.readlink(f"/proc/self/fd/{int(word)}").endswith(".lock"):
+                yield int(word)
+
+
+# A trainer keeps its slot's lock by holding it open; its own forked workers must not.
+_open.update(dict.fromkeys(_inherited(os.environ.get(LOCK_FDS_ENV, ""))))
 os.register_at_fork(after_in_child=_close_in_child)

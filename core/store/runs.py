@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -45,13 +46,21 @@ def create_run(
     parent: Mapping[str, str] | None = None,
     start: str | None = None,
     device: str = "auto",
+    gpus: Sequence[int | str] | None = None,
+    mode: str = "full",
+    log: Mapping[str, Any] | None = None,
+    code: tuple[str, bytes] | None = None,
+    imported: bool = False,
     prepare: Callable[[RunPaths], None] | None = None,
 ) -> RunPaths:
     """Make a run with its first request: visible whole or not at all, in a folder of its own.
 
     `parent` is `{"run", "checkpoint"}` of a fork, `start` the id under which its start checkpoint lies in the
-    new run (`a00-e0005`); `prepare` fills in what it inherits, before the run becomes visible. Raises
-    UsageError for a name that cannot be, OSError when the disk does not take it (nothing stays then).
+    new run (`a00-e0005`); `prepare` fills in what it inherits, before the run becomes visible. `log` says
+    which trackers follow it, `code` is the file name and content of a network that the user wrote, kept in
+    `code/`. An `imported` run was trained elsewhere and is only looked at: its `prepare` records an attempt
+    that has ended (`attempts.record_attempt`). Raises UsageError for a name that cannot be, OSError when the
+    disk does not take it (nothing stays then).
     """
     if metric_mode not in ("max", "min"):
         raise ValueError(f"metric_mode is {metric_mode!r}, not 'max' or 'min'")
@@ -67,11 +76,18 @@ def create_run(
         "created": now,
         "argv": list(argv),
         "device": device,
+        "gpus": None if gpus is None else list(gpus),
+        "mode": mode,
+        "log": dict(log or {}),
         "priority": 0,
         "parent": dict(parent) if parent else None,
         "code": code_version(),
         "env": kept_environment(os.environ),
     }
+    if imported:
+        spec["imported"] = True
+    if code is not None:
+        spec["model_code"] = {"file": code[0], "sha256": hashlib.sha256(code[1]).hexdigest()}
     runs = workspace.runs
     if not runs.is_dir():
         if not workspace.root.is_dir():
@@ -86,6 +102,9 @@ def create_run(
         files.write_bytes(new.config, config_text.encode("utf-8", "surrogateescape"))
         files.write_json(new.meta, meta)
         files.write_json(new.request(1), _request(start, total_epochs, now))
+        if code is not None:
+            files.make_dir(new.code)
+            files.write_bytes(new.code / code[0], code[1])
         if prepare is not None:
             prepare(new)
         run = _publish(new, spec, config_name, now)

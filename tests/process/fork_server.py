@@ -6,6 +6,7 @@ One JSON line per connection: {"run", "request"} -> {"pid": supervisor}.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import core.launch.supervisor as supervisor_module
 from core.engine.__main__ import main as train_main
 from core.launch.slots import take_slot
 from core.launch.supervisor import Launch, supervise
+from core.launch.work import Work
 from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
 
@@ -59,8 +61,8 @@ def fork_trainer(launch: Launch) -> ForkedTrainer:
         _become(launch.attempt.log)
         os.environ.update(launch.environment)
         os.environ.pop("LABTUI_LOCK_FDS", None)
-        os.chdir(launch.run.root)
-        code = train_main([str(launch.run.root), str(launch.attempt.number)])
+        os.chdir(launch.work.run.root)
+        code = train_main([str(launch.work.run.root), str(launch.attempt.number)])
     finally:
         sys.stdout.flush()
         os._exit(code)
@@ -75,7 +77,8 @@ def fork_supervisor(run: RunPaths, request: int, log: Path) -> None:
     assert supervisor_lock is not None
     assert taken is not None
     slot, slot_lock = taken
-    supervise(run, request, slot.name, 1, slot_lock, supervisor_lock, fork_trainer)
+    one_thread = dataclasses.replace(slot, threads=1)
+    supervise(Work(run, request), one_thread, slot_lock, supervisor_lock, fork_trainer)
 
 
 def serve(path: str) -> None:

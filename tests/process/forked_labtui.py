@@ -9,24 +9,22 @@ import sys
 import time
 
 import core.launch.dispatch as dispatch
-from core.launch.queue import waits
 from core.launch.slots import Slot
+from core.launch.work import Work
 from core.store.locks import Lock
-from core.store.paths import RunPaths
-from core.store.runs import requests
 from tui.__main__ import main
 
 
-def ask_server(run: RunPaths, slot: Slot, slot_lock: Lock, sup_lock: Lock) -> None:
+def ask_server(work: Work, slot: Slot, slot_lock: Lock, sup_lock: Lock) -> None:
     """Let the server take both locks; the caller holds the dispatch lock, so nobody else can."""
     slot_lock.release()
     sup_lock.release()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ["FORK_SERVER"])
-        asked = {"run": str(run.root), "request": requests(run)[-1].number}
+        asked = {"run": str(work.run.root), "request": work.request}
         connection.sendall(json.dumps(asked).encode() + b"\n")
         connection.makefile().readline()
-    while waits(run):
+    while work.waits():
         time.sleep(0.005)
 
 

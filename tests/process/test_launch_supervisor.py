@@ -19,6 +19,7 @@ from core.launch import control, slots
 from core.launch.dispatch import supervisors_path
 from core.launch.queue import QueueView, register, waits
 from core.launch.supervisor import Launch, supervise
+from core.launch.work import Work
 from core.store.files import read_json
 from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import RunPaths
@@ -117,7 +118,7 @@ def supervisor() -> Iterator[Callable[[RunPaths, str], int]]:
                         start_new_session=True,
                     )
 
-            supervise(run, request, slot.name, 1, slot_lock, supervisor_lock, start_stub)
+            supervise(Work(run, request), slot, slot_lock, supervisor_lock, start_stub)
             os._exit(0)
         except BaseException:
             import traceback

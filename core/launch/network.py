@@ -1,0 +1,44 @@
+"""The user's own network: a run keeps a copy of the file, so that it can go on when that changes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from core.config.names import is_code
+from core.errors import StateError, UsageError
+from core.store.files import read_bytes, read_json
+from core.store.paths import RunPaths
+from core.text import clean
+
+_LIMIT = 1 << 20
+
+
+def read_code(model: str) -> tuple[str, bytes] | None:
+    """File name and content of the network `/path/net.py:build`; None for networks that labtui knows.
+
+    Raises UsageError when the file is missing, unreadable or longer than 1 MB.
+    """
+    if not is_code(model):
+        return None
+    path = Path(model.rpartition(":")[0])
+    content = read_bytes(path, _LIMIT)
+    if content is None:
+        why = "is longer than 1 MB" if path.is_file() else "is not there"
+        raise UsageError(f"model: the file {clean(str(path))} {why}; it should hold the network's code")
+    return path.name, content
+
+
+def inherited_code(parent: RunPaths) -> tuple[str, bytes] | None:
+    """The copy that a run keeps of its network, for a fork. Raises StateError when it is damaged or gone."""
+    noted = (read_json(parent.spec) or {}).get("model_code")
+    if not isinstance(noted, dict):
+        return None
+    name = Path(str(noted.get("file"))).name
+    content = read_bytes(parent.code / name, _LIMIT)
+    if content is None or hashlib.sha256(content).hexdigest() != noted.get("sha256"):
+        raise StateError(
+            f"{parent.code / name} is not the network that run {parent.id} began with; put the file back, or "
+            "fork with --set model=FILE:FUNCTION"
+        )
+    return name, content

@@ -1,0 +1,44 @@
+"""The process that copies a run's metrics to trackers (W&B, TensorBoard), beside the trainer."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from core.launch.children import child_environment, module_command, spawn
+from core.launch.work import Work
+from core.store.files import make_dir, read_json
+from core.store.paths import AttemptPaths, RunPaths
+
+
+def wants_tracker(run: RunPaths) -> bool:
+    """Whether the run was made with a tracker."""
+    log = (read_json(run.spec) or {}).get("log")
+    if not isinstance(log, dict):
+        return False
+    return log.get("wandb") in ("online", "offline") or log.get("tensorboard") is True
+
+
+def start_tracker(work: Work, attempt: AttemptPaths) -> None:
+    """Start `python -P -m core.tracking RUN ATTEMPT` for a run that wants it; never fails.
+
+    It belongs to nobody (so that it is not ended with what a trainer leaves behind), gets no GPU, holds no
+    lock, writes to `tracking/log.txt`, and ends by itself.
+    """
+    if work.job is not None or not wants_tracker(work.run):
+        return
+    with suppress(OSError):
+        make_dir(work.run.tracking, exist_ok=True)
+        pid = os.fork()
+        if pid:
+            os.waitpid(pid, 0)
+            return
+        try:
+            spawn(
+                module_command("core.tracking", str(work.run.root), str(attempt.number)),
+                log=work.run.tracking / "log.txt",
+                cwd=work.run.root,
+                environment=child_environment({"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}),
+            )
+        finally:
+            os._exit(0)

@@ -1,0 +1,56 @@
+"""Why queued runs and jobs wait, in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from core.launch.queue import QueueView, in_order
+from core.launch.slots import Board
+from core.launch.work import Work, newest
+from core.store.paths import RunPaths
+from core.store.records import RunSummary
+
+
+def waiting_reason(run: RunPaths) -> str:
+    """Why a queued run waits: who has the GPU or the slot it wants, and how many come first.
+
+    Empty when it does not wait.
+    """
+    return waiting_reasons().get(str(run.root), "")
+
+
+def waiting_reasons(works: Sequence[Work] | None = None) -> dict[str, str]:
+    """The same of all that waits (or of `works`, in the order of the queue), from one look at the slots.
+
+    Keys are run folders, and job folders. Takes some ms where there is a GPU: call it off the UI's thread.
+    """
+    board = Board()
+    reasons: dict[str, str] = {}
+    ahead: dict[str, int] = {}
+    for work in QueueView().works() if works is None else works:
+        reason = board.reason(work.need())
+        before = ahead.get(reason, 0)
+        ahead[reason] = before + 1
+        where = work.run.root if work.job is None else work.job.root
+        reasons[str(where)] = reason + (f", {before} before it" if before else "")
+    return reasons
+
+
+def explain(summaries: Iterable[RunSummary], runs: Path) -> list[RunSummary]:
+    """Summaries whose queued ones say why they wait; `runs` is the folder that they are in.
+
+    Those that wait in other workspaces are not counted as being before them.
+    """
+    found = list(summaries)
+    queued = [newest(RunPaths(runs / summary.id)) for summary in found if summary.state == "queued"]
+    if not queued:
+        return found
+    reasons = waiting_reasons(in_order(work for work in queued if work is not None))
+    return [
+        dataclasses.replace(summary, reason=reasons.get(str(runs / summary.id), summary.reason))
+        if summary.state == "queued"
+        else summary
+        for summary in found
+    ]

@@ -1,0 +1,125 @@
+"""What takes a slot and gets a supervisor: the newest request of a run, or one of its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import UsageError
+from core.launch.children import module_command
+from core.launch.slots import Holder, Need
+from core.store import jobs
+from core.store.attempts import attempts, begin_attempt
+from core.store.files import read_json
+from core.store.locks import is_held, job_lock_path, run_lock_path
+from core.store.paths import AttemptPaths, JobPaths, RunPaths
+from core.store.runs import requests
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run's request (by number), or a job, for which `request` is 0."""
+
+    run: RunPaths
+    request: int = 0
+    job: JobPaths | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's id, followed by the job's name."""
+        return self.run.id if self.job is None else f"{self.run.id} {self.job.root.name}"
+
+    @property
+    def holder(self) -> Holder:
+        return Holder(self.run.root, "" if self.job is None else self.job.root.name)
+
+    @property
+    def supervisor_lock(self) -> Path:
+        if self.job is not None:
+            return job_lock_path(self.job, "sup")
+        return run_lock_path(self.run, "sup")
+
+    @property
+    def kill_marker(self) -> Path:
+        return self.job.kill if self.job is not None else self.run.kill_marker(self.request)
+
+    @property
+    def arguments(self) -> list[str]:
+        """What names it on a supervisor's command line; `from_arguments` reads it."""
+        what = ["--request", str(self.request)] if self.job is None else ["--job", self.job.root.name]
+        return [str(self.run.root), *what]
+
+    def is_off(self) -> bool:
+        """Whether it was asked to stop before it began."""
+        if self.job is not None:
+            return self.job.stop.exists() or self.job.kill.exists()
+        return self.run.stop_marker(self.request).exists() or self.kill_marker.exists()
+
+    def waits(self) -> bool:
+        """Whether it can be started: nobody has begun it, nobody called it off, nobody works on it."""
+        if self.job is not None:
+            return jobs.is_untouched(self.job) and not is_held(job_lock_path(self.job, "work"))
+        return waits(self.run)
+
+    def begin(self, slot: str, threads: int, gpu: Mapping[str, Any] | None) -> AttemptPaths:
+        """Write down that it begins; returns the folder for what comes of it. Raises OSError, StateError."""
+        if self.job is not None:
+            jobs.begin_job(self.job, slot=slot, threads=threads, gpu=gpu)
+            return self.job
+        jobs.sweep_jobs(self.run)
+        return begin_attempt(self.run, self.request, slot=slot, threads=threads, gpu=gpu)
+
+    def command(self, attempt: AttemptPaths) -> list[str]:
+        """The argv of the process that does it."""
+        if self.job is not None:
+            return module_command("core.evaluate", str(self.run.root), self.job.root.name)
+        return module_command("core.engine", str(self.run.root), str(attempt.number))
+
+    def need(self) -> Need:
+        """The slot that it wants, as its files say."""
+        if self.job is not None:
+            content = read_json(self.job.job) or {}
+            device, gpus = content.get("device"), content.get("gpus")
+        else:
+            content = read_json(self.run.request(self.request)) or {}
+            device, gpus = jobs.wanted_device(self.run), (read_json(self.run.spec) or {}).get("gpus")
+        visible = content.get("visible")
+        return Need(
+            device=device if isinstance(device, str) else "auto",
+            gpus=tuple(item for item in gpus if isinstance(item, int | str))
+            if isinstance(gpus, list)
+            else (),
+            visible=visible if isinstance(visible, str) else None,
+        )
+
+
+def from_arguments(run: Path, request: int | None, job: str | None) -> Work:
+    """The work that a supervisor's command line names. Raises UsageError."""
+    paths = RunPaths(run)
+    if job is not None:
+        return Work(paths, 0, jobs.find_job(paths, job))
+    if request is None:
+        raise UsageError("a supervisor takes --request N or --job NAME")
+    return Work(paths, request)
+
+
+def newest(run: RunPaths) -> Work | None:
+    """The newest request of a run as work, None in a damaged folder."""
+    asked = requests(run)
+    return Work(run, asked[-1].number) if asked else None
+
+
+def waits(run: RunPaths) -> bool:
+    """Whether a run's newest request can be started: untouched, and no other trainer works on the run."""
+    return is_untouched(run) and not is_held(run_lock_path(run, "train"))
+
+
+def is_untouched(run: RunPaths) -> bool:
+    """No attempt that counts (one that found the lock held does not), and no stop asked for."""
+    asked = requests(run)
+    if not asked or asked[-1].stop or asked[-1].kill:
+        return False
+    mine = [attempt for attempt in attempts(run) if attempt.request == asked[-1].number]
+    return all(attempt.locked_out for attempt in mine)
