@@ -21,7 +21,7 @@ from core.errors import StateError
 from core.store.paths import JobPaths, RunPaths
 
 LOCK_FDS_ENV = "LABTUI_LOCK_FDS"
-Kind = Literal["sup", "train", "meta"]
+Kind = Literal["sup", "train", "meta", "track"]
 JobKind = Literal["sup", "work"]
 NETWORK_TYPES = ("nfs", "cifs", "smb", "lustre", "fuse", "9p", "ceph", "gpfs", "beegfs", "afs", "glusterfs")
 # Local disks which happen to be served through FUSE.

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TORCH = {"torch", "torchvision", "torchmetrics"}
+SILENT_ROOMS = ("config", "store", "datasets", "data", "models", "launch", "tracking")
 HEAVY = {"numpy", "plotext", "pydantic", "yaml", "textual", "rich", *TORCH}
 
 
@@ -40,6 +41,8 @@ def test_import_contracts_hold() -> None:
         "core.store.state",
         "core.launch.control",
         "core.launch.supervisor",
+        "core.tracking",
+        "core.tracking.watch",
     ],
 )
 def test_rooms_on_the_way_to_the_first_paint_load_nothing_heavy(room: str, tmp_path: Path) -> None:
@@ -68,9 +71,15 @@ def test_checking_a_config_loads_no_torch_and_no_screens(tmp_path: Path) -> None
     assert not (TORCH | {"textual", "plotext"}) & loaded_by(code, workspace=tmp_path)
 
 
-@pytest.mark.parametrize("package", ["rich", "textual", "plotext"])
-def test_only_their_own_rooms_import_drawing_packages(package: str) -> None:
-    allowed = {"rich": ("core/cli/", "tui/"), "textual": ("tui/",), "plotext": ("tui/widgets/",)}[package]
+@pytest.mark.parametrize("package", ["rich", "textual", "plotext", "wandb", "tensorboard"])
+def test_only_their_own_rooms_import_drawing_packages_and_trackers(package: str) -> None:
+    allowed = {
+        "rich": ("core/cli/", "tui/"),
+        "textual": ("tui/",),
+        "plotext": ("tui/widgets/",),
+        "wandb": ("core/tracking/to_wandb.py",),
+        "tensorboard": ("core/tracking/to_tensorboard.py",),
+    }[package]
     users = [path for path in modules() if package in imported_packages(path)]
     assert [path for path in users if not path.startswith(allowed)] == []
     if package == "plotext":
@@ -79,7 +88,15 @@ def test_only_their_own_rooms_import_drawing_packages(package: str) -> None:
 
 def test_only_the_command_line_and_the_entry_write_to_the_terminal() -> None:
     """`print` and the standard streams belong to core.cli; tui has its own screens, the engine its log."""
-    silent = ("core/config/", "core/store/", "core/datasets/", "core/data/", "core/models/", "core/launch/")
+    silent = (
+        "core/config/",
+        "core/store/",
+        "core/datasets/",
+        "core/data/",
+        "core/models/",
+        "core/launch/",
+        "core/tracking/",
+    )
     talkers = [path for path in modules() if path.startswith(silent) and calls_print(path)]
     assert talkers == []
 

@@ -81,6 +81,14 @@ def test_names_so_generic_are_never_uploaded() -> None:
     assert project["scripts"] == {"labtui": "tui.__main__:main"}
 
 
+def test_trackers_are_extras_that_nothing_else_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for tracker in ("wandb", "tensorboard"):
+        assert [line.split(">=")[0] for line in extras[tracker]] == [tracker]
+        assert not any(line.startswith(tracker) for line in project["dependencies"])
+
+
 def test_another_core_on_the_path_is_named(tmp_path: Path) -> None:
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "__init__.py").touch()

@@ -1,0 +1,118 @@
+"""What a tracker is told about a run, besides its metrics."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from core.config.load import parse_experiment, plain
+from core.config.names import is_code
+from core.errors import ConfigError
+from core.store import files
+from core.store.paths import RunPaths
+from core.store.runs import read_meta
+from core.text import clean
+
+_ID_LIMIT = 64
+_TAG_LIMIT = 64
+
+
+@dataclass(frozen=True)
+class About:
+    """A run as trackers name it. `id` is derived from the run's and the same in every attempt.
+
+    `config` holds the experiment and, under `labtui`, the run's id and its parent's.
+    """
+
+    id: str
+    name: str
+    project: str
+    group: str
+    tags: tuple[str, ...]
+    note: str
+    metric: str
+    metric_mode: str
+    config: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+def describe(run: RunPaths, log: dict[str, Any]) -> About:
+    """Read it from the run's folder; what cannot be read is left out. `log` is the run's log section."""
+    spec = files.read_json(run.spec) or {}
+    meta = read_meta(run)
+    text = (files.read_bytes(run.config) or b"").decode("utf-8", "replace")
+    try:
+        config: dict[str, Any] = plain(parse_experiment(text, run.config))
+    except ConfigError:
+        config = {}
+    model = _text(config.get("model")) or _text(spec.get("model"))
+    mode = _text(config.get("mode")) or "full"
+    parent, code = _mapping(spec.get("parent")), _mapping(spec.get("code"))
+    tags = dict.fromkeys((*config.get("tags", ()), *meta["tags"]))
+    about_run = {
+        "run": run.id,
+        "config": _text(spec.get("config")),
+        "version": _text(code.get("version")),
+        "git": _text(code.get("git")),
+        "parent": _text(parent.get("run")),
+        "parent_checkpoint": _text(parent.get("checkpoint")),
+    }
+    return About(
+        id=tracker_id(run.id),
+        name=meta["name"] or f"{_text(spec.get('config')) or 'run'}-{run.id.rsplit('-', 1)[-1]}",
+        project=_text(log.get("project")) or model_name(model),
+        group=mode,
+        tags=tuple(tag[:_TAG_LIMIT] for tag in tags if tag),
+        note=meta["note"],
+        metric=_text(spec.get("metric")),
+        metric_mode="min" if spec.get("metric_mode") == "min" else "max",
+        config={**config, "labtui": {key: value for key, value in about_run.items() if value}},
+        text=clean(text, newlines=True),
+    )
+
+
+def log_section(run: RunPaths) -> dict[str, Any]:
+    """The run's `log` settings as plain values: those in spec.json, else those in its config."""
+    stored = (files.read_json(run.spec) or {}).get("log")
+    if isinstance(stored, dict):
+        return stored
+    text = (files.read_bytes(run.config) or b"").decode("utf-8", "replace")
+    try:
+        section: dict[str, Any] = plain(parse_experiment(text, run.config).log)
+    except ConfigError:
+        return {}
+    return section
+
+
+def model_name(model: str) -> str:
+    """The name of a network: the user's own is called like its file."""
+    return PurePath(model.rpartition(":")[0]).stem if is_code(model) else model or "labtui"
+
+
+def tracker_id(run_id: str) -> str:
+    """A run's id at W&B: its own, with the end replaced by a digest where it is longer than W&B takes."""
+    if len(run_id) <= _ID_LIMIT:
+        return run_id
+    digest = hashlib.sha256(run_id.encode()).hexdigest()[:12]
+    return f"{run_id[: _ID_LIMIT - len(digest) - 1]}-{digest}"
+
+
+def flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted keys; lists as text."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    return clean(value) if isinstance(value, str) else ""
