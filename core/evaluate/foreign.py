@@ -28,7 +28,16 @@ _NUMBERED = re.compile(r"(?P<stem>.+?)_(?:ep|epoch)_?(?P<epoch>\d+)", re.IGNOREC
 _V = re.compile(r"TinyVGG\w*?_v(?P<version>[0-4])(?![0-9])", re.IGNORECASE)
 _WEIGHTS = ("state_dict", "model_state_dict", "model")
 _OPTIMIZER = ("optimizer", "optimizer_state_dict")
-_UNREADABLE = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, KeyError, ValueError, TypeError)
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,14 @@ def _load(path: Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals(_numpy_numbers()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if found is None:
+            raise CheckpointError(
+                f"{_shown(path)} cannot be read: it is no torch file, or damaged."
+            ) from error
         raise CheckpointError(
             f"{_shown(path)} was not loaded: it holds more than tensors and plain values "
-            f"({_culprit(error)}), which could run code. Save it again as a state_dict with plain numbers."
+            f"({clean(found[1])}), which could run code. Save it again as a state_dict with plain numbers."
         ) from error
     except _UNREADABLE as error:
         reason = clean(str(error)).split("\n")[0][:200] or type(error).__name__
@@ -132,11 +146,6 @@ def _numpy_numbers() -> list[Any]:
     make = np.float64(0).__reduce__()[0]
     types = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64)]
     return [make, (make, "numpy.core.multiarray.scalar"), np.dtype, *types]
-
-
-def _culprit(error: Exception) -> str:
-    found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return clean(found[1]) if found else "a pickled object"
 
 
 def _curves(logs: object) -> tuple[dict[str, tuple[float, ...]], list[str]]:

@@ -131,7 +131,8 @@ def _whole_folder(data: DataConfig) -> DataConfig:
         return data
     folders = find_folders(data)
     if folders.val is None and folders.test is None and folders.train.images == Path(data.root):
-        return data.model_copy(update={"val": SplitPaths(images=data.root)})
+        everything = SplitPaths(images=data.root)
+        return data.model_copy(update={"root": None, "train": everything, "val": everything})
     return data
 
 
