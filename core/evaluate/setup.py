@@ -6,16 +6,17 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from core.config.load import parse_experiment
-from core.config.schema import DataConfig, Experiment, SplitPaths
+from core.config.schema import DataConfig, Experiment
 from core.datasets.dataset import Dataset, FileList, from_stored, make_dataset, require_unchanged
-from core.datasets.folder import find_folders
+from core.datasets.detect import data_format
+from core.datasets.layout import find_folders
 from core.datasets.open import open_dataset
+from core.datasets.places import Source, split_folders
 from core.engine.log import log
 from core.engine.resolve import THREADS_ENV, Resolved, choose_resolved, read_resolved
 from core.errors import DataError, RunFailedError, StateError
@@ -95,7 +96,9 @@ def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
     the two differ.
     """
     data = DataConfig.model_validate_json(json.dumps(dict(config)))
-    dataset = open_dataset(_whole_folder(data))
+    dataset = open_dataset(data)
+    if _is_one_folder(data):
+        dataset = _whole(dataset)
     for note in dataset.notes:
         log(f"note: {note}")
     return with_classes(dataset, setup.classes, setup.run.id)
@@ -123,17 +126,21 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...], run_id: str) -> Dat
     return make_dataset(dataset.root, classes, splits, dataset.notes)
 
 
-def _whole_folder(data: DataConfig) -> DataConfig:
-    """A plain folder of classes is measured as it is: nothing is held out of it."""
-    if data.format not in ("auto", "folder") or data.root is None or data.train or data.val:
-        return data
-    if data.synthetic is not None:
-        return data
+def _is_one_folder(data: DataConfig) -> bool:
+    """Whether the data are class folders and nothing says what is train and what is val."""
+    if data_format(data) != "folder" or data.root is None or data.train or data.val:
+        return False
     folders = find_folders(data)
-    if folders.val is None and folders.test is None and folders.train.images == Path(data.root):
-        everything = SplitPaths(images=data.root)
-        return data.model_copy(update={"root": None, "train": everything, "val": everything})
-    return data
+    only_train = folders.val is None and folders.test is None
+    return only_train and folders.train == Source(folders.train.images) and not split_folders(data.root)
+
+
+def _whole(dataset: Dataset) -> Dataset:
+    """All images as `val`: nothing of them was trained on, so nothing has to be held out."""
+    parts = [dataset.splits["train"], dataset.splits["val"]]
+    rows = sorted(row for files in parts for row in zip(files.paths, files.labels, files.sizes, strict=True))
+    paths, labels, sizes = zip(*rows, strict=True)
+    return make_dataset(dataset.root, dataset.class_names, {"val": FileList(paths, labels, sizes)})
 
 
 def _listed(names: list[str]) -> str:
