@@ -6,17 +6,19 @@ import io
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.engine import rng
-from core.engine.optim import restore_optimizer
+from core.engine.optim import misfit, restore_optimizer
 from core.engine.resolve import Resolved
+from core.engine.schedule import Origin
 from core.engine.state import BestSoFar, TrainState
 from core.errors import CheckpointError
+from core.models.weights import strip_prefixes
 from core.store.checkpoints import newest_good, verify
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
@@ -69,7 +71,11 @@ def serialise(state: TrainState, key: DataKey, resolved: Resolved, about: Mappin
         "about": dict(about),
         "model": _on_cpu(dict(state.model.state_dict())),
         "optimizer": _on_cpu(state.optimizer.state_dict()),
-        "scheduler": None if state.scheduler is None else _on_cpu(state.scheduler.state_dict()),
+        "scheduler": None if state.plateau is None else _on_cpu(state.plateau.state_dict()),
+        "schedule": asdict(state.schedule.origin),
+        "ema": None if state.ema is None else _on_cpu(state.ema.as_dict()),
+        "scaler": None if state.scaler is None else state.scaler.state_dict(),
+        "early_stop": None if state.patience is None else state.patience.as_dict(),
         "epochs_done": state.epochs_done,
         "step": state.step,
         "step_in_epoch": state.step_in_epoch,
@@ -115,19 +121,21 @@ def read_checkpoint(run: RunPaths, checkpoint: Checkpoint) -> dict[str, Any]:
     return content
 
 
+def model_state(content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    """The weights that a checkpoint is measured with: its averages where there are such, else its own."""
+    average = content.get("ema")
+    state: Mapping[str, Tensor] = content["model"] if average is None else average["model"]
+    return state
+
+
 def load_model(
     run: RunPaths, checkpoint: Checkpoint, content: Mapping[str, Any], model: torch.nn.Module
 ) -> None:
-    """Put a checkpoint's weights into `model`. Raises CheckpointError when they do not fit."""
-    try:
-        model.load_state_dict(content["model"])
-    except (RuntimeError, TypeError, AttributeError) as error:
-        lines = [line.strip() for line in clean(str(error), newlines=True).splitlines() if line.strip()]
-        detail = lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__
-        raise CheckpointError(
-            f"{clean(str(checkpoint.file))} does not fit this model: {detail[:200]} "
-            "Fork only with the same model and number of classes."
-        ) from error
+    """Put the weights that a checkpoint is measured with into `model`.
+
+    Raises CheckpointError when they do not fit.
+    """
+    _load_weights(run, checkpoint, model_state(content), model)
 
 
 def restore(
@@ -141,10 +149,18 @@ def restore(
             f"{clean(str(checkpoint.file))} was made on other data, batch or seed than this run has: "
             "fork it to change them."
         )
-    _restore_common(run, checkpoint, content, state, device, keep=("fused", "foreach"))
+    _load_weights(run, checkpoint, content["model"], state.model)
     try:
-        if state.scheduler is not None:
-            state.scheduler.load_state_dict(content["scheduler"])
+        restore_optimizer(state.optimizer, content["optimizer"], keep=("fused", "foreach", "name"))
+        _restore_counters(content, state, device)
+        _restore_helpers(content, state)
+        if state.plateau is not None:
+            state.plateau.load_state_dict(content["scheduler"])
+        if state.patience is not None and content.get("early_stop") is not None:
+            state.patience.load(content["early_stop"])
+        origin = content.get("schedule")
+        if origin is not None:
+            state.schedule = replace(state.schedule, origin=Origin(int(origin["epoch"]), int(origin["step"])))
         best = content["best"]
         state.best = None if best is None else BestSoFar(float(best["value"]), int(best["epoch"]))
         state.sums.load(content["sums"])
@@ -154,43 +170,72 @@ def restore(
 
 def restore_fork(
     run: RunPaths, checkpoint: Checkpoint, state: TrainState, key: DataKey, device: torch.device
-) -> bool:
+) -> list[str]:
     """Start `state` from a parent's checkpoint: weights, momentum, generators and counters are its own.
 
-    Learning rate and other optimiser settings stay as the new config has them; best, patience and schedule
-    begin anew. Returns False when the epoch under way cannot be continued in its middle, because data, batch
-    or seed changed: it then starts over with these weights. Raises CheckpointError.
+    Learning rates and other optimiser settings stay as the new config has them; best, patience and schedule
+    begin anew. Returns notes on what could not go on: the optimiser when method or trained parameters differ,
+    the epoch under way when data, batch or seed do (it starts over with these weights).
+    Raises CheckpointError.
     """
     content = read_checkpoint(run, checkpoint)
-    settings = tuple(name for name in state.optimizer.param_groups[0] if name != "params")
-    _restore_common(run, checkpoint, content, state, device, keep=settings)
-    state.best = None
-    if state.step_in_epoch == 0:
-        return True
-    if _stored_key(content) != key:
-        state.step_in_epoch = 0
-        return False
-    state.sums.load(content["sums"])
-    return True
-
-
-def _restore_common(
-    run: RunPaths,
-    checkpoint: Checkpoint,
-    content: Mapping[str, Any],
-    state: TrainState,
-    device: torch.device,
-    keep: tuple[str, ...],
-) -> None:
-    load_model(run, checkpoint, content, state.model)
+    notes = []
+    _load_weights(run, checkpoint, content["model"], state.model)
     try:
-        restore_optimizer(state.optimizer, content["optimizer"], keep=keep)
-        state.epochs_done = int(content["epochs_done"])
-        state.step = int(content["step"])
-        state.step_in_epoch = int(content["step_in_epoch"])
-        rng.restore(content["rng"], device)
+        reason = misfit(state.optimizer, content["optimizer"])
+        if reason is None:
+            settings = tuple(name for name in state.optimizer.param_groups[0] if name != "params")
+            restore_optimizer(state.optimizer, content["optimizer"], keep=settings)
+        else:
+            notes.append(f"the optimiser starts anew, without the parent's momentum: {reason}")
+        _restore_counters(content, state, device)
+        _restore_helpers(content, state)
+        if state.step_in_epoch and _stored_key(content) != key:
+            notes.append(
+                f"epoch {state.epochs_done + 1} starts over: data, batch or seed differ from the parent's"
+            )
+            state.step_in_epoch = 0
+        elif state.step_in_epoch:
+            state.sums.load(content["sums"])
     except _UNREADABLE as error:
         raise _unfit(run, checkpoint, error) from error
+    state.best = None
+    state.schedule = replace(state.schedule, origin=Origin(state.epochs_done, state.step_in_epoch))
+    return notes
+
+
+def _load_weights(
+    run: RunPaths, checkpoint: Checkpoint, weights: Mapping[str, Tensor], model: torch.nn.Module
+) -> None:
+    if weights.keys() != model.state_dict().keys():
+        weights = strip_prefixes(weights)
+    try:
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        lines = [line.strip() for line in clean(str(error), newlines=True).splitlines() if line.strip()]
+        detail = lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__
+        raise CheckpointError(
+            f"{clean(str(checkpoint.file))} does not fit this model: {detail[:200]} "
+            "Fork only with the same model and number of classes."
+        ) from error
+
+
+def _restore_counters(content: Mapping[str, Any], state: TrainState, device: torch.device) -> None:
+    state.epochs_done = int(content["epochs_done"])
+    state.step = int(content["step"])
+    state.step_in_epoch = int(content["step_in_epoch"])
+    rng.restore(content["rng"], device)
+
+
+def _restore_helpers(content: Mapping[str, Any], state: TrainState) -> None:
+    """Averages and gradient scale go on where there were such; else they begin with these weights."""
+    if state.ema is not None:
+        if content.get("ema") is not None:
+            state.ema.load(content["ema"])
+        else:
+            state.ema.restart(state.model)
+    if state.scaler is not None and content.get("scaler") is not None:
+        state.scaler.load_state_dict(content["scaler"])
 
 
 def _stored_key(content: Mapping[str, Any]) -> DataKey | None:

@@ -21,6 +21,7 @@ class Place:
     state: TrainState | None = None
     _epochs_done: int = 0
     _step: int = 0
+    _total: int = 0
 
     @property
     def epochs_done(self) -> int:
@@ -30,8 +31,16 @@ class Place:
     def step(self) -> int:
         return self.state.step if self.state else self._step
 
-    def start_at(self, epochs_done: int, step: int) -> None:
-        self._epochs_done, self._step = epochs_done, step
+    @property
+    def early_stop(self) -> dict[str, int] | None:
+        """Where patience ended before the goal, and the best epoch; None unless it did."""
+        state = self.state
+        if state is None or not state.ends_early or state.epochs_done >= self._total:
+            return None
+        return {"epoch": state.epochs_done, "best_epoch": state.best.epoch if state.best else 0}
+
+    def start_at(self, epochs_done: int, step: int, total: int) -> None:
+        self._epochs_done, self._step, self._total = epochs_done, step, total
 
 
 def write_failure(run: RunPaths, attempt: int, error: Exception, place: Place) -> None:

@@ -36,7 +36,7 @@ def measure_test(
         return
     best = _best(run)
     load_model(run, best, read_checkpoint(run, best), state.model)
-    measured = task.measure(state.model, "test")
+    measured = task.measure(state.model, "test", extras=True)
     values = {f"test/{name}": value for name, value in measured.metrics.items()}
     stamp = {"t": time.time(), "epoch": best.epoch, "step": best.step, "attempt": attempt, "scope": "final"}
     metrics.write({**stamp, "checkpoint": best.id, **values})

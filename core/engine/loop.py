@@ -6,26 +6,33 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-import torch
+from torch import nn
 
 from core.engine.checkpoint import DataKey, serialise
 from core.engine.log import log
-from core.engine.optim import learning_rate
+from core.engine.optim import rate_record
 from core.engine.outputs import write_outputs
 from core.engine.recorder import StepRecorder
 from core.engine.resolve import Resolved
 from core.engine.state import BestSoFar, LossGuard, TrainState
 from core.engine.task import Measurement, Task
+from core.engine.update import follow_schedule, take_step
 from core.humanise import duration
 from core.store.checkpoints import save_files
 from core.store.metrics import MetricsWriter, is_finite
 from core.store.paths import RunPaths, checkpoint_id
+from core.store.retention import prune
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What the loop has to know beside the task; metrics by names like `val/accuracy`."""
+    """What the loop has to know beside the task; metrics by names like `val/accuracy`.
+
+    `train_mode` puts a model into training mode; `keep` newest checkpoints stay, and `start`, which the
+    attempt began from.
+    """
 
     total_epochs: int
     attempt: int
@@ -37,10 +44,13 @@ class LoopSettings:
     measure_splits: tuple[str, ...]
     about: Mapping[str, str]
     key: DataKey
+    train_mode: Callable[[nn.Module], None]
+    keep: int | Literal["all"] = "all"
+    start: str | None = None
 
 
 class Loop:
-    """Trains `state` to `settings.total_epochs`, from wherever it stands.
+    """Trains `state` to `settings.total_epochs`, or until patience ends, from wherever it stands.
 
     At an epoch's end: measure; schedule and best; checkpoint into memory; metrics record; measure rows and
     predictions; checkpoint file. So whatever a crash leaves, the last checkpoint goes on to the same result.
@@ -70,16 +80,17 @@ class Loop:
         self._saved_step = -1
 
     def run(self, *, saved: bool) -> bool:
-        """True when all epochs are done, False when asked to stop; a checkpoint is saved then.
+        """True when training is complete, False when asked to stop; a checkpoint is saved then.
 
         `saved`: the state as it stands is a checkpoint already. Raises NonFiniteLossError, RunFailedError
         (disk full), DataError.
         """
         state = self._state
         self._saved_step = state.step if saved else -1
-        while state.epochs_done < self._settings.total_epochs:
+        while state.epochs_done < self._settings.total_epochs and not state.ends_early:
             if not self._train_epoch():
                 if self._saved_step != state.step:
+                    state.require_finite()
                     self._save(mid_epoch=True, metrics={})
                 return False
             self._end_epoch()
@@ -88,11 +99,12 @@ class Loop:
     def _train_epoch(self) -> bool:
         """Take the rest of the epoch's steps; False when asked to stop before its last one."""
         state, task, stop = self._state, self._task, self._stop
-        model, optimizer, sums = state.model, state.optimizer, state.sums
+        model, sums = state.model, state.sums
         guard, recorder = self._guard, self._recorder
         epoch = state.epochs_done + 1
-        lr = learning_rate(optimizer)
-        model.train()
+        moving = state.schedule.every_step
+        self._settings.train_mode(model)
+        follow_schedule(state)
         begun = time.monotonic() - sums.seconds
         recorder.start(state)
         for batch in task.batches(epoch, state.step_in_epoch):
@@ -100,15 +112,15 @@ class Loop:
                 sums.seconds = time.monotonic() - begun
                 guard.check(epoch)
                 return False
+            if moving:
+                follow_schedule(state)
             outcome = task.step(model, batch)
             guard.see(outcome.loss, epoch, state.step + 1)
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(outcome.loss)
-            optimizer.step()
+            take_step(state, outcome.loss)
             sums.add(outcome.totals, outcome.images)
             state.step += 1
             state.step_in_epoch += 1
-            recorder.after_step(state, lr)
+            recorder.after_step(state)
         sums.read()
         guard.check(epoch)
         sums.seconds = time.monotonic() - begun
@@ -117,24 +129,28 @@ class Loop:
     def _end_epoch(self) -> None:
         state, settings = self._state, self._settings
         epoch = state.epochs_done + 1
-        lr = learning_rate(state.optimizer)
+        state.require_finite()
+        rates = rate_record(state.optimizer)
         train_seconds, images = state.sums.seconds, state.sums.images
         begun = time.monotonic()
         last = epoch >= settings.total_epochs
         measured: dict[str, Measurement] = {}
         if last or epoch % settings.measure_every == 0:
-            for split in ("val", *(name for name in settings.measure_splits if name != "val")):
-                if split in self._task.splits:
-                    measured[split] = self._task.measure(state.model, split)
+            with state.measured() as model:
+                for split in ("val", *(name for name in settings.measure_splits if name != "val")):
+                    if split in self._task.splits:
+                        measured[split] = self._task.measure(model, split, extras=split == "val")
         values = state.sums.means()
         if "val" in measured:
             values |= {f"val/{name}": value for name, value in measured["val"].metrics.items()}
         self._judge(epoch, values)
+        last = last or state.ends_early
         state.epochs_done, state.step_in_epoch = epoch, 0
         seconds = train_seconds + time.monotonic() - begun
         record = {
             **values,
-            "lr": lr,
+            **state.sums.norm(),
+            **rates,
             "time/epoch": seconds,
             "time/step": train_seconds / self._task.steps_per_epoch,
             "images/s": images / train_seconds if train_seconds else 0.0,
@@ -154,12 +170,14 @@ class Loop:
         self._tell(epoch, values, seconds)
 
     def _judge(self, epoch: int, values: Mapping[str, float]) -> None:
-        """Schedule and best, by the values of this epoch that there are."""
+        """Schedule, patience and best, by the values of this epoch that there are."""
         state, settings = self._state, self._settings
         watched = values.get(settings.plateau_metric)
-        if state.scheduler is not None and watched is not None:
-            state.scheduler.step(watched)
+        if state.plateau is not None and watched is not None and state.schedule.watches(epoch):
+            state.plateau.step(watched)
         value = values.get(settings.metric)
+        if state.patience is not None and value is not None:
+            state.patience.see(value)
         if value is None or not is_finite(value):
             return
         sign = 1.0 if settings.metric_mode == "max" else -1.0
@@ -205,6 +223,15 @@ class Loop:
             },
         )
         self._saved_step = self._state.step
+        self._prune(identifier)
+
+    def _prune(self, saved: str) -> None:
+        """Let go of checkpoints that the config does not keep; a fault there is no reason to stop."""
+        protect = {saved, self._settings.start or saved}
+        try:
+            prune(self._run, self._settings.keep, protect)
+        except OSError as error:
+            log(f"note: older checkpoints could not be removed: {error.strerror or error}")
 
     def _stamp(self, epoch: int) -> dict[str, float]:
         return {

@@ -1,50 +1,90 @@
-"""Optimiser and schedule out of a config."""
+"""Optimisers out of a config."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from core.config.schema import Experiment
+from core.models.modes import ParamGroup
 
 
-def build_optimizer(model: nn.Module, experiment: Experiment, flavour: str) -> torch.optim.SGD:
-    """SGD over the trainable parameters; `flavour` is fused or default."""
+def build_optimizer(
+    groups: Sequence[ParamGroup], experiment: Experiment, flavour: str
+) -> torch.optim.Optimizer:
+    """SGD, Adam or AdamW over the groups, each with its learning rate; `flavour` is fused or default."""
     settings = experiment.optimizer
-    return torch.optim.SGD(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
+    parameters = [{"params": list(group.parameters), "lr": group.lr, "name": group.name} for group in groups]
+    fused = True if flavour == "fused" else None
+    if settings.name == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=experiment.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
+            fused=fused,
+        )
+    make = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+    return make(
+        parameters,
         lr=experiment.learning_rate,
-        momentum=settings.momentum,
+        betas=(settings.beta1, settings.beta2),
         weight_decay=settings.weight_decay,
-        fused=True if flavour == "fused" else None,
+        fused=fused,
     )
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: tuple[str, ...]
+    optimizer: torch.optim.Optimizer, state: Mapping[str, Any], *, keep: Sequence[str]
 ) -> None:
-    """Load a stored state, but keep the settings named in `keep` (`lr`, `fused`, ...) as they are now."""
-    now = [{name: group[name] for name in keep} for group in optimizer.param_groups]
-    optimizer.load_state_dict(state)
-    for group, settings in zip(optimizer.param_groups, now, strict=True):
-        group.update(settings)
+    """Load a stored state, but keep the settings named in `keep` (`lr`, `fused`, ...) as they are now.
+
+    Raises ValueError when the groups do not match.
+    """
+    stored = state["param_groups"]
+    if len(stored) == len(optimizer.param_groups):
+        # torch places the state by the settings that it is given, so those of now have to be in it before.
+        stored = [
+            {**group, **{name: now[name] for name in keep if name in now}}
+            for group, now in zip(stored, optimizer.param_groups, strict=True)
+        ]
+    optimizer.load_state_dict({**state, "param_groups": stored})
 
 
-def build_scheduler(
-    optimizer: torch.optim.Optimizer, experiment: Experiment, mode: str
-) -> ReduceLROnPlateau | None:
-    """The schedule, stepped once an epoch; `mode` (max or min) is that of the metric it watches."""
-    settings = experiment.scheduler
-    if settings.name == "none":
-        return None
-    return ReduceLROnPlateau(
-        optimizer, mode="max" if mode == "max" else "min", factor=settings.factor, patience=settings.patience
-    )
+def misfit(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str | None:
+    """Why a stored state means nothing to this optimiser, or None: other method, or other parameters."""
+    stored = state["param_groups"]
+    if any(_method(group) != _method(optimizer.param_groups[0]) for group in stored):
+        return "it is another method"
+    sizes = [len(group["params"]) for group in stored]
+    if sizes != [len(group["params"]) for group in optimizer.param_groups]:
+        return "other parameters are trained"
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = [number for group in stored for number in group["params"]]
+    for number, parameter in zip(numbers, parameters, strict=True):
+        for value in state["state"].get(number, {}).values():
+            if isinstance(value, torch.Tensor) and value.dim() and value.shape != parameter.shape:
+                return "other parameters are trained"
+    return None
 
 
-def learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    """The learning rate of the first parameter group."""
-    return float(optimizer.param_groups[0]["lr"])
+def set_rates(optimizer: torch.optim.Optimizer, rates: Sequence[float]) -> None:
+    """Set the learning rate of each group."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def rate_record(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """Learning rates for a metric record: `lr` of the first group; of several also `lr/<group>`."""
+    groups = optimizer.param_groups
+    rates = {"lr": float(groups[0]["lr"])}
+    if len(groups) > 1:
+        rates |= {f"lr/{group['name']}": float(group["lr"]) for group in groups}
+    return rates
+
+
+def _method(group: Mapping[str, Any]) -> str:
+    return "adam" if "betas" in group else "sgd"

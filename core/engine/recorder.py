@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from core.engine.optim import rate_record
 from core.engine.state import LossGuard, TrainState
 from core.store.metrics import MetricsWriter
 
@@ -36,7 +37,7 @@ class StepRecorder:
         self._next = self._last_time + _INTERVAL
         self._mark(state, state.sums.read())
 
-    def after_step(self, state: TrainState, lr: float) -> None:
+    def after_step(self, state: TrainState) -> None:
         """Write a record if a quarter of a second has passed. Raises NonFiniteLossError (seen late)."""
         now = time.monotonic()
         if now < self._next:
@@ -61,7 +62,7 @@ class StepRecorder:
                     f"train/{name}": (total - self._last_totals.get(name, 0.0)) / images
                     for name, total in totals.items()
                 },
-                "lr": lr,
+                **rate_record(state.optimizer),
                 "time/step": span / steps,
                 "images/s": images / span,
             }

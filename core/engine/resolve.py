@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 
 from core.config.schema import Experiment
 from core.engine.log import log
+from core.engine.precision import choose_precision
 from core.errors import RunFailedError
 from core.store.files import read_json, write_json
 from core.store.paths import RunPaths
@@ -23,8 +24,9 @@ _EVAL_BATCH = 256
 class Resolved:
     """Choices that change the bits of a result.
 
-    device: cpu, cuda or mps; precision: float32 or bfloat16 (autocast); memory_format: channels_last or
-    contiguous; optimizer: flavour of the update, fused or default; eval_batch: images in a measuring batch.
+    device: cpu, cuda or mps; precision: float32, bfloat16 or float16 (autocast); memory_format:
+    channels_last or contiguous; optimizer: flavour of the update, fused or default; eval_batch: images in a
+    measuring batch.
     """
 
     device: str
@@ -39,14 +41,19 @@ class Resolved:
 def resolve(run: RunPaths, experiment: Experiment) -> Resolved:
     """The run's stored choices, or fresh ones, stored; applied to this process.
 
-    Raises RunFailedError when the device is not there.
+    A fork has its parent's, but for a precision that it names itself. Raises RunFailedError when the device
+    is not there or lacks the precision.
     """
-    stored = _read(run)
-    resolved = stored or _choose(experiment)
-    _check_device(resolved.device)
-    if stored is None:
+    stored = read_resolved(run)
+    _check_device(stored.device if stored else _device(experiment))
+    resolved = stored or choose_resolved(experiment)
+    if experiment.precision not in ("auto", resolved.precision):
+        resolved = replace(resolved, precision=choose_precision(experiment, resolved.device))
+    if not _may_fuse(experiment, resolved.device, resolved.precision):
+        resolved = replace(resolved, optimizer="default")
+    if resolved != stored:
         write_json(run.resolved, asdict(resolved))
-    elif stored.torch != str(torch.__version__):
+    if stored is not None and stored.torch != str(torch.__version__):
         log(
             f"note: this run began with torch {stored.torch}, now {torch.__version__}: last digits may differ"
         )
@@ -57,7 +64,8 @@ def resolve(run: RunPaths, experiment: Experiment) -> Resolved:
     return resolved
 
 
-def _read(run: RunPaths) -> Resolved | None:
+def read_resolved(run: RunPaths) -> Resolved | None:
+    """The run's stored choices, None before its first attempt. Raises RunFailedError when damaged."""
     stored: dict[str, Any] | None = read_json(run.resolved)
     if stored is None:
         return None
@@ -69,24 +77,35 @@ def _read(run: RunPaths) -> Resolved | None:
         ) from None
 
 
-def _choose(experiment: Experiment) -> Resolved:
-    device = experiment.device if experiment.device != "auto" else _best_device()
-    cuda = device == "cuda" and torch.cuda.is_available()
+def choose_resolved(experiment: Experiment) -> Resolved:
+    """What a first attempt here would settle on, without looking whether the device is there.
+
+    Raises RunFailedError when the device lacks the precision that the config names.
+    """
+    device = _device(experiment)
+    precision = choose_precision(experiment, device)
     return Resolved(
         device=device,
         threads=experiment.threads if isinstance(experiment.threads, int) else _auto_threads(),
         memory_format="contiguous" if device == "mps" else "channels_last",
-        optimizer="default" if device == "mps" else "fused",
-        precision="bfloat16" if cuda and torch.cuda.get_device_capability() >= (8, 0) else "float32",
+        optimizer="fused" if _may_fuse(experiment, device, precision) else "default",
+        precision=precision,
         eval_batch=max(1, min(_EVAL_BATCH, _EVAL_PIXELS // experiment.image_size**2)),
         torch=str(torch.__version__),
     )
 
 
-def _best_device() -> str:
+def _device(experiment: Experiment) -> str:
+    if experiment.device != "auto":
+        return experiment.device
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _may_fuse(experiment: Experiment, device: str, precision: str) -> bool:
+    # torch's fused SGD spoils its momentum where the gradients of a step overflow (torch 2.14).
+    return device != "mps" and not (precision == "float16" and experiment.optimizer.name == "sgd")
 
 
 def _auto_threads() -> int:

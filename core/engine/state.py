@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,42 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from core.engine.early_stop import Patience
+from core.engine.ema import Ema
+from core.engine.schedule import Schedule
 from core.errors import RunFailedError
+
+_ADVICE = "Lower learning_rate: fork the last checkpoint, or start anew."
 
 
 class NonFiniteLossError(RunFailedError):
     """The training loss is NaN or infinite."""
+
+
+class _Totals:
+    """Named sums in double precision: plain numbers at once on the CPU, on another device only when read."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, float] = {}
+        self._pending: dict[str, Tensor] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        if value.device.type == "cpu":
+            self.known[name] = self.known.get(name, 0.0) + value.item()
+            return
+        pending = self._pending.get(name)
+        wide = value.double() if value.device.type == "cuda" else value.float()
+        self._pending[name] = wide if pending is None else pending + wide
+
+    def read(self) -> dict[str, float]:
+        for name, value in self._pending.items():
+            self.known[name] = self.known.get(name, 0.0) + float(value)
+        self._pending.clear()
+        return dict(self.known)
+
+    def load(self, stored: Mapping[str, Any]) -> None:
+        self.known = {str(name): float(value) for name, value in stored.items()}
+        self._pending.clear()
 
 
 class RunningSums:
@@ -26,28 +58,26 @@ class RunningSums:
     """
 
     def __init__(self) -> None:
-        self.totals: dict[str, float] = {}
         self.images = 0
         self.seconds = 0.0
-        self._pending: dict[str, Tensor] = {}
+        self._totals = _Totals()
+        self._norms = _Totals()
 
     def add(self, totals: Mapping[str, Tensor], images: int) -> None:
         """Add one batch's sums."""
         self.images += images
         for name, value in totals.items():
-            if value.device.type == "cpu":
-                self.totals[name] = self.totals.get(name, 0.0) + value.item()
-            else:
-                pending = self._pending.get(name)
-                wide = value.double() if value.device.type == "cuda" else value.float()
-                self._pending[name] = wide if pending is None else pending + wide
+            self._totals.add(name, value)
+
+    def add_norm(self, norm: Tensor) -> None:
+        """Add one step's gradient norm; one that is not finite does not count."""
+        finite = torch.isfinite(norm)
+        self._norms.add("sum", torch.where(finite, norm, 0.0))
+        self._norms.add("steps", finite)
 
     def read(self) -> dict[str, float]:
-        """The sums so far; waits for the device."""
-        for name, value in self._pending.items():
-            self.totals[name] = self.totals.get(name, 0.0) + float(value)
-        self._pending.clear()
-        return dict(self.totals)
+        """The sums over images so far; waits for the device."""
+        return self._totals.read()
 
     def means(self) -> dict[str, float]:
         """`train/<name>`: the sums over the number of images."""
@@ -57,13 +87,23 @@ class RunningSums:
             else {}
         )
 
+    def norm(self) -> dict[str, float]:
+        """`grad_norm`: the mean over the epoch's steps of the gradient's norm before clipping, if known."""
+        norms = self._norms.read()
+        return {"grad_norm": norms["sum"] / norms["steps"]} if norms.get("steps") else {}
+
     def as_dict(self) -> dict[str, Any]:
-        return {"totals": self.read(), "images": self.images, "seconds": self.seconds}
+        return {
+            "totals": self.read(),
+            "images": self.images,
+            "seconds": self.seconds,
+            "norms": self._norms.read(),
+        }
 
     def load(self, stored: Mapping[str, Any]) -> None:
-        self.totals = {str(name): float(value) for name, value in stored["totals"].items()}
+        self._totals.load(stored["totals"])
+        self._norms.load(stored.get("norms", {}))
         self.images, self.seconds = int(stored["images"]), float(stored["seconds"])
-        self._pending.clear()
 
     def reset(self) -> None:
         self.__init__()  # type: ignore[misc]
@@ -99,10 +139,7 @@ class LossGuard:
 
 
 def _not_finite(value: float, epoch: int, step: int) -> NonFiniteLossError:
-    return NonFiniteLossError(
-        f"The training loss became {value} at epoch {epoch}, step {step}. Lower learning_rate: fork the last "
-        "checkpoint, or start anew."
-    )
+    return NonFiniteLossError(f"The training loss became {value} at epoch {epoch}, step {step}. {_ADVICE}")
 
 
 @dataclass(frozen=True)
@@ -117,14 +154,40 @@ class BestSoFar:
 class TrainState:
     """Model, optimiser, schedule and counters. `step` counts optimiser steps since the run began.
 
-    `epochs_done` epochs are complete; `step_in_epoch` steps of the next one are.
+    `epochs_done` epochs are complete; `step_in_epoch` steps of the next one are. `plateau`, `clip_norm`,
+    `ema`, `scaler` and `patience` are None when the config asks for no such thing.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    scheduler: ReduceLROnPlateau | None
+    schedule: Schedule
+    plateau: ReduceLROnPlateau | None = None
+    clip_norm: float | None = None
+    ema: Ema | None = None
+    scaler: torch.amp.GradScaler | None = None
+    patience: Patience | None = None
     epochs_done: int = 0
     step: int = 0
     step_in_epoch: int = 0
     best: BestSoFar | None = None
     sums: RunningSums = field(default_factory=RunningSums)
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether patience is spent."""
+        return self.patience is not None and self.patience.spent
+
+    @contextmanager
+    def measured(self) -> Iterator[nn.Module]:
+        """Within it, the model as it is measured: with averaged weights where there are such."""
+        with nullcontext() if self.ema is None else self.ema.applied(self.model):
+            yield self.model
+
+    def require_finite(self) -> None:
+        """Raises NonFiniteLossError when a trained weight is not finite: it is not worth saving."""
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        if not bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all()):
+            raise NonFiniteLossError(
+                f"The weights became infinite or NaN by epoch {self.epochs_done + 1}, step {self.step}. "
+                f"{_ADVICE}"
+            )

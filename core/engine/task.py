@@ -50,6 +50,9 @@ class Task(Protocol):
         """Forward pass and loss of one training batch."""
         ...
 
-    def measure(self, model: nn.Module, split: str) -> Measurement:
-        """Measure `model` on a split, in evaluation mode; touches no global random generator."""
+    def measure(self, model: nn.Module, split: str, *, extras: bool = False) -> Measurement:
+        """Measure `model` on a split, in evaluation mode; touches no global random generator.
+
+        `extras` adds what the config asks for beside the plain measures.
+        """
         ...

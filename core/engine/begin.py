@@ -1,0 +1,83 @@
+"""The state that an attempt starts with: fresh, or out of a checkpoint."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from core.config.fields import metric_mode
+from core.config.schema import Experiment
+from core.engine.checkpoint import restore, restore_fork
+from core.engine.classification import Classification
+from core.engine.early_stop import Patience
+from core.engine.ema import Ema
+from core.engine.goal import Goal
+from core.engine.log import log
+from core.engine.optim import build_optimizer, rate_record
+from core.engine.precision import make_scaler
+from core.engine.resolve import Resolved
+from core.engine.schedule import plateau_of, schedule_of
+from core.engine.state import TrainState
+from core.engine.update import follow_schedule
+from core.errors import CheckpointError
+from core.models.modes import ParamGroup
+from core.store.paths import RunPaths
+from core.store.records import Checkpoint
+
+
+def make_state(
+    model: nn.Module,
+    groups: tuple[ParamGroup, ...],
+    experiment: Experiment,
+    resolved: Resolved,
+    goal: Goal,
+    steps_per_epoch: int,
+) -> TrainState:
+    """Optimiser, schedule and all else that the config asks for, around a model."""
+    optimizer = build_optimizer(groups, experiment, resolved.optimizer)
+    stop = experiment.early_stop
+    return TrainState(
+        model,
+        optimizer,
+        schedule_of(experiment, tuple(group.lr for group in groups), steps_per_epoch),
+        plateau=plateau_of(optimizer, experiment, metric_mode(goal.plateau)),
+        clip_norm=experiment.clip_norm,
+        ema=None if experiment.ema is None else Ema(model, experiment.ema),
+        scaler=make_scaler(resolved),
+        patience=None if stop is None else Patience(stop, goal.mode),
+    )
+
+
+def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Classification) -> None:
+    """Continue from the goal's start checkpoint, if it has one. Raises CheckpointError."""
+    if goal.fork and goal.start is not None:
+        _fork(run, goal.start, state, task)
+    elif goal.start is not None:
+        _resume(run, goal, goal.start, state, task)
+    follow_schedule(state)
+    horizon = state.schedule.horizon
+    if state.schedule.ends and goal.total_epochs > horizon:
+        log(
+            f"note: the schedule ends at epoch {horizon} and the learning rate is held from there on: fork "
+            "the run for a new schedule"
+        )
+
+
+def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, task: Classification) -> None:
+    restore(run, start, state, task.key, task.device)
+    if state.step_in_epoch >= task.steps_per_epoch:
+        raise CheckpointError(
+            f"{start.file} stands beyond its epoch's last step: the data shrank; start a new run."
+        )
+    log(f"resume from {start.id}: epoch {state.epochs_done}, step {state.step}")
+    if goal.asked_anew and state.patience is not None and state.patience.spent:
+        state.patience.renew()
+        log("note: the run had ended early; more epochs were asked for, so early_stop counts anew")
+
+
+def _fork(run: RunPaths, start: Checkpoint, state: TrainState, task: Classification) -> None:
+    notes = restore_fork(run, start, state, task.key, task.device)
+    follow_schedule(state)
+    rates = "  ".join(f"{name} {rate:g}" for name, rate in rate_record(state.optimizer).items())
+    log(f"fork from {start.id}: epoch {state.epochs_done}, step {state.step}, {rates}")
+    for note in notes:
+        log(f"note: {note}")
