@@ -173,6 +173,8 @@ def sha() -> Callable[[RunPaths | Checkpoint], str]:
         digest = hashlib.sha256()
         for key in ("model", "optimizer", "scheduler", "epochs_done", "step", "step_in_epoch", "best", "rng"):
             _feed(digest, content[key])
+        for key in ("schedule", "ema", "scaler", "early_stop"):
+            _feed(digest, content[key])
         return digest.hexdigest()
 
     return of
@@ -184,8 +186,11 @@ def curve() -> Callable[[RunPaths], list[dict[str, float]]]:
 
     def of(run: RunPaths) -> list[dict[str, float]]:
         history: History = read_history(run.metrics)
-        keep = ("epoch", "step", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
-        return [{key: row[key] for key in keep if key in row} for row in history.epochs]
+        times = ("t", "attempt", "images/s")
+        return [
+            {key: value for key, value in row.items() if key not in times and not key.startswith("time/")}
+            for row in history.epochs
+        ]
 
     return of
 

@@ -62,7 +62,13 @@ def test_sidecar_tells_what_the_file_is(run: RunPaths) -> None:
     assert side is not None
     assert side["sha256"] == hashlib.sha256(checkpoint.file.read_bytes()).hexdigest()
     assert side["bytes"] == checkpoint.file.stat().st_size
-    assert set(side["metrics"]) == {"train/loss", "train/accuracy", "val/loss", "val/accuracy"}
+    assert set(side["metrics"]) == {
+        "train/loss",
+        "train/accuracy",
+        "val/loss",
+        "val/accuracy",
+        "val/accuracy_macro",
+    }
     assert choose(run, "last").mid_epoch
     assert choose(run, "last").epoch == 3
 

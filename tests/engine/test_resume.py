@@ -48,13 +48,20 @@ def test_resume_is_bit_exact(lab: Any, sha: Sha, curve: Curve, stop_after: Any, 
         ("augment.pad_crop=null", "augment.scale=36", "augment.color_jitter={hue: 0.2, contrast: 0.2}"),
         ("model=tinyvgg_v4", "batch=17"),
         ("metric=val/loss", "checkpoint.every=2"),
+        ("optimizer={name: adam, weight_decay: 0.01}", "learning_rate=0.002", "scheduler.name=cosine"),
+        ("optimizer={name: adamw, weight_decay: 0.01}", "learning_rate=0.002", "ema=0.9", "clip_norm=1.0"),
+        ("scheduler={name: onecycle, peak: 0.4}", "optimizer.nesterov=true", "ema=0.99"),
+        ("scheduler={name: plateau, patience: 0, min_lr: 1e-3, warmup: 1.5}", "early_stop.patience=2"),
+        ("scheduler={name: step, every: 1, factor: 0.5, warmup: 0.6}", "label_smoothing=0.1"),
+        ("mode=split", "back_lr=0.001", "head_lr=0.02", "scheduler={name: cosine, warmup: 1}"),
+        ("mode=head", "clip_norm=0.5", "ema=0.9"),
     ],
 )
 def test_resume_is_bit_exact_with(
     lab: Any, sha: Sha, curve: Curve, stop_after: Any, overrides: tuple[str, ...]
 ) -> None:
     whole = lab.train(*overrides)
-    run = lab.train(*overrides, stop=stop_after(4))
+    run = lab.train(*overrides, stop=stop_after(11))
     lab.resume(run)
     assert sha(run) == sha(whole)
     assert curve(run) == curve(whole)

@@ -17,12 +17,13 @@ from torch.nn import functional
 
 from core.config.fields import resolve_normalize
 from core.config.load import parse_experiment
-from core.data import cache
+from core.data import decode
 from core.data.cache import cached_pixels
 from core.datasets.dataset import from_stored
 from core.engine import recorder
+from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
-from core.engine.classification import Classification, build_classifier
+from core.engine.classification import Classification
 from core.engine.failure import sentence
 from core.engine.resolve import Resolved
 from core.engine.state import LossGuard, NonFiniteLossError, RunningSums
@@ -44,7 +45,7 @@ CPU = Resolved("cpu", 1, "channels_last", "fused", "float32", 256, "")
 def model_of(run: RunPaths, which: str) -> tuple[torch.nn.Module, Any]:
     """A checkpoint's model in evaluation mode, and the run's data set."""
     checkpoint = choose(run, which)
-    model = build_classifier(parse_experiment(run.config.read_text(), run.config), 3, CPU)
+    model = build(run, parse_experiment(run.config.read_text(), run.config), 3, CPU)
     load_model(run, checkpoint, read_checkpoint(run, checkpoint), model)
     return model.eval(), from_stored(json.loads(run.split.read_text()))
 
@@ -212,14 +213,14 @@ def test_stop_while_images_are_decoded(
     """Asked to stop before any training, or before the test images: a resume does the rest."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(homes / "cache"))
     flag = StopFlag()
-    original = cache.decode_square
+    original = decode.decode_square
 
-    def decode(path: Path, size: int) -> Any:
-        if path.parts[-3] == stage:
+    def slow(root: Path, path: str, size: int) -> Any:
+        if path.startswith(stage):
             flag.set()
-        return original(path, size)
+        return original(root, path, size)
 
-    monkeypatch.setattr(cache, "decode_square", decode)
+    monkeypatch.setattr(decode, "decode_square", slow)
     run = lab.create("epochs=2")
     assert lab.attempt(run, flag) == "stopped"
     assert len(list_checkpoints(run)) == (0 if stage == "train" else 2)
@@ -377,9 +378,9 @@ def test_deleted_run_folder_is_told_in_words(lab: Any, monkeypatch: pytest.Monke
     run = lab.create()
     original = Classification.measure
 
-    def delete_first(self: Classification, model: torch.nn.Module, split: str) -> Any:
+    def delete_first(self: Classification, model: torch.nn.Module, split: str, **extras: Any) -> Any:
         shutil.rmtree(run.root)
-        return original(self, model, split)
+        return original(self, model, split, **extras)
 
     monkeypatch.setattr(Classification, "measure", delete_first)
     with pytest.raises(OSError, match="No such file") as caught:

@@ -1,0 +1,189 @@
+"""Optimisers, parameter groups, clipping, and what becomes of their state in a fork."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.config.load import apply_overrides, parse_experiment
+from core.engine.checkpoint import read_checkpoint
+from core.engine.classification import Classification
+from core.engine.optim import build_optimizer, misfit, restore_optimizer
+from core.models.modes import ParamGroup
+from core.store.checkpoints import choose
+from core.store.metrics import read_history, read_tail
+
+BASE = "data: {root: /data}\nmodel: tinyvgg_a\nlearning_rate: 0.1\n"
+
+
+def group(*shapes: tuple[int, ...], lr: float = 0.1, name: Any = "all") -> ParamGroup:
+    generator = torch.Generator().manual_seed(1)
+    made = [torch.nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+    return ParamGroup(name, lr, tuple(made))
+
+
+def make(groups: list[ParamGroup], *overrides: str, flavour: str = "default") -> torch.optim.Optimizer:
+    experiment = apply_overrides(parse_experiment(BASE, Path("c.yaml")), overrides)
+    return build_optimizer(groups, experiment, flavour)
+
+
+def walk(optimizer: torch.optim.Optimizer, steps: int) -> list[torch.Tensor]:
+    """Weights after some steps down fixed gradients."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for step in range(steps):
+        for weight in weights:
+            weight.grad = torch.sin(weight.detach() * (step + 1))
+        optimizer.step()
+    return [weight.detach().clone() for weight in weights]
+
+
+REFERENCES: list[tuple[tuple[str, ...], Any]] = [
+    (("optimizer.momentum=0",), lambda w: torch.optim.SGD(w, 0.1)),
+    (
+        ("optimizer={nesterov: true, weight_decay: 0.01}",),
+        lambda w: torch.optim.SGD(w, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    ),
+    (
+        ("optimizer={name: adam, beta1: 0.8, weight_decay: 0.1}",),
+        lambda w: torch.optim.Adam(w, 0.1, betas=(0.8, 0.999), weight_decay=0.1),
+    ),
+    (
+        ("optimizer={name: adamw, beta2: 0.99, weight_decay: 0.1}",),
+        lambda w: torch.optim.AdamW(w, 0.1, betas=(0.9, 0.99), weight_decay=0.1),
+    ),
+    (("optimizer={name: adamw}",), lambda w: torch.optim.AdamW(w, 0.1, weight_decay=0.0)),
+]
+
+
+@pytest.mark.parametrize("flavour", ["default", "fused"])
+@pytest.mark.parametrize(("overrides", "reference"), REFERENCES)
+def test_methods_are_those_of_torch(overrides: tuple[str, ...], reference: Any, flavour: str) -> None:
+    got = walk(make([group((4, 3), (5,))], *overrides, flavour=flavour), 5)
+    want = walk(reference(list(group((4, 3), (5,)).parameters)), 5)
+    for ours, theirs in zip(got, want, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("flavours", [("default", "fused"), ("fused", "default")])
+def test_state_goes_over_to_another_flavour(method: str, flavours: tuple[str, str]) -> None:
+    """As from a GPU to a CPU and back: the settings of now decide where the state lies."""
+    first = make([group((4, 3))], f"optimizer.name={method}", flavour=flavours[0])
+    walk(first, 3)
+    second = make([group((4, 3))], f"optimizer.name={method}", flavour=flavours[1])
+    restore_optimizer(second, copy.deepcopy(first.state_dict()), keep=("fused", "foreach", "name"))
+    second.param_groups[0]["params"][0].data.copy_(first.param_groups[0]["params"][0].data)
+    for ours, theirs in zip(walk(second, 2), walk(first, 2), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+    assert second.param_groups[0]["fused"] == (True if flavours[1] == "fused" else None)
+
+
+@pytest.mark.parametrize(
+    ("groups", "overrides", "reason"),
+    [
+        ([group((4, 3), (5,))], (), None),
+        ([group((4, 3), (5,))], ("optimizer.momentum=0.5",), None),
+        ([group((4, 3), (5,))], ("optimizer.name=adam",), "it is another method"),
+        ([group((5,))], (), "other parameters are trained"),
+        ([group((3, 4), (5,))], (), "other parameters are trained"),
+        ([group((4, 3)), group((5,))], (), "other parameters are trained"),
+    ],
+)
+def test_misfit(groups: list[ParamGroup], overrides: tuple[str, ...], reason: str | None) -> None:
+    parent = make([group((4, 3), (5,))])
+    walk(parent, 1)
+    assert misfit(make(groups, *overrides), parent.state_dict()) == reason
+
+
+def test_old_learning_rate_does_not_come_back() -> None:
+    parent, child = make([group((2,))]), make([group((2,), lr=0.001)])
+    walk(parent, 1)
+    restore_optimizer(child, parent.state_dict(), keep=("lr", "momentum", "name"))
+    assert child.param_groups[0]["lr"] == 0.001
+    assert torch.equal(
+        next(iter(child.state.values()))["momentum_buffer"], torch.sin(group((2,)).parameters[0])
+    )
+
+
+def lrs(run: Any) -> list[float]:
+    return [row["lr"] for row in read_history(run.metrics).epochs]
+
+
+def test_from_head_to_full(lab: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A head was trained; all goes on from there at the new rate, with new momentum, which is said."""
+    parent = lab.train("mode=head", "epochs=2")
+    content = read_checkpoint(parent, choose(parent, "2"))
+    assert len(content["optimizer"]["param_groups"][0]["params"]) == 2
+    fork = lab.fork(parent, "2", "mode=full", "learning_rate=0.001", total=3)
+    assert lab.attempt(fork) == "finished"
+    said = capsys.readouterr().out
+    assert "note: the optimiser starts anew, without the parent's momentum: other parameters" in said
+    assert "fork from a00-e0002: epoch 2, step 14, lr 0.001" in said
+    assert lrs(fork) == [0.02, 0.02, 0.001]
+    moved = read_checkpoint(fork, choose(fork, "3"))["model"]
+    name = "features.0.0.weight"
+    assert not torch.equal(moved[name], content["model"][name])
+
+
+def test_head_trains_the_classifier_only(lab: Any) -> None:
+    run = lab.train("mode=head", "epochs=2")
+    first, last = (read_checkpoint(run, choose(run, epoch))["model"] for epoch in ("1", "2"))
+    changed = {name for name, value in first.items() if not torch.equal(value, last[name])}
+    assert changed == {"classifier.7.weight", "classifier.7.bias"}
+
+
+def test_split_has_two_rates(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engine.recorder._INTERVAL", 0.0)
+    change = ("mode=split", "back_lr=0.001", "head_lr=0.01", "scheduler={name: step, every: 1, factor: 0.5}")
+    run = lab.train(*change, "epochs=2")
+    rows = [row for row in read_tail(run.metrics)[0] if row["scope"] in ("step", "epoch")]
+    assert {(row["lr"], row["lr/back"], row["lr/head"]) for row in rows if row["epoch"] == 1} == {
+        (0.001, 0.001, 0.01)
+    }
+    assert {(row["lr"], row["lr/back"], row["lr/head"]) for row in rows if row["epoch"] == 2} == {
+        (0.0005, 0.0005, 0.005)
+    }
+    sizes = [
+        len(part["params"]) for part in read_checkpoint(run, choose(run, "2"))["optimizer"]["param_groups"]
+    ]
+    assert sizes == [36, 2]
+
+
+def test_another_method_starts_anew_in_a_fork(lab: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    parent = lab.train("epochs=1")
+    fork = lab.fork(parent, "1", "optimizer.name=adamw", "learning_rate=0.001", total=2)
+    assert lab.attempt(fork) == "finished"
+    assert "momentum: it is another method" in capsys.readouterr().out
+    state = read_checkpoint(fork, choose(fork, "2"))["optimizer"]["state"][0]
+    assert float(state["step"]) == 7
+
+
+def test_clipping_bounds_each_step(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With plain SGD a step is the rate times the clipped gradient: never longer than rate x norm."""
+    norms: list[float] = []
+    places: list[torch.Tensor] = []
+    original = Classification.step
+
+    def spy(self: Classification, model: torch.nn.Module, batch: Any) -> Any:
+        places.append(torch.cat([weight.detach().flatten() for weight in model.parameters()]))
+        outcome = original(self, model, batch)
+        grads = torch.autograd.grad(outcome.loss, list(model.parameters()), retain_graph=True)
+        norms.append(float(torch.cat([grad.flatten() for grad in grads]).norm()))
+        return outcome
+
+    monkeypatch.setattr(Classification, "step", spy)
+    run = lab.train("epochs=1", "clip_norm=0.5", "optimizer.momentum=0")
+    assert max(norms) > 0.5
+    for (before, after), norm in zip(itertools.pairwise(places), norms, strict=False):
+        assert float((after - before).norm()) == pytest.approx(0.02 * min(norm, 0.5), rel=1e-3)
+    row = read_history(run.metrics).epochs[0]
+    assert row["grad_norm"] == pytest.approx(sum(norms) / 7, rel=1e-4)
+
+
+def test_no_norm_is_told_without_clipping(lab: Any) -> None:
+    assert "grad_norm" not in read_history(lab.train("epochs=1").metrics).epochs[0]
