@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.config.data_schema import ARRAY_FORMATS, CLASSES_IN_GROUP, DataConfig, SplitPaths, Synthetic
 from core.config.names import BLOCKS_MODEL, CLASSIFIERS, is_code
-from core.config.schema import CLASSES_IN_GROUP, Augment, DataConfig, Experiment, Synthetic
+from core.config.schema import Augment, Experiment
 from core.config.yaml12 import Key
 
 Conflict = tuple[tuple[Key, ...], str]
@@ -22,6 +23,10 @@ def conflicts(experiment: Experiment) -> list[Conflict]:
 def _in_data(data: DataConfig) -> Iterator[Conflict]:
     if data.root is None and (data.train is None or data.format not in ("auto", "folder")):
         yield (("data", "root"),), "must be given: the folder of the data set"
+    for split in ("train", "val", "test"):
+        if data.format in ARRAY_FORMATS and isinstance(getattr(data, split), SplitPaths):
+            text = f"`format: {data.format}` has its own splits: leave data.{split} out"
+            yield (("data", split), ("data", "format")), text
     if data.synthetic is not None and data.format not in ("auto", "synthetic"):
         keys = (("data", "synthetic"), ("data", "format"))
         yield keys, f"`synthetic` goes with `format: synthetic`, not with `format: {data.format}`"

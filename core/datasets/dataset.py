@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.datasets.pictures import member_file
 from core.errors import DataError
 from core.text import clean
 
@@ -17,7 +18,10 @@ STORED_FORMAT = 1
 
 @dataclass(frozen=True)
 class FileList:
-    """Images of one split: `paths` relative to the data set's root, `labels` 0-based, `sizes` in bytes."""
+    """Images of one split: `paths` relative to the data set's root, `labels` 0-based, `sizes` in bytes.
+
+    A picture inside a file of many (`data_batch_1#00042`) has the size of that file.
+    """
 
     paths: tuple[str, ...]
     labels: tuple[int, ...]
@@ -119,15 +123,19 @@ def from_stored(stored: Mapping[str, Any]) -> Dataset:
 
 def require_unchanged(dataset: Dataset) -> None:
     """Raise DataError when files of `dataset` are gone or have another size than when its lists were made."""
-    wrong: list[str] = []
-    for files in dataset.splits.values():
-        for path, size in zip(files.paths, files.sizes, strict=True):
-            try:
-                same = os.stat(dataset.root / path).st_size == size
-            except OSError:
-                same = False
-            if not same:
-                wrong.append(path)
+    files = {
+        (member_file(path), size)
+        for split in dataset.splits.values()
+        for path, size in zip(split.paths, split.sizes, strict=True)
+    }
+    wrong = []
+    for path, size in sorted(files):
+        try:
+            same = os.stat(os.path.join(dataset.root, path)).st_size == size
+        except OSError:
+            same = False
+        if not same:
+            wrong.append(path)
     if wrong:
         first = clean(str(dataset.root / wrong[0]))
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""

@@ -12,9 +12,14 @@ SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", "
 _WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"))
 
 
+def has_image_suffix(name: str) -> bool:
+    """Whether a name ends as those of images do."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
 def is_image_name(name: str) -> bool:
     """Whether a file's name says it is an image; hidden files are not."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+    return not name.startswith(".") and has_image_suffix(name)
 
 
 def fault(path: str, size: int) -> str | None:

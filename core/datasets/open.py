@@ -3,67 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from core.config.schema import DataConfig, SplitPaths
+from core.config.schema import DataConfig
+from core.datasets.arrays import ArraySet, array_folder, read_array_set
 from core.datasets.dataset import Dataset, FileList, make_dataset
-from core.datasets.folder import (
-    Scanned,
-    class_folders,
-    class_order,
-    find_folders,
-    require_classes,
-    scan,
-)
+from core.datasets.detect import data_format
+from core.datasets.folder import Names, Scanned, class_order, classes_of, require_classes, scan
 from core.datasets.images import fault
+from core.datasets.layout import find_folders
+from core.datasets.places import Source
+from core.datasets.published import PUBLISHED
 from core.datasets.split import held_out
 from core.errors import DataError
 from core.text import clean, did_you_mean
 
 _NAMED = 5
 Files = list[tuple[str, int]]
+Splits = dict[str, dict[str, Files]]
 
 
 def open_dataset(data: DataConfig) -> Dataset:
     """List the images of `data`, after drawing them when the format is synthetic.
 
     Images that cannot be read are left out with a note. Raises DataError: a folder is missing (with the path
-    tried), no class folders, only one class, a training class without images, a class only outside train.
+    tried), no class folders, only one class, a training class without images, a class only outside train,
+    folders that can be read in two ways.
     """
+    name = data_format(data)
+    if name in PUBLISHED:
+        return _open_arrays(data, name)
     groups = None
-    if is_synthetic(data):
+    if name == "synthetic":
         from core.datasets.synthetic import ensure_synthetic, group_of
 
         ensure_synthetic(data)
         groups = group_of
-    folders = find_folders(data)
-    all_classes = require_classes(folders.train.images)
-    notes: list[str] = []
-    train = _readable(scan(folders.train, all_classes), notes)
-    counts = {name: len(images) for name, images in train.items()}
-    names, order_notes = class_order(data, all_classes, counts, folders.train.images)
-    notes += order_notes
-    classes = {name: all_classes[name] for name in names}
-    train = {name: train[name] for name in names}
-    _require_images(train, folders.train)
-
-    splits: dict[str, dict[str, Files]] = {"train": train}
-    if folders.val is not None:
-        splits["val"] = _other_split("val", folders.val, classes, all_classes, notes)
-    if folders.test is not None and not folders.val_is_test:
-        splits["test"] = _other_split("test", folders.test, classes, all_classes, notes)
-    root = data.root or _common_root(folders.train, folders.val, folders.test)
-    relative = {split: _relative(images, root) for split, images in splits.items()}
-    if folders.val is None:
-        _hold_out(relative, data, notes)
-    elif folders.val_is_test:
-        notes.append("validation is the test folder: the best epoch is chosen on it")
-    _note_shared(relative, notes)
-    labels = {name: index for index, name in enumerate(names)}
-    lists = {split: _file_list(images, labels) for split, images in relative.items()}
-    group_names = tuple(groups(name) for name in names) if groups else None
-    return make_dataset(root, names, lists, tuple(notes), group_names)
+    return _open_folder(data, groups)
 
 
 def require_root(data: DataConfig) -> None:
@@ -71,18 +48,102 @@ def require_root(data: DataConfig) -> None:
 
     Lists folders but no images. A synthetic set that is still to be drawn is fine.
     """
-    if is_synthetic(data):
+    name = data_format(data)
+    if name in PUBLISHED:
+        assert data.root is not None
+        array_folder(data.root, name)
+        return
+    if name == "synthetic":
         from core.datasets.synthetic import drawn_already
 
         if not drawn_already(data):
             return
     folders = find_folders(data)
-    require_classes(folders.train.images)
+    require_classes(folders.train, Names(data.root, [folders.train, folders.val, folders.test]))
 
 
 def is_synthetic(data: DataConfig) -> bool:
     """Whether labtui draws the pictures itself."""
     return data.format == "synthetic" or (data.format == "auto" and data.synthetic is not None)
+
+
+def _open_folder(data: DataConfig, groups: Callable[[str], str] | None) -> Dataset:
+    folders = find_folders(data)
+    naming = Names(data.root, [folders.train, folders.val, folders.test])
+    all_classes = require_classes(folders.train, naming)
+    notes = list(folders.notes)
+    train = _readable(scan(folders.train, all_classes, naming), notes)
+    counts = {name: len(images) for name, images in train.items()}
+    where = f"{clean(str(folders.train.images))} has no such folder"
+    names, order_notes = class_order(data, list(all_classes), counts, where)
+    notes += order_notes
+    classes = {name: all_classes[name] for name in names}
+    train = {name: train[name] for name in names}
+    _require_images(train, folders.train.shown)
+
+    splits: Splits = {"train": train}
+    if folders.val is not None:
+        splits["val"] = _other_split("val", folders.val, classes, all_classes, naming, notes)
+    if folders.test is not None and not folders.val_is_test:
+        splits["test"] = _other_split("test", folders.test, classes, all_classes, naming, notes)
+    root = data.root or _common_root(folders.train, folders.val, folders.test)
+    relative = {split: _relative(images, root) for split, images in splits.items()}
+    if folders.val_is_test:
+        notes.append("validation is the test folder: the best epoch is chosen on it")
+    group_names = tuple(groups(name) for name in names) if groups else None
+    return _finished(data, root, names, relative, notes, group_names)
+
+
+def _open_arrays(data: DataConfig, name: str) -> Dataset:
+    found = read_array_set(data, name)
+    notes = list(found.notes)
+    assert data.root is not None
+    title = PUBLISHED[name].title
+    used = set(found.class_names)
+    train = _by_class(found.train, found, used)
+    counts = {name: len(images) for name, images in train.items()}
+    where = f"{title} has no such class"
+    names, order_notes = class_order(data, sorted(found.class_names), counts, where, found.class_names)
+    notes += order_notes
+    train = {name: train[name] for name in names}
+    _require_images(train, clean(str(data.root)))
+    splits: Splits = {"train": train}
+    test = _by_class(found.test, found, set(names))
+    splits["val" if data.val == "test" else "test"] = test
+    if data.val == "test":
+        notes.append(f"validation is the test part of {title}: the best epoch is chosen on it")
+    groups = None
+    if found.groups is not None:
+        group_of = dict(zip(found.class_names, found.groups, strict=True))
+        groups = tuple(group_of[name] for name in names)
+    return _finished(data, data.root, names, splits, notes, groups, in_file_order=True)
+
+
+def _finished(
+    data: DataConfig,
+    root: Path,
+    names: tuple[str, ...],
+    splits: Splits,
+    notes: list[str],
+    groups: tuple[str, ...] | None,
+    *,
+    in_file_order: bool = False,
+) -> Dataset:
+    """The data set of `splits` (paths relative to `root`), with val held out when there is none."""
+    if "val" not in splits:
+        _hold_out(splits, data, notes)
+    _note_shared(splits, notes)
+    labels = {name: index for index, name in enumerate(names)}
+    lists = {split: _file_list(images, labels, in_file_order) for split, images in splits.items()}
+    return make_dataset(root, names, lists, tuple(notes), groups)
+
+
+def _by_class(rows: Sequence[tuple[str, int, int]], found: ArraySet, wanted: set[str]) -> dict[str, Files]:
+    images: dict[str, Files] = {name: [] for name in found.class_names if name in wanted}
+    for path, label, size in rows:
+        if found.class_names[label] in images:
+            images[found.class_names[label]].append((path, size))
+    return images
 
 
 def _readable(scanned: Scanned, notes: list[str]) -> dict[str, Files]:
@@ -104,8 +165,7 @@ def _readable(scanned: Scanned, notes: list[str]) -> dict[str, Files]:
     return kept
 
 
-def _require_images(train: Mapping[str, Files], split: SplitPaths) -> None:
-    shown = clean(str(split.list or split.images))
+def _require_images(train: Mapping[str, Files], shown: str) -> None:
     empty = [name for name, images in train.items() if not images]
     if len(empty) == len(train):
         raise DataError(f"{shown} has no images that can be read: expected {shown}/CLASS/image.jpg.")
@@ -119,24 +179,22 @@ def _require_images(train: Mapping[str, Files], split: SplitPaths) -> None:
 
 def _other_split(
     split: str,
-    paths: SplitPaths,
+    source: Source,
     classes: Mapping[str, str],
     all_classes: Mapping[str, str],
+    naming: Names,
     notes: list[str],
 ) -> dict[str, Files]:
     """Images of val or test for the training classes."""
-    there = class_folders(paths.images)
+    there = classes_of(source, naming)
     strange = [name for name in there if name not in all_classes]
-    if strange and paths.list is None:
+    if strange and (source.list is None or there == {name: name for name in there}):
         guess = did_you_mean(strange[0], all_classes)
-        raise DataError(
-            f"{clean(str(paths.images))} has a class {strange[0]} that the training folder has not{guess}."
-        )
-    images = _readable(
-        scan(paths, {name: there.get(name, folder) for name, folder in classes.items()}), notes
-    )
+        raise DataError(f"{source.shown} has a class {strange[0]} that the training folder has not{guess}.")
+    wanted = {name: there.get(name, folder) for name, folder in classes.items()}
+    images = _readable(scan(source, wanted, naming), notes)
     if not any(images.values()):
-        raise DataError(f"{clean(str(paths.list or paths.images))} has no images of the training classes.")
+        raise DataError(f"{source.shown} has no images of the training classes.")
     without = [name for name, found in images.items() if not found]
     if without:
         shown = ", ".join(without[:_NAMED]) + (", ..." if len(without) > _NAMED else "")
@@ -144,7 +202,7 @@ def _other_split(
     return images
 
 
-def _hold_out(splits: dict[str, dict[str, Files]], data: DataConfig, notes: list[str]) -> None:
+def _hold_out(splits: Splits, data: DataConfig, notes: list[str]) -> None:
     """Move a part of `splits["train"]` to `splits["val"]`."""
     train = splits["train"]
     paths = {name: [path for path, _ in images] for name, images in train.items()}
@@ -180,10 +238,12 @@ def _relative(images: Mapping[str, Files], root: Path) -> dict[str, Files]:
     }
 
 
-def _common_root(*splits: SplitPaths | None) -> Path:
+def _common_root(*splits: Source | None) -> Path:
     return Path(os.path.commonpath([split.images for split in splits if split is not None]))
 
 
-def _file_list(images: Mapping[str, Files], labels: Mapping[str, int]) -> FileList:
+def _file_list(images: Mapping[str, Files], labels: Mapping[str, int], in_file_order: bool) -> FileList:
     rows = [(path, labels[name], size) for name, found in images.items() for path, size in found]
+    if in_file_order:
+        rows.sort()
     return FileList(*(tuple(column) for column in zip(*rows, strict=True))) if rows else FileList((), (), ())

@@ -22,11 +22,20 @@ def held_out(
     return frozenset(sorted(free, key=_by(seed))[: max(1, round(everything * ratio))])
 
 
+def held_out_count(counts: Sequence[int], ratio: float, *, stratify: bool = True) -> int:
+    """How many images `held_out` takes of classes with `counts` images."""
+    if stratify:
+        return sum(_share(count, ratio) for count in counts)
+    free = sum(max(0, count - 1) for count in counts)
+    return min(free, max(1, round(sum(counts) * ratio)))
+
+
 def _first(paths: Sequence[str], ratio: float, seed: int) -> list[str]:
-    if len(paths) < 2:
-        return []
-    count = min(max(1, round(len(paths) * ratio)), len(paths) - 1)
-    return sorted(paths, key=_by(seed))[:count]
+    return sorted(paths, key=_by(seed))[: _share(len(paths), ratio)]
+
+
+def _share(count: int, ratio: float) -> int:
+    return min(max(1, round(count * ratio)), count - 1) if count > 1 else 0
 
 
 def _by(seed: int) -> Callable[[str], bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig, Synthetic
-from core.datasets.folder import require_folder
+from core.datasets.places import require_folder
 from core.errors import DataError
 from core.store.locks import acquire
 from core.text import clean

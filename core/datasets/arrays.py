@@ -1,0 +1,194 @@
+"""The formats cifar10, cifar100, mnist and fashionmnist: torchvision's files, as they lie on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.config.data_schema import ARRAY_FORMATS, DataConfig
+from core.datasets.pickles import read_pickle
+from core.datasets.pictures import cifar_pictures, member, read_idx, read_pictures
+from core.datasets.published import PUBLISHED, Published
+from core.errors import DataError
+from core.text import clean
+
+
+@dataclass(frozen=True)
+class ArraySet:
+    """What the files hold. `train` and `test`: (member path, label, bytes of its file) of each picture.
+
+    `groups` names the group of each class, for sets that have groups.
+    """
+
+    class_names: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    train: tuple[tuple[str, int, int], ...]
+    test: tuple[tuple[str, int, int], ...]
+    notes: tuple[str, ...]
+
+
+def array_formats(root: Path) -> list[str]:
+    """The formats whose files lie in `root`, as far as names tell."""
+    return [name for name in ARRAY_FORMATS if _folder(root, PUBLISHED[name]) is not None]
+
+
+def array_folder(root: Path, name: str) -> Path:
+    """The folder with the files of format `name`: below `root`, or `root` itself.
+
+    Raises DataError that says what to put where.
+    """
+    known = PUBLISHED[name]
+    folder = _folder(root, known) or _flat(root, known)
+    if folder is None:
+        raise DataError(
+            f"{clean(str(root))} has no {known.folder}, where the files of {known.title} lie: "
+            f"`labtui data add {name} --root {clean(str(root))}` fetches them, or put {packed(known)} there."
+        )
+    absent = [file for file in needed(known) if _file(folder, file) is None]
+    if absent:
+        raise DataError(
+            f"{clean(str(folder / absent[0]))} is missing: "
+            f"`labtui data add {name} --root {clean(str(root))}` fetches {known.title} again."
+        )
+    return folder
+
+
+def packed(known: Published) -> str:
+    """What to get by hand, in words."""
+    first = known.archives[0]
+    if len(known.archives) == 1:
+        return f"{first.name} (from {first.urls[0]}, then `tar -xzf {first.name}`)"
+    return f"{', '.join(archive.name for archive in known.archives)} (from {os.path.dirname(first.urls[0])}/)"
+
+
+def needed(known: Published) -> list[str]:
+    """The files of a set, without `.gz`."""
+    labels = known.labels or {}
+    pictures = [*known.train, *known.test]
+    return [*pictures, *(labels[name] for name in pictures if name in labels), *filter(None, [known.names])]
+
+
+def read_array_set(data: DataConfig, name: str, *, check: bool = True) -> ArraySet:
+    """All of the format `name` in `data.root`. Raises DataError when files are missing, damaged or odd.
+
+    Without `check` the pictures are not looked at.
+    """
+    root = data.root
+    assert root is not None
+    known, folder = PUBLISHED[name], array_folder(root, name)
+    notes: list[str] = []
+    class_names, group_names = _names(folder, known)
+    parents: dict[int, set[int]] = {}
+    splits = []
+    for files in (known.train, known.test):
+        rows: list[tuple[str, int, int]] = []
+        for wanted in files:
+            path = _there(folder, wanted)
+            labels, coarse = _read(folder, path, wanted, known, notes if check else None)
+            wrong = [label for label in labels if not 0 <= label < len(class_names)]
+            if wrong:
+                raise DataError(
+                    f"{clean(str(path))} has the label {wrong[0]}, but there are {len(class_names)} classes: "
+                    "get the data set again."
+                )
+            for fine, group in zip(labels, coarse, strict=False):
+                parents.setdefault(fine, set()).add(group)
+            relative, size = os.path.relpath(path, root), path.stat().st_size
+            rows += [(member(relative, index), label, size) for index, label in enumerate(labels)]
+        splits.append(tuple(rows))
+    groups = _groups(class_names, group_names, parents)
+    return ArraySet(class_names, groups, splits[0], splits[1], tuple(notes))
+
+
+def _names(folder: Path, known: Published) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not known.names:
+        return known.classes, ()
+    path = _there(folder, known.names)
+    content = read_pickle(path)
+    names = content.get(known.keys[1])
+    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
+        raise DataError(f"{clean(str(path))} holds no class names: get the data set again.")
+    cleaned = tuple(clean(name) for name in names)
+    if len(set(cleaned)) < len(cleaned):
+        raise DataError(f"{clean(str(path))} names a class twice: get the data set again.")
+    groups = content.get(known.group_keys[1], [])
+    return cleaned, tuple(clean(name) for name in groups if isinstance(name, str))
+
+
+def _read(
+    folder: Path, path: Path, name: str, known: Published, notes: list[str] | None
+) -> tuple[list[int], list[int]]:
+    """Labels and groups of the pictures in `path`, checked against the pictures and the published files."""
+    if known.labels is not None:
+        label_path = _there(folder, known.labels[name])
+        labels, coarse = read_idx(label_path, 1).tolist(), []
+        checked, content = [path, label_path], None
+    else:
+        content = read_pickle(path)
+        labels, coarse = _whole(content.get(known.keys[0])), _whole(content.get(known.group_keys[0]))
+        checked = [path]
+    if notes is None:
+        return labels, coarse
+    count = len(cifar_pictures(path, content) if content is not None else read_pictures(path))
+    if len(labels) != count:
+        raise DataError(
+            f"{clean(str(path))} holds {count} pictures but {len(labels)} labels: get the data set again."
+        )
+    odd = [file for file in checked if _md5(file) != known.md5.get(file.name)]
+    if odd and count == known.images[name]:
+        raise DataError(
+            f"{clean(str(odd[0]))} is damaged: it has as many pictures as the published file of "
+            f"{known.title} but another checksum. Remove it and get it again."
+        )
+    if odd:
+        notes.append(f"{path.name} is not the published file: {count} pictures")
+    return labels, coarse
+
+
+def _whole(values: object) -> list[int]:
+    if not isinstance(values, list):
+        return []
+    return [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+
+
+def _groups(
+    names: tuple[str, ...], groups: tuple[str, ...], parents: dict[int, set[int]]
+) -> tuple[str, ...] | None:
+    """The group of each class, when every class has exactly one."""
+    found = [parents.get(index, set()) for index in range(len(names))]
+    if not groups or any(len(each) != 1 or not 0 <= min(each) < len(groups) for each in found):
+        return None
+    return tuple(groups[min(each)] for each in found)
+
+
+def _folder(root: Path, known: Published) -> Path | None:
+    """The folder of that name: in `root`, or `root` itself or its beginning."""
+    parts = Path(known.folder).parts
+    for skip in range(len(parts) + 1):
+        folder = root.joinpath(*parts[skip:])
+        named = tuple(root.parts[len(root.parts) - skip :]) == parts[:skip]
+        if named and _file(folder, known.train[0]) is not None:
+            return folder
+    return None
+
+
+def _flat(root: Path, known: Published) -> Path | None:
+    return root if _file(root, known.train[0]) is not None else None
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def _there(folder: Path, name: str) -> Path:
+    path = _file(folder, name)
+    if path is None:
+        raise DataError(f"{clean(str(folder / name))} is missing: get the data set again.")
+    return path
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

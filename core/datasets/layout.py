@@ -1,0 +1,190 @@
+"""Where the splits of a data set lie: folders and lists as the config names them, else found by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.config.schema import DataConfig, SplitName, SplitPaths
+from core.datasets.lists import by_lists, list_files, list_kind, listed, one_of
+from core.datasets.places import (
+    PICTURES,
+    SPLITS,
+    Found,
+    Source,
+    has_images,
+    has_loose_images,
+    is_flat,
+    require_folder,
+    split_folders,
+    split_word,
+    subfolders,
+)
+from core.errors import DataError
+from core.text import clean
+
+_DEPTH = 3
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """Where each split lies; `val` is None when a part of train is to be held out."""
+
+    train: Source
+    val: Source | None
+    test: Source | None
+    val_is_test: bool
+    notes: tuple[str, ...] = ()
+
+
+def find_folders(data: DataConfig) -> SplitFolders:
+    """The places of train, val and test: as the config names them, else found in `data.root`.
+
+    Without a train folder, `root` itself holds the class folders. Raises DataError with the path tried, or
+    with what can be read in two ways.
+    """
+    root = data.root
+    train, test = _given(data.train), _given(data.test)
+    val: Source | None = None
+    notes: tuple[str, ...] = ()
+    if root is not None:
+        require_folder(root)
+        if train is None:
+            found = look(root)
+            train, val, test, notes = found.train, found.val, test or found.test, found.notes
+        else:
+            there = split_folders(root, ignore=train.images)
+            val = Source(root / there["val"]) if "val" in there else None
+            test = test or (Source(root / there["test"]) if "test" in there else None)
+    if train is None:
+        raise DataError("data.root must be given: the folder of the data set.")
+    if data.val is not None:
+        val = test if data.val == "test" else _given(data.val)
+    if data.val == "test" and test is None:
+        where = f"{clean(str(root))} has no folder test" if root is not None else "data.test is not given"
+        raise DataError(
+            f"data.val is test, but {where}: name the folder in data.test, or set data.val to null "
+            "to hold a part of the training images out."
+        )
+    if root is not None and train == Source(root):
+        others = [split for split in (val, test) if split is not None]
+        if others:
+            raise DataError(
+                f"{clean(str(root))} has {others[0].shown} but no folder train: name it in data.train."
+            )
+    for split in (train, val, test):
+        if split is not None:
+            require_folder(split.images)
+    return SplitFolders(train, val, test, val is not None and val == test, notes)
+
+
+def look(root: Path) -> Found:
+    """The splits in `root` or in the one folder inside it. Raises DataError for what reads in two ways."""
+    base = root
+    for _ in range(_DEPTH + 1):
+        found = _by_folders(base) or by_lists(base, _by_classes(base)) or _by_parts(base) or _by_classes(base)
+        if found is not None:
+            where = clean(os.path.relpath(base, root))
+            notes = (f"the data set lies in {where}", *found.notes) if base != root else found.notes
+            return replace(found, notes=notes)
+        inner = _only_folder(base)
+        if inner is None:
+            break
+        base = inner
+    there = {split: Source(root / name) for split, name in split_folders(root).items()}
+    return Found(Source(root), there.get("val"), there.get("test"))
+
+
+def _given(split: SplitPaths | None) -> Source | None:
+    return Source(split.images, split.list) if split is not None else None
+
+
+def _by_folders(base: Path) -> Found | None:
+    """train/CLASS, val/CLASS, test/CLASS under any of their names, or train/labels.csv beside its images."""
+    folders = split_folders(base)
+    if "train" not in folders:
+        return None
+    sources: dict[SplitName, Source] = {}
+    notes: list[str] = []
+    for split, name in folders.items():
+        inner = _unwrapped(base / name)
+        lists = [path for path in list_files(inner) if list_kind(path) in ("whole", split)]
+        if subfolders(inner) and not _beside_images(inner, lists):
+            sources[split] = Source(inner)
+        elif lists:
+            sources[split] = listed(one_of(lists, inner), [inner, base])
+        elif split == "train":
+            return None
+        elif split == "test":
+            notes.append(f"{clean(name)} is left out: its images have no class folders")
+        else:
+            sources[split] = Source(inner)
+    unused = [clean(path.name) for path in list_files(base) if list_kind(path) is not None]
+    if unused:
+        notes.append(f"{', '.join(unused)} not used: the folders name the classes")
+    return Found(sources["train"], sources.get("val"), sources.get("test"), tuple(notes))
+
+
+def _beside_images(folder: Path, lists: Sequence[Path]) -> bool:
+    """Whether the only folders beside a list hold its images rather than classes."""
+    return bool(lists) and all(name.lower() in PICTURES for name in subfolders(folder))
+
+
+def _by_parts(base: Path) -> Found | None:
+    """CLASS/train, CLASS/val, CLASS/test."""
+    parts = {name: {split_word(inner) for inner in subfolders(base / name)} for name in subfolders(base)}
+    inside = [name for name in parts if "train" in parts[name]]
+    if len(parts) < 2 or not inside:
+        return None
+    shown = clean(str(base))
+    without = [name for name in parts if name not in inside]
+    if without:
+        if any({"val", "test"} & parts[name] for name in inside):
+            raise DataError(
+                f"{shown}/{clean(inside[0])} has a folder train, but {shown}/{clean(without[0])} has none: "
+                "give every class one, or name the data set in data.root."
+            )
+        return None
+    if not all(is_flat(folder) for name in inside for folder in _part_folders(base / name)):
+        raise DataError(
+            f"{shown} has a folder train in each of {clean(inside[0])} and {clean(inside[1])}, "
+            "with folders in it: if they are data sets, name one in data.root."
+        )
+    there = {part for found in parts.values() for part in found}
+    by_part = {part: Source(base, None, part) for part in SPLITS if part in there}
+    return Found(by_part["train"], by_part.get("val"), by_part.get("test"))
+
+
+def _part_folders(folder: Path) -> list[Path]:
+    return [folder / name for name in subfolders(folder) if split_word(name) == "train"]
+
+
+def _by_classes(base: Path) -> Found | None:
+    """Class folders, at least two of them with images."""
+    names = subfolders(base)
+    if len(names) < 2 or split_folders(base):
+        return None
+    return Found(Source(base)) if sum(has_images(base / name) for name in names) > 1 else None
+
+
+def _only_folder(base: Path) -> Path | None:
+    """The one folder that has the images, in a folder that has none itself."""
+    if has_loose_images(base):
+        return None
+    names = [name for name in subfolders(base) if has_images(base / name)]
+    if len(names) != 1:
+        return None
+    inner = base / names[0]
+    return inner if subfolders(inner) or list_files(inner) else None
+
+
+def _unwrapped(folder: Path) -> Path:
+    """`folder`, or the single folder inside it that has the class folders (`train/train`, `train/images`)."""
+    for _ in range(_DEPTH):
+        names = subfolders(folder)
+        if len(names) != 1 or has_loose_images(folder) or not subfolders(folder / names[0]):
+            break
+        folder = folder / names[0]
+    return folder

@@ -1,0 +1,170 @@
+"""List files found beside images: train.csv, val.txt, or one labels.csv for all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from core.config.schema import SplitName
+from core.datasets.labels import Listing, finder, read_listing
+from core.datasets.places import (
+    PICTURES,
+    SPLITS,
+    Found,
+    Source,
+    names_in,
+    split_in,
+    split_named,
+    subfolders,
+)
+from core.errors import DataError
+from core.text import clean
+
+_LIST_FOLDERS = ("meta", "splits", "split", "lists", "labels", "annotations", "imagesets")
+_WHOLE = re.compile(
+    r"labels?|annotations?|data|dataset|metadata|index|list|file_?list|all|image_labels|image_class_labels|"
+    r"images_labels"
+)
+_SUFFIXES = (".csv", ".tsv", ".txt")
+_TRIED = 20
+
+
+def by_lists(base: Path, classes: Found | None) -> Found | None:
+    """The splits that lists in `base` name; `classes` are the class folders found there.
+
+    Raises DataError when lists contradict the folders or each other.
+    """
+    folders = [base, *(base / name for name in subfolders(base) if name.lower() in _LIST_FOLDERS)]
+    by_kind: dict[str, list[Path]] = {}
+    for path in (path for folder in folders for path in list_files(folder)):
+        if kind := list_kind(path):
+            by_kind.setdefault(kind, []).append(path)
+    if "train" in by_kind:
+        return _split_lists(base, by_kind)
+    if "whole" not in by_kind:
+        return None
+    real_classes = classes is not None and not _are_helpers(base, folders)
+    try:
+        listing = read_listing(one_of(by_kind["whole"], base))
+    except DataError:
+        if real_classes:
+            return None
+        raise
+    if real_classes and not listing.has_splits and _agrees(base, listing):
+        return None
+    source = listed(listing.path, _around(base), listing)
+    if not listing.has_splits:
+        return Found(source, notes=_unlabelled(listing))
+    there = {row.split for row in listing.rows}
+    parts = {part: Source(source.images, source.list, part) for part in SPLITS if part in there}
+    if "train" not in parts:
+        raise DataError(f"{clean(str(listing.path))} has no rows of the split train.")
+    return Found(parts["train"], parts.get("val"), parts.get("test"), _unlabelled(listing))
+
+
+def list_files(folder: Path) -> list[Path]:
+    """The files in `folder` that may be lists, by name."""
+    return [
+        folder / name
+        for name in sorted(names_in(folder))
+        if not name.startswith(".") and name.lower().endswith(_SUFFIXES) and os.path.isfile(folder / name)
+    ]
+
+
+def list_kind(path: Path) -> str | None:
+    """The split that a list is for, `whole` for one of all images, or None for another file."""
+    if _WHOLE.fullmatch(re.sub(r"[\s-]+", "_", path.stem.lower())):
+        return "whole"
+    return split_named(path.stem)
+
+
+def one_of(paths: Sequence[Path], folder: Path) -> Path:
+    """The only one of `paths`. Raises DataError when there are more."""
+    if len(paths) > 1:
+        first, second = (clean(os.path.relpath(path, folder)) for path in paths[:2])
+        raise DataError(
+            f"{clean(str(folder))} has both {first} and {second}: name the one that counts, as data.train: "
+            "{images: FOLDER, list: FILE}."
+        )
+    return paths[0]
+
+
+def listed(path: Path, folders: Sequence[Path], listing: Listing | None = None) -> Source:
+    """The list `path` with the one of `folders`, or a folder in them, that its paths start from.
+
+    Raises DataError when none fits, or two with different images.
+    """
+    listing = listing or read_listing(path)
+    entries = [row.file for row in listing.rows[:_TRIED]]
+    tried = list(dict.fromkeys([path.parent, *_within(folders)]))
+    fits: dict[str, Path] = {}
+    for folder in tried:
+        find = finder(folder)
+        first = find(entries[0])
+        if first is not None and all(find(entry) for entry in entries):
+            fits.setdefault(os.path.realpath(first), folder)
+    if not fits:
+        shown = ", ".join(clean(str(folder)) for folder in tried[:3])
+        raise DataError(
+            f"{clean(str(path))}:{listing.rows[0].line}: there is no {clean(entries[0])} in {shown}: "
+            "say where the images are, as data.train: {images: FOLDER, list: FILE}."
+        )
+    if len(fits) > 1:
+        first_folder, second_folder = list(fits.values())[:2]
+        raise DataError(
+            f"{clean(str(path))} fits the images in {clean(str(first_folder))} and those in "
+            f"{clean(str(second_folder))}: name one, as data.train: {{images: FOLDER, list: FILE}}."
+        )
+    return Source(next(iter(fits.values())), path)
+
+
+def _split_lists(base: Path, by_kind: dict[str, list[Path]]) -> Found:
+    sources: dict[SplitName, Source] = {}
+    notes: list[str] = []
+    labelled = False
+    for split in (split for split in SPLITS if split in by_kind):
+        path = one_of(by_kind[split], base)
+        listing = read_listing(path)
+        if split == "train":
+            labelled = listing.labelled
+        elif labelled and not listing.labelled:
+            notes.append(f"{clean(path.name)} is left out: it gives no labels")
+            continue
+        sources[split] = listed(path, _around(base), listing)
+        notes += _unlabelled(listing)
+    return Found(sources["train"], sources.get("val"), sources.get("test"), tuple(notes))
+
+
+def _agrees(base: Path, listing: Listing) -> bool:
+    """Whether a list says the same as the class folders. Raises DataError when it does not."""
+    if not listing.labelled or all(row.label in Path(row.file).parts[:-1] for row in listing.rows):
+        return True
+    raise DataError(
+        f"{clean(str(base))} has class folders, and {clean(listing.path.name)} with other labels: name what "
+        "counts, as data.train: {images: FOLDER} or {images: FOLDER, list: FILE}."
+    )
+
+
+def _are_helpers(base: Path, folders: Sequence[Path]) -> bool:
+    """Whether what look like class folders are only folders of images and lists."""
+    rest = [name for name in subfolders(base) if base / name not in folders]
+    return sum(name.lower() not in PICTURES and not split_in(name) for name in rest) < 2
+
+
+def _around(base: Path) -> list[Path]:
+    return [base, *(base / name for name in subfolders(base) if name.lower() in PICTURES or split_in(name))]
+
+
+def _within(folders: Sequence[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield folder
+        yield from (
+            folder / name for name in subfolders(folder) if name.lower() in PICTURES or split_in(name)
+        )
+
+
+def _unlabelled(listing: Listing) -> tuple[str, ...]:
+    count, name = listing.unlabelled, clean(listing.path.name)
+    return (f"{count} row{'s' if count > 1 else ''} of {name} left out: no label",) if count else ()

@@ -1,0 +1,97 @@
+"""What a data set comes to, told without opening an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.config.schema import DataConfig
+from core.datasets.arrays import read_array_set
+from core.datasets.detect import data_format
+from core.datasets.folder import Names, class_order, require_classes, scan
+from core.datasets.layout import find_folders
+from core.datasets.published import PUBLISHED
+from core.datasets.split import held_out_count
+from core.text import clean
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Classes and images of each split, as far as names and labels tell; unreadable images are counted too.
+
+    `held_out`: validation is taken from the training images. `drawn`: the pictures are still to be drawn,
+    and the counts are those asked for. `where` is the folder, for people.
+    """
+
+    classes: tuple[str, ...]
+    train: int
+    val: int
+    test: int
+    val_is_test: bool
+    held_out: bool
+    drawn: bool
+    where: str
+
+
+def outline(data: DataConfig) -> Outline:
+    """What `data` comes to. Raises DataError as `require_root` does."""
+    name = data_format(data)
+    if name in PUBLISHED:
+        return _of_arrays(data, name)
+    if name == "synthetic":
+        from core.datasets.synthetic import class_names, drawn_already, settings_of
+
+        if not drawn_already(data):
+            settings = settings_of(data)
+            where = clean(str(data.root))
+            return Outline(
+                class_names(settings), settings.images, 0, 0, data.val == "test", True, True, where
+            )
+    folders = find_folders(data)
+    naming = Names(data.root, [folders.train, folders.val, folders.test])
+    found = require_classes(folders.train, naming)
+    images = {name: len(each) for name, each in scan(folders.train, found, naming).images.items()}
+    where = f"{clean(str(folders.train.images))} has no such folder"
+    names, _ = class_order(data, list(found), images, where)
+    classes = {name: found[name] for name in names}
+    sizes = [
+        sum(map(len, scan(source, classes, naming).images.values())) if source is not None else 0
+        for source in (folders.val, folders.test)
+    ]
+    counts = [images[name] for name in names]
+    place = clean(str(data.root or folders.train.images))
+    return _outline(
+        data, names, counts, sizes[0] if folders.val else None, sizes[1], folders.val_is_test, place
+    )
+
+
+def _of_arrays(data: DataConfig, name: str) -> Outline:
+    found = read_array_set(data, name, check=False)
+    images = [[0] * len(found.class_names) for _ in range(2)]
+    for counts, rows in zip(images, (found.train, found.test), strict=True):
+        for _, label, _ in rows:
+            counts[label] += 1
+    of = dict(zip(found.class_names, zip(*images, strict=True), strict=True))
+    train = {name: counts[0] for name, counts in of.items()}
+    where = f"{PUBLISHED[name].title} has no such class"
+    names, _ = class_order(data, sorted(of), train, where, found.class_names)
+    test = sum(of[name][1] for name in names)
+    val = test if data.val == "test" else None
+    return _outline(
+        data, names, [train[name] for name in names], val, test, data.val == "test", clean(str(data.root))
+    )
+
+
+def _outline(
+    data: DataConfig,
+    names: tuple[str, ...],
+    counts: list[int],
+    val: int | None,
+    test: int,
+    val_is_test: bool,
+    where: str,
+) -> Outline:
+    train, held_out = sum(counts), val is None
+    if val is None:
+        val = held_out_count(counts, data.split.ratio, stratify=data.split.stratify)
+        train -= val
+    return Outline(names, train, val, 0 if val_is_test else test, val_is_test, held_out, False, where)

@@ -1,0 +1,187 @@
+"""Folders that hold data sets: which are classes, which are splits, and what can be listed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from core.config.schema import SplitName
+from core.datasets.images import is_image_name
+from core.errors import DataError
+from core.text import clean, did_you_mean
+
+SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
+PICTURES = ("images", "image", "imgs", "img", "pictures", "photos", "jpg", "jpeg", "data")
+"""Names of folders that hold all images of a data set."""
+_WORDS: dict[str, SplitName] = {
+    **dict.fromkeys(("train", "training", "trainset"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "valset", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "testset"), "test"),
+}
+_FILLER = re.compile(
+    r"set|images?|imgs?|data|dataset|split|folder|pictures|photos|samples|lists?|labels?|annotations|files|"
+    r"class|classes"
+)
+_NO_CLASS = frozenset({"__MACOSX", "__pycache__", "lost+found"})
+_LOOKED_AT = 300
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the images of one split are.
+
+    `list` chooses among the images below `images`, and may name their classes. `part`: only the rows of that
+    split in a list that has them, or, without a list, the folders of that name inside each class folder.
+    """
+
+    images: Path
+    list: Path | None = None
+    part: SplitName | None = None
+
+    @property
+    def shown(self) -> str:
+        """The folder or list, for people."""
+        return clean(str(self.list or self.images))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a folder by names: the splits that are there, and sentences on the rest."""
+
+    train: Source
+    val: Source | None = None
+    test: Source | None = None
+    notes: tuple[str, ...] = ()
+
+
+def require_folder(folder: Path) -> None:
+    """Raise DataError, with the absolute path, unless `folder` is one that can be listed."""
+    shown = clean(str(folder))
+    if not folder.exists():
+        nearest = next(parent for parent in folder.parents if parent.exists())
+        hint = did_you_mean(folder.name, names_in(nearest)) if nearest == folder.parent else ""
+        raise DataError(f"{shown} does not exist{hint}: correct the path in the config, or give --data.")
+    if not folder.is_dir():
+        raise DataError(f"{shown} is not a folder.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise DataError(f"{shown} may not be read: change its permissions.")
+
+
+def class_folders(folder: Path) -> dict[str, str]:
+    """Class name (cleaned) to folder name, sorted by name. Raises DataError when two names look the same."""
+    found: dict[str, str] = {}
+    for name in subfolders(folder):
+        shown = clean(name)
+        if shown in found:
+            raise DataError(f"{clean(str(folder))} has two class folders that read {shown!r}: rename one.")
+        found[shown] = name
+    return found
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in `folder` that may hold images, sorted."""
+    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+
+
+def names_in(folder: Path) -> list[str]:
+    """Names in `folder`; none when it cannot be listed."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def has_loose_images(folder: Path) -> bool:
+    """Whether there are images right in `folder`."""
+    return any(is_image_name(entry.name) for entry in _entries(folder))
+
+
+def has_images(folder: Path) -> bool:
+    """Whether there is an image somewhere below `folder`."""
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_CLASS]
+        if any(map(is_image_name, files)):
+            return True
+    return False
+
+
+def is_flat(folder: Path) -> bool:
+    """Whether there are images right in `folder` and no folders; looks at the first few hundred names."""
+    images = False
+    for entry in islice(_entries(folder), _LOOKED_AT):
+        if _is_folder(entry):
+            return False
+        images = images or is_image_name(entry.name)
+    return images
+
+
+def part_folder(folder: Path, part: str) -> Path | None:
+    """The folder of split `part` inside a class folder."""
+    return next((folder / name for name in subfolders(folder) if split_word(name) == part), None)
+
+
+def split_folders(base: Path, ignore: Path | None = None) -> dict[SplitName, str]:
+    """The folder of each split, by name. Raises DataError when there are two for one.
+
+    Folders of images beside others of images are classes, though one be called train.
+    """
+    names = [name for name in subfolders(base) if base / name != ignore]
+    flat = {name for name in names if split_in(name) and is_flat(base / name)}
+    if flat and any(is_flat(base / name) for name in names if not split_in(name)):
+        names = [name for name in names if name not in flat]
+    rests: dict[str, set[str]] = {}
+    for name in names:
+        if split := split_in(name):
+            rests.setdefault(_rest(name), set()).add(split)
+    found: dict[SplitName, list[str]] = {}
+    for name in names:
+        split, rest = split_in(name), _rest(name)
+        if split and (split_named(name) or len(rests[rest]) > 1):
+            found.setdefault(split, []).append(name)
+    for split, twins in found.items():
+        if len(twins) > 1:
+            raise DataError(
+                f"{clean(str(base))} has both {clean(twins[0])} and {clean(twins[1])}: "
+                f"name the one that counts in data.{split}."
+            )
+    return {split: found[split][0] for split in SPLITS if split in found}
+
+
+def split_word(word: str) -> SplitName | None:
+    """The split that one word means: `Validation` is val."""
+    return _WORDS.get(word.strip().lower())
+
+
+def split_in(name: str) -> SplitName | None:
+    """The split that a name has in it: `seg_train`, `Training Set`, `test2017`."""
+    found = [split for word in _words(name) if (split := split_word(word))]
+    return found[0] if len(found) == 1 else None
+
+
+def split_named(name: str) -> SplitName | None:
+    """The split that a name stands for, with no other word in it than such as `set` or `labels`."""
+    return split_in(name) if all(map(_FILLER.fullmatch, _rest(name).split())) else None
+
+
+def _rest(name: str) -> str:
+    return " ".join(word for word in _words(name) if not split_word(word))
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.name not in _NO_CLASS and entry.is_dir()
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError:
+        return
