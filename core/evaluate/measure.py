@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import nn
+
 from core.data.cache import Cancelled
-from core.datasets.dataset import Dataset
+from core.datasets.dataset import Dataset, require_unchanged
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
 from core.engine.classification import Classification
@@ -17,8 +19,7 @@ from core.engine.task import Measurement
 from core.errors import CheckpointError, UsageError
 from core.evaluate.progress import Progress
 from core.evaluate.setup import Setup, other_dataset, own_dataset, prepare
-from core.models.registry import has_batch_norm
-from core.store.checkpoints import list_checkpoints
+from core.store.checkpoints import list_checkpoints, verify
 from core.store.files import read_json
 from core.store.metrics import decode_numbers
 from core.store.paths import JobPaths, RunPaths
@@ -60,7 +61,9 @@ def run_measure(
             raise UsageError(f"{clean(str(dataset.root))} has no {split} images; it has {_names(dataset)}.")
     progress = Progress(job, len(wanted) * len(splits))
     log(f"{len(wanted)} checkpoints on {', '.join(splits)}: {dataset.root}, device {setup.resolved.device}")
-    return _Measuring(setup, dataset, about, progress, stop).carry_out(wanted, splits)
+    return _Measuring(setup, dataset, about, content.get("data_config") is None, progress, stop).carry_out(
+        wanted, splits
+    )
 
 
 class _Measuring:
@@ -69,24 +72,21 @@ class _Measuring:
         setup: Setup,
         dataset: Dataset,
         about: Mapping[str, Any],
+        of_run: bool,
         progress: Progress,
         stop: Callable[[], bool],
     ) -> None:
         self._setup = setup
+        self._dataset = dataset
+        self._of_run = of_run
         self._about = about
         self._own = setup.own and not about
         self._progress = progress
         self._stop = stop
         self._outcome = Outcome()
-        self._model = build(setup.run, setup.experiment, len(setup.classes), setup.resolved)
-        self._model.register_forward_pre_hook(self._look)
+        self._model: nn.Module | None = None
         self._task = Classification(
-            setup.experiment,
-            dataset,
-            setup.resolved,
-            batch_norm=has_batch_norm(self._model),
-            cancelled=stop,
-            training=False,
+            setup.experiment, dataset, setup.resolved, batch_norm=False, cancelled=stop, training=False
         )
 
     def carry_out(self, wanted: list[str], splits: list[str]) -> Outcome:
@@ -108,23 +108,42 @@ class _Measuring:
     def _checkpoint(self, point: Checkpoint | None, name: str, splits: list[str]) -> None:
         if point is None:
             raise CheckpointError(f"Checkpoint {name} of run {self._setup.run.id} cannot be read: {_GONE}.")
-        loaded = False
+        problem: CheckpointError | None = None
+        model: nn.Module | None = None
         for split in splits:
             if self._stop():
                 raise Cancelled
             row, key = self._row(point, split)
             new = row is None
-            if row is None:
-                if not loaded:
-                    load_model(self._setup.run, point, read_checkpoint(self._setup.run, point), self._model)
-                    loaded = True
-                self._progress.tell(f"{name} {split}")
-                measured = self._measure(split)
-                row = write_outputs(self._setup.run, point.id, point.sha256, split, measured, key=key)
-            self._add(row, key, new)
+            if row is None and problem is None:
+                try:
+                    model = model or self._loaded(point)
+                    self._progress.tell(f"{name} {split}")
+                    measured = self._measure(model, split)
+                    row = write_outputs(self._setup.run, point.id, point.sha256, split, measured, key=key)
+                except CheckpointError as error:
+                    problem = error
+            if row is not None:
+                self._add(row, key, new)
+        if problem is None and model is None and (damage := verify(point)):
+            problem = CheckpointError(damage)
+        if problem is not None:
+            raise problem
 
-    def _measure(self, split: str) -> Measurement:
-        measured = self._task.measure(self._model, split, extras=_extras(split))
+    def _loaded(self, point: Checkpoint) -> nn.Module:
+        """The network with a checkpoint's weights; built, and the images looked for, when first needed."""
+        setup = self._setup
+        content = read_checkpoint(setup.run, point)
+        if self._model is None:
+            if self._of_run:
+                require_unchanged(self._dataset)
+            self._model = build(setup.run, setup.experiment, len(setup.classes), setup.resolved)
+            self._model.register_forward_pre_hook(self._look)
+        load_model(setup.run, point, content, self._model)
+        return self._model
+
+    def _measure(self, model: nn.Module, split: str) -> Measurement:
+        measured = self._task.measure(model, split, extras=_extras(split))
         return replace(measured, settings={**measured.settings, **self._about})
 
     def _row(self, point: Checkpoint, split: str) -> tuple[dict[str, Any] | None, str]:

@@ -12,7 +12,7 @@ import torch
 
 from core.config.load import parse_experiment
 from core.config.schema import DataConfig, Experiment
-from core.datasets.dataset import Dataset, FileList, from_stored, make_dataset, require_unchanged
+from core.datasets.dataset import Dataset, FileList, from_stored, make_dataset
 from core.datasets.detect import data_format
 from core.datasets.layout import find_folders
 from core.datasets.open import open_dataset
@@ -80,13 +80,11 @@ def class_names(run: RunPaths, experiment: Experiment) -> tuple[str, ...]:
 
 
 def own_dataset(run: RunPaths) -> Dataset:
-    """The run's stored file lists. Raises DataError when files are gone, StateError when there are none."""
+    """The run's stored file lists; not looked at on disk. Raises DataError (damaged), StateError (none)."""
     stored = read_json(run.split)
     if stored is None:
         raise StateError(f"run {run.id} has no data of its own: give --data")
-    dataset = from_stored(stored)
-    require_unchanged(dataset)
-    return dataset
+    return from_stored(stored)
 
 
 def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:

@@ -183,6 +183,20 @@ def test_one_bad_checkpoint_is_marked_and_the_rest_is_measured(damage: str, lab:
     assert (state.state, state.done, state.total) == ("finished", 3, 3)
 
 
+def test_damage_is_marked_though_the_row_is_there(lab: Any) -> None:
+    run = lab.train("epochs=2")
+    bad = list_checkpoints(run)[0]
+    bad.file.write_bytes(bad.file.read_bytes()[:-1])
+    result = measure(lab, run, splits=("val", "train"))
+    assert [(row["checkpoint"], row["split"], row["new"]) for row in result["rows"]] == [
+        ("a01-e0001", "val", False),
+        ("a01-e0002", "val", False),
+        ("a01-e0002", "train", True),
+    ]
+    assert [marked["checkpoint"] for marked in result["unreadable"]] == ["a01-e0001"]
+    assert [marked["checkpoint"] for marked in measure(lab, run)["unreadable"]] == ["a01-e0001"]
+
+
 def replace_weights(run: RunPaths, name: str, weights: dict[str, torch.Tensor]) -> None:
     """Put other weights into a checkpoint and its sidecar right."""
     import hashlib
