@@ -199,7 +199,7 @@ def _feed(digest: Any, value: object) -> None:
     if isinstance(value, torch.Tensor):
         digest.update(value.contiguous().numpy().tobytes())
     elif isinstance(value, dict):
-        for key in value:
+        for key in sorted(value, key=str):
             digest.update(str(key).encode())
             _feed(digest, value[key])
     elif isinstance(value, (list, tuple)):
