@@ -54,7 +54,8 @@ def build_classifier(experiment: Experiment, classes: int) -> nn.Module:
     elif name == "maxvit_t":
         arguments["input_size"] = (size, size)
     elif name in WITH_AUXILIARIES:
-        arguments |= {"aux_logits": False, "init_weights": True}
+        # Inception's own initialisation takes seconds.
+        arguments |= {"aux_logits": False, "init_weights": experiment.weights == "none"}
         arguments.setdefault("transform_input", _expects_other_range(experiment))
     try:
         model: nn.Module = get_model(name, weights=None, num_classes=classes, **arguments)

@@ -110,7 +110,8 @@ def _fetch(
 
 
 def _unavailable(url: str, file: Path, name: str, error: Exception) -> str:
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+    cause = getattr(error, "reason", error)
+    reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
     others = [
         other.name
         for other in (cached(weights) for weights in _other_urls(name, url))
