@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,3 +18,16 @@ def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     for name in ("LABTUI_WORKSPACE", "LABTUI_FAULT", "LABTUI_CPU_SLOTS"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def torchvision_files() -> ModuleType:
+    """Writers of small data sets in the formats of torchvision's files."""
+    spec = importlib.util.spec_from_file_location(
+        "torchvision_files", Path(__file__).with_name("torchvision_files.py")
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
