@@ -23,7 +23,14 @@ from core.store.state import derive_state
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
 # Every operation in `make soak`; every nineteenth, from another one on in each case, in the daily run.
 EVERY = 1 if SOAK else 19
-OVERRIDES = ("epochs=2", "batch=17", "scheduler.name=plateau", "scheduler.patience=0")
+OVERRIDES = (
+    "epochs=2",
+    "batch=17",
+    "scheduler={name: plateau, patience: 0}",
+    "ema=0.9",
+    "checkpoint.keep=1",
+    "early_stop.patience=5",
+)
 Train = Callable[[RunPaths, str], int]
 
 
