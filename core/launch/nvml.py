@@ -85,12 +85,13 @@ def _driver() -> Any:
             # Cheaper than to import the module only to hear the same from it.
             ctypes.CDLL(_LIBRARY)
         nvml = importlib.import_module(named or "pynvml")
+        fault: type[Exception] = nvml.NVMLError
     except (ImportError, *_FAULTS):
         _absent = True
         return None
     try:
         nvml.nvmlInit()
-    except (nvml.NVMLError, *_FAULTS):
+    except (fault, *_FAULTS):
         _absent = True
         return None
     _open = (os.getpid(), nvml)

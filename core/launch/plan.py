@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core import humanise
+from core.config.workspace import Workspace
 from core.errors import CheckpointError, StateError, UsageError
+from core.launch.preview import disk_estimate
 from core.store.catalogue import summarise
 from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
 from core.store.files import read_json
@@ -59,7 +61,7 @@ def plan_resume(
     if spec.get("imported") is True:
         raise StateError(_imported(run))
     stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
-    wanted = apply_overrides(stored, overrides)
+    wanted = apply_overrides(stored, overrides, workspace=Workspace(run.root.parents[1]))
     changes = changed_fields(stored, wanted)
     if "epochs" in changes.operational and total is None and more is None:
         total = wanted.epochs
@@ -75,6 +77,12 @@ def plan_resume(
     summary = summarise(run)
     if summary.state in ACTIVE and not forks:
         raise StateError(f"run {run.id} is {summary.state}: stop it first, or fork it")
+    open_end = start == "last" and total is None and more is None
+    if summary.early_stop is not None and open_end and not forks:
+        raise StateError(
+            f"run {run.id} finished early at epoch {summary.early_stop} of {_old_goal(run)}, as it no longer "
+            "got better: use --more N for further epochs"
+        )
     checkpoint = _checkpoint(run, start, forks)
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
     goal = total if total is not None else done + more if more is not None else _old_goal(run)
@@ -153,7 +161,7 @@ def _sentence(
         parts.append(humanise.eta(summary.seconds_per_epoch * (goal - done)))
     kept = list_checkpoints(run)
     if kept:
-        parts.append(f"+ {humanise.size(kept[-1].bytes * (goal - done))}")
+        parts.append(f"+ {humanise.size(disk_estimate(experiment, kept[-1].bytes, 0, goal - done))}")
     if fork_changes is not None and fork_changes.result:
         parts.append("changed: " + ", ".join(fork_changes.result))
     return "; ".join(parts)

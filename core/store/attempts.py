@@ -14,6 +14,8 @@ from core.store.paths import AttemptPaths, RunPaths
 from core.store.records import Attempt
 from core.text import clean
 
+_GPU = frozenset({"index", "name", "bus_id", "uuid"})
+
 
 def numbers(run: RunPaths) -> list[int]:
     """The numbers of all attempts, ascending."""
@@ -180,6 +182,8 @@ def read_folder(folder: str, number: int) -> Attempt:
         supervisor=_mapping(start.get("supervisor")),
         trainer=_mapping(start.get("trainer")),
         slot=_words(start.get("slot"), 100),
+        gpu={key: _shown(value) for key, value in _mapping(start.get("gpu")).items() if key in _GPU},
+        early_stop=_early_stop(result.get("early_stop")),
     )
 
 
@@ -211,6 +215,16 @@ def _write(attempt: AttemptPaths, path: os.PathLike[str], content: Mapping[str, 
     files.write_json(path, content)
     run = attempt.root.parent.parent
     mark_changed(run.parent, run.name)
+
+
+def _early_stop(value: object) -> Mapping[str, int] | None:
+    numbers = {key: _whole(_mapping(value).get(key)) for key in ("epoch", "best_epoch")}
+    known = {key: number for key, number in numbers.items() if number is not None}
+    return known if "epoch" in known else None
+
+
+def _shown(value: object) -> object:
+    return _words(value, 200) if isinstance(value, str) else _whole(value)
 
 
 def _words(value: object, limit: int) -> str:

@@ -12,7 +12,7 @@ from core.store.records import Checkpoint
 from core.store.runs import meta_lock
 
 INHERITED_ATTEMPT = 0
-_RESOLVED_FROM = frozenset({"device", "threads", "precision"})
+_RESOLVED_FROM = frozenset({"device", "threads", "precision", "image_size"})
 
 
 def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed: Sequence[str]) -> None:

@@ -34,7 +34,9 @@ class Attempt:
     """One try at a request: `attempts/0001/`. Absent files leave their fields None or empty.
 
     `request` is 0 when `start.json` cannot be read. `status` is `finished`, `stopped` or empty; `error_type`
-    and `error` are the trainer's last words; `code`, `signal` and `oom_kill` are the supervisor's.
+    and `error` are the trainer's last words; `code`, `signal` and `oom_kill` are the supervisor's. `gpu` is
+    `{"index", "name", "bus_id", "uuid"}` when it had one; `early_stop` is `{"epoch", "best_epoch"}` when
+    training ended before its goal because it no longer got better.
     """
 
     number: int
@@ -52,6 +54,8 @@ class Attempt:
     supervisor: Mapping[str, Any] = field(default_factory=dict)
     trainer: Mapping[str, Any] = field(default_factory=dict)
     slot: str = ""
+    gpu: Mapping[str, Any] = field(default_factory=dict)
+    early_stop: Mapping[str, int] | None = None
 
     @property
     def locked_out(self) -> bool:
@@ -108,7 +112,11 @@ class Best:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of the run list."""
+    """One line of the run list.
+
+    `early_stop` is the epoch at which a finished run ended before its goal; `imported` runs were trained
+    elsewhere and are read-only; `mode` is what is trained (full, head, split), empty in old runs.
+    """
 
     id: str
     name: str
@@ -128,6 +136,10 @@ class RunSummary:
     seconds_per_epoch: float | None = None
     tags: tuple[str, ...] = ()
     note: str = ""
+    archived: bool = False
+    imported: bool = False
+    early_stop: int | None = None
+    mode: str = ""
 
     @property
     def label(self) -> str:

@@ -5,23 +5,76 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.store import files
+from core.store import attempts, files
 from core.store.checkpoints import list_checkpoints
+from core.store.jobs import JobState, list_jobs
+from core.store.measures import Measured, measures
 from core.store.metrics import encode_value, read_history
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint, Record, RunSummary
 from core.store.summary import summarise
+from core.store.usage import run_usage
 from core.text import clean
 
 
 def show_document(run: RunPaths) -> dict[str, Any]:
-    """`{"id", "name", "state", "reason", "epoch", "epochs", "best", "parent", "checkpoints", ...}`."""
-    parent = (files.read_json(run.spec) or {}).get("parent")
+    """`{"id", "name", "state", "reason", "epoch", "epochs", "best", "parent", "checkpoints", ...}`.
+
+    `early_stop` is the epoch at which training ended before its goal, or null; `model_summary` the network's
+    layers and parameters as model.json has them; `slot` and `gpu` those of the newest attempt.
+    """
+    spec = files.read_json(run.spec) or {}
+    parent = spec.get("parent")
     start = parent.get("checkpoint") if isinstance(parent, dict) else None
+    summary = summarise(run)
+    latest = attempts.read_attempt(run, max(attempts.numbers(run), default=0))
+    usage = run_usage(run)
     return {
-        **summary_document(summarise(run)),
+        **summary_document(summary),
         "parent_checkpoint": clean(start) if isinstance(start, str) else None,
+        "slot": latest.slot,
+        "gpu": dict(latest.gpu) or None,
         "checkpoints": [checkpoint_document(checkpoint) for checkpoint in list_checkpoints(run)],
+        "measures": [measure_document(row) for row in measures(run)],
+        "jobs": [job_document(job) for job in list_jobs(run)],
+        "model_summary": model_summary(run),
+        "disk": {"bytes": usage.bytes, "checkpoints_bytes": usage.checkpoints},
+    }
+
+
+def model_summary(run: RunPaths) -> dict[str, Any] | None:
+    """What model.json says of the network, with its text cleaned; None before the first attempt."""
+    content = files.read_json(run.model)
+    return None if content is None else cleaned(content)
+
+
+def measure_document(row: Measured) -> dict[str, Any]:
+    """One measure row of `show`."""
+    return {
+        "checkpoint": row.checkpoint,
+        "split": row.split,
+        "metrics": _encoded(row.metrics),
+        "images": row.images,
+        "settings": cleaned(row.settings),
+        "key": row.key,
+    }
+
+
+def job_document(job: JobState) -> dict[str, Any]:
+    """One job of `show`."""
+    return {
+        "name": job.name,
+        "kind": job.kind,
+        "number": job.number,
+        "state": job.state,
+        "reason": job.reason,
+        "done": job.done,
+        "total": job.total,
+        "now": job.now,
+        "created": job.created,
+        "started": job.started,
+        "ended": job.ended,
+        "slot": job.slot,
     }
 
 
@@ -72,6 +125,10 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "last": _encoded(summary.last),
         "tags": list(summary.tags),
         "note": summary.note,
+        "archived": summary.archived,
+        "imported": summary.imported,
+        "early_stop": summary.early_stop,
+        "mode": summary.mode,
     }
 
 
@@ -98,3 +155,12 @@ def _row(row: Record, first: str, second: str) -> Record:
 
 def _encoded(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: encode_value(value) for name, value in values.items()}
+
+
+def cleaned(value: Any) -> Any:
+    """JSON from a file with its text made harmless."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(key)): cleaned(item) for key, item in value.items()}
+    return [cleaned(item) for item in value] if isinstance(value, list | tuple) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.store import attempts as attempt_files
@@ -55,6 +55,10 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         seconds_per_epoch=_pace(history.epochs),
         tags=meta["tags"],
         note=meta["note"],
+        archived=meta["archived"],
+        imported=spec.get("imported") is True,
+        early_stop=_early_stop(mine) if derived.state == "finished" else None,
+        mode=_text(spec, "mode"),
     )
 
 
@@ -65,6 +69,12 @@ def _best(run: RunPaths, history: History, metric: str, mode: str) -> Best | Non
     identifier = checkpoint_id(row["attempt"], row["epoch"])
     kept = os.path.exists(f"{run.root}/checkpoints/{identifier}.json")
     return Best(metric, row[metric], row["epoch"], identifier if kept else None)
+
+
+def _early_stop(mine: Sequence[Attempt]) -> int | None:
+    """The epoch at which the newest finished attempt ended before its goal."""
+    ended = next((attempt for attempt in reversed(mine) if attempt.status == "finished"), None)
+    return None if ended is None or ended.early_stop is None else ended.early_stop["epoch"]
 
 
 def _latest(run: RunPaths) -> Attempt | None:

@@ -1,0 +1,63 @@
+"""Measure rows as readers get them: what was measured of a checkpoint on a split, under which settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.store import files
+from core.store.metrics import decode_numbers
+from core.store.paths import RunPaths
+from core.text import clean
+
+ROW_NAME = re.compile(r"(a\d{2,}-e\d{4,}(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-([0-9a-f]{8}))?\.json")
+_NO_METRIC = frozenset({"checkpoint", "sha256", "split", "settings", "n", "per_class"})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row. `sha256` is that of the checkpoint's file, empty when none was kept; `images` were measured.
+
+    `settings` are those that change numbers; `key` is empty for the run's own, else 8 hex digits that stand
+    for them. `per_class` is as it was written, one item per class.
+    """
+
+    checkpoint: str
+    split: str
+    key: str
+    sha256: str
+    images: int
+    metrics: Mapping[str, float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    per_class: tuple[Any, ...] = ()
+
+
+def measures(run: RunPaths) -> list[Measured]:
+    """All rows by checkpoint, split and key; never raises: what is no row is left out."""
+    try:
+        names = sorted(os.listdir(run.measures))
+    except OSError:
+        return []
+    found = (_read(run, name) for name in names if ROW_NAME.fullmatch(name))
+    return [row for row in found if row is not None]
+
+
+def _read(run: RunPaths, name: str) -> Measured | None:
+    match = ROW_NAME.fullmatch(name)
+    row = files.read_json(run.measures / name)
+    if match is None or row is None or row.get("checkpoint") != match[1]:
+        return None
+    sha256, images, settings, per_class = (row.get(key) for key in ("sha256", "n", "settings", "per_class"))
+    return Measured(
+        checkpoint=match[1],
+        split=match[2],
+        key=match[3] or "",
+        sha256=clean(sha256[:64]) if isinstance(sha256, str) else "",
+        images=images if isinstance(images, int) and not isinstance(images, bool) else 0,
+        metrics=decode_numbers({key: value for key, value in row.items() if key not in _NO_METRIC}),
+        settings=settings if isinstance(settings, dict) else {},
+        per_class=tuple(per_class) if isinstance(per_class, list) else (),
+    )
