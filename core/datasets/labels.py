@@ -153,7 +153,9 @@ def _table(path: Path, cells: list[tuple[int, list[str]]]) -> list[Row]:
     if uneven is not None:
         raise DataError(f"{shown}:{uneven}: expected {width} columns as in the first line.")
     names = [_plain(name) for name in header] if header else [""] * width
-    kept = [i for i in range(width) if any(row[i] for _, row in body) and not (header and _unnamed(names[i]))]
+    kept = [i for i, name in enumerate(names) if not (_unnamed(name) if header else _empty(body, i))]
+    if not body:
+        return []
     columns = [[row[i] for _, row in body] for i in kept]
     names = [names[i] for i in kept]
     header = [header[i] for i in kept] if header else None
@@ -188,6 +190,10 @@ def _plain(name: str) -> str:
 def _unnamed(name: str) -> bool:
     """Whether a column is the row number that pandas writes."""
     return not name or name.startswith("unnamed")
+
+
+def _empty(rows: Sequence[tuple[int, list[str]]], index: int) -> bool:
+    return not any(row[index] for _, row in rows)
 
 
 def _splits(column: Sequence[str]) -> bool:
