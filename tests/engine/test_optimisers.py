@@ -14,6 +14,7 @@ from core.config.load import apply_overrides, parse_experiment
 from core.engine.checkpoint import read_checkpoint
 from core.engine.classification import Classification
 from core.engine.optim import build_optimizer, misfit, restore_optimizer
+from core.models.imagenet import Cancelled
 from core.models.modes import ParamGroup
 from core.store.checkpoints import choose
 from core.store.metrics import read_history, read_tail
@@ -187,3 +188,29 @@ def test_clipping_bounds_each_step(lab: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_norm_is_told_without_clipping(lab: Any) -> None:
     assert "grad_norm" not in read_history(lab.train("epochs=1").metrics).epochs[0]
+
+
+def test_new_run_from_the_weights_of_another(lab: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights of a checkpoint go along, its optimiser and rate do not; a resume no longer needs the file."""
+    parent = lab.train("mode=head", "epochs=2", "ema=0.9")
+    source = choose(parent, "2")
+    run = lab.create(f"weights={source.file}", "learning_rate=1e-9", "epochs=1")
+    lab.attempt(run)
+    assert f"weights: {source.file}, sha256 {source.sha256[:16]}" in capsys.readouterr().out
+    average = read_checkpoint(parent, source)["ema"]["model"]
+    got = read_checkpoint(run, choose(run, "1"))["model"]
+    for name in ("features.0.0.weight", "classifier.7.weight"):
+        torch.testing.assert_close(got[name], average[name], rtol=0, atol=1e-6)
+    assert lrs(run) == [1e-9]
+    source.file.unlink()
+    assert lab.resume(run, total=2) == "finished"
+
+
+def test_stop_while_weights_are_fetched(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: Any, **__: Any) -> Any:
+        raise Cancelled
+
+    monkeypatch.setattr("core.engine.train.load_weights", fetch)
+    run = lab.create()
+    assert lab.attempt(run) == "stopped"
+    assert not run.checkpoints.exists() or not list(run.checkpoints.iterdir())
