@@ -1,7 +1,8 @@
-"""What is done to training images at random, as settings."""
+"""What is done to training images at random, and how images are looked at when measured, as settings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import DataError
@@ -26,28 +27,66 @@ class Augmentation:
     """Random changes of training images; `size` is the side in pixels that the network sees.
 
     As torchvision's Resize(scale), RandomCrop(size, padding=pad), RandomHorizontalFlip, ColorJitter in this
-    order. Padding is black before normalisation. `scale` is None when images are stored at `size`.
+    order. Padding is black before normalisation. `scale` is None when images are stored at `size`. A pair
+    (Smin, Smax) stands for RandomResizedCrop(size, scale=(size²/Smax², size²/Smin²), ratio=(1, 1)) on the
+    image as it is, in place of Resize and RandomCrop: what is cut out has size/S of the image's side.
     """
 
     size: int
-    scale: int | None = None
+    scale: int | tuple[int, int] | None = None
     pad: int = 0
     flip: bool = False
     jitter: Jitter | None = None
 
     def __post_init__(self) -> None:
-        if self.stored_size < self.size:
-            raise DataError(f"augment.scale {self.scale} is less than image_size {self.size}: raise it.")
-        if self.pad > self.stored_size:
-            raise DataError(
-                f"augment.pad_crop {self.pad} is more than the images' {self.stored_size} pixels: lower it."
-            )
+        low = self.scale[0] if isinstance(self.scale, tuple) else self.scale or self.size
+        if low < self.size:
+            raise DataError(f"augment.scale {low} is less than image_size {self.size}: raise it.")
+        if self.sides and self.pad:
+            raise DataError("augment.scale and augment.pad_crop do not go together: remove one.")
+        if self.pad > low:
+            raise DataError(f"augment.pad_crop {self.pad} is more than the images' {low} pixels: lower it.")
 
     @property
-    def stored_size(self) -> int:
-        """Side of the square images in the cache."""
-        return self.scale or self.size
+    def sides(self) -> tuple[int, int] | None:
+        """Smin and Smax of multi-scale cropping, else None."""
+        return self.scale if isinstance(self.scale, tuple) else None
 
-    def offsets(self, stored_size: int) -> tuple[int, int]:
-        """First and last place of the crop from the stored image's edge; below 0 it reaches into padding."""
-        return -self.pad, stored_size + self.pad - self.size
+    def stored_side(self, native: int) -> int:
+        """Side of the square training images in the cache; `native` is their shorter side in the files.
+
+        For multi-scale cropping it is the native side within `size` and Smax: beyond Smax every crop would
+        only be made smaller again.
+        """
+        if self.sides is not None:
+            return min(max(native, self.size), self.sides[1])
+        return self.scale if isinstance(self.scale, int) else self.size
+
+    def offsets(self, stored: int) -> tuple[int, int]:
+        """First and last place of a fixed-size crop from the edge; below 0 it reaches into the padding."""
+        return -self.pad, stored + self.pad - self.size
+
+    @property
+    def measured_side(self) -> int:
+        """Side that images are resized to for measuring: `scale`, or halfway between Smin and Smax."""
+        if self.sides is not None:
+            return (sum(self.sides) + 1) // 2
+        return self.stored_side(self.size)
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking at an image when measuring: resized to `side`, centre cut out, perhaps mirrored."""
+
+    side: int
+    flip: bool = False
+
+
+def make_views(side: int, tta: Sequence[str | int]) -> tuple[View, ...]:
+    """Views of test-time augmentation: sides in `tta` (else `side`), each plain and, with hflip, mirrored.
+
+    Empty when `tta` is empty.
+    """
+    sides = [view for view in tta if isinstance(view, int)] or [side]
+    flips = (False, True) if "hflip" in tta else (False,)
+    return tuple(View(chosen, flip) for chosen in sides for flip in flips) if tta else ()

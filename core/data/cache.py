@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from core.config.workspace import cache_home
-from core.data.decode import DECODE_VERSION, decode_square
+from core.data.decode import DECODE_VERSION, decode_chunk
+from core.datasets.pictures import member_file, release
 from core.errors import DataError
 from core.humanise import size as human_size
 from core.store.files import DISK_FULL, sweep, temporary_name
@@ -43,8 +44,9 @@ def cached_pixels(
 
     Row i + 1 is image i; the first and the last row are black, so that a crop reaching over the edge of an
     image stays inside the array. The cache is keyed by path, size, time of change and decode version of every
-    file. Whoever comes second waits for the first. Raises DataError for files that are missing or no images
-    and for a full disk, Cancelled when `cancelled()` turns true meanwhile.
+    file (of the file that holds it, for a picture inside a file of many). Whoever comes second waits for the
+    first. Raises DataError for files that are missing or no images and for a full disk, Cancelled when
+    `cancelled()` turns true meanwhile.
     """
     file = cache_home() / "pixels" / f"{cache_key(root, paths, size)}.npy"
     file.parent.mkdir(mode=0o700, exist_ok=True)
@@ -59,16 +61,21 @@ def cached_pixels(
 def cache_key(root: Path, paths: Sequence[str], size: int) -> str:
     """Hex digest of all that decides the pixels. Raises DataError when a file is missing."""
     digest = hashlib.sha256(f"{DECODE_VERSION}\0{size}\0{root}\0".encode("utf-8", "surrogateescape"))
+    last, status = "", None
     for path in paths:
-        try:
-            status = os.stat(os.path.join(root, path))
-        except OSError as error:
-            raise DataError(
-                f"{clean(str(root / path))} cannot be opened ({error.strerror}): put it back."
-            ) from None
+        file = member_file(path)
+        if status is None or file != last:
+            last, status = file, _status(root / file)
         line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _status(file: Path) -> os.stat_result:
+    try:
+        return os.stat(file)
+    except OSError as error:
+        raise DataError(f"{clean(str(file))} cannot be opened ({error.strerror}): put it back.") from None
 
 
 @contextlib.contextmanager
@@ -102,8 +109,7 @@ def _build(
     def decode(start: int) -> bytes:
         if cancelled():
             return b""
-        chunk = [decode_square(root / path, size) for path in paths[start : start + _CHUNK]]
-        return np.stack(chunk).tobytes()
+        return decode_chunk(root, paths[start : start + _CHUNK], size).tobytes()
 
     pool = ThreadPoolExecutor(max(1, threads))
     try:
@@ -131,6 +137,7 @@ def _build(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+        release()
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
 

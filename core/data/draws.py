@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from core.data.augment import Augmentation
 
+MEASURING = 0
+"""The epoch whose draws measuring under random changes uses: training never reaches it, epochs begin at 1."""
+
 
 @dataclass(frozen=True)
 class EpochDraws:
     """All draws of one epoch, by place in its order (n images). Tables are on the CPU.
 
-    order: image indices (n,); top, left: crop offsets in pixels (n,); flip: 0 or 1 (n,);
-    factors: brightness, contrast, saturation factor and hue shift (n, 4), or None; sequence: for every step
-    the order of those four (steps, 4), or None.
+    order: image indices (n,); top, left: crop offsets in pixels (n,); side: crop sides in pixels (n,), None
+    when all are the network's; flip: 0 or 1 (n,); factors: brightness, contrast, saturation factor and hue
+    shift (n, 4), or None; sequence: for every step the order of those four (steps, 4), or None.
     """
 
     order: Tensor
     top: Tensor
     left: Tensor
+    side: Tensor | None
     flip: Tensor
     factors: Tensor | None
     sequence: Tensor | None
+
+    def to(self, device: torch.device) -> EpochDraws:
+        """The same where the pixels are; `sequence` is read on the CPU and stays."""
+        return replace(
+            self,
+            order=self.order.to(device),
+            top=self.top.to(device),
+            left=self.left.to(device),
+            side=None if self.side is None else self.side.to(device),
+            flip=self.flip.to(device),
+            factors=None if self.factors is None else self.factors.to(device),
+        )
 
 
 def generator(seed: int, epoch: int, stream: str) -> torch.Generator:
@@ -35,11 +51,22 @@ def generator(seed: int, epoch: int, stream: str) -> torch.Generator:
 
 
 def draw_epoch(
-    count: int, steps: int, stored_size: int, augmentation: Augmentation, seed: int, epoch: int
+    count: int, steps: int, stored: int, augmentation: Augmentation, seed: int, epoch: int
 ) -> EpochDraws:
-    """The draws of `epoch` (from 1) over `count` images stored as squares of `stored_size` pixels."""
-    low, high = augmentation.offsets(stored_size)
+    """The draws of `epoch` over `count` images stored as squares of `stored` pixels.
+
+    Epochs count from 1; `MEASURING` keeps the images in their order.
+    """
     crop = generator(seed, epoch, "crop")
+    side = None
+    if augmentation.sides is None:
+        low, high = augmentation.offsets(stored)
+        top = torch.randint(low, high + 1, (count,), generator=crop)
+        left = torch.randint(low, high + 1, (count,), generator=crop)
+    else:
+        side = _sides(count, stored, augmentation, crop)
+        places = torch.rand(2, count, generator=crop, dtype=torch.float64)
+        top, left = (places * (stored - side + 1)).long()
     factors = sequence = None
     if augmentation.jitter is not None:
         colour = generator(seed, epoch, "colour")
@@ -49,9 +76,14 @@ def draw_epoch(
         factors[:, :3].clamp_(min=0)
         sequence = torch.rand(steps, 4, generator=colour).argsort(dim=1)
     return EpochDraws(
-        order=torch.randperm(count, generator=generator(seed, epoch, "order")),
-        top=torch.randint(low, high + 1, (count,), generator=crop),
-        left=torch.randint(low, high + 1, (count,), generator=crop),
+        order=(
+            torch.arange(count)
+            if epoch == MEASURING
+            else torch.randperm(count, generator=generator(seed, epoch, "order"))
+        ),
+        top=top,
+        left=left,
+        side=side,
         flip=(
             torch.randint(0, 2, (count,), generator=generator(seed, epoch, "flip"))
             if augmentation.flip
@@ -60,3 +92,19 @@ def draw_epoch(
         factors=factors,
         sequence=sequence,
     )
+
+
+def side_range(stored: int, augmentation: Augmentation) -> tuple[int, int]:
+    """Smallest and largest side of what multi-scale cropping cuts out of squares of `stored` pixels."""
+    assert augmentation.sides is not None
+    small, large = augmentation.sides
+    return round(stored * augmentation.size / large), round(stored * augmentation.size / small)
+
+
+def _sides(count: int, stored: int, augmentation: Augmentation, crop: torch.Generator) -> Tensor:
+    """Sides (count,) whose area is uniform between the two that Smax and Smin stand for."""
+    assert augmentation.sides is not None
+    small, large = augmentation.sides
+    low, high = (augmentation.size / large) ** 2, (augmentation.size / small) ** 2
+    area = low + (high - low) * torch.rand(count, generator=crop, dtype=torch.float64)
+    return (stored * area.sqrt()).round().long().clamp_(1, stored)

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from core.config.fields import resolve_normalize
 from core.config.schema import Experiment
-from core.data.augment import Augmentation, Jitter
-from core.data.batches import Batch, ImageStore, Normalisation, TrainBatches, eval_batches
-from core.data.cache import cached_pixels
+from core.data.augment import Augmentation, Jitter, View, make_views
+from core.data.batches import Batch, TrainBatches, eval_batch
+from core.data.decode import decode_pixels
+from core.data.draws import MEASURING
+from core.data.splits import Loading, SplitStores, as_store
+from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset
 from core.engine.checkpoint import DataKey
 from core.engine.log import log
+from core.engine.precision import autocast
 from core.engine.resolve import Resolved
+from core.engine.scoring import Scores, require_logits
 from core.engine.task import Measurement, StepOutcome
-from core.errors import DataError
-from core.models.registry import build_model
-
-# Resident pixels may take this share of what is free on a device; else batches are made on the CPU.
-_DEVICE_SHARE = 0.5
-_DECODE_THREADS = 8
+from core.models.summary import in_evaluation
 
 
 class Classification:
-    """A `core.engine.task.Task`; images of the splits that every epoch needs are loaded when it is made.
+    """A `core.engine.task.Task`; images that every epoch needs are loaded when it is made.
 
-    `batch_norm` says whether the model normalises by batch statistics. Raises DataError for images that
-    cannot be read, `core.data.cache.Cancelled` when `cancelled()` turns true.
+    `batch_norm` says whether the model normalises by batch statistics. Without `training` nothing is loaded
+    before it is measured, and there are no training batches. Raises DataError for images that cannot be read,
+    `core.data.cache.Cancelled` when `cancelled()` turns true.
     """
+
+    steps_per_epoch: int
+    images_per_epoch: int
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class Classification:
         *,
         batch_norm: bool,
         cancelled: Callable[[], bool],
+        training: bool = True,
     ) -> None:
         self.device = torch.device(resolved.device)
         self.classes = dataset.class_names
@@ -52,14 +58,25 @@ class Classification:
         self._experiment = experiment
         self._dataset = dataset
         self._resolved = resolved
-        self._cancelled = cancelled
         self._augmentation = augmentation_of(experiment)
-        self._stores: dict[str, ImageStore] = {}
-        for split in ("train", "val", *experiment.measure.splits):
-            if split in dataset.splits:
-                self._store(split)
+        self._side = test_side(experiment)
+        self._views = make_views(self._side, experiment.augment.tta)
+        self._loading = Loading(
+            size=experiment.image_size,
+            normalisation=Normalisation(*resolve_normalize(experiment)),
+            device=self.device,
+            threads=resolved.threads,
+            tell=log,
+            cancelled=cancelled,
+        )
+        self._stores = SplitStores(dataset, self._loading)
+        if training:
+            self._prepare_training(batch_norm)
+
+    def _prepare_training(self, batch_norm: bool) -> None:
+        experiment = self._experiment
         self._train = TrainBatches(
-            self._store("train"),
+            self._stores.store("train", self._train_side()),
             self._augmentation,
             batch=experiment.batch,
             seed=experiment.seed,
@@ -67,6 +84,12 @@ class Classification:
         )
         self.steps_per_epoch = self._train.steps
         self.images_per_epoch = self._train.images
+        for split in ("val", *experiment.measure.splits):
+            if split in self.splits:
+                for side in (self._side, *(view.side for view in self._views)):
+                    self._stores.store(split, side)
+        if experiment.measure.random and "val" in self.splits:
+            self._stores.store("val", self._train_side())
         if self._train.left_out:
             log("note: 1 image left out per epoch: a last batch of one has no batch statistics")
         if experiment.batch == 1 and batch_norm:
@@ -85,122 +108,145 @@ class Classification:
         return self._train.epoch(epoch, first)
 
     def step(self, model: nn.Module, batch: Batch) -> StepOutcome:
-        with self._autocast():
-            logits: Tensor = model(batch.images)
-            loss = functional.cross_entropy(logits, batch.labels)
+        with autocast(self._resolved):
+            logits = self._logits(model, batch.images)
+            loss = functional.cross_entropy(
+                logits, batch.labels, label_smoothing=self._experiment.label_smoothing
+            )
         images = batch.labels.shape[0]
         correct = (logits.detach().argmax(dim=1) == batch.labels).sum()
         return StepOutcome(loss, images, {"loss": loss.detach() * images, "accuracy": correct})
 
-    def measure(self, model: nn.Module, split: str) -> Measurement:
-        store = self._store(split)
-        classes = len(self.classes)
-        loss_sum = torch.zeros((), dtype=torch.float64)
-        parts: list[Tensor] = []
-        was_training = model.training
-        model.eval()
-        with torch.inference_mode():
-            for batch in eval_batches(store, self._resolved.eval_batch):
-                with self._autocast():
-                    logits = model(batch.images)
-                logits = logits.float()
-                losses = functional.cross_entropy(logits, batch.labels, reduction="none")
-                loss_sum += losses.cpu().double().sum()
-                parts.append(logits.softmax(dim=1).cpu())
-        model.train(was_training)
-        probabilities = torch.cat(parts)
-        labels = store.labels.cpu()
-        correct = probabilities.argmax(dim=1) == labels
-        total = torch.bincount(labels, minlength=classes)
-        right = torch.bincount(labels[correct], minlength=classes)
-        count = store.count
-        return Measurement(
-            images=count,
-            metrics={"loss": loss_sum.item() / count, "accuracy": int(correct.sum()) / count},
-            per_class=[
-                {"class": name, "n": n, "correct": hits, "accuracy": hits / n if n else None}
-                for name, n, hits in zip(self.classes, total.tolist(), right.tolist(), strict=True)
-            ],
-            predictions=self._predictions(split, probabilities, labels),
-            settings=self._settings(),
-        )
+    def measure(self, model: nn.Module, split: str, *, extras: bool = False) -> Measurement:
+        """Measure `model` on a split: means over its images, without gradients or batch statistics.
 
-    def _predictions(self, split: str, probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
-        import numpy as np
+        Metrics: loss (plain cross entropy), accuracy, accuracy_macro (mean of the classes' accuracies), top5
+        with more than five classes; with `extras` accuracy_tta when the config has views for it (mean softmax
+        over them), and for val, with measure.random, accuracy_random and loss_random under the training's
+        random changes, which are the same each time.
 
-        return {
-            "probabilities": probabilities.numpy(),
-            "labels": labels.numpy(),
+        Predictions: labels (n,), paths (n,) relative to root, class_names, probabilities (n, classes)
+        float32; with more than 1,000 classes instead top_probabilities (n, 20) float32, falling, and
+        top_classes (n, 20) int32; with `extras` the mean over views by the same names after `tta_`.
+        """
+        store = self._stores.store(split, self._side)
+        views = self._views if extras else ()
+        with in_evaluation(model), torch.inference_mode():
+            plain, mean = self._scores(
+                model, {side: self._stores.store(split, side) for side in self._sides(views)}, views
+            )
+            metrics = plain.metrics()
+            if views:
+                metrics["accuracy_tta"] = mean.metrics()["accuracy"]
+            if self._is_random(split, extras):
+                found = self._random_scores(model, split).metrics()
+                metrics |= {"accuracy_random": found["accuracy"], "loss_random": found["loss"]}
+        predictions: dict[str, Any] = {
+            "labels": store.labels.cpu().numpy(),
             "paths": np.array(self._dataset.splits[split].paths, dtype=np.str_),
             "root": np.array(str(self._dataset.root), dtype=np.str_),
             "class_names": np.array(self.classes, dtype=np.str_),
+            **plain.probabilities(),
         }
+        if views:
+            predictions |= mean.probabilities("tta_")
+        return Measurement(
+            images=store.count,
+            metrics=metrics,
+            per_class=plain.per_class(self.classes),
+            predictions=predictions,
+            settings=self.settings(split, extras=extras),
+        )
 
-    def _settings(self) -> dict[str, Any]:
-        augmentation = self._augmentation
+    def predict(
+        self, model: nn.Module, root: Path, paths: Sequence[str], *, extras: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """Probabilities of images that have no labels, by the keys of `measure`'s predictions.
+
+        `paths` are relative to `root`. Raises DataError naming an image that cannot be read.
+        """
+        views = self._views if extras else ()
+        unknown = (0,) * len(paths)
+        stores = {
+            side: as_store(decode_pixels(root, paths, side), unknown, self._loading)
+            for side in self._sides(views)
+        }
+        with in_evaluation(model), torch.inference_mode():
+            plain, mean = self._scores(model, stores, views)
+        return plain.probabilities() | (mean.probabilities("tta_") if views else {})
+
+    def settings(self, split: str, *, extras: bool = False) -> dict[str, Any]:
+        """What `measure` does to the images, as its Measurement's settings say."""
         mean, std = resolve_normalize(self._experiment)
-        return {
-            "image_size": augmentation.size,
-            "resize": augmentation.stored_size,
+        found: dict[str, Any] = {
+            "image_size": self._experiment.image_size,
+            "resize": self._side,
             "crop": "centre",
             "mean": list(mean),
             "std": list(std),
             "precision": self._resolved.precision,
         }
+        if extras and self._views:
+            found["tta"] = [[view.side, "flipped" if view.flip else "plain"] for view in self._views]
+        if self._is_random(split, extras):
+            found["random"] = True
+        return found
 
-    def _store(self, split: str) -> ImageStore:
-        if split not in self._stores:
-            self._stores[split] = self._load(split)
-        return self._stores[split]
+    def _is_random(self, split: str, extras: bool) -> bool:
+        return extras and split == "val" and self._experiment.measure.random
 
-    def _load(self, split: str) -> ImageStore:
-        files = self._dataset.splits[split]
-        if not files.paths:
-            raise DataError(f"The {split} split of {self._dataset.root} has no images.")
-        size = self._augmentation.stored_size
-        announced = False
+    def _sides(self, views: Sequence[View]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys((self._side, *(view.side for view in views))))
 
-        def progress(done: int, total: int) -> None:
-            nonlocal announced
-            if not announced or done == total:
-                log(f"{split}: decoded {done} of {total} images to {size} px")
-                announced = True
+    def _scores(
+        self, model: nn.Module, stores: dict[int, ImageStore], views: Sequence[View]
+    ) -> tuple[Scores, Scores]:
+        """The plain view's scores, and those of the mean over `views`; `stores` by side."""
+        plain, mean = Scores(len(self.classes)), Scores(len(self.classes))
+        size = self._resolved.eval_batch
+        store = stores[self._side]
+        for start in range(0, store.count, size):
+            batch = eval_batch(store, start, size)
+            first = plain.add(self._measured(model, batch.images), batch.labels)
+            total = torch.zeros_like(first)
+            for view in views:
+                if view == View(self._side):
+                    total += first
+                    continue
+                images = eval_batch(stores[view.side], start, size, flip=view.flip).images
+                total += self._measured(model, images).softmax(dim=1)
+            if views:
+                mean.add_probabilities(total.div_(len(views)), batch.labels)
+        return plain, mean
 
-        pixels = cached_pixels(
-            Path(self._dataset.root),
-            files.paths,
-            size,
-            threads=min(self._resolved.threads, _DECODE_THREADS),
-            progress=progress,
-            cancelled=self._cancelled,
+    def _random_scores(self, model: nn.Module, split: str) -> Scores:
+        """Scores under the training's random changes, with the draws of an epoch that is never trained.
+
+        In the training's batches, as an order of colour changes is drawn for each of them.
+        """
+        experiment = self._experiment
+        batches = TrainBatches(
+            self._stores.store(split, self._train_side()),
+            self._augmentation,
+            batch=experiment.batch,
+            seed=experiment.seed,
+            drop_single=False,
         )
-        if self._fits(pixels):
-            pixels = pixels.to(self.device)
-        return ImageStore(
-            pixels,
-            torch.tensor(files.labels, dtype=torch.int64),
-            size=self._augmentation.size,
-            normalisation=Normalisation(*resolve_normalize(self._experiment)),
-            device=self.device,
-        )
+        scores = Scores(len(self.classes), keep=False)
+        for batch in batches.epoch(MEASURING):
+            scores.add(self._measured(model, batch.images), batch.labels)
+        return scores
 
-    def _fits(self, pixels: Tensor) -> bool:
-        if self.device.type != "cuda":
-            return True
-        free, _ = torch.cuda.mem_get_info(self.device)
-        return pixels.numel() < _DEVICE_SHARE * free
+    def _measured(self, model: nn.Module, images: Tensor) -> Tensor:
+        with autocast(self._resolved):
+            return self._logits(model, images).float()
 
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        if self._resolved.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
+    def _logits(self, model: nn.Module, images: Tensor) -> Tensor:
+        return require_logits(model(images), len(images), len(self.classes))
 
-
-def build_classifier(experiment: Experiment, classes: int, resolved: Resolved) -> nn.Module:
-    """A fresh model on the device, in the run's memory layout; weights come from torch's global generator."""
-    model = build_model(experiment, classes)
-    layout = torch.channels_last if resolved.memory_format == "channels_last" else torch.contiguous_format
-    return model.to(torch.device(resolved.device)).to(memory_format=layout)
+    def _train_side(self) -> int:
+        native = self._stores.native_side() if self._augmentation.sides else self._experiment.image_size
+        return self._augmentation.stored_side(native)
 
 
 def augmentation_of(experiment: Experiment) -> Augmentation:
@@ -209,10 +255,15 @@ def augmentation_of(experiment: Experiment) -> Augmentation:
     jitter = augment.color_jitter
     return Augmentation(
         size=experiment.image_size,
-        scale=augment.scale if isinstance(augment.scale, int) else None,
+        scale=augment.scale,
         pad=augment.pad_crop or 0,
         flip=augment.hflip,
         jitter=None
         if jitter is None
         else Jitter(jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue),
     )
+
+
+def test_side(experiment: Experiment) -> int:
+    """Side that images are resized to for measuring."""
+    return experiment.augment.test_scale or augmentation_of(experiment).measured_side

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from core.data import colour
 from core.data.augment import Augmentation, Jitter
-from core.data.batches import ImageStore, Normalisation, TrainBatches, eval_batches
+from core.data.batches import TrainBatches, eval_batches
 from core.data.draws import draw_epoch
+from core.data.store import ImageStore, Normalisation
 from core.errors import DataError
 
 NORM = Normalisation((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from core.config.workspace import cache_home
-from core.data import cache
+from core.data import cache, decode
 from core.data.cache import Cancelled, cached_pixels
 from core.data.decode import decode_square
 from core.errors import DataError
@@ -50,19 +50,19 @@ def test_decoding_is_torchvisions_resize_and_centre_crop(
     path = save(tmp_path / "a.png", width, height)
     with Image.open(path) as image:
         want = np.asarray(transforms.CenterCrop(size)(transforms.Resize(size)(image)))
-    assert np.array_equal(decode_square(path, size), want)
+    assert np.array_equal(decode_square(path.parent, path.name, size), want)
 
 
 def test_odd_modes_become_eight_bit_rgb(tmp_path: Path) -> None:
     grey16 = np.full((32, 32), 0x80FF, dtype=np.uint16)
     Image.fromarray(grey16).save(tmp_path / "16.png")
-    assert (decode_square(tmp_path / "16.png", 32) == 0x80).all()
+    assert (decode_square(tmp_path, "16.png", 32) == 0x80).all()
     Image.new("L", (32, 32), 7).save(tmp_path / "l.png")
-    assert (decode_square(tmp_path / "l.png", 32) == 7).all()
+    assert (decode_square(tmp_path, "l.png", 32) == 7).all()
     Image.new("RGBA", (32, 32), (1, 2, 3, 0)).save(tmp_path / "a.png")
-    assert (decode_square(tmp_path / "a.png", 32) == [1, 2, 3]).all()
+    assert (decode_square(tmp_path, "a.png", 32) == [1, 2, 3]).all()
     Image.new("P", (32, 32)).save(tmp_path / "p.png")
-    assert decode_square(tmp_path / "p.png", 32).shape == (32, 32, 3)
+    assert decode_square(tmp_path, "p.png", 32).shape == (32, 32, 3)
 
 
 def test_turned_photos_are_stood_up(tmp_path: Path) -> None:
@@ -70,7 +70,8 @@ def test_turned_photos_are_stood_up(tmp_path: Path) -> None:
     exif[0x0112] = 6
     plain = save(tmp_path / "plain.png", 32, 32)
     turned = save(tmp_path / "turned.png", 32, 32, exif=exif)
-    assert np.array_equal(decode_square(turned, 32), np.rot90(decode_square(plain, 32), -1))
+    upright = decode_square(tmp_path, plain.name, 32)
+    assert np.array_equal(decode_square(tmp_path, turned.name, 32), np.rot90(upright, -1))
 
 
 def test_rows_are_the_images_between_two_black_ones(three: tuple[Path, list[str]]) -> None:
@@ -98,7 +99,7 @@ def test_many_images_keep_their_order(tmp_path: Path) -> None:
 def test_a_second_run_decodes_nothing(three: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     root, names = three
     first = cached_pixels(root, names, 32)
-    monkeypatch.setattr(cache, "decode_square", None)
+    monkeypatch.setattr(cache, "decode_chunk", None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert torch.equal(cached_pixels(root, names, 32), first)
@@ -119,15 +120,15 @@ def test_changed_files_sizes_and_lists_get_a_cache_of_their_own(three: tuple[Pat
 def test_two_at_once_build_it_once(three: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     root, names = three
     inside, go_on = threading.Event(), threading.Event()
-    decoded: list[Path] = []
+    decoded: list[str] = []
 
-    def slow(path: Path, size: int) -> np.ndarray:
+    def slow(root: Path, path: str, size: int) -> np.ndarray:
         decoded.append(path)
         inside.set()
         assert go_on.wait(30)
-        return decode_square(path, size)
+        return decode_square(root, path, size)
 
-    monkeypatch.setattr(cache, "decode_square", slow)
+    monkeypatch.setattr(decode, "decode_square", slow)
     results: list[torch.Tensor] = []
     threads = [
         threading.Thread(target=lambda: results.append(cached_pixels(root, names, 32))) for _ in range(2)

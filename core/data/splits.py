@@ -1,0 +1,108 @@
+"""The images of a data set's splits, loaded at the sides in which they are looked at, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.data.cache import cached_pixels
+from core.data.decode import native_side
+from core.data.store import ImageStore, Normalisation
+from core.datasets.dataset import Dataset
+from core.errors import DataError
+from core.text import clean
+
+# Resident pixels may take this share of what is free on a device; else batches are made on the CPU.
+_DEVICE_SHARE = 0.5
+_DECODE_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How images are loaded: for a network that sees `size` pixels on `device`.
+
+    `tell` is given a line for the log; `cancelled` ends the building of a pixel cache.
+    """
+
+    size: int
+    normalisation: Normalisation
+    device: torch.device
+    threads: int
+    tell: Callable[[str], None]
+    cancelled: Callable[[], bool]
+
+
+class SplitStores:
+    """Image stores by split and side, loaded when first asked for."""
+
+    def __init__(self, dataset: Dataset, loading: Loading) -> None:
+        self._dataset = dataset
+        self._loading = loading
+        self._stores: dict[tuple[str, int], ImageStore] = {}
+        self._native = 0
+
+    def store(self, split: str, side: int) -> ImageStore:
+        """The split's images as squares of `side` pixels.
+
+        Raises DataError for a split without images and files that cannot be read, Cancelled.
+        """
+        key = (split, side)
+        if key not in self._stores:
+            self._stores[key] = self._load(split, side)
+        return self._stores[key]
+
+    def native_side(self) -> int:
+        """Shorter side of the training images in their files, in pixels: the largest of a few."""
+        self._native = self._native or native_side(Path(self._dataset.root), self._files("train"))
+        return self._native
+
+    def _files(self, split: str) -> tuple[str, ...]:
+        files = self._dataset.splits[split].paths
+        if not files:
+            raise DataError(f"The {split} split of {clean(str(self._dataset.root))} has no images.")
+        return files
+
+    def _load(self, split: str, side: int) -> ImageStore:
+        loading = self._loading
+        announced = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal announced
+            if not announced or done == total:
+                loading.tell(f"{split}: decoded {done} of {total} images to {side} px")
+                announced = True
+
+        pixels = cached_pixels(
+            Path(self._dataset.root),
+            self._files(split),
+            side,
+            threads=min(loading.threads, _DECODE_THREADS),
+            progress=progress,
+            cancelled=loading.cancelled,
+        )
+        return as_store(pixels, self._dataset.splits[split].labels, loading)
+
+
+def as_store(pixels: Tensor, labels: tuple[int, ...], loading: Loading) -> ImageStore:
+    """A store of decoded `pixels` (n + 2, side, side, 3), on the device when they fit there."""
+    if fits(pixels, loading.device):
+        pixels = pixels.to(loading.device)
+    return ImageStore(
+        pixels,
+        torch.tensor(labels, dtype=torch.int64),
+        size=loading.size,
+        normalisation=loading.normalisation,
+        device=loading.device,
+    )
+
+
+def fits(pixels: Tensor, device: torch.device) -> bool:
+    """Whether `pixels` leave enough room on `device` for training."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return pixels.numel() < _DEVICE_SHARE * free
