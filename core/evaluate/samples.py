@@ -1,0 +1,137 @@
+"""Training pictures to look at: `python -P -m core.evaluate.samples CONFIG_FILE OUT.npz [--augmented]`.
+
+CONFIG_FILE is a dumped config. OUT.npz gets `pixels` uint8 (n, height, width, 3), `titles` (n,) with class
+names, `labels` (n,) int64 and `columns`, the number of pictures in a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.config.fields import resolve_normalize
+from core.config.load import parse_experiment
+from core.config.schema import Experiment
+from core.data.batches import TrainBatches
+from core.data.decode import decode_pixels, native_side
+from core.data.draws import generator
+from core.data.store import ImageStore, Normalisation
+from core.datasets.dataset import Dataset
+from core.datasets.open import open_dataset
+from core.engine.classification import augmentation_of
+from core.errors import LabError
+from core.store.files import write_bytes
+from core.text import clean
+
+DRAWS = 5
+"""Augmented draws beside an original."""
+COUNT = 16
+_LARGEST = 256
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pictures (n, height, width, 3), row by row, `columns` in a row; a draw has no title of its own."""
+
+    pixels: NDArray[np.uint8]
+    titles: tuple[str, ...]
+    labels: tuple[int, ...]
+    columns: int
+
+    def as_npz(self) -> bytes:
+        """The file's content."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            pixels=self.pixels,
+            titles=np.array(self.titles, dtype=np.str_),
+            labels=np.array(self.labels, dtype=np.int64),
+            columns=np.array(self.columns),
+        )
+        return buffer.getvalue()
+
+
+def sample(dataset: Dataset, count: int, seed: int) -> Samples:
+    """`count` training pictures chosen by `seed`, as large as they are stored, at most 256 pixels."""
+    paths, labels = _choose(dataset, count, seed)
+    side = min(native_side(dataset.root, paths), _LARGEST)
+    pixels = decode_pixels(dataset.root, paths, side)[1:-1].numpy()
+    titles = tuple(dataset.class_names[label] for label in labels)
+    return Samples(pixels, titles, labels, math.ceil(math.sqrt(len(paths))))
+
+
+def sample_augmented(
+    experiment: Experiment, dataset: Dataset, count: int, seed: int, draws: int = DRAWS
+) -> Samples:
+    """Rows of a training picture and `draws` images that training would make of it, all of image_size.
+
+    The draws take the way of training: stored pixels, batches of several epochs, normalised and back.
+    """
+    paths, labels = _choose(dataset, count, seed)
+    augmentation, size = augmentation_of(experiment), experiment.image_size
+    side = augmentation.stored_side(native_side(dataset.root, dataset.splits["train"].paths))
+    store = ImageStore(
+        decode_pixels(dataset.root, paths, side),
+        torch.tensor(labels),
+        size=size,
+        normalisation=Normalisation(*resolve_normalize(experiment)),
+        device=torch.device("cpu"),
+    )
+    # Batches of one, as an order of colour changes is drawn for each batch.
+    batches = TrainBatches(store, augmentation, batch=1, seed=seed, drop_single=False)
+    rows = torch.empty(len(paths), draws + 1, size, size, 3, dtype=torch.uint8)
+    rows[:, 0] = decode_pixels(dataset.root, paths, size)[1:-1]
+    for draw in range(1, draws + 1):
+        images = torch.cat([batch.images for batch in batches.epoch(draw)])
+        rows[batches.draws(draw).order, draw] = store.denormalise(images)
+    titles = [(dataset.class_names[label], *[""] * draws) for label in labels]
+    repeated = tuple(label for label in labels for _ in range(draws + 1))
+    return Samples(rows.flatten(0, 1).numpy(), sum(titles, ()), repeated, draws + 1)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pictures of a config; 0, or the exit code of the error whose sentence goes to stderr."""
+    parser = argparse.ArgumentParser(prog="core.evaluate.samples", description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--augmented", action="store_true")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=COUNT)
+    given = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        experiment = parse_experiment(given.config.read_text(encoding="utf-8"), given.config)
+        dataset = open_dataset(experiment.data)
+        count = max(1, given.count)
+        if given.augmented:
+            samples = sample_augmented(experiment, dataset, count, given.seed)
+        else:
+            samples = sample(dataset, count, given.seed)
+        write_bytes(given.out.absolute(), samples.as_npz())
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{clean(str(error.filename))}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _choose(dataset: Dataset, count: int, seed: int) -> tuple[list[str], tuple[int, ...]]:
+    """Paths and labels of `count` training pictures."""
+    files = dataset.splits["train"]
+    order = torch.randperm(len(files), generator=generator(seed, 0, "samples"))[:count].tolist()
+    return [files.paths[index] for index in order], tuple(files.labels[index] for index in order)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
