@@ -56,8 +56,12 @@ class SplitStores:
         return self._stores[key]
 
     def native_side(self) -> int:
-        """Shorter side of the training images in their files, in pixels: the largest of a few."""
-        self._native = self._native or native_side(Path(self._dataset.root), self._files("train"))
+        """Shorter side of the training images in their files, in pixels: the largest of a few.
+
+        Of the first split's images where there are none to train on.
+        """
+        split = "train" if "train" in self._dataset.splits else next(iter(self._dataset.splits))
+        self._native = self._native or native_side(Path(self._dataset.root), self._files(split))
         return self._native
 
     def _files(self, split: str) -> tuple[str, ...]:

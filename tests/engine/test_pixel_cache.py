@@ -16,7 +16,8 @@ from PIL import Image
 from core.config.workspace import cache_home
 from core.data import cache, decode
 from core.data.cache import Cancelled, cached_pixels
-from core.data.decode import decode_square
+from core.data.decode import decode_pixels, decode_square, native_side
+from core.datasets.pictures import member
 from core.errors import DataError
 
 
@@ -180,3 +181,42 @@ def test_nothing_half_built_stays(three: tuple[Path, list[str]], fault: str) -> 
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert cache_files() == []
+
+
+def write_idx(path: Path, pixels: np.ndarray) -> list[str]:
+    """Greys (n, height, width) as torchvision's MNIST files have them; the pictures' paths."""
+    sides = b"".join(side.to_bytes(4, "big") for side in pixels.shape)
+    path.write_bytes(b"\0\0\x08\x03" + sides + pixels.tobytes())
+    return [member(path.name, index) for index in range(len(pixels))]
+
+
+@pytest.mark.parametrize("size", [28, 32])
+def test_pictures_inside_one_file_are_decoded_like_files(tmp_path: Path, size: int) -> None:
+    greys = np.random.default_rng(0).integers(0, 256, (300, 28, 28), dtype=np.uint8)
+    names = write_idx(tmp_path / "images-idx3-ubyte", greys)
+    pixels = cached_pixels(tmp_path, names, size, threads=3)[1:-1]
+    assert native_side(tmp_path, names) == 28
+    for grey, got in zip(greys, pixels, strict=True):
+        picture = Image.fromarray(grey).convert("RGB")
+        want = picture.resize((size, size), Image.Resampling.BILINEAR) if size != 28 else picture
+        assert np.array_equal(got.numpy(), np.asarray(want))
+    few = [names[7], names[290], names[3]]
+    assert torch.equal(decode_pixels(tmp_path, few, size)[1:-1], pixels[[7, 290, 3]])
+
+
+def test_a_changed_file_of_many_gets_a_cache_of_its_own(tmp_path: Path) -> None:
+    greys = np.zeros((5, 28, 28), dtype=np.uint8)
+    names = write_idx(tmp_path / "images", greys)
+    assert not cached_pixels(tmp_path, names, 28).any()
+    write_idx(tmp_path / "images", greys + 9)
+    os.utime(tmp_path / "images", ns=(1, 1))
+    assert (cached_pixels(tmp_path, names, 28)[1:-1] == 9).all()
+    assert len(cache_files()) == 2
+    with pytest.raises(DataError, match="has 5 pictures, but number 9 is asked for"):
+        cached_pixels(tmp_path, [member("images", 9)], 28)
+
+
+@pytest.mark.parametrize(("sides", "native"), [([(60, 40), (90, 70)], 70), ([(20, 500)], 20)])
+def test_native_side_is_the_shorter_one(tmp_path: Path, sides: list[tuple[int, int]], native: int) -> None:
+    names = [save(tmp_path / f"{index}.png", *size).name for index, size in enumerate(sides)]
+    assert native_side(tmp_path, names) == native
