@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from core.config.load import parse_experiment, plain
 from core.config.names import is_code
 from core.errors import ConfigError
 from core.store import files
@@ -43,10 +42,7 @@ def describe(run: RunPaths, log: dict[str, Any]) -> About:
     spec = files.read_json(run.spec) or {}
     meta = read_meta(run)
     text = (files.read_bytes(run.config) or b"").decode("utf-8", "replace")
-    try:
-        config: dict[str, Any] = plain(parse_experiment(text, run.config))
-    except ConfigError:
-        config = {}
+    config = _experiment(run, text)
     model = _text(config.get("model")) or _text(spec.get("model"))
     mode = _text(config.get("mode")) or "full"
     parent, code = _mapping(spec.get("parent")), _mapping(spec.get("code"))
@@ -79,11 +75,7 @@ def log_section(run: RunPaths) -> dict[str, Any]:
     if isinstance(stored, dict):
         return stored
     text = (files.read_bytes(run.config) or b"").decode("utf-8", "replace")
-    try:
-        section: dict[str, Any] = plain(parse_experiment(text, run.config).log)
-    except ConfigError:
-        return {}
-    return section
+    return _mapping(_experiment(run, text).get("log"))
 
 
 def model_name(model: str) -> str:
@@ -108,6 +100,16 @@ def flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _experiment(run: RunPaths, text: str) -> dict[str, Any]:
+    """The run's settings as plain values; empty when its config cannot be read."""
+    from core.config.load import parse_experiment, plain
+
+    try:
+        return _mapping(plain(parse_experiment(text, run.config)))
+    except ConfigError:
+        return {}
 
 
 def _mapping(value: object) -> dict[str, Any]:

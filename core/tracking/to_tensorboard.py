@@ -1,7 +1,7 @@
 """Event files for TensorBoard, written by its own package and without torch or TensorFlow.
 
-Every attempt writes all current rows anew into one file, which takes the place of the older ones once it has
-caught up. It begins with a session start at step 0: readers that had the older file drop what they held.
+Every attempt writes all current rows anew into one file; once it has caught up, the older one is emptied. It
+begins with a session start at step 0: readers that had the older file drop what they held.
 """
 
 from __future__ import annotations
@@ -77,7 +77,11 @@ class TensorBoard:
             files.rename(self._temporary, self._path)
             self._temporary = None
             for path in self._older:
-                files.unlink(path)
+                # Emptied, and removed an attempt later: a reader that has it open goes on to the next.
+                if path.stat().st_size:
+                    files.write_bytes(path, b"")
+                else:
+                    files.unlink(path)
 
     def close(self, outcome: Outcome) -> None:
         """Write how the attempt ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -104,9 +105,22 @@ def _watch(run: RunPaths, attempt: int, workers: list[_Worker], output: int) -> 
                 worker.journal.tell(f"not done {DRAIN_LIMIT:.0f} s after the attempt's end: it was ended")
                 _kill(worker)
             return 1
-        if workers:
-            time.sleep(_LOOK_EVERY)
+        _wait(workers)
     return status
+
+
+def _wait(workers: list[_Worker]) -> None:
+    """Sleep for _LOOK_EVERY seconds, or until a worker ends."""
+    descriptors = []
+    try:
+        for worker in workers:
+            with contextlib.suppress(OSError):
+                descriptors.append(os.pidfd_open(worker.process.pid))
+        if descriptors:
+            select.select(descriptors, [], [], _LOOK_EVERY)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
 
 def _start(run: RunPaths, attempt: int, tracker: str, output: int, *, offline: bool = False) -> _Worker:
@@ -128,7 +142,7 @@ def _excess(worker: _Worker) -> str:
     for process in _tree(worker.process.pid):
         with contextlib.suppress(psutil.Error):
             taken += process.memory_info().rss
-    return f"takes more than {MEMORY_LIMIT >> 30} GiB of memory" if taken > MEMORY_LIMIT else ""
+    return f"takes more than {MEMORY_LIMIT >> 20} MiB of memory" if taken > MEMORY_LIMIT else ""
 
 
 def _kill(worker: _Worker) -> None:

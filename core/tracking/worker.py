@@ -51,9 +51,7 @@ def work(run: RunPaths, attempt: int, tracker: str, *, offline: bool = False) ->
         _follow(run, attempt, sink)
     except Exception as error:
         # The one place where any fault of a tracker ends: training goes on, and the copy stays as it is.
-        journal.tell(
-            f"no longer sends a copy of the metrics ({sentence(error)}); the run itself is not touched"
-        )
+        journal.tell(f"no longer copies the metrics ({sentence(error)}); the run goes on without it")
         return EXIT_FAILED
     return EXIT_DONE
 

@@ -37,6 +37,8 @@ class Server:
     def __init__(self, http: ThreadingHTTPServer) -> None:
         self.url = f"http://127.0.0.1:{http.server_address[1]}"
         self.runs: dict[str, ServedRun] = {}
+        self.silent_after_start = False
+        self.ended = threading.Event()
 
     def answer(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
         name = variables.get("name") or variables.get("run") or ""
@@ -97,6 +99,7 @@ def serve() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.ended.set()
         http.shutdown()
         http.server_close()
 
@@ -139,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = json.loads(body)
             self._send({"data": server.answer(content.get("operationName"), content.get("variables") or {})})
         else:
+            if server.silent_after_start:
+                server.ended.wait()
             if self.path.endswith("/file_stream"):
                 server.stream(self.path.split("/")[-2], json.loads(body))
             self._send({})
