@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core import humanise
+from core.config.workspace import Workspace
 from core.errors import LabError
-from core.text import clean
 
 if TYPE_CHECKING:
     from core.config.schema import Experiment
+    from core.datasets.outline import Outline
+    from core.launch.queue import QueueView
+
+_TOP = 20
+"""Probabilities kept of an image when there are more than a thousand classes."""
+_MANY = 1000
 
 
-def describe(experiment: Experiment, changed: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, ...], str]:
-    """Lines for the form's right side, and what stands in the way of a start (or nothing).
+@dataclass(frozen=True)
+class Forecast:
+    """Lines for the form's right side, what is wrong (or nothing), and the data as far as it is known."""
 
-    `changed` is (key, in the file, now).
-    """
+    lines: tuple[str, ...] = ()
+    problem: str = ""
+    data: Outline | None = None
+
+
+def describe(experiment: Experiment, changed: Sequence[tuple[str, str, str]]) -> Forecast:
+    """The forecast from config and data; `changed` is (key, in the file, now)."""
     lines: list[str] = []
     if changed:
         lines.append(f"changed from the file ({len(changed)})")
@@ -26,55 +40,124 @@ def describe(experiment: Experiment, changed: Sequence[tuple[str, str, str]]) ->
     else:
         lines.append("as in the file")
     lines.append("")
-    problem = ""
+    problem, data = "", None
     try:
-        lines += _data(experiment)
+        data = _outline(experiment)
+        lines += _data(experiment, data)
     except LabError as error:
         problem = str(error)
-    lines += ["", *_training(experiment)]
-    return tuple(lines), problem
+    return Forecast((*lines, "", *_training(experiment)), problem, data)
 
 
-def _data(experiment: Experiment) -> list[str]:
-    from core.datasets.folder import class_folders, find_folders, scan
-    from core.datasets.open import is_synthetic, require_root
-    from core.datasets.synthetic import drawn_already
+def network(experiment: Experiment, forecast: Forecast, workspace: Workspace) -> Forecast:
+    """Lines about the network and the disk. May start a process that loads torch: seconds, once."""
+    from core.launch.preview import describe as describe_network
 
-    data = experiment.data
-    require_root(data)
-    if is_synthetic(data) and not drawn_already(data):
-        assert data.synthetic is not None, "a synthetic set says what to draw"
-        return [
-            f"data: {humanise.count(data.synthetic.images)} pictures in {data.synthetic.classes} classes,"
-            " drawn when training starts"
-        ]
-    folders = find_folders(data)
-    classes = class_folders(folders.train.images)
-    names = [name for name in (data.classes or classes) if name in classes]
-    images = scan(folders.train, {name: classes[name] for name in names}).images
-    train = sum(map(len, images.values()))
-    lines = [f"data: {clean(str(data.root or folders.train.images))}"]
-    if folders.val is None:
-        val = round(train * data.split.ratio)
-        train -= val
-        lines.append(f"  ≈ {humanise.count(train)} training images in {len(names)} classes")
-        lines.append(f"  ≈ {humanise.count(val)} more held out for validation")
+    told = describe_network(experiment, len(forecast.data.classes) if forecast.data else 10)
+    if told.get("error"):
+        return Forecast(problem=str(told["error"]))
+    lines = [f"network: {parameters(told)}"]
+    parts = told.get("parts", ())
+    lines += [f"  {part['name']}: {parameters(part)}" for part in parts if len(parts) > 1]
+    return Forecast((*lines, *_disk(experiment, forecast, int(told["checkpoint_bytes"]), workspace)))
+
+
+def parameters(part: object) -> str:
+    """`154 218 parameters, all trained`, or how many of them are."""
+    assert isinstance(part, dict), "a network and its parts are mappings"
+    count, trainable = int(part["parameters"]), int(part["trainable"])
+    trained = "all" if trainable == count else "none" if not trainable else humanise.count(trainable)
+    return f"{humanise.count(count)} parameters, {trained} trained"
+
+
+def place(experiment: Experiment, queue: QueueView) -> str:
+    """Where a start would go now: a slot that is free, or why it would wait. Asks the GPUs: some ms."""
+    from core.launch.slots import Board, Need, busy_slots
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    need = Need(experiment.device, experiment.gpus or (), visible)
+    board = Board()
+    try:
+        busy = {slot.path for slot, is_busy in busy_slots() if is_busy}
+        free = [slot for slot in board.options(need) if slot.path not in busy]
+        before = len(queue.works())
+    except LabError as error:
+        return f"✗ {error}"
+    if free and not before:
+        slot = free[0]
+        return f"starts at once on {f'GPU {slot.gpu.label} ({slot.gpu.name})' if slot.gpu else slot.name}"
+    others = f", {before} before it" if before else ""
+    return f"{board.reason(need)}{others}" if not free else f"waits for its turn{others}"
+
+
+def _disk(experiment: Experiment, forecast: Forecast, checkpoint: int, workspace: Workspace) -> list[str]:
+    from core.launch.preview import disk_estimate, free_space
+
+    needed = disk_estimate(experiment, checkpoint, _predictions(experiment, forecast.data))
+    free = free_space(workspace)
+    of = "" if free is None else f" of {humanise.size(free)} free"
+    short = ": not enough, checkpoint.keep saves room" if free is not None and needed > free else ""
+    return [f"checkpoint: ≈ {humanise.size(checkpoint)}", f"disk: ≈ {humanise.size(needed)}{of}{short}"]
+
+
+def _predictions(experiment: Experiment, data: Outline | None) -> int:
+    """About the bytes of the probabilities that one measured epoch leaves."""
+    if data is None:
+        return 0
+    images = {"train": data.train, "val": data.val, "test": data.test}
+    kept = len(data.classes) if len(data.classes) <= _MANY else 2 * _TOP
+    return 4 * kept * sum(images[split] for split in experiment.measure.splits)
+
+
+def _outline(experiment: Experiment) -> Outline:
+    from core.datasets.outline import outline
+
+    return outline(experiment.data)
+
+
+def _data(experiment: Experiment, data: Outline) -> list[str]:
+    count, classes = humanise.count, f"in {len(data.classes)} classes"
+    if data.drawn:
+        return [f"data: {count(data.train)} pictures {classes}, drawn when training starts"]
+    lines = [f"data: {data.where}", f"  {count(data.train)} training images {classes}"]
+    if data.held_out:
+        lines.append(f"  {count(data.val)} more held out for validation")
+    elif data.val_is_test:
+        lines.append(f"  {count(data.val)} to validate: the test images, the best epoch is chosen on them")
     else:
-        lines.append(f"  {humanise.count(train)} training images in {len(names)} classes")
-    if folders.val_is_test:
-        lines.append("  validation is the test folder: the best epoch is chosen on it")
-    steps = math.ceil(train / experiment.batch)
-    lines.append(f"  {humanise.count(steps)} steps an epoch with batch {experiment.batch}")
-    return lines
+        lines.append(f"  {count(data.val)} to validate")
+    if data.test:
+        lines.append(f"  {count(data.test)} test images, measured at the end")
+    steps = math.ceil(data.train / experiment.batch)
+    return [*lines, f"  {count(steps)} steps an epoch with batch {experiment.batch}"]
 
 
 def _training(experiment: Experiment) -> list[str]:
+    stop = experiment.early_stop
+    epochs = f"at most {experiment.epochs}" if stop else str(experiment.epochs)
+    lines = [f"{experiment.model}: {epochs} epochs, {_rate(experiment)}"]
+    if stop:
+        lines.append(f"  ends early after {stop.patience} epochs without a better one")
+    checkpoint = experiment.checkpoint
+    saved = math.ceil(experiment.epochs / checkpoint.every)
+    kept = f", keeps the newest {checkpoint.keep} and the best" if checkpoint.keep != "all" else ""
+    lines.append(f"saves {saved} checkpoint{'s' * (saved > 1)}{kept}; device {experiment.device}")
+    return lines
+
+
+def _rate(experiment: Experiment) -> str:
+    """The learning rate over the epochs, in words."""
     schedule = experiment.scheduler
-    rate = humanise.learning_rate(experiment.learning_rate)
-    if schedule.name == "plateau":
-        rate += f", times {schedule.factor:g} after {schedule.patience} epochs without progress"
-    saved = math.ceil(experiment.epochs / experiment.checkpoint.every)
-    return [
-        f"{experiment.model}: {experiment.epochs} epochs, learning rate {rate}",
-        f"saves {saved} checkpoint{'s' * (saved > 1)}; device {experiment.device}",
-    ]
+    rate = f"learning rate {humanise.learning_rate(experiment.learning_rate)}"
+    if experiment.mode == "split" and experiment.back_lr and experiment.head_lr:
+        back, head = map(humanise.learning_rate, (experiment.back_lr, experiment.head_lr))
+        rate = f"learning rate {back} (back) and {head} (head)"
+    least = f" to {humanise.learning_rate(schedule.min_lr)}"
+    changes = {
+        "plateau": f", times {schedule.factor:g} after {schedule.patience} epochs without progress",
+        "step": f", times {schedule.factor:g} every {schedule.every} epochs",
+        "cosine": f", falling along a cosine{least}",
+        "onecycle": f" at the top, reached after {schedule.peak:.0%} of the epochs".replace("%", " %"),
+    }
+    warmup = f", rising over the first {schedule.warmup:g} epochs" if schedule.warmup else ""
+    return rate + warmup + changes.get(schedule.name, "")

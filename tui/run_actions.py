@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from core.config.workspace import Workspace, config_files
+from core.errors import UsageError
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
+from core.text import clean
 
 if TYPE_CHECKING:
     from tui.dialogs.confirm import ConfirmDialog
@@ -26,6 +30,38 @@ def launch(screen: LabScreen, config: str) -> None:
     from tui.screens.launch import LaunchScreen
 
     screen.app.push_screen(LaunchScreen(config))
+
+
+def pictures_of_config(screen: LabScreen, config: str) -> None:
+    """Show what a config trains on."""
+    from tui.screens.samples import SamplesScreen
+
+    workspace = screen.lab.workspace
+
+    def dumped() -> str:
+        from core.config.load import dump, load_experiment
+
+        return dump(load_experiment(config_path(workspace, config), workspace=workspace).experiment)
+
+    screen.app.push_screen(SamplesScreen(config, dumped))
+
+
+def pictures_of_run(screen: LabScreen, run: RunSummary) -> None:
+    """Show what a run trains on."""
+    from tui.screens.samples import SamplesScreen
+
+    config = _paths(screen, run).config
+    screen.app.push_screen(
+        SamplesScreen(run.label, lambda: config.read_text(encoding="utf-8", errors="surrogateescape"))
+    )
+
+
+def config_path(workspace: Workspace, name: str) -> Path:
+    """The file of a config by the name that the list shows. Raises UsageError when it has gone."""
+    for path in config_files(workspace):
+        if clean(path.stem) == name:
+            return path
+    raise UsageError(f"The config {name} is no longer in {workspace.configs}.")
 
 
 def resume(screen: LabScreen, run: RunSummary, *, start: str = "last", fork: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.process import boot_id, host
 from core.store.runs import create_run
+
+# Read when the toolkit is imported: there is no terminal to ask.
+os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 from tui.application import LabApp
 
 STEPS = 20

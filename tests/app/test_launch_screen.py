@@ -9,11 +9,39 @@ import pytest
 
 from core.config.fields import field_specs
 from core.store.paths import RunPaths
+from tui.launch_preview import Forecast
 from tui.screens.launch import LaunchScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.form import FormTable
 
 SIZES = [(80, 24), (120, 40), (160, 50)]
+NETWORK = {
+    "model": "tinyvgg_a",
+    "parameters": 154218,
+    "trainable": 154218,
+    "parts": [
+        {"name": "backbone", "parameters": 141000, "trainable": 141000},
+        {"name": "head", "parameters": 13218, "trainable": 13218},
+    ],
+    "layers": [],
+    "checkpoint_bytes": 1_250_000,
+    "error": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def described(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The models that were described; no process is started."""
+    models: list[str] = []
+
+    def describe(experiment: Any, classes: int) -> dict[str, Any]:
+        models.append(experiment.model)
+        return {**NETWORK, "error": "net.py has no build" if experiment.model.endswith(":build") else None}
+
+    monkeypatch.setattr("core.launch.preview.describe", describe)
+    monkeypatch.setattr("core.launch.preview.free_space", lambda _: 10**11)
+    monkeypatch.setattr("tui.launch_preview.place", lambda experiment, queue: "starts at once on cpu0")
+    return models
 
 
 @pytest.fixture
@@ -41,6 +69,7 @@ async def open_form(ui: Any) -> FormTable:
 async def test_every_setting_has_a_line(drive: Any, size: tuple[int, int]) -> None:
     async with drive(*size) as ui:
         form = await open_form(ui)
+        form.action_all()
         shown = {row.key for row in form.rows}
         assert {spec.key for spec in field_specs()} <= shown
         assert form.current_field.key == "learning_rate"
@@ -65,9 +94,9 @@ async def test_a_start_before_the_check_is_not_lost(
     """As on a slow disk, where counting the images takes a while."""
     counted = threading.Event()
 
-    def describe(experiment: Any, changed: Any) -> tuple[tuple[str, ...], str]:
+    def describe(experiment: Any, changed: Any) -> Forecast:
         counted.wait(30)
-        return (), ""
+        return Forecast()
 
     monkeypatch.setattr("tui.launch_preview.describe", describe)
     async with drive() as ui:
@@ -175,7 +204,7 @@ async def test_counts_of_a_folder_data_set(lab: Any, drive: Any) -> None:
     )
     async with drive(160, 50) as ui:
         await open_form(ui)
-        await ui.sees("80 training images in 2 classes", "validation is the test folder", "3 steps an epoch")
+        await ui.sees("80 training images in 2 classes", "20 to validate: the test", "3 steps an epoch")
 
 
 async def test_a_config_with_faults_opens_no_form(lab: Any, drive: Any) -> None:
@@ -185,3 +214,128 @@ async def test_a_config_with_faults_opens_no_form(lab: Any, drive: Any) -> None:
         await ui.sees("Config", "modle", "batch")
         await ui.press("escape")
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+
+
+async def test_settings_that_do_not_count_are_out_of_the_way(drive: Any) -> None:
+    async with drive(120, 50) as ui:
+        form = await open_form(ui)
+        keys = {row.key for row in form.rows}
+        assert "learning_rate" in keys
+        assert not keys & {"back_lr", "head_lr", "blocks", "scheduler.peak", "optimizer.beta1"}
+        await ui.sees("more that do not count now", "* all settings")
+        await ui.press("asterisk")
+        assert form.select("back_lr")
+        await ui.sees("without effect now: goes with mode: split")
+        await ui.press("asterisk")
+        assert not form.select("back_lr")
+        form.select("mode")
+        await ui.press("left")
+        await ui.sees("✗ mode split needs back_lr", "1 setting to put right")
+        assert form.select("back_lr")
+        await ui.type("0.001")
+        await ui.press("enter")
+        assert form.select("head_lr")
+        await ui.type("0.1")
+        await ui.press("enter")
+        await ui.sees("learning rate 1e-3", "(back) and 1e-1 (head)")
+        assert not form.select("learning_rate")
+
+
+async def test_parameters_checkpoint_disk_and_place_are_said(drive: Any, described: list[str]) -> None:
+    async with drive(160, 50) as ui:
+        await open_form(ui)
+        await ui.sees("154\u2009218 parameters, all trained", "head: 13\u2009218 parameters")
+        await ui.sees("checkpoint: ≈ 1.2 MB", "disk: ≈ 15.0 MB of 100 GB free", "starts at once on cpu0")
+    assert described == ["tinyvgg_a"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_model_is_chosen_from_a_list(drive: Any, size: tuple[int, int], described: list[str]) -> None:
+    async with drive(*size) as ui:
+        form = await open_form(ui)
+        form.select("model")
+        await ui.press("enter")
+        await ui.sees("model of the new run", "tinyvgg_a", "./net.py:build is your own network")
+        await ui.type("mobilenet small")
+        await ui.sees("mobilenet_v3_small")
+        assert "resnet18" not in ui.text()
+        await ui.press("enter")
+        await ui.until(lambda: form.current_field.value == "mobilenet_v3_small")
+        await ui.until(lambda: described[-1] == "mobilenet_v3_small")
+        await ui.press("enter")
+        await ui.sees("model of the new run")
+        assert ui.app.screen.table.current.value == "mobilenet_v3_small"
+        await ui.press("down", "enter")
+        await ui.until(lambda: form.current_field.value == "regnet_x_16gf")
+        await ui.press("enter", "escape")
+        assert form.current_field.value == "regnet_x_16gf"
+
+
+async def test_a_network_that_cannot_be_built_is_said_and_not_started(
+    lab: Any, drive: Any, started: list[dict[str, Any]]
+) -> None:
+    (lab.workspace.configs / "net.py").write_text("")
+    async with drive(160, 50) as ui:
+        form = await open_form(ui)
+        form.select("model")
+        await ui.press("enter")
+        await ui.sees("model of the new run")
+        ui.app.screen.query_one("#filter").value = str(lab.workspace.configs / "net.py") + ":build"
+        await ui.sees("⏎ takes")
+        await ui.press("enter")
+        await ui.sees("✗ net.py has no build")
+        await ui.press("ctrl+s")
+        await ui.sees("Start all the same?")
+        await ui.press("enter")
+        await ui.until(lambda: isinstance(ui.app.screen, LaunchScreen))
+        assert not started
+        await ui.press("ctrl+s", "y")
+        await ui.until(lambda: started)
+
+
+async def test_a_setting_is_found_by_a_word(drive: Any) -> None:
+    async with drive() as ui:
+        form = await open_form(ui)
+        await ui.press("ctrl+f")
+        await ui.sees("Find a setting")
+        await ui.type("onecycle rises")
+        await ui.press("enter")
+        await ui.until(lambda: form.current_field.key == "scheduler.peak")
+        await ui.sees("without effect now: goes with scheduler.name: onecycle")
+
+
+async def test_a_conflict_stands_under_the_setting_that_brought_it(drive: Any) -> None:
+    async with drive() as ui:
+        form = await open_form(ui)
+        form.select("scheduler.warmup")
+        await ui.type("30")
+        await ui.press("enter")
+        await ui.sees("warmup must be shorter than epochs")
+        keys = [row.key for row in form.rows]
+        assert keys[keys.index("scheduler.warmup") + 1] == "!scheduler.warmup"
+
+
+async def test_an_answer_about_earlier_settings_is_not_shown(
+    drive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process about the first network answers last."""
+    gate = threading.Event()
+    asked: list[str] = []
+
+    def network(experiment: Any, forecast: Any, runs: Any) -> Forecast:
+        asked.append(experiment.model)
+        if len(asked) == 1:
+            gate.wait(30)
+        return Forecast((f"about {experiment.model}",))
+
+    monkeypatch.setattr("tui.launch_preview.network", network)
+    async with drive(160, 50) as ui:
+        form = await open_form(ui)
+        await ui.until(lambda: asked == ["tinyvgg_a"])
+        form.select("model")
+        await ui.press("right")
+        await ui.sees("model: tinyvgg_a → tinyvgg_b", "counting parameters")
+        gate.set()
+        await ui.sees("about tinyvgg_b")
+        assert "about tinyvgg_a" not in ui.text()
+    assert asked == ["tinyvgg_a", "tinyvgg_b"]

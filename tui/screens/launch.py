@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -15,28 +15,37 @@ from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
-from core.config.workspace import config_files
 from core.errors import ConfigError, LabError
-from core.text import clean
-from tui.run_actions import plain
+from tui import launch_form
+from tui.launch_form import NAME, Fields
+from tui.launch_preview import Forecast
+from tui.run_actions import config_path, plain
 from tui.widgets.bars import KeyBar, SpanLine
-from tui.widgets.form import LABEL, Field, FormTable
+from tui.widgets.form import LABEL, FormTable
 
 if TYPE_CHECKING:
     from core.config.load import Loaded
+    from core.launch.queue import QueueView
     from tui.application import LabApp
     from tui.screens.runs import RunsScreen
 
-_NAME = Field("name", "Run", "", "", "A name for this run; without one it is called after its config.")
+_COUNTING = "network: counting parameters …"
+_LIST_FROM = 9
+"""Choices from here on are chosen from a list."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """What the form would start. `faults` are sentences by field; `general` are those of no field."""
+    """What the form would start. `faults` are sentences by field; `general` are those of no field.
 
-    lines: tuple[str, ...]
-    faults: Mapping[str, str]
-    general: tuple[str, ...]
+    `experiment` is what the settings say, None while they do not go together.
+    """
+
+    forecast: Forecast = field(default_factory=Forecast)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    general: tuple[str, ...] = ()
+    place: str = ""
+    experiment: Any = None
 
     @property
     def possible(self) -> bool:
@@ -45,23 +54,30 @@ class Preview:
 
 class LaunchScreen(Screen[None]):
     CSS_PATH = "launch.tcss"
-    KEY_ORDER = ("start", "choose", "undo", "app.pop_screen")
+    KEY_ORDER = ("start", "choose", "undo", "pictures", "all", "find", "back")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", key_display="ctrl+s", priority=True),
         Binding("escape", "back", "back", key_display="esc"),
+        Binding("ctrl+f", "find", "find a setting", key_display="ctrl+f"),
+        Binding("ctrl+t", "pictures", "pictures", key_display="ctrl+t"),
         Binding("tab", "app.focus_next", "next", show=False),
     ]
 
     def __init__(self, config: str) -> None:
         super().__init__()
         self.config = config
-        self._fields: dict[str, Field] = {}
-        self._preview = Preview((), {}, ("reading the config …",))
+        self._fields: Fields = {}
+        self._preview = Preview(general=("reading the config …",))
+        self._network: Forecast | None = None
         self._editing = ""
         # A start asked for before the settings have been checked happens when they are.
         self._is_checking = True
         self._start_when_checked = False
+        # One process at a time counts parameters; the settings that came meanwhile are next.
+        self._is_counting = False
+        self._queue: QueueView | None = None
 
     @property
     def lab(self) -> LabApp:
@@ -93,7 +109,6 @@ class LaunchScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="read", exit_on_error=False)
     def _read(self) -> None:
-        from core.config.fields import as_text, field_specs, form_values
         from core.config.load import load_experiment
 
         try:
@@ -101,57 +116,71 @@ class LaunchScreen(Screen[None]):
         except LabError as error:
             self.app.call_from_thread(self._unreadable, error)
             return
-        values = form_values(loaded.experiment)
-        fields = [
-            Field(
-                spec.key,
-                spec.group,
-                clean(values[spec.key]),
-                clean(values[spec.key]),
-                _help(spec.help, spec.choices, spec.bounds, as_text(spec.default)),
-                spec.choices or (("true", "false") if spec.kind == "boolean" else ()),
-            )
-            for spec in field_specs()
-        ]
-        self.app.call_from_thread(self._filled, fields)
+        self.app.call_from_thread(self._filled, launch_form.fields_of(loaded.experiment))
 
     def _unreadable(self, error: LabError) -> None:
         self.app.pop_screen()
         self.lab.show_error(error)
 
-    def _filled(self, fields: Sequence[Field]) -> None:
-        self._fields = {field.key: field for field in (_NAME, *fields)}
+    def _filled(self, fields: Fields) -> None:
+        self._fields = fields
         self._show_form()
-        form = self.query_one("#form", FormTable)
-        form.select("learning_rate")
+        self.query_one("#form", FormTable).select("learning_rate")
         self._look()
 
     def _show_form(self) -> None:
         self.query_one("#form", FormTable).show(list(self._fields.values()), self._preview.faults)
 
     def _path(self) -> Path:
-        for path in config_files(self.lab.workspace):
-            if clean(path.stem) == self.config:
-                return path
-        raise ConfigError([])
-
-    def _overrides(self) -> list[str]:
-        return [
-            f"{field.key}={field.value}"
-            for field in self._fields.values()
-            if field.changed and field.key != "name"
-        ]
+        return config_path(self.lab.workspace, self.config)
 
     # -- editing
 
     @on(FormTable.Highlighted)
     def _moved(self) -> None:
         field = self.query_one("#form", FormTable).current_field
-        self.query_one("#form-help", Static).update(field.help if field else "")
+        text = f"without effect now: {field.unused}\n{field.help}" if field and field.unused else ""
+        self.query_one("#form-help", Static).update(text or (field.help if field else ""))
 
     @on(FormTable.Chosen)
     def _edit_chosen(self) -> None:
-        self._edit(None)
+        field = self.query_one("#form", FormTable).current_field
+        if field is not None and len(field.choices) >= _LIST_FROM:
+            self._choose(field.key)
+        else:
+            self._edit(None)
+
+    def _choose(self, key: str) -> None:
+        """Choose the value of a field from a list."""
+        from tui.dialogs.choose import Choice, ChooseDialog
+
+        field = self._fields[key]
+        if key == "model":
+            choices, free = launch_form.model_choices(field.choices), "./net.py:build is your own network"
+        else:
+            choices, free = [Choice(value) for value in field.choices], ""
+
+        def chosen(value: str | None) -> None:
+            if value is not None:
+                self._set(key, value)
+
+        dialog = ChooseDialog(f"{key} of the new run", choices, current=field.value, free=free)
+        self.app.push_screen(dialog, chosen)
+
+    def action_find(self) -> None:
+        """Jump to a setting by a word of its name or help."""
+        from tui.dialogs.choose import ChooseDialog
+
+        form = self.query_one("#form", FormTable)
+
+        def chosen(key: str | None) -> None:
+            if key is not None and not form.select(key):
+                form.action_all()
+                form.select(key)
+
+        self.app.push_screen(
+            ChooseDialog("Find a setting", launch_form.setting_choices(self._fields)), chosen
+        )
 
     @on(FormTable.Typed)
     def _edit_typed(self, event: FormTable.Typed) -> None:
@@ -199,18 +228,18 @@ class LaunchScreen(Screen[None]):
 
     def _set(self, key: str, value: str) -> None:
         if self._fields[key].value != value:
-            self._fields[key] = replace(self._fields[key], value=value)
+            self._fields = launch_form.with_value(self._fields, key, value)
             self._show_form()
+            self._moved()
             self._look()
 
     # -- what will happen
 
     def _look(self) -> None:
-        changed = [
-            (f.key, f.original, f.value) for f in self._fields.values() if f.changed and f.key != "name"
-        ]
+        changed = [(field.key, field.original, field.value) for field in launch_form.changed(self._fields)]
         self._is_checking = True
-        self._make_preview(self._overrides(), changed)
+        self._network = None
+        self._make_preview(launch_form.overrides(self._fields), changed)
 
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _make_preview(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> None:
@@ -219,37 +248,79 @@ class LaunchScreen(Screen[None]):
 
     def _previewed(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> Preview:
         from core.config.load import load_experiment
-        from tui.launch_preview import describe
+        from core.launch.queue import QueueView
+        from tui import launch_preview
 
         try:
             loaded = load_experiment(self._path(), overrides, workspace=self.lab.workspace)
         except ConfigError as error:
-            faults = {problem.key: problem.text for problem in error.problems if problem.key in self._fields}
-            general = tuple(str(problem) for problem in error.problems if problem.key not in self._fields)
-            return Preview((), faults, general)
+            faults, general = launch_form.faults_by_field(error.problems, self._fields)
+            return Preview(faults=faults, general=general)
         except LabError as error:
-            return Preview((), {}, (str(error),))
-        lines, problem = describe(loaded.experiment, changed)
-        return Preview(lines, {}, (problem,) if problem else ())
+            return Preview(general=(str(error),))
+        forecast = launch_preview.describe(loaded.experiment, changed)
+        problems = (forecast.problem,) if forecast.problem else ()
+        self._queue = self._queue or QueueView()
+        where = launch_preview.place(loaded.experiment, self._queue)
+        return Preview(forecast, {}, problems, where, loaded.experiment)
 
     def _show_preview(self, overrides: list[str], preview: Preview) -> None:
-        if not self.is_attached or overrides != self._overrides():
+        if not self.is_attached or overrides != launch_form.overrides(self._fields):
             return
         self._preview = preview
         self._is_checking = False
         self._show_form()
-        parts = [*(f"✗ {sentence}" for sentence in preview.general)]
+        self._show_right()
+        if self._start_when_checked:
+            self._start_when_checked = False
+            self.action_start()
+        elif preview.possible:
+            self._count()
+
+    def _count(self) -> None:
+        """Have the network described, unless a process does so already."""
+        if not self._is_counting and self._preview.experiment is not None:
+            self._is_counting = True
+            self._describe(launch_form.overrides(self._fields), self._preview)
+
+    @work(thread=True, group="network", exit_on_error=False)
+    def _describe(self, overrides: list[str], preview: Preview) -> None:
+        from tui import launch_preview
+
+        told = Forecast(("network: it could not be described",))
+        try:
+            told = launch_preview.network(preview.experiment, preview.forecast, self.lab.workspace)
+        finally:
+            self.app.call_from_thread(self._described, overrides, told)
+
+    def _described(self, overrides: list[str], told: Forecast) -> None:
+        self._is_counting = False
+        if not self.is_attached:
+            return
+        if overrides != launch_form.overrides(self._fields) or self._is_checking:
+            if not self._is_checking:
+                self._count()
+            return
+        self._network = told
+        self._show_right()
+
+    def _show_right(self) -> None:
+        """What stands in the way, and what a start would do."""
+        preview = self._preview
+        parts = [f"✗ {sentence}" for sentence in preview.general]
+        if self._network and self._network.problem:
+            parts.append(f"✗ {self._network.problem}")
         if preview.faults:
             count = len(preview.faults)
             parts.append(f"✗ {count} setting{'s' * (count > 1)} to put right, left")
         faults = self.query_one("#preview-faults", Static)
         faults.update("\n".join(parts))
         faults.set_class(bool(parts), "-some")
-        self.query_one("#preview-text", Static).update("\n".join(preview.lines))
+        lines = list(preview.forecast.lines)
+        if preview.possible:
+            lines += ["", *(self._network.lines if self._network else (_COUNTING,)), "", preview.place]
+        self.query_one("#preview-text", Static).update("\n".join(lines))
         self.query_one("#start", Button).disabled = not preview.possible
-        if self._start_when_checked:
-            self._start_when_checked = False
-            self.action_start()
 
     @on(Button.Pressed, "#start")
     def _start_pressed(self) -> None:
@@ -266,7 +337,20 @@ class LaunchScreen(Screen[None]):
             return
         if not self._preview.possible:
             return
-        lab, path, overrides, name = self.lab, self._path(), self._overrides(), self._fields["name"].value
+        if self._network and self._network.problem:
+            self._ask_all_the_same(self._network.problem)
+        else:
+            self._start()
+
+    def _ask_all_the_same(self, problem: str) -> None:
+        from tui.dialogs.confirm import ConfirmDialog
+
+        question = ConfirmDialog("Start all the same?", problem, yes="start", no="change it", danger=True)
+        self.app.push_screen(question, lambda yes: self._start() if yes else None)
+
+    def _start(self) -> None:
+        lab, path, name = self.lab, self._path(), self._fields[NAME.key].value
+        overrides = launch_form.overrides(self._fields)
         runs = cast("RunsScreen", lab.screen_stack[0])
         words = ["labtui", "train", "--config", str(path), "--new"]
         words += [word for override in overrides for word in ("--set", override)]
@@ -281,17 +365,22 @@ class LaunchScreen(Screen[None]):
         self.app.pop_screen()
         lab.perform(start, runs.select_run)
 
+    def action_pictures(self) -> None:
+        """The pictures that the settings as they are would train on."""
+        from tui.screens.samples import SamplesScreen
+
+        path, overrides, workspace = self._path(), launch_form.overrides(self._fields), self.lab.workspace
+
+        def config() -> str:
+            from core.config.load import dump, load_experiment
+
+            return dump(load_experiment(path, overrides, workspace=workspace).experiment)
+
+        self.app.push_screen(SamplesScreen(self.config, config))
+
     def action_back(self) -> None:
         box = self.query_one("#edit", Input)
         if box.display:
             self._close_edit()
         else:
             self.app.pop_screen()
-
-
-def _help(text: str, choices: Sequence[str], bounds: str, default: str) -> str:
-    """The field's help line with what is allowed and the default."""
-    extra = [part for part in (" | ".join(choices), bounds) if part]
-    if default:
-        extra.append(f"default {default}")
-    return clean(f"{text} ({'; '.join(extra)})" if extra else text)

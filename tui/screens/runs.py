@@ -46,6 +46,7 @@ class RunsScreen(LabScreen):
         Binding("n", "next_match(1)", "next match"),
         Binding("N", "next_match(-1)", "previous match", show=False),
         Binding("n", "launch", "new run"),
+        Binding("i", "pictures", "pictures"),
         Binding("r", "resume", "resume"),
         Binding("f", "fork", "fork"),
         Binding("s", "stop", "stop and save"),
@@ -323,18 +324,28 @@ class RunsScreen(LabScreen):
             return run is not None and run.state in ACTIVE
         return True
 
-    def action_launch(self) -> None:
+    def _config_meant(self) -> str:
+        """The config under the cursor, the run's own or the only one; else the list asks for one."""
         config = self.query_one("#configs", ConfigList).current
         run = self.current_run
         name = config.name if config and config.name != ALL else run.config if run else ""
         configs = self.snapshot.configs
         if name in configs or len(configs) == 1:
-            run_actions.launch(self, name if name in configs else configs[0])
-        elif configs:
+            return name if name in configs else configs[0]
+        if configs:
             self.action_pane("configs")
             self.query_one("#configs", ConfigList).select(configs[0])
         else:
             self.notify("no config in configs/: `labtui init` makes some", markup=False)
+        return ""
+
+    def action_launch(self) -> None:
+        if name := self._config_meant():
+            run_actions.launch(self, name)
+
+    def action_pictures(self) -> None:
+        if name := self._config_meant():
+            run_actions.pictures_of_config(self, name)
 
     def action_resume(self) -> None:
         if run := self.current_run:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -18,7 +18,10 @@ LABEL = 26
 
 @dataclass(frozen=True)
 class Field:
-    """One setting of a form; `choices` can be stepped through with the arrow keys."""
+    """One setting of a form; `choices` can be stepped through with the arrow keys.
+
+    `unused` says why it counts for nothing with the others as they are; empty: it counts.
+    """
 
     key: str
     group: str
@@ -26,6 +29,7 @@ class Field:
     original: str
     help: str
     choices: tuple[str, ...] = ()
+    unused: str = ""
 
     @property
     def changed(self) -> bool:
@@ -34,12 +38,13 @@ class Field:
 
 @dataclass(frozen=True)
 class FormRow:
-    """A heading (no field), a field, or a fault below it."""
+    """A heading (no field; `hidden` fields of its group are not shown), a field, or a fault below it."""
 
     key: str
     text: str
     field: Field | None = None
     bad: bool = False
+    hidden: int = 0
 
 
 class FormTable(LineTable[FormRow]):
@@ -48,8 +53,11 @@ class FormTable(LineTable[FormRow]):
         Binding("left,h", "step(-1)", "previous value", show=False),
         Binding("right,space", "step(1)", "next value", show=False),
         Binding("enter", "choose", "edit", key_display="⏎"),
+        Binding("asterisk", "all", "all settings", key_display="*"),
         Binding("backspace,delete", "undo", "as in the file", key_display="⌫"),
     ]
+
+    shows_all = False
 
     class Edited(Message):
         """A field has another value."""
@@ -67,18 +75,16 @@ class FormTable(LineTable[FormRow]):
             self.character = character
 
     def show(self, fields: Sequence[Field], faults: Mapping[str, str]) -> None:
-        rows: list[FormRow] = []
-        group = ""
-        for field in fields:
-            if field.group != group:
-                group = field.group
-                rows.append(FormRow(f"#{group}", group))
-            rows.append(FormRow(field.key, field.key, field))
-            if field.key in faults:
-                rows.append(FormRow(f"!{field.key}", faults[field.key], bad=True))
-        self.set_rows(rows)
+        """Show the fields that count, were changed or have a fault; with `shows_all` every one of them."""
+        self._given = fields, faults
+        room = next(column.width for column in self.columns(self.size.width) if column.key == "value")
+        self.set_rows(form_rows(fields, faults, everything=self.shows_all, width=room))
         if self.current is not None and self.current.field is None:
             self.action_move(1)
+
+    def action_all(self) -> None:
+        self.shows_all = not self.shows_all
+        self.show(*self._given)
 
     def key(self, row: FormRow) -> str:
         return row.key
@@ -94,10 +100,12 @@ class FormTable(LineTable[FormRow]):
     def cells(self, row: FormRow) -> dict[str, Sequence[Span] | Span]:
         if row.field is None:
             if row.bad:
-                return {"mark": ("", "text"), "label": ("", "text"), "value": (f"✗ {row.text}", "bad")}
-            return {"label": (row.text, "strong")}
+                sign = " " if row.key.endswith("'") else "✗"
+                return {"mark": ("", "text"), "label": ("", "text"), "value": (f"{sign} {row.text}", "bad")}
+            hidden = (f"{row.hidden} more that do not count now" if row.hidden else "", "faint")
+            return {"label": (row.text, "strong"), "value": hidden}
         field = row.field
-        tone = "warning" if field.changed else "text"
+        tone = "warning" if field.changed else "faint" if field.unused else "text"
         value: Span = (field.value or "–", tone if field.value else "muted")
         here = row.key == self.cursor_key
         shown: Sequence[Span] | Span = value
@@ -105,12 +113,9 @@ class FormTable(LineTable[FormRow]):
             shown = [("◂ ", "muted"), value, (" ▸", "muted")]
         return {
             "mark": [("▸" if here else " ", "text"), ("•" if field.changed else " ", "warning")],
-            "label": (field.key, "text"),
+            "label": (field.key, "faint" if field.unused else "text"),
             "value": shown,
         }
-
-    def row_style(self, row: FormRow) -> Style:
-        return Style.null()
 
     @property
     def current_field(self) -> Field | None:
@@ -155,3 +160,25 @@ class FormTable(LineTable[FormRow]):
         if starts and typed and typed not in "jkghGl" and self.current_field is not None:
             event.stop()
             self.post_message(self.Typed(typed))
+
+
+def form_rows(
+    fields: Sequence[Field], faults: Mapping[str, str], *, everything: bool, width: int = 60
+) -> list[FormRow]:
+    """Headings, fields and faults in order; faults in lines of at most `width` cells, their sign included."""
+    rows: list[FormRow] = []
+    for group in dict.fromkeys(field.group for field in fields):
+        own = [field for field in fields if field.group == group]
+        shown = [
+            field for field in own if everything or not field.unused or field.changed or field.key in faults
+        ]
+        rows.append(FormRow(f"#{group}", group, hidden=len(own) - len(shown)))
+        for field in shown:
+            rows.append(FormRow(field.key, field.key, field))
+            if field.key in faults:
+                lines = wrap(faults[field.key], max(width - 2, 10)) or [""]
+                rows += [
+                    FormRow(f"!{field.key}" + "'" * number, line, bad=True)
+                    for number, line in enumerate(lines)
+                ]
+    return rows

@@ -49,6 +49,8 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         Binding("enter,l", "choose", "open", key_display="⏎"),
     ]
     HEADER = True
+    BAR = False
+    """Whether the row under the cursor is a bar even while another widget has the keys."""
 
     class Highlighted(Message):
         """The cursor is on another row (None: there are no rows)."""
@@ -198,7 +200,7 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             return Strip([Segment(fit(text, width), colors.muted)], width).apply_style(base)
         row = self.rows[index]
         own = self.row_style(row)
-        here = index == self.cursor and self.has_focus
+        here = index == self.cursor and (self.has_focus or self.BAR)
         if index == self.cursor:
             own += colors.cursor if here else colors.cursor_away
         segments: list[Segment] = []

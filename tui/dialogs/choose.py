@@ -1,0 +1,134 @@
+"""One of many: a list that narrows down while one types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tui.widgets.line_table import Column, LineTable, Span
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`value` is what is chosen, `note` a word about it."""
+
+    value: str
+    note: str = ""
+
+
+class ChoiceTable(LineTable[Choice], can_focus=False):
+    HEADER = False
+    BAR = True
+    _longest = 20
+
+    def set_rows(self, rows: Sequence[Choice]) -> None:
+        self._longest = max((len(row.value) for row in rows), default=20)
+        super().set_rows(rows)
+
+    def key(self, row: Choice) -> str:
+        return row.value
+
+    def columns(self, width: int) -> list[Column]:
+        value = min(self._longest, max(width - 12, 8))
+        return [
+            Column("sign", "", 1),
+            Column("value", "", value),
+            Column("note", "", max(width - value - 4, 0)),
+        ]
+
+    def cells(self, row: Choice) -> dict[str, Sequence[Span] | Span]:
+        here = row.value == self.cursor_key
+        return {
+            "sign": ("▸" if here else " ", "text"),
+            "value": (row.value, "strong" if here else "text"),
+            "note": (row.note, "muted"),
+        }
+
+
+class ChooseDialog(ModalScreen[str | None]):
+    """Dismissed with the value chosen, or None; with `free`, what was typed when nothing matches it."""
+
+    CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = "#filter"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "cancel", show=False),
+        Binding("down", "move(1)", "down", show=False, priority=True),
+        Binding("up", "move(-1)", "up", show=False, priority=True),
+        Binding("pagedown", "page(1)", "page down", show=False, priority=True),
+        Binding("pageup", "page(-1)", "page up", show=False, priority=True),
+    ]
+
+    def __init__(self, title: str, choices: Sequence[Choice], *, current: str = "", free: str = "") -> None:
+        """`free` says what else may be typed; empty: nothing else."""
+        super().__init__()
+        self._title = title
+        self._choices = choices
+        self._current = current
+        self._free = free
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(self._title, markup=False, classes="dialog-title")
+            yield Input(id="filter", compact=True, placeholder=f"{len(self._choices)} here: type to find")
+            yield ChoiceTable(id="choices", empty="nothing fits")
+            yield Static("", markup=False, classes="dialog-hint", id="hint")
+
+    def on_mount(self) -> None:
+        self._show("")
+        self.query_one(ChoiceTable).select(self._current)
+
+    @property
+    def table(self) -> ChoiceTable:
+        return self.query_one(ChoiceTable)
+
+    @on(Input.Changed, "#filter")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._show(event.value)
+
+    def _show(self, text: str) -> None:
+        rows = narrowed(self._choices, text)
+        self.table.set_rows(rows)
+        typed = text.strip()
+        hint = "⏎ takes it, esc leaves it as it is"
+        if self._free:
+            hint = f"⏎ takes “{typed}”" if typed and not rows else f"⏎ takes it; {self._free}"
+        self.query_one("#hint", Static).update(hint)
+
+    @on(Input.Submitted, "#filter")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        typed = event.value.strip()
+        if self.table.current is not None:
+            self.dismiss(self.table.current.value)
+        elif self._free and typed:
+            self.dismiss(typed)
+
+    @on(LineTable.Chosen, "#choices")
+    def _chosen(self, event: LineTable.Chosen) -> None:
+        self.dismiss(event.key)
+
+    def action_move(self, by: int) -> None:
+        self.table.action_move(by)
+
+    def action_page(self, by: int) -> None:
+        self.table.action_page(by)
+
+
+def narrowed(choices: Sequence[Choice], text: str) -> list[Choice]:
+    """The choices in which every word of `text` is found; those that begin with it come first."""
+    words = text.lower().split()
+    found = [
+        choice for choice in choices if all(word in f"{choice.value} {choice.note}".lower() for word in words)
+    ]
+    start = text.strip().lower()
+    return sorted(found, key=lambda choice: not choice.value.lower().startswith(start)) if start else found

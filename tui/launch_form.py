@@ -1,0 +1,113 @@
+"""The fields of the launch form: from the schema, with what each of them is for and whether it counts now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.text import clean
+from tui.form_rules import steps, unused
+from tui.widgets.form import Field
+
+if TYPE_CHECKING:
+    from core.config.schema import Experiment
+    from core.errors import Problem
+    from tui.dialogs.choose import Choice
+
+NAME = Field("name", "Run", "", "", "A name for this run; without one it is called after its config.")
+Fields = dict[str, Field]
+
+
+def fields_of(experiment: Experiment) -> Fields:
+    """One field a setting, by dotted key, with the values of `experiment`; the run's name first."""
+    from core.config.fields import as_text, field_specs, form_values
+
+    values = form_values(experiment)
+    fields = {NAME.key: NAME}
+    for spec in field_specs():
+        value = clean(values[spec.key])
+        fields[spec.key] = Field(
+            spec.key,
+            spec.group,
+            value,
+            value,
+            _help(spec.help, spec.choices, spec.bounds, as_text(spec.default)),
+            steps(spec),
+        )
+    return ruled(fields)
+
+
+def with_value(fields: Fields, key: str, value: str) -> Fields:
+    """`fields` with another value, and what then counts."""
+    return ruled({**fields, key: replace(fields[key], value=value)})
+
+
+def overrides(fields: Fields) -> list[str]:
+    """What was changed, as `KEY=VALUE` words."""
+    return [f"{field.key}={field.value}" for field in changed(fields)]
+
+
+def changed(fields: Fields) -> list[Field]:
+    """The settings that are not as in the file."""
+    return [field for field in fields.values() if field.changed and field.key != NAME.key]
+
+
+def ruled(fields: Fields) -> Fields:
+    """`fields` with the reason at those that count for nothing."""
+    reasons = unused({key: field.value for key, field in fields.items()})
+    return {
+        key: field if field.unused == reasons.get(key, "") else replace(field, unused=reasons.get(key, ""))
+        for key, field in fields.items()
+    }
+
+
+def faults_by_field(problems: Iterable[Problem], fields: Fields) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Sentences by the field they stand under, and those that belong to none.
+
+    A problem of a section (`data`) stands under the first field of it.
+    """
+    found: dict[str, list[str]] = {}
+    general: list[str] = []
+    for problem in problems:
+        if problem.key in fields:
+            found.setdefault(problem.key, []).append(problem.text)
+        elif place := next((key for key in fields if _belongs(problem.key, key)), None):
+            found.setdefault(place, []).append(f"{problem.key}: {problem.text}")
+        else:
+            general.append(str(problem))
+    return {key: "; ".join(texts) for key, texts in found.items()}, tuple(general)
+
+
+def model_choices(names: Sequence[str]) -> list[Choice]:
+    """The networks by name, each with its family."""
+    from core.config.names import BLOCKS_MODEL, TINYVGG
+    from tui.dialogs.choose import Choice
+
+    def note(name: str) -> str:
+        if name == BLOCKS_MODEL:
+            return "TinyVGG made of blocks"
+        return "TinyVGG" if name in TINYVGG else "torchvision"
+
+    return [Choice(name, note(name)) for name in names]
+
+
+def setting_choices(fields: Mapping[str, Field]) -> list[Choice]:
+    """Every setting with its help, to be found by a word."""
+    from tui.dialogs.choose import Choice
+
+    return [Choice(field.key, field.help) for field in fields.values()]
+
+
+def _belongs(problem: str, field: str) -> bool:
+    """Whether one key is a part of the other: `data` of `data.root`, `blocks.0.channels` of `blocks`."""
+    return bool(problem) and (field.startswith(f"{problem}.") or problem.startswith(f"{field}."))
+
+
+def _help(text: str, choices: Sequence[str], bounds: str, default: str) -> str:
+    """The field's help line with what is allowed and the default."""
+    words = " | ".join(choices) if len(choices) <= 8 else f"{len(choices)} names: ⏎ lists them"
+    extra = [part for part in (words, bounds) if part]
+    if default:
+        extra.append(f"default {default}")
+    return clean(f"{text} ({'; '.join(extra)})" if extra else text)
