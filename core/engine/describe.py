@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 
 from core.config.load import parse_experiment
-from core.config.names import is_code
+from core.config.names import TINYVGG, is_code
 from core.config.schema import Experiment
 from core.errors import LabError
 from core.models.meta import without_storage
@@ -60,12 +60,12 @@ def checkpoint_bytes(summary: ModelSummary, experiment: Experiment, tensors: int
 
 
 def describe(experiment: Experiment, classes: int) -> dict[str, Any]:
-    """`model_document` of a network built for the purpose, without storage where it is not the user's own.
+    """`model_document` of a network built for it, without storage unless it is small or the user's own.
 
     A fault becomes `{"model", "error": sentence}`.
     """
     try:
-        if is_code(experiment.model):
+        if is_code(experiment.model) or _is_light(experiment):
             model = build_model(experiment, classes)
         else:
             with without_storage():
@@ -75,6 +75,11 @@ def describe(experiment: Experiment, classes: int) -> dict[str, Any]:
         return model_document(experiment, model)
     except LabError as error:
         return {"model": experiment.model, "error": str(error)}
+
+
+def _is_light(experiment: Experiment) -> bool:
+    """Whether a real pass is cheaper than one on the meta device, which loads torch's compiler first."""
+    return experiment.model in TINYVGG and experiment.image_size <= 64 and not experiment.model_args
 
 
 def main(arguments: list[str]) -> int:

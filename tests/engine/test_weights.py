@@ -20,6 +20,7 @@ from core.config.schema import Experiment
 from core.errors import CheckpointError
 from core.models.registry import build_model
 from core.models.weights import WeightsReport, load_weights, read_weights, strip_prefixes
+from core.store.checkpoints import choose
 
 
 def experiment(model: str = "tinyvgg_a", **keys: Any) -> Experiment:
@@ -86,15 +87,16 @@ def test_a_wrapped_model_takes_them_too(tmp_path: Path, state: dict[str, torch.T
     assert same(dict(model.module.state_dict()), state)
 
 
-@pytest.mark.parametrize("average", [None, "model"])
-def test_a_checkpoint_of_labtui_gives_what_was_measured(
-    tmp_path: Path, state: dict[str, torch.Tensor], average: str | None
-) -> None:
-    averaged = {key: value + 1 for key, value in state.items()}
-    content: dict[str, Any] = {"format": 1, "model": state, "optimizer": {"state": {0: {"m": torch.ones(2)}}}}
-    content["ema"] = None if average is None else {"updates": 4, average: averaged}
-    model, _ = loaded(saved(tmp_path / "a01-e0001.pt", content))
-    assert same(dict(model.state_dict()), state if average is None else averaged)
+@pytest.mark.parametrize("ema", ["null", "0.9"])
+def test_a_checkpoint_of_labtui_gives_what_was_measured(lab: Any, ema: str) -> None:
+    run = lab.train("epochs=1", f"ema={ema}")
+    file = choose(run, "last").file
+    content = torch.load(file, weights_only=True)
+    model, report = loaded(file)
+    measured = content["model"] if content["ema"] is None else content["ema"]["model"]
+    assert same(dict(model.state_dict()), measured)
+    assert same(measured, content["model"]) == (ema == "null")
+    assert report.fresh == ()
 
 
 def test_a_single_tensor_beside_the_weights_is_not_taken_for_them(
