@@ -41,11 +41,12 @@ def measures(run: RunPaths) -> list[Measured]:
         names = sorted(os.listdir(run.measures))
     except OSError:
         return []
-    found = (_read(run, name) for name in names if ROW_NAME.fullmatch(name))
+    found = (read_row(run, name) for name in names if ROW_NAME.fullmatch(name))
     return [row for row in found if row is not None]
 
 
-def _read(run: RunPaths, name: str) -> Measured | None:
+def read_row(run: RunPaths, name: str) -> Measured | None:
+    """The row in the file called `name`, or None when it is none; never raises."""
     match = ROW_NAME.fullmatch(name)
     row = files.read_json(run.measures / name)
     if match is None or row is None or row.get("checkpoint") != match[1]:
