@@ -3,7 +3,8 @@
 Every crop is resized along each axis by a matrix (size, stored) of its own. The weights are those of PIL's
 and torchvision's bilinear filter with antialiasing, on the crop cut out: triangles around each output pixel's
 centre, as wide as the crop is shrunk (and two pixels wide when it is enlarged, where antialiasing changes
-nothing), cut off at the crop's edges and normalised. Values are not rounded to whole grey levels.
+nothing), cut off at the crop's edges and normalised. Values are not rounded to whole grey levels; where the
+matrices are multiplied in TF32 they are right to a quarter of one.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class Classification:
         self.images_per_epoch = self._train.images
         for split in ("val", *experiment.measure.splits):
             if split in self.splits:
-                for side in (self._side, *(view.side for view in self._views)):
+                for side in self._sides(self._views if split == "val" else ()):
                     self._stores.store(split, side)
         if experiment.measure.random and "val" in self.splits:
             self._stores.store("val", self._train_side())

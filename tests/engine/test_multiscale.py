@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from core.data.draws import draw_epoch, side_range
 from core.data.resample import Resampler, bilinear_weights
 from core.data.store import ImageStore, Normalisation
 from core.errors import DataError
+from core.store.metrics import read_history
 
 NORM = Normalisation((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 LAB = Augmentation(32, scale=(36, 44), flip=True)
@@ -200,3 +203,29 @@ def test_sides_in_the_cache(
 def test_a_scale_below_the_network_is_refused() -> None:
     with pytest.raises(DataError, match=r"augment\.scale 30 is less than image_size 32"):
         Augmentation(32, scale=(30, 40))
+
+
+AUGMENT = (
+    "augment={pad_crop: null, scale: [36, 44], color_jitter: {brightness: 0.2, hue: 0.2}, tta: [hflip, 36, 44]}"
+)
+
+
+def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(
+    lab: Any, stop_after: Any, sha: Any, curve: Any
+) -> None:
+    overrides = (AUGMENT, "measure.random=true", "epochs=2")
+    whole = lab.train(*overrides)
+    stopped = lab.create(*overrides)
+    assert lab.attempt(stopped, stop_after(4)) == "stopped"
+    assert lab.resume(stopped, total=2) == "finished"
+    assert sha(stopped) == sha(whole)
+    assert curve(stopped) == curve(whole)
+    names = {"accuracy", "loss", "accuracy_macro", "accuracy_tta", "accuracy_random", "loss_random"}
+    for run in (whole, stopped):
+        for row in read_history(run.metrics).epochs:
+            assert {name[4:] for name in row if name.startswith("val/")} == names
+    extra = [
+        [row[f"val/{name}"] for name in sorted(names) for row in read_history(run.metrics).epochs]
+        for run in (whole, stopped)
+    ]
+    assert extra[0] == extra[1]
