@@ -44,7 +44,7 @@ def number(name: str, value: float | None) -> str:
     leaf = name.rsplit("/", 1)[-1]
     if "loss" in leaf:
         return loss(value)
-    if leaf.startswith("lr"):
+    if leaf.startswith("lr") or name.startswith("lr/"):
         return learning_rate(value)
     if name.startswith("time/"):
         return MISSING if value is None else duration(value)

@@ -26,7 +26,7 @@ _INTERVAL = 0.2
 
 
 @dataclass
-class _Asked:
+class Asked:
     """What the user asked for so far; signal handlers only write here."""
 
     interrupts: int = 0
@@ -59,7 +59,7 @@ def follow(run: RunPaths) -> int:
     the terminal only ends the showing: the run goes on.
     """
     view: View = BarView(sys.stderr) if is_terminal(sys.stderr) else LineView()
-    with _signals() as asked, view:
+    with signals() as asked, view:
         _show(run, view, asked)
     if asked.detach or asked.interrupts > 1:
         say(f"{run.id} goes on in the background; `labtui wait {run.id}` waits for it")
@@ -69,7 +69,7 @@ def follow(run: RunPaths) -> int:
     return INTERRUPTED if asked.interrupts and summary.state == "stopped" else exit_code(summary)
 
 
-def _show(run: RunPaths, view: View, asked: _Asked) -> None:
+def _show(run: RunPaths, view: View, asked: Asked) -> None:
     tail = _Tail(run)
     stopping = False
     while True:
@@ -101,9 +101,9 @@ def _stop(run: RunPaths) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[_Asked]:
+def signals() -> Iterator[Asked]:
     """Ctrl-C, termination and hang-up set flags; what was ignored before (nohup) stays ignored."""
-    asked = _Asked()
+    asked = Asked()
 
     def interrupt(_: int, __: FrameType | None) -> None:
         asked.interrupts += 1

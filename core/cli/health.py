@@ -15,6 +15,7 @@ from typing import Literal
 
 from core.config.workspace import WORKSPACE_ENV, Workspace, cache_home, config_files, state_home
 from core.humanise import size
+from core.launch.slots import SLOTS_ENV, cores, cpu_slots, gpu_status
 from core.store.locks import is_network
 
 Level = Literal["ok", "note", "bad"]
@@ -35,6 +36,7 @@ def examine(workspace: Workspace) -> list[Finding]:
     """All findings, in the order in which they are shown."""
     return [
         *_software(),
+        *_trackers(),
         *_devices(),
         *_processor(),
         *_disk(workspace),
@@ -75,15 +77,22 @@ def _requirements() -> list[str]:
 
 
 def _devices() -> Iterator[Finding]:
-    names = gpu_names()
-    if names:
-        build = version("torch")
+    gpus = gpu_status()
+    build = _installed("torch")
+    for gpu in gpus:
+        memory = f", {size(gpu.total)}" if gpu.total is not None else ""
+        value = f"{gpu.name} at {gpu.bus_id}{memory}"
+        taken = ", ".join((*gpu.runs, *gpu.strangers))
         if build.endswith("+cpu"):
             advice = f"torch {build} cannot use it: install a CUDA build, see https://pytorch.org/get-started"
-            yield Finding("devices", "bad", ", ".join(names), advice)
+            yield Finding(f"GPU {gpu.label}", "bad", value, advice)
+        elif gpu.blocked:
+            yield Finding(f"GPU {gpu.label}", "note", value, f"busy, runs wait for it: {taken}")
         else:
-            yield Finding("devices", "ok", ", ".join(names))
-    elif sys.platform == "darwin":
+            yield Finding(f"GPU {gpu.label}", "ok", f"{value}; {taken}" if taken else value)
+    if gpus:
+        return
+    if sys.platform == "darwin":
         yield Finding("devices", "ok", "Apple GPU (mps) where torch supports it, and the CPU")
     else:
         yield Finding(
@@ -91,30 +100,26 @@ def _devices() -> Iterator[Finding]:
         )
 
 
-def gpu_names() -> list[str]:
-    """The NVIDIA GPUs of this machine by name; empty without a driver."""
-    try:
-        import pynvml
+def _trackers() -> Iterator[Finding]:
+    for extra in ("wandb", "tensorboard"):
+        found = _installed(extra)
+        if found:
+            yield Finding(extra, "ok", found)
+        else:
+            advice = f"only needed for `log.{extra}`: `pip install 'labtui[{extra}]'`"
+            yield Finding(extra, "note", "not installed", advice)
 
-        pynvml.nvmlInit()
-    except Exception:  # the library raises its own errors for every kind of absence
-        return []
+
+def _installed(distribution: str) -> str:
+    """The version of a distribution; empty when it is not there."""
     try:
-        names = []
-        for index in range(pynvml.nvmlDeviceGetCount()):
-            name = pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(index))
-            names.append(f"cuda:{index} {name if isinstance(name, str) else name.decode()}")
-        return names
-    except pynvml.NVMLError:
-        return []
-    finally:
-        pynvml.nvmlShutdown()
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
 
 
 def _processor() -> Iterator[Finding]:
     import psutil
-
-    from core.launch.slots import SLOTS_ENV, cores, cpu_slots
 
     slots = cpu_slots()
     runs = f"{len(slots)} run{'s' if len(slots) > 1 else ''}"

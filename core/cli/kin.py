@@ -55,15 +55,17 @@ def newest_kin(workspace: Workspace, loaded: Loaded, name: str = "") -> Kin | No
 
 def change_words(old: Experiment, new: Experiment, keys: Sequence[str]) -> str:
     """`learning_rate 0.01 -> 0.001, batch 32 -> 64`."""
-    return ", ".join(f"{key} {_text(old, key) or MISSING} -> {_text(new, key) or MISSING}" for key in keys)
+    return ", ".join(
+        f"{key} {setting_text(old, key) or MISSING} -> {setting_text(new, key) or MISSING}" for key in keys
+    )
 
 
 def change_options(new: Experiment, keys: Sequence[str]) -> str:
     """`--set learning_rate=0.001 --set batch=64`, ready for a shell."""
-    return " ".join(f"--set {shlex.quote(f'{key}={_text(new, key)}')}" for key in keys)
+    return " ".join(f"--set {shlex.quote(f'{key}={setting_text(new, key)}')}" for key in keys)
 
 
-def _text(experiment: Experiment, key: str) -> str:
+def setting_text(experiment: Experiment, key: str) -> str:
     """A setting as one types it; the empty string for nothing."""
     from core.config.fields import as_text
     from core.config.load import plain

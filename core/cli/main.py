@@ -22,13 +22,21 @@ OpenUI = Callable[[Workspace], int]
 COMMANDS = {
     "train": "start a run in the background",
     "resume": "go on from a checkpoint, or fork with other settings",
-    "stop": "save a checkpoint and stop",
-    "wait": "wait until a run ends",
-    "log": "what a run printed",
+    "stop": "save a checkpoint and stop; or stop a job",
+    "wait": "wait until a run or a job ends",
+    "log": "what a run or a job printed",
     "ls": "list the runs",
-    "show": "one run: state, best epoch, checkpoints",
+    "show": "one run: state, best epoch, checkpoints, network, measures",
     "metrics": "a run's numbers, epoch by epoch",
+    "diff": "two runs: settings that differ, best and last values",
+    "measure": "measure checkpoints on any split or on other data",
+    "predict": "classify new images",
+    "tag": "words to find a run by",
+    "note": "a note on a run",
+    "pin": "keep a checkpoint whatever the retention says",
     "rm": "delete a run",
+    "import": "old checkpoint files of the lab as runs",
+    "data": "find out what a data set is; look at its images",
     "config": "check a config, or list the keys of one",
     "queue": "what runs and what waits",
     "dispatch": "start what waits, as far as there are slots",
@@ -37,6 +45,7 @@ COMMANDS = {
     "doctor": "what this machine offers and lacks",
 }
 """Every command with its line of help; `core.cli.commands.<name>` has `add(parser)` and `run(args)`."""
+_MODULES = {"import": "import_files"}
 
 _EPILOG = """\
 Without a command the screens open. `labtui COMMAND --help` tells more.
@@ -118,7 +127,7 @@ def _workspace(given: Path | None, command: str | None) -> Workspace:
 
 def _filler(name: str) -> Callable[[Parser], None]:
     def fill(parser: Parser) -> None:
-        module = importlib.import_module(f"core.cli.commands.{name}")
+        module = importlib.import_module(f"core.cli.commands.{_MODULES.get(name, name)}")
         module.add(parser)
         add_workspace(parser)
         parser.set_defaults(run_command=module.run)

@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from core.errors import UsageError
 from core.text import did_you_mean
 
+_DASHED = "\0"
+
 
 class Parser(argparse.ArgumentParser):
     """Raises `UsageError` instead of leaving the process; options are never abbreviated.
@@ -24,11 +26,15 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)
         self._fill = fill
+        self.dashed_words = False
+        """Words like `-b` are arguments (`undashed` gives them back), not options."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         if self._fill is not None:
             fill, self._fill = self._fill, None
             fill(self)
+        if self.dashed_words and args is not None:
+            args = [f"{_DASHED}{word}" if _is_dashed(word) else word for word in args]
         known, extras = super().parse_known_args(args, namespace)
         if extras:
             self.error(f"there is no '{extras[0]}' here{did_you_mean(extras[0], self._words())}")
@@ -48,6 +54,11 @@ class Parser(argparse.ArgumentParser):
 
     def _words(self) -> list[str]:
         return [word for action in self._actions for word in action.option_strings]
+
+
+def undashed(text: str) -> str:
+    """A word as it was typed, where the parser takes dashed words."""
+    return text.removeprefix(_DASHED)
 
 
 def positive(text: str) -> int:
@@ -100,9 +111,18 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="run id, unique prefix or part of it, name, or @last")
 
 
+def add_job(parser: argparse._ActionsContainer, what: str) -> None:
+    """The `--job NAME` option of commands that work on runs and on jobs."""
+    parser.add_argument("--job", metavar="NAME", help=f"{what}, like measure-0001")
+
+
 def add_json(parser: argparse._ActionsContainer) -> None:
     """The `--json` switch."""
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+
+
+def _is_dashed(word: str) -> bool:
+    return len(word) > 1 and word[0] == "-" and word[1] != "-" and word != "-h"
 
 
 def _whole(text: str, least: int) -> int:

@@ -119,6 +119,11 @@ class _Lenient:
         return getattr(self._stream, name)
 
 
+def lenient(stream: TextIO) -> TextIO:
+    """`stream`, without errors when the terminal behind it is gone."""
+    return cast(TextIO, _Lenient(stream))
+
+
 class BarView:
     """A bar for the epoch under way; epochs that ended stay as lines above it."""
 
@@ -127,7 +132,7 @@ class BarView:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
         self._console = Console(
-            file=cast(TextIO, _Lenient(stream)), markup=False, highlight=False, emoji=False, soft_wrap=True
+            file=lenient(stream), markup=False, highlight=False, emoji=False, soft_wrap=True
         )
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from core.errors import CheckpointError, LabError, UsageError
 from core.evaluate.foreign import Foreign, read_foreign
 from core.evaluate.imported import Fitted, Imported, Series, checkpoint_bytes, make_run
 from core.evaluate.matching import fit_momentum, fit_weights
-from core.evaluate.setup import with_classes
+from core.evaluate.setup import test_as_val, with_classes
 from core.models.registry import build_model
 from core.text import clean, did_you_mean
 
@@ -58,6 +58,8 @@ def import_files(wish: Wish) -> list[Imported]:
         series.setdefault(f"{path.parent}/{found.name.series}", []).append(found)
     if wish.name and len(series) > 1:
         raise UsageError(f"--name names one run, but these files are {len(series)} series: import each alone")
+    if wish.data is not None:
+        wish = replace(wish, data=test_as_val(wish.data))
     dataset = None if wish.data is None else open_dataset(wish.data)
     plans = [_plan(wish, sorted(files, key=lambda file: file.epoch), dataset) for files in series.values()]
     return [make_run(wish.workspace, plan, name=wish.name, argv=wish.argv) for plan in plans]

@@ -94,6 +94,8 @@ def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
     the two differ.
     """
     data = DataConfig.model_validate_json(json.dumps(dict(config)))
+    if (read_json(setup.run.spec) or {}).get("imported") is True:
+        data = test_as_val(data)
     dataset = open_dataset(data)
     if _is_one_folder(data):
         dataset = _whole(dataset)
@@ -122,6 +124,17 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...], run_id: str) -> Dat
         for name, files in dataset.splits.items()
     }
     return make_dataset(dataset.root, classes, splits, dataset.notes)
+
+
+def test_as_val(data: DataConfig) -> DataConfig:
+    """`data` as the lab used them: without validation images of their own, those are the test images."""
+    if data.val is not None or data_format(data) == "synthetic":
+        return data
+    if data_format(data) == "folder":
+        folders = find_folders(data)
+        if folders.val is not None or folders.test is None:
+            return data
+    return data.model_copy(update={"val": "test"})
 
 
 def _is_one_folder(data: DataConfig) -> bool:

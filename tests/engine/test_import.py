@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -288,6 +289,25 @@ def test_an_imported_run_is_measured_like_the_run_it_came_from(lab: Any, tmp_pat
     assert row["loss"] == pytest.approx(expected["val/loss"], abs=1e-5)
     with pytest.raises(DataError, match="other classes"):
         import_files(Wish(lab.workspace, (path,), data=data, classes=("class0", "class1", "other")))
+
+
+def test_the_test_images_are_the_validation_as_the_lab_had_it(lab: Any, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for split in ("train", "test"):
+        shutil.copytree(lab.pictures / split, data / split)
+    path = lab_file(tmp_path / "a_f_36_f_36_ep_1.pth", network("tinyvgg_a", 3), 1)
+    (made,) = import_files(Wish(lab.workspace, (path,), data=DataConfig(root=data)))
+    split = read_json(made.run.split)
+    assert split is not None
+    assert {name: len(files["paths"]) for name, files in split["splits"].items()} == {"train": 51, "val": 15}
+    assert all(item.startswith("test/") for item in split["splits"]["val"]["paths"])
+    copy = lab_file(tmp_path / "b_f_36_f_36_ep_1.pth", network("tinyvgg_b", 3), 1)
+    (without,) = import_files(Wish(lab.workspace, (copy,), classes=CLASSES))
+    plan = plan_measure(lab.workspace, without.run, data=str(data))
+    assert measured(without.run, plan.content)
+    row = read_json(next(without.run.measures.iterdir()))
+    assert row is not None
+    assert row["n"] == 15
 
 
 def measured(run: RunPaths, content: dict[str, Any]) -> dict[str, Any]:

@@ -236,8 +236,11 @@ def test_queue_shows_slots_and_what_waits_in_order(
             ("cpu1", True),
         ]
         assert document["running"] == []
-        queued = [{"id": run.id, "workspace": str(workspace.root)} for run in waiting]
-        assert document["queued"] == queued
+        assert [(item["id"], item["workspace"]) for item in document["queued"]] == [
+            (run.id, str(workspace.root)) for run in waiting
+        ]
+        assert all(item["reason"] for item in document["queued"])
+        assert document["jobs"] == []
         assert main(["queue"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("cpu1  busy")

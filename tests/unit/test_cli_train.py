@@ -53,6 +53,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> list[dict[st
         asked.append({"resume": run.id, **more})
         return run
 
+    monkeypatch.setattr(train, "disk_words", lambda *_: "")
     monkeypatch.setattr(train, "start_run", start_run)
     monkeypatch.setattr(train, "resume_run", resume_run)
     monkeypatch.setattr(resume, "resume_run", resume_run)

@@ -49,7 +49,16 @@ def test_rooms_on_the_way_to_the_first_paint_load_nothing_heavy(room: str, tmp_p
     assert not HEAVY & loaded_by(f"import {room}", workspace=tmp_path)
 
 
-@pytest.mark.parametrize("command", [["--help"], ["ls"], ["ls", "--json"], ["queue"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["ls"],
+        ["ls", "--json"],
+        ["queue"],
+        *([name, "--help"] for name in ("train", "measure", "predict", "import", "show", "diff", "tag", "pin")),
+    ],
+)
 def test_light_commands_load_nothing_heavy(command: list[str], tmp_path: Path) -> None:
     code = f"from core.cli.main import main\nassert main({command!r}) == 0"
     assert not HEAVY & loaded_by(code, workspace=tmp_path)

@@ -11,25 +11,36 @@ from core.store.catalogue import Catalogue
 from core.store.records import RunSummary
 from core.store.report import list_document
 
-_HEADER = ("id", "name", "state", "epoch", "best", "started", "left")
+_HEADER = ("id", "name", "state", "epoch", "best", "started", "left", "tags")
 
 
 def add(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--tag", metavar="WORD", action="append", default=[], help="only runs with this tag; may be repeated"
+    )
+    parser.add_argument("--archived", action="store_true", help="also runs that were put away")
     add_json(parser)
 
 
 def run(args: Namespace) -> int:
     catalogue = Catalogue(args.workspace)
-    summaries = catalogue.refresh()
+    every = catalogue.refresh()
     catalogue.save()
+    summaries = [summary for summary in every if _is_meant(summary, args)]
     if args.json:
         out_json(list_document(summaries))
     elif summaries:
-        for line in table(_HEADER, [_row(summary) for summary in summaries], "lllrrrr"):
+        for line in table(_HEADER, [_row(summary) for summary in summaries], "lllrrrrl"):
             out(line)
+    elif every:
+        say(f"none of the {len(every)} runs fits")
     else:
         say(f"no runs in {args.workspace.runs} yet: `labtui train --config FILE` starts one")
     return 0
+
+
+def _is_meant(summary: RunSummary, args: Namespace) -> bool:
+    return set(args.tag) <= set(summary.tags) and (args.archived or not summary.archived)
 
 
 def _row(summary: RunSummary) -> tuple[str, ...]:
@@ -41,4 +52,5 @@ def _row(summary: RunSummary) -> tuple[str, ...]:
         best_words(summary),
         started_words(summary),
         time_left(summary),
+        ", ".join(summary.tags),
     )

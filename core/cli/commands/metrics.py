@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 
 from core.cli.output import out, out_json, plain, say, table
 from core.cli.parser import add_json, add_run
+from core.errors import UsageError
 from core.humanise import number
 from core.store.catalogue import find_run
 from core.store.metrics import read_history
@@ -15,6 +16,12 @@ from core.store.records import Record
 from core.store.report import metrics_document
 
 _PLACE = ("epoch", "step", "attempt", "t")
+_LAB = {
+    "train_loss": ("train/loss",),
+    "train_acc": ("train/accuracy",),
+    "val_loss": ("val/loss", "val/loss_random"),
+    "val_acc": ("val/accuracy", "val/accuracy_random"),
+}
 
 
 def add(parser: ArgumentParser) -> None:
@@ -22,15 +29,25 @@ def add(parser: ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="one row an epoch, as comma-separated values")
     add_json(form)
+    parser.add_argument(
+        "--format",
+        choices=("labtui", "lab"),
+        default="labtui",
+        help="lab: the columns epoch, train_loss, train_acc, val_loss, val_acc (with --csv)",
+    )
 
 
 def run(args: Namespace) -> int:
+    if args.format == "lab" and not args.csv:
+        raise UsageError("labtui metrics: --format lab goes with --csv")
     found = find_run(args.workspace, args.run)
     if args.json:
         out_json(metrics_document(found))
         return 0
     history = read_history(found.metrics, steps=False)
-    if args.csv:
+    if args.csv and args.format == "lab":
+        _write_lab_csv(history.epochs)
+    elif args.csv:
         _write_csv(history.epochs)
     elif history.epochs:
         for line in [*_lines(history.epochs), *map(_final_line, history.finals)]:
@@ -51,6 +68,15 @@ def _write_csv(rows: list[Record]) -> None:
     writer.writerow([_cell(name) for name in columns])
     for row in rows:
         writer.writerow([plain(row.get(name, "")) for name in columns])
+
+
+def _write_lab_csv(rows: list[Record]) -> None:
+    """The lab's four columns; what was only measured under random changes stands for the plain measure."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["epoch", *_LAB])
+    for row in rows:
+        values = (next((row[name] for name in names if name in row), "") for names in _LAB.values())
+        writer.writerow([row["epoch"], *map(plain, values)])
 
 
 def _cell(text: str) -> str:

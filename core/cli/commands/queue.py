@@ -1,21 +1,27 @@
-"""`labtui queue`: the slots of this machine and what waits for one."""
+"""`labtui queue`: the places to train on this machine, what runs on them and what waits, and why."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 
+from core.cli.job_words import progress_words
 from core.cli.output import out, out_json, table
 from core.cli.parser import add_json
-from core.humanise import state_glyph
+from core.humanise import size, state_glyph
+from core.launch.jobs import active_jobs
 from core.launch.queue import QueueView, register
-from core.launch.slots import busy_slots
+from core.launch.slots import GpuStatus, busy_slots, gpu_status
+from core.launch.waiting import waiting_reasons
+from core.launch.work import Work
 from core.store.catalogue import Catalogue
 from core.store.records import ACTIVE
 
 
 def add(parser: ArgumentParser) -> None:
     parser.description = (
-        "Show the slots of this machine, the runs of this workspace that train, and all that wait."
+        "Show the GPUs and slots of this machine, the runs and jobs of this workspace that are at work, and "
+        "all that wait, in the order in which they are served, each with the reason."
     )
     add_json(parser)
 
@@ -23,19 +29,25 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     if args.workspace.runs.is_dir():
         register(args.workspace)
-    slots = busy_slots()
+    slots, gpus = busy_slots(), gpu_status()
     summaries = Catalogue(args.workspace).refresh()
     active = [summary for summary in summaries if summary.state in ACTIVE and summary.state != "queued"]
-    waiting = QueueView().waiting()
+    jobs = [job for job in active_jobs(args.workspace) if job.state != "queued"]
+    waiting = QueueView().works()
+    reasons = waiting_reasons(waiting)
     if args.json:
         out_json(
             {
+                "gpus": [asdict(gpu) for gpu in gpus],
                 "slots": [{"name": slot.name, "threads": slot.threads, "busy": busy} for slot, busy in slots],
                 "running": [summary.id for summary in active],
-                "queued": [{"id": found.id, "workspace": str(found.root.parents[1])} for found in waiting],
+                "jobs": [{"id": job.job.run.id, "job": job.name, "state": job.state} for job in jobs],
+                "queued": [_document(work, reasons) for work in waiting],
             }
         )
         return 0
+    for gpu in gpus:
+        out(_gpu_line(gpu))
     for slot, busy in slots:
         out(f"{slot.name}  {'busy' if busy else 'free'}  {slot.threads} threads")
     rows = [
@@ -43,9 +55,43 @@ def run(args: Namespace) -> int:
         for summary in active
     ]
     rows += [
-        (f"{state_glyph('queued')} {place}.", found.id, str(found.root.parents[1]))
-        for place, found in enumerate(waiting, start=1)
+        (f"{state_glyph(job.state)} {job.state}", f"{job.job.run.id} {job.name}", progress_words(job))
+        for job in jobs
+    ]
+    rows += [
+        (f"{state_glyph('queued')} {place}.", work.name, _why(work, reasons, str(args.workspace.root)))
+        for place, work in enumerate(waiting, start=1)
     ]
     for line in table(("", "", ""), rows)[1:]:
         out(line)
     return 0
+
+
+def _document(work: Work, reasons: dict[str, str]) -> dict[str, str]:
+    found = {
+        "id": work.run.id,
+        "workspace": str(work.run.root.parents[1]),
+        "reason": reasons.get(_key(work), ""),
+    }
+    return found if work.job is None else {**found, "job": work.job.root.name}
+
+
+def _why(work: Work, reasons: dict[str, str], here: str) -> str:
+    home = str(work.run.root.parents[1])
+    return "  ".join(filter(None, [reasons.get(_key(work), ""), home if home != here else ""]))
+
+
+def _key(work: Work) -> str:
+    """Where `waiting_reasons` keeps the reason of a run or a job."""
+    return str(work.run.root if work.job is None else work.job.root)
+
+
+def _gpu_line(gpu: GpuStatus) -> str:
+    """`GPU 0  NVIDIA A100  00000000:3B:00.0  97 %  21 GB of 85 GB  20261125-...`."""
+    words = [f"GPU {gpu.label}", gpu.name, gpu.bus_id]
+    if gpu.busy is not None:
+        words.append(f"{gpu.busy} %")
+    if gpu.used is not None and gpu.total is not None:
+        words.append(f"{size(gpu.used)} of {size(gpu.total)}")
+    words += [*gpu.runs, *gpu.strangers]
+    return "  ".join(words)

@@ -1,23 +1,34 @@
-"""`labtui show RUN`: one run with its checkpoints."""
+"""`labtui show RUN`: one run with its network, checkpoints, measures and jobs."""
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser, Namespace
 
-from core.cli.output import out, out_json, table
+from core.cli.output import out, out_json
 from core.cli.parser import add_json, add_run
-from core.cli.words import best_words, started_words, state_words, time_left
-from core.humanise import MISSING, age, count, number, size
+from core.cli.show_lines import (
+    checkpoint_lines,
+    class_lines,
+    fact_lines,
+    job_lines,
+    layer_lines,
+    measure_lines,
+)
 from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
-from core.store.paths import RunPaths
-from core.store.records import ACTIVE, Checkpoint, RunSummary
-from core.store.report import show_document
+from core.store.jobs import list_jobs
+from core.store.measures import measures
+from core.store.report import model_summary, show_document
+
+_DESCRIPTION = """\
+Show a run: how it stands, its network and what of it is trained, the disk that it takes, checkpoints,
+what was measured, jobs, and the accuracy of each class at the best checkpoint."""
 
 
 def add(parser: ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
     add_run(parser)
+    parser.add_argument("--layers", action="store_true", help="list all layers, however many there are")
     add_json(parser)
 
 
@@ -26,55 +37,17 @@ def run(args: Namespace) -> int:
     if args.json:
         out_json(show_document(found))
         return 0
-    summary = summarise(found)
-    for line in [*_facts(found, summary), *_checkpoint_lines(summary, list_checkpoints(found))]:
-        out(line)
-    return 0
-
-
-def _facts(found: RunPaths, summary: RunSummary) -> list[str]:
-    facts = {
-        "run": summary.id,
-        "name": summary.name,
-        "state": state_words(summary),
-        "config": f"{summary.config}, {summary.model}",
-        "epoch": f"{summary.epoch}/{summary.epochs}",
-        "best": f"{summary.metric} {best_words(summary)}",
-        "started": f"{started_words(summary)} ago",
-        "left": time_left(summary) if summary.state in ACTIVE else "",
-        "fork of": summary.parent or "",
-        "tags": ", ".join(summary.tags),
-        "note": summary.note,
-        "folder": str(found.root),
-    }
-    return [f"{name:8}  {value}" for name, value in facts.items() if value]
-
-
-def _checkpoint_lines(summary: RunSummary, checkpoints: list[Checkpoint]) -> list[str]:
-    if not checkpoints:
-        return ["", "no checkpoints yet"]
-    names = sorted({name for item in checkpoints for name in item.metrics if "/" in name})
-    now = time.time()
-    best = summary.best.checkpoint if summary.best else None
-    rows = [
-        (
-            item.id,
-            str(item.epoch),
-            count(item.step),
-            *(number(name, item.metrics[name]) if name in item.metrics else MISSING for name in names),
-            size(item.bytes),
-            age(max(0.0, now - item.time)),
-            _remark(item, best),
-        )
-        for item in checkpoints
+    summary, rows, jobs = summarise(found), measures(found), list_jobs(found)
+    network = model_summary(found)
+    parts = [
+        fact_lines(found, summary, network),
+        checkpoint_lines(found, summary, list_checkpoints(found), jobs),
+        measure_lines(rows),
+        class_lines(found, rows),
+        job_lines(jobs),
+        layer_lines(network, every=args.layers),
     ]
-    header = ("checkpoint", "epoch", "step", *names, "size", "age", "")
-    return ["", *table(header, rows, "lrr" + "r" * len(names) + "rr")]
-
-
-def _remark(checkpoint: Checkpoint, best: str | None) -> str:
-    if checkpoint.id == best:
-        return "★ best"
-    if checkpoint.superseded:
-        return "superseded"
-    return "within the epoch" if checkpoint.mid_epoch else ""
+    for place, lines in enumerate(filter(None, parts)):
+        for line in ["", *lines] if place else lines:
+            out(line)
+    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from core.cli.estimate import disk_words
 from core.cli.kin import Kin, change_options, change_words, newest_kin
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, not_negative, positive, setting
@@ -21,7 +22,8 @@ _DESCRIPTION = """\
 Start a run in the background and print its id. It goes on when this terminal closes.
 
 --epoch N trains N further epochs: it continues the newest finished run of this same config, or starts
-one. --epochs TOTAL is the epoch to end at, counted from the very first."""
+one. --epochs TOTAL is the epoch to end at, counted from the very first. Before the start it says how much
+disk the run will take."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -52,6 +54,9 @@ def add(parser: ArgumentParser) -> None:
         "--prefetch", metavar="N", type=positive, help="batches that each loader prepares ahead"
     )
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
+    parser.add_argument(
+        "--gpus", metavar="L", help="the GPU to use, by index as in nvidia-smi or by UUID, like 2"
+    )
     parser.add_argument("--checkpoint", metavar="NAME", default="", help="name of the run")
     parser.add_argument(
         "--new", action="store_true", help="start a new run even if --epoch could continue one"
@@ -85,12 +90,16 @@ def load(args: Namespace) -> Loaded:
         "workers": args.worker,
         "prefetch": args.prefetch,
         "device": args.device,
+        "gpus": f"[{args.gpus}]" if args.gpus is not None else None,
     }
     overrides = [*args.settings, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     return load_experiment(args.config, overrides, data=args.data, workspace=args.workspace)
 
 
 def _start(args: Namespace, loaded: Loaded) -> RunPaths:
+    estimate = disk_words(args.workspace, loaded.experiment)
+    if estimate:
+        say(estimate)
     found = start_run(args.workspace, loaded, argv=args.argv, name=args.checkpoint)
     hint = "" if args.foreground else f"; `labtui` or `labtui log {found.id} -f` shows it"
     say(started_words(found) + hint)

@@ -1,30 +1,36 @@
-"""`labtui wait RUN`: blocks until the run has ended."""
+"""`labtui wait RUN`: blocks until the run, or one of its jobs, has ended."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from core.cli import job_words
 from core.cli.output import out_json, say
-from core.cli.parser import add_json, add_run, seconds
+from core.cli.parser import add_job, add_json, add_run, seconds
 from core.errors import RunFailedError, StateError
 from core.launch.control import wait_run
+from core.launch.jobs import wait_job
 from core.store.catalogue import find_run, summarise
-from core.store.paths import RunPaths
+from core.store.jobs import find_job
+from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, RunSummary
-from core.store.report import summary_document
+from core.store.report import job_document, summary_document
 
 
 def add(parser: ArgumentParser) -> None:
     parser.description = (
-        "Wait until a run has finished or was stopped (exit 0), or has failed or is lost (exit 4)."
+        "Wait until a run or a job has finished or was stopped (exit 0), or has failed or is lost (exit 4)."
     )
     add_run(parser)
     parser.add_argument("--timeout", metavar="S", type=seconds, help="give up after S seconds (exit 5)")
+    add_job(parser, "wait for this job in place of the training")
     add_json(parser)
 
 
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
+    if args.job is not None:
+        return _wait_job(find_job(found, args.job), args)
     wait_run(found, args.timeout)
     summary = summarise(found)
     if args.json:
@@ -33,6 +39,16 @@ def run(args: Namespace) -> int:
         raise StateError(f"{found.id} is still {summary.state} after {args.timeout:g} s")
     say(ending(found, summary))
     return exit_code(summary)
+
+
+def _wait_job(job: JobPaths, args: Namespace) -> int:
+    state = wait_job(job, args.timeout)
+    if args.json:
+        out_json({"id": job.run.id, **job_document(state)})
+    if state.state in ACTIVE:
+        raise StateError(f"{state.name} of {job.run.id} is still {state.state} after {args.timeout:g} s")
+    say(job_words.ending(state))
+    return job_words.exit_code(state)
 
 
 def exit_code(summary: RunSummary) -> int:

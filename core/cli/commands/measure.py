@@ -1,0 +1,151 @@
+"""`labtui measure RUN`: measures checkpoints in the background and follows until it is done."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.cli.job_words import ending, exit_code
+from core.cli.output import INTERRUPTED, out, out_json, say, table
+from core.cli.parser import add_json, not_negative, positive
+from core.errors import UsageError
+from core.evaluate.plan import plan_measure
+from core.humanise import MISSING, number
+from core.launch.jobs import start_job
+from core.store.catalogue import Catalogue, find_run
+from core.store.jobs import JobState
+from core.store.metrics import decode_numbers
+from core.store.paths import RunPaths
+
+_DESCRIPTION = """\
+Measure checkpoints of a run: losses, accuracies, per class, and save the predictions.
+
+What has been measured already is not measured again, so a stopped or killed measure goes on when the
+same command is given again. A checkpoint that cannot be read is named and left out (exit 4); the others
+are measured. It runs as a job with a slot of its own: Ctrl-C stops it and keeps what is done, a hang-up
+leaves it running. The test images are measured only when --splits asks for them."""
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="run id, unique prefix or part of it, name, or @last"
+    )
+    parser.add_argument("--config", metavar="F", help="the newest run of this config, in place of RUN")
+    parser.add_argument(
+        "--at",
+        metavar="WHICH",
+        default="all",
+        help="all, best, last, epochs or checkpoint ids, like 5,10,best (default: all)",
+    )
+    parser.add_argument(
+        "--splits",
+        metavar="S",
+        type=_words,
+        default=["val"],
+        help="val, train, test, with commas between (default: val)",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="D",
+        help="other data with the same classes: a folder, or the name of a file in configs/data/; "
+        "a folder without train and val is measured whole, as val",
+    )
+    parser.add_argument("--batch", metavar="N", type=positive, help="images at a time; changes no number")
+    parser.add_argument(
+        "--worker", metavar="N", type=not_negative, help="loader processes, for formats that need them"
+    )
+    parser.add_argument(
+        "--prefetch", metavar="N", type=positive, help="batches that each loader prepares ahead"
+    )
+    parser.add_argument("--detach", action="store_true", help="only start the job and print its name")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    found = _run(args)
+    plan = plan_measure(
+        args.workspace,
+        found,
+        at=args.at,
+        splits=args.splits,
+        data=args.data,
+        batch=args.batch,
+        workers=args.worker,
+        prefetch=args.prefetch,
+    )
+    job = start_job(args.workspace, found, "measure", plan.content)
+    known = f", {plan.done} of them known" if plan.done else ""
+    say(f"{job.root.name} of {found.id}: {plan.total} to measure on {', '.join(plan.splits)}{known}")
+    if args.detach:
+        if args.json:
+            out_json({"id": found.id, "job": job.root.name})
+        else:
+            out(job.root.name)
+        return 0
+    from core.cli.follow_job import follow_job
+
+    followed = follow_job(job)
+    if args.json:
+        out_json(document(followed.state))
+    if followed.left:
+        return followed.code
+    _tell(followed.state, as_json=args.json)
+    return INTERRUPTED if followed.interrupted else exit_code(followed.state)
+
+
+def document(state: JobState) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "id": state.job.run.id,
+        "job": state.name,
+        "state": state.state,
+        "reason": state.reason,
+        "rows": state.result.get("rows", []),
+        "unreadable": state.result.get("unreadable", []),
+    }
+
+
+def row_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A table of measure rows: checkpoint, split, images and every metric that one of them has."""
+    metrics = [decode_numbers(row.get("metrics") or {}) for row in rows]
+    names = list(dict.fromkeys(name for values in metrics for name in values))
+    cells = [
+        (
+            str(row.get("checkpoint")),
+            str(row.get("split")),
+            str(row.get("n")),
+            *(number(name, values[name]) if name in values else MISSING for name in names),
+        )
+        for row, values in zip(rows, metrics, strict=True)
+    ]
+    return table(("checkpoint", "split", "images", *names), cells, "llr" + "r" * len(names))
+
+
+def _tell(state: JobState, *, as_json: bool) -> None:
+    rows = state.result.get("rows") or []
+    if rows and not as_json:
+        for line in row_lines(rows):
+            out(line)
+    for marked in state.result.get("unreadable") or []:
+        say(f"{marked.get('checkpoint')} was left out: {marked.get('reason')}")
+    say(ending(state))
+
+
+def _run(args: Namespace) -> RunPaths:
+    if (args.run is None) == (args.config is None):
+        raise UsageError("labtui measure: give RUN, or --config F for the newest run of a config")
+    if args.run is not None:
+        return find_run(args.workspace, args.run)
+    from core.config.layers import find_config
+
+    source = find_config(args.config, args.workspace)
+    for summary in Catalogue(args.workspace).refresh():
+        if summary.config == source.stem:
+            return RunPaths(args.workspace.runs / summary.id)
+    raise UsageError(f"{source} has no run yet: `labtui train --config {args.config}` starts one")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

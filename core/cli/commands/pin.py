@@ -1,0 +1,30 @@
+"""`labtui pin RUN CHECKPOINT`: a checkpoint that no retention removes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from core.cli.output import out_json, say
+from core.cli.parser import add_json, add_run
+from core.store.annotate import pin
+from core.store.catalogue import find_run
+from core.store.checkpoints import choose
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = "Keep a checkpoint for good, whatever `checkpoint.keep` says; --off gives it free."
+    add_run(parser)
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="an epoch, best, last or a checkpoint id")
+    parser.add_argument("--off", action="store_true", help="it may be removed again")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    found = find_run(args.workspace, args.run)
+    chosen = choose(found, args.checkpoint)
+    pin(found, chosen.id, not args.off)
+    if args.json:
+        out_json({"id": found.id, "checkpoint": chosen.id, "pinned": not args.off})
+    else:
+        say(f"{chosen.id} of {found.id} is {'no longer pinned' if args.off else 'pinned: it stays'}")
+    return 0

@@ -1,0 +1,93 @@
+"""`labtui predict RUN IMAGES...`: classifies new images with a checkpoint."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.cli.job_words import ending, exit_code
+from core.cli.output import INTERRUPTED, out, out_json, say, table
+from core.cli.parser import add_json, add_run
+from core.evaluate.plan import plan_predict
+from core.launch.jobs import start_job
+from core.store.catalogue import find_run
+from core.store.jobs import JobState
+
+_DESCRIPTION = """\
+Classify new images: a table of the likeliest classes, and a set of predictions in the run's folder.
+
+Images that cannot be read are named and left out."""
+_SHOWN = 3
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
+    add_run(parser)
+    parser.add_argument("images", metavar="IMAGES", nargs="+", help="image files, and folders of them")
+    parser.add_argument(
+        "--at", metavar="WHICH", help="best, last, an epoch or a checkpoint id (default: best, else last)"
+    )
+    parser.add_argument("--detach", action="store_true", help="only start the job and print its name")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    found = find_run(args.workspace, args.run)
+    plan = plan_predict(found, args.images, at=args.at)
+    job = start_job(args.workspace, found, "predict", plan.content)
+    say(f"{job.root.name} of {found.id}: {len(plan.images)} images with {plan.checkpoint.id}")
+    if args.detach:
+        if args.json:
+            out_json({"id": found.id, "job": job.root.name})
+        else:
+            out(job.root.name)
+        return 0
+    from core.cli.follow_job import follow_job
+
+    followed = follow_job(job)
+    if args.json:
+        out_json(document(followed.state))
+    if followed.left:
+        return followed.code
+    _tell(followed.state, as_json=args.json)
+    return INTERRUPTED if followed.interrupted else exit_code(followed.state)
+
+
+def document(state: JobState) -> dict[str, Any]:
+    """What `--json` prints; `file` lies in the run's folder predictions/."""
+    result = state.result
+    name = result.get("file")
+    return {
+        "id": state.job.run.id,
+        "job": state.name,
+        "state": state.state,
+        "reason": state.reason,
+        "checkpoint": state.asked.get("checkpoint"),
+        "file": str(state.job.run.predictions / name) if isinstance(name, str) else None,
+        "images": result.get("images", []),
+        "skipped": result.get("skipped", []),
+    }
+
+
+def image_lines(images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A row an image: its path and the likeliest classes with their probabilities."""
+    rows = []
+    for image in images:
+        top = [f"{item['class']} {item['probability']:.3f}" for item in image["top"][:_SHOWN]]
+        rows.append((str(image["path"]), *top))
+    width = max(map(len, rows))
+    header = ("image", "likeliest", *[""] * (width - 2))
+    return table(header[:width], rows)
+
+
+def _tell(state: JobState, *, as_json: bool) -> None:
+    images = state.result.get("images") or []
+    if images and not as_json:
+        for line in image_lines(images):
+            out(line)
+    for left_out in state.result.get("skipped") or []:
+        say(f"left out: {left_out.get('reason')}")
+    if images:
+        say(f"saved as {state.job.run.predictions / str(state.result.get('file'))}")
+    say(ending(state))

@@ -1,0 +1,201 @@
+"""Two runs beside each other: what was set differently, what came of it, and whether that can be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.store.files import read_json
+from core.store.measures import measures
+from core.store.metrics import History, read_history
+from core.store.paths import RunPaths
+from core.text import clean
+
+if TYPE_CHECKING:
+    from core.config.schema import Experiment
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that differs: `values` as JSON has them, `texts` as typed; `result`: it changes numbers."""
+
+    key: str
+    values: tuple[Any, Any]
+    texts: tuple[str, str]
+    result: bool
+
+
+@dataclass(frozen=True)
+class Value:
+    """A metric's value and its epoch."""
+
+    value: float
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A metric that both runs or one of them has: the best value by its mode, and the last one."""
+
+    name: str
+    mode: str
+    best: tuple[Value | None, Value | None]
+    last: tuple[Value | None, Value | None]
+
+    @property
+    def delta(self) -> float | None:
+        """Second best minus first best."""
+        first, second = self.best
+        return None if first is None or second is None else second.value - first.value
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`differences` are sentences on images, classes and ways of measuring: with any, no value compares."""
+
+    settings: tuple[Setting, ...]
+    outcomes: tuple[Outcome, ...]
+    differences: tuple[str, ...]
+
+    @property
+    def comparable(self) -> bool:
+        return not self.differences
+
+
+def compare(first: RunPaths, second: RunPaths) -> Comparison:
+    """Compare two runs. Raises ConfigError when a stored config cannot be read."""
+    from core.config.load import parse_experiment
+
+    runs = (first, second)
+    old, new = (parse_experiment(run.config.read_text(encoding="utf-8"), run.config) for run in runs)
+    return Comparison(_settings(old, new), _outcomes(*map(_history, runs)), tuple(_differences(*runs)))
+
+
+def _settings(old: Experiment, new: Experiment) -> tuple[Setting, ...]:
+    from core.cli.kin import setting_text
+    from core.config.load import changed_fields
+
+    changes = changed_fields(old, new)
+    return tuple(
+        Setting(
+            key,
+            (_value(old, key), _value(new, key)),
+            (setting_text(old, key), setting_text(new, key)),
+            result,
+        )
+        for keys, result in ((changes.result, True), (changes.operational, False))
+        for key in keys
+    )
+
+
+def _value(experiment: Experiment, key: str) -> Any:
+    from core.config.load import plain
+
+    value: Any = experiment
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    return plain(value)
+
+
+def _history(run: RunPaths) -> History:
+    return read_history(run.metrics, steps=False)
+
+
+def _outcomes(first: History, second: History) -> tuple[Outcome, ...]:
+    from core.config.fields import metric_mode
+
+    names = dict.fromkeys(name for history in (first, second) for name in history.names if _counts(name))
+    return tuple(
+        Outcome(
+            name,
+            metric_mode(name),
+            (_best(first, name, metric_mode(name)), _best(second, name, metric_mode(name))),
+            (_last(first, name), _last(second, name)),
+        )
+        for name in names
+    )
+
+
+def _counts(name: str) -> bool:
+    """Losses and accuracies; not learning rates, times and speeds."""
+    return name.startswith(("train/", "val/"))
+
+
+def _best(history: History, name: str, mode: str) -> Value | None:
+    row = history.best(name, mode)
+    return None if row is None else Value(row[name], row["epoch"])
+
+
+def _last(history: History, name: str) -> Value | None:
+    row = next((row for row in reversed(history.epochs) if math.isfinite(row.get(name, math.nan))), None)
+    return None if row is None else Value(row[name], row["epoch"])
+
+
+def _differences(first: RunPaths, second: RunPaths) -> list[str]:
+    splits = [read_json(run.split) for run in (first, second)]
+    missing = [run.id for run, split in zip((first, second), splits, strict=True) if split is None]
+    if missing:
+        return [f"{' and '.join(missing)} has no list of its images"]
+    a, b = (split or {} for split in splits)
+    found = []
+    if a.get("class_names") != b.get("class_names"):
+        found.append(_about_classes(a.get("class_names"), b.get("class_names")))
+    if a.get("fingerprint") != b.get("fingerprint"):
+        found += _about_images(_part(a, "val"), _part(b, "val"))
+    settings = [_eval_settings(run) for run in (first, second)]
+    if settings[0] is not None and settings[1] is not None:
+        found += _about_settings(settings[0], settings[1])
+    return found
+
+
+def _about_classes(a: object, b: object) -> str:
+    first, second = (list(map(str, names)) if isinstance(names, list) else [] for names in (a, b))
+    if sorted(first) == sorted(second):
+        return "the classes have another order"
+    only = [clean(name) for name in first if name not in second], [n for n in second if n not in first]
+    words = [
+        f"only the {which} has {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}"
+        for which, names in zip(("first", "second"), only, strict=True)
+        if names
+    ]
+    return f"the classes differ: {'; '.join(words)}"
+
+
+def _about_images(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """Whether the validation images are the same; other training images alone do not stand in the way."""
+    keys = ("paths", "labels", "sizes")
+    if all(a.get(key) == b.get(key) for key in keys):
+        return []
+    counts = [len(part.get("paths") or ()) for part in (a, b)]
+    if counts[0] != counts[1]:
+        return [f"the validation images differ: {counts[0]} and {counts[1]}"]
+    shared = len(set(a.get("paths") or ()) & set(b.get("paths") or ()))
+    return [f"the validation images differ: {shared} of {counts[0]} are the same"]
+
+
+def _part(split: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = (split.get("splits") or {}).get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _eval_settings(run: RunPaths) -> Mapping[str, Any] | None:
+    """How the run measures its validation images, by its newest own row."""
+    rows = [row for row in measures(run) if row.split == "val" and not row.key]
+    return rows[-1].settings if rows else None
+
+
+def _about_settings(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in dict.fromkeys((*a, *b)) if (a.get(key) or None) != (b.get(key) or None)]
+    if not keys:
+        return []
+    words = ", ".join(f"{clean(str(key))} {_short(a.get(key))} and {_short(b.get(key))}" for key in keys)
+    return [f"they are measured differently: {words}"]
+
+
+def _short(value: object) -> str:
+    text = clean(str(value)) if value not in (None, [], False) else "none"
+    return text if len(text) <= 40 else f"{text[:39]}…"
