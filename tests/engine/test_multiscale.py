@@ -206,7 +206,8 @@ def test_a_scale_below_the_network_is_refused() -> None:
 
 
 AUGMENT = (
-    "augment={pad_crop: null, scale: [36, 44], color_jitter: {brightness: 0.2, hue: 0.2}, tta: [hflip, 36, 44]}"
+    "augment={pad_crop: null, scale: [36, 44], tta: [hflip, 36, 44], "
+    "color_jitter: {brightness: 0.2, hue: 0.2}}"
 )
 
 
