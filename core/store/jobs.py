@@ -87,9 +87,10 @@ def list_jobs(run: RunPaths) -> list[JobState]:
 
 
 def job_paths(run: RunPaths) -> list[JobPaths]:
-    """The folders of all jobs."""
+    """The folders of all jobs; links are none."""
     try:
-        names = os.listdir(run.jobs)
+        with os.scandir(run.jobs) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
     return [JobPaths(run.jobs / name) for name in sorted(names) if JOB_NAME.fullmatch(name)]

@@ -270,7 +270,7 @@ def test_several_strangers_count_together(world: World) -> None:
         pytest.param({"used": 12 * GB, "processes": []}, 1, False, id="container: it may be ours"),
         pytest.param({"used": 900 * 10**6, "processes": []}, 0, False, id="what the driver itself takes"),
         pytest.param(
-            {"used": 3 * GB, "processes": [], "drawing": [{"pid": 1, "used": 2.5 * GB}]},
+            {"used": 3 * GB, "processes": [], "drawing": [{"pid": 1, "used": 5 * GB // 2}]},
             0,
             False,
             id="desktop",

@@ -1,0 +1,43 @@
+"""The real supervisor, whose trainers and job processes are `stub_worker.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if __name__ == "__main__" and os.fork():
+    os._exit(0)
+
+import core.launch.dispatch as dispatch
+import core.launch.supervisor as supervisor
+import core.launch.tracker as tracker
+from core.launch.work import Work
+from core.store.paths import AttemptPaths
+
+HERE = Path(__file__).parent
+
+
+def supervisor_command(module: str, *arguments: str) -> list[str]:
+    """In place of `module_command` in the dispatcher: supervisors are this script."""
+    if module == "core.launch.supervisor":
+        return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), *arguments]
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def worker_command(work: Work, attempt: AttemptPaths) -> list[str]:
+    """In place of `Work.command`."""
+    name = str(attempt.number) if work.job is None else attempt.root.name
+    return [sys.executable, "-P", str(HERE / "stub_worker.py"), str(work.run.root), name]
+
+
+def tracker_command(module: str, *arguments: str) -> list[str]:
+    """In place of `module_command` where trackers are started."""
+    return [sys.executable, "-P", os.environ.get("STUB_TRACKER", os.devnull), *arguments]
+
+
+if __name__ == "__main__":
+    tracker.module_command = tracker_command
+    dispatch.module_command = supervisor_command
+    Work.command = worker_command  # type: ignore[method-assign]
+    supervisor.main(sys.argv[1:])
