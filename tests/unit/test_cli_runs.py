@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import core.cli.commands.dispatch as dispatch_command
+import core.cli.commands.queue as queue_command
 import core.cli.commands.rm as rm
 from core.cli.commands.log import followed
 from core.cli.main import main
 from core.config.workspace import Workspace
-from core.launch.slots import cpu_slots
+from core.launch.slots import GpuStatus, cpu_slots
 from core.store.attempts import begin_attempt, write_error, write_exit, write_result
+from core.store.jobs import begin_job, create_job, take_job
 from core.store.locks import acquire, run_lock_path
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
@@ -218,6 +220,63 @@ def test_csv_has_a_row_for_each_epoch_and_no_formula(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "epoch,step,attempt,t,train/loss,val/accuracy,time/epoch,'=cmd"
     assert lines[1:] == ["1,5,1,1.0,1.0,0.51,2.0,", "2,10,1,1.0,0.5,0.52,2.0,", "3,15,1,1.0,NaN,,,1.0"]
+
+
+def test_csv_in_the_lab_s_columns(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(workspace, ended="finished", epochs=1)
+    with MetricsWriter(run.metrics) as metrics:
+        row = {"t": 1.0, "epoch": 2, "step": 10, "attempt": 1, "scope": "epoch"}
+        only_random = {"val/loss_random": 0.75, "val/accuracy_random": 0.25, "lr": 0.1}
+        metrics.write({**row, "train/loss": 0.5, "train/accuracy": 0.875, **only_random})
+    assert main(["metrics", "@last", "--csv", "--format", "lab"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch,train_loss,train_acc,val_loss,val_acc",
+        "1,1.0,,,0.51",
+        "2,0.5,0.875,0.75,0.25",
+    ]
+    assert main(["metrics", "@last", "--format", "lab"]) == 2
+    assert "goes with --csv" in capsys.readouterr().err
+
+
+GPU = GpuStatus(
+    index=0,
+    label="0",
+    name="NVIDIA T4",
+    uuid="GPU-1",
+    bus_id="00000000:3B:00.0",
+    busy=97,
+    used=2_000_000_000,
+    total=16_000_000_000,
+    slots=1,
+    runs=("20261125-080000-a-1a2b",),
+    strangers=("pid 7 (python) uses 1.0 GB",),
+    blocked=True,
+)
+
+
+def test_queue_shows_gpus_and_jobs(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(queue_command, "gpu_status", lambda: (GPU,))
+    run = make_run(workspace, ended="finished")
+    going, waiting = (create_job(run, "measure", {"at": []}) for _ in range(2))
+    begin_job(going, slot="cpu0", threads=1)
+    lock = take_job(going)
+    assert lock is not None
+    with lock:
+        assert main(["queue"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == (
+            "GPU 0  NVIDIA T4  00000000:3B:00.0  97 %  2.0 GB of 16.0 GB  20261125-080000-a-1a2b  "
+            "pid 7 (python) uses 1.0 GB"
+        )
+        assert any(line.split() == ["●", "running", run.id, "measure-0001", "–"] for line in lines)
+        assert any(line.startswith("… 1.") and f"{run.id} measure-0002" in line for line in lines)
+        assert main(["queue", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["gpus"][0]["bus_id"] == GPU.bus_id
+    assert document["jobs"] == [{"id": run.id, "job": "measure-0001", "state": "running"}]
+    assert [(item["id"], item["job"]) for item in document["queued"]] == [(run.id, waiting.root.name)]
 
 
 def test_queue_shows_slots_and_what_waits_in_order(

@@ -13,6 +13,7 @@ from core.cli.main import main
 from core.cli.scaffold import make_workspace
 from core.config.workspace import Workspace, config_files, shipped_configs
 from core.errors import UsageError
+from core.launch.slots import GpuStatus
 
 
 def test_init_makes_a_workspace_with_all_shipped_configs(
@@ -65,6 +66,57 @@ def test_doctor_finds_the_facts(
         checks
     )
     assert [name for name, check in checks.items() if check["level"] == "bad" and not check["advice"]] == []
+
+
+def gpu(**fields: object) -> GpuStatus:
+    values = {
+        "index": 1,
+        "label": "1",
+        "name": "NVIDIA T4",
+        "uuid": "GPU-1",
+        "bus_id": "00000000:3B:00.0",
+        "busy": 5,
+        "used": 0,
+        "total": 16_000_000_000,
+        "slots": 1,
+        "runs": (),
+        "strangers": (),
+        "blocked": False,
+    }
+    return GpuStatus(**{**values, **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "torch", "level", "words"),
+    [
+        ({}, "2.9.0+cu128", "ok", "NVIDIA T4 at 00000000:3B:00.0, 16.0 GB"),
+        ({"runs": ("a-run",)}, "2.9.0", "ok", "16.0 GB; a-run"),
+        ({"blocked": True, "strangers": ("pid 7 (python)",)}, "2.9.0", "note", "pid 7 (python)"),
+        ({}, "2.9.0+cpu", "bad", "install a CUDA build"),
+    ],
+)
+def test_doctor_names_gpus_by_bus_and_says_who_is_on_them(
+    fields: dict[str, object],
+    torch: str,
+    level: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "gpu_status", lambda: (gpu(**fields),))
+    monkeypatch.setattr(health, "_installed", lambda name: torch if name == "torch" else "1.0")
+    (found,) = [finding for finding in health.examine(Workspace(tmp_path)) if finding.name == "GPU 1"]
+    assert found.level == level
+    assert words in f"{found.value} {found.advice}"
+
+
+def test_doctor_says_how_to_get_the_trackers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"wandb": "0.23.0", "tensorboard": "", "torch": "2.9.0"}
+    monkeypatch.setattr(health, "_installed", lambda name: there[name])
+    found = {finding.name: finding for finding in health.examine(Workspace(tmp_path))}
+    assert (found["wandb"].level, found["wandb"].value) == ("ok", "0.23.0")
+    assert found["tensorboard"].level == "note"
+    assert "labtui[tensorboard]" in found["tensorboard"].advice
 
 
 def test_doctor_says_what_to_do_about_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
