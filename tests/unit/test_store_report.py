@@ -66,12 +66,21 @@ def test_old_runs_open_for_ever(lab: Workspace, golden: tuple[RunPaths, dict[str
     assert {key: shown[key] for key in expected["show"]} == expected["show"]
     assert {key: shown[key] for key in shown.keys() - expected["show"].keys()} == {
         "archived": False,
-        "disk": {"bytes": DISK, "checkpoints_bytes": CHECKPOINTS_DISK},
+        "disk": {"bytes": 5967, "checkpoints_bytes": 1454},
         "early_stop": None,
         "gpu": None,
         "imported": False,
         "jobs": [],
-        "measures": MEASURES,
+        "measures": [
+            {
+                "checkpoint": "a02-e0003",
+                "split": "val",
+                "metrics": {"accuracy": 0.5625, "loss": 0.85},
+                "images": 10,
+                "settings": {},
+                "key": "",
+            }
+        ],
         "mode": "",
         "model_summary": None,
         "slot": "cpu0",
