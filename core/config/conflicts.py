@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from core.config.data_schema import ARRAY_FORMATS, CLASSES_IN_GROUP, DataConfig, SplitPaths, Synthetic
-from core.config.names import BLOCKS_MODEL, CLASSIFIERS, is_code
-from core.config.schema import Augment, Experiment
+from core.config.data_conflicts import data_conflicts
+from core.config.names import BLOCKS_MODEL, CLASSIFIERS, DETECTION_METRICS, SMALL_DETECTORS, is_code
+from core.config.parts import ImageSize
+from core.config.schema import Augment, Experiment, Predict
 from core.config.yaml12 import Key
 
 Conflict = tuple[tuple[Key, ...], str]
@@ -14,59 +15,99 @@ Conflict = tuple[tuple[Key, ...], str]
 
 def conflicts(experiment: Experiment) -> list[Conflict]:
     """The keys concerned and a sentence, for each conflict."""
-    found = [*_in_data(experiment.data), *_in_augment(experiment.augment, experiment.image_size)]
-    if experiment.data.synthetic is not None:
-        found += _in_drawing(experiment.data.synthetic)
-    return [*found, *_in_model(experiment), *_in_training(experiment), *_in_metrics(experiment)]
+    kind = _in_detector(experiment) if experiment.is_detector else _in_classifier(experiment)
+    return [
+        *data_conflicts(experiment.data, detector=experiment.is_detector),
+        *_in_size(experiment),
+        *_in_augment(experiment.augment, experiment.image_size),
+        *kind,
+        *_in_model(experiment),
+        *_in_training(experiment),
+        *_in_metrics(experiment),
+    ]
 
 
-def _in_data(data: DataConfig) -> Iterator[Conflict]:
-    if data.root is None and (data.train is None or data.format not in ("auto", "folder")):
-        yield (("data", "root"),), "must be given: the folder of the data set"
-    for split in ("train", "val", "test"):
-        if data.format in ARRAY_FORMATS and isinstance(getattr(data, split), SplitPaths):
-            text = f"`format: {data.format}` has its own splits: leave data.{split} out"
-            yield (("data", split), ("data", "format")), text
-    if data.synthetic is not None and data.format not in ("auto", "synthetic"):
-        keys = (("data", "synthetic"), ("data", "format"))
-        yield keys, f"`synthetic` goes with `format: synthetic`, not with `format: {data.format}`"
-    if data.classes is not None and len(data.classes) < 2:
-        yield (("data", "classes"),), "at least two classes are needed"
-    if data.classes is not None and len(set(data.classes)) < len(data.classes):
-        twice = next(name for name in data.classes if data.classes.count(name) > 1)
-        yield (("data", "classes"),), f"class '{twice}' is named twice"
+def _in_size(experiment: Experiment) -> Iterator[Conflict]:
+    size, keys = experiment.image_size, (("image_size",), ("model",))
+    if experiment.is_detector and not isinstance(size, ImageSize):
+        yield (
+            keys,
+            f"{experiment.model} keeps the shape of its images: image_size is {{min: {size}, max: ...}}",
+        )
+    if not experiment.is_detector and isinstance(size, ImageSize):
+        what = "your own network" if is_code(experiment.model) else experiment.model
+        yield keys, f"{what} takes square images: image_size is one number"
+    if isinstance(size, ImageSize) and size.min > size.max:
+        both: tuple[Key, ...] = (("image_size", "min"), ("image_size", "max"))
+        yield both, f"min must be at most max, got {size.min} and {size.max}"
 
 
-def _in_augment(augment: Augment, image_size: int) -> Iterator[Conflict]:
+def _in_augment(augment: Augment, size: int | ImageSize) -> Iterator[Conflict]:
     scale = augment.scale
     low, high = scale if isinstance(scale, tuple) else (scale, scale)
     if scale is not None and augment.pad_crop is not None:
         keys = (("augment", "scale"), ("augment", "pad_crop"))
         yield keys, "scale and pad_crop do not go together: both cut out image_size"
-    if low is not None and low < image_size:
-        text = f"scale must be at least image_size, got {low} and {image_size}"
-        yield (("augment", "scale"), ("image_size",)), text
     if low is not None and high is not None and low > high:
         yield (("augment", "scale"),), f"the smaller side comes first: [{high}, {low}]"
-    if augment.test_scale is not None and augment.test_scale < image_size:
-        text = f"test_scale must be at least image_size, got {augment.test_scale} and {image_size}"
-        yield (("augment", "test_scale"), ("image_size",)), text
-    small = [view for view in augment.tta if isinstance(view, int) and view < image_size]
-    if small:
-        text = f"sides must be at least image_size, got {small[0]} and {image_size}"
-        yield (("augment", "tta"), ("image_size",)), text
     twice = [view for view in augment.tta if augment.tta.count(view) > 1]
     if twice:
         yield (("augment", "tta"),), f"{twice[0]} is named twice"
+    jitter = augment.scale_jitter
+    if jitter is not None and jitter[0] > jitter[1]:
+        yield (("augment", "scale_jitter"),), f"the smaller factor comes first: [{jitter[1]}, {jitter[0]}]"
+    if isinstance(size, ImageSize):
+        return
+    if low is not None and low < size:
+        text = f"scale must be at least image_size, got {low} and {size}"
+        yield (("augment", "scale"), ("image_size",)), text
+    if augment.test_scale is not None and augment.test_scale < size:
+        text = f"test_scale must be at least image_size, got {augment.test_scale} and {size}"
+        yield (("augment", "test_scale"), ("image_size",)), text
+    small = [view for view in augment.tta if isinstance(view, int) and view < size]
+    if small:
+        text = f"sides must be at least image_size, got {small[0]} and {size}"
+        yield (("augment", "tta"), ("image_size",)), text
 
 
-def _in_drawing(drawn: Synthetic) -> Iterator[Conflict]:
-    keys = (("data", "synthetic", "classes"), ("data", "synthetic", "groups"))
-    most = drawn.groups * CLASSES_IN_GROUP
-    if drawn.classes < drawn.groups:
-        yield keys, f"fewer classes ({drawn.classes}) than groups ({drawn.groups})"
-    elif drawn.classes > most:
-        yield keys, f"{drawn.groups} groups hold at most {most} classes, got {drawn.classes}"
+def _in_detector(experiment: Experiment) -> Iterator[Conflict]:
+    """What detectors do not have."""
+    augment, plain = experiment.augment, Augment()
+    for name in ("pad_crop", "scale", "test_scale", "tta"):
+        if getattr(augment, name) != getattr(plain, name):
+            hint = ": use scale_jitter" if name == "scale" else ""
+            yield (("augment", name), ("model",)), f"{name} is for classifiers, not for detectors{hint}"
+    if experiment.label_smoothing:
+        keys: tuple[Key, ...] = (("label_smoothing",), ("model",))
+        yield keys, "label_smoothing is for classifiers, not for detectors"
+    if experiment.measure.random:
+        yield (("measure", "random"), ("model",)), "measure.random is for classifiers, not for detectors"
+    if experiment.weights == "imagenet" and experiment.model in SMALL_DETECTORS[:2]:
+        yield (("weights",), ("model",)), f"there are no ImageNet weights for {experiment.model}: use none"
+    if experiment.weights == "coco" and experiment.model in SMALL_DETECTORS:
+        text = f"there are no COCO weights for {experiment.model}: use none or a file of weights"
+        yield (("weights",), ("model",)), text
+
+
+def _in_classifier(experiment: Experiment) -> Iterator[Conflict]:
+    """What only detectors have."""
+    for name in ("vflip", "scale_jitter"):
+        if getattr(experiment.augment, name):
+            yield (("augment", name), ("model",)), f"{name} is for detectors, not for classifiers"
+    if experiment.trainable_layers is not None:
+        text = "trainable_layers is for detectors; a classifier has mode: head or split"
+        yield (("trainable_layers",), ("model",)), text
+    if experiment.predict != Predict():
+        yield (
+            (("predict",), ("model",)),
+            "predict is for detectors: a classifier has one answer for each image",
+        )
+    if experiment.weights == "coco":
+        yield (("weights",), ("model",)), "COCO weights are for detectors: use imagenet or none"
+    elif experiment.weights == "imagenet" and experiment.model not in CLASSIFIERS:
+        what = "your own network" if is_code(experiment.model) else experiment.model
+        text = f"there are no ImageNet weights for {what}; torchvision's classifiers have some"
+        yield (("weights",), ("model",)), text
 
 
 def _in_model(experiment: Experiment) -> Iterator[Conflict]:
@@ -75,11 +116,7 @@ def _in_model(experiment: Experiment) -> Iterator[Conflict]:
         yield (("blocks",), ("model",)), "model tinyvgg needs blocks: [{channels: 16, convs: 2}, ...]"
     if model != BLOCKS_MODEL and experiment.blocks is not None:
         yield (("blocks",), ("model",)), f"blocks go with model: tinyvgg, not with {model}"
-    if experiment.weights == "imagenet" and model not in CLASSIFIERS:
-        keys = (("weights",), ("model",))
-        what = "your own network" if is_code(model) else model
-        yield keys, f"there are no ImageNet weights for {what}; torchvision's classifiers have some"
-    if experiment.weights_sha256 is not None and experiment.weights in ("none", "imagenet"):
+    if experiment.weights_sha256 is not None and experiment.weights in ("none", "imagenet", "coco"):
         yield (("weights_sha256",), ("weights",)), "weights_sha256 goes with a file of weights"
     rates = {"back_lr": experiment.back_lr, "head_lr": experiment.head_lr}
     for key, rate in rates.items():
@@ -116,7 +153,10 @@ def _in_metrics(experiment: Experiment) -> Iterator[Conflict]:
         (("scheduler", "metric"), experiment.scheduler.metric),
     ]
     for key, metric in watched:
-        if metric == "val/accuracy_tta" and not experiment.augment.tta:
+        if metric not in ("auto", "val/loss") and (metric in DETECTION_METRICS) != experiment.is_detector:
+            what = "detectors" if experiment.is_detector else "classifiers"
+            yield (key, ("model",)), f"{what} are not measured by {metric}: auto fits every model"
+        elif metric == "val/accuracy_tta" and not experiment.augment.tta:
             yield (key, ("augment", "tta")), "val/accuracy_tta is measured only with augment.tta"
-        if metric.endswith("_random") and not experiment.measure.random:
+        elif metric.endswith("_random") and not experiment.measure.random:
             yield (key, ("measure", "random")), f"{metric} is measured only with measure.random: true"

@@ -8,11 +8,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from core.config.parts import ClassNames, Section, Switch, field, section
+from core.config.parts import ClassNames, KaggleName, Section, Switch, field, section
 
 CLASSES_IN_GROUP = 3
 ARRAY_FORMATS = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Formats whose images lie in a few files, as torchvision keeps them."""
+BOX_FORMATS = ("voc", "diatom", "coco", "yolo")
+"""Formats whose images have boxes."""
 
 
 def _test_or_folder(value: object) -> object:
@@ -24,10 +26,12 @@ def _test_or_folder(value: object) -> object:
 class SplitPaths(Section):
     """Where the images of one split are."""
 
-    images: Path = field()
-    """Folder with one folder for each class; relative to `data.root` when that is given."""
+    images: Path | None = field(None)
+    """Folder with one folder for each class, or with the images that have boxes; relative to `data.root`."""
     list: Path | None = field(None)
     """Text file naming the images to use, one a line, relative to `images`; all when absent."""
+    annotations: Path | None = field(None)
+    """Folder or file with the boxes of these images; found beside them when absent, and they beside it."""
 
 
 class Split(Section):
@@ -50,23 +54,41 @@ class Synthetic(Section):
     """Number of classes, shared out evenly over the groups; up to 3 in a group."""
     images: int = field(1600, ge=20, le=100_000)
     """Number of pictures, test included."""
-    size: int = field(32, ge=16, le=256)
+    size: int = field(32, ge=16, le=512)
     """Width and height of a picture in pixels."""
     seed: int = field(0, ge=0)
     """Seed of the pictures."""
     imbalance: float = field(4.0, ge=1, le=50)
-    """How many times more pictures the largest class has than the smallest."""
+    """How many times more pictures (objects, with boxes) the largest class has than the smallest."""
+    boxes: Switch = field(False)
+    """Draw objects to be found, with their boxes, instead of one in the middle of each picture."""
+    most: int = field(4, ge=1, le=20)
+    """Most objects in a picture, with boxes."""
+    empty: float = field(0.03, ge=0, le=0.5)
+    """Share of the pictures that have no object, with boxes."""
 
 
 class DataConfig(Section):
     """The data set: paths are absolute here, whatever the file said."""
 
-    format: Literal["auto", "folder", "cifar10", "cifar100", "mnist", "fashionmnist", "synthetic"] = field(
-        "auto"
-    )
-    """How the data lie on disk: class folders, the files of torchvision's sets, or drawn; auto detects it."""
+    format: Literal[
+        "auto",
+        "folder",
+        "cifar10",
+        "cifar100",
+        "mnist",
+        "fashionmnist",
+        "voc",
+        "diatom",
+        "coco",
+        "yolo",
+        "synthetic",
+    ] = field("auto")
+    """How the data lie: class folders, torchvision's files, boxes (voc to yolo), drawn; auto detects it."""
     root: Path | None = field(None)
-    """Folder of the data set; `train`, `val` and `test` in it are found by name."""
+    """Folder of the data set; `train`, `val`, `test` in it are found by name. Also a COCO or YOLO file."""
+    kaggle: KaggleName = field(None)
+    """Get the data set from Kaggle, as owner/name or owner/name/versions/3 (extra package kaggle)."""
     train: SplitPaths | None = field(None)
     """Folder of training images, when it is not `root`/train."""
     val: Annotated[SplitPaths | Literal["test"] | None, BeforeValidator(_test_or_folder)] = field(None)
@@ -78,6 +100,14 @@ class DataConfig(Section):
     classes: ClassNames | None = field(None)
     """The classes to use, in this order; all when absent."""
     order: Literal["name", "frequency", "file"] = field("name")
-    """Order of the classes: by name, by falling count, or as in the file classes.txt of the data set."""
+    """Order of the classes: by name, by falling count (detectors' default), or as in the data set's file."""
+    empty: Literal["keep", "drop"] = field("keep")
+    """Images without boxes: kept as images of nothing, or left out."""
+    difficult: Literal["ignore", "keep"] = field("ignore")
+    """Boxes marked difficult: neither right nor wrong to find, or boxes like all others."""
+    one_based: Switch = field(False)
+    """The corners in VOC files count pixels from 1, as the original VOC sets do; else as they stand."""
+    boxes: Literal["auto", "xywh", "xyxy", "cxcywh"] = field("auto")
+    """What the four numbers of COCO boxes are, for files that depart from xywh; auto is xywh and warns."""
     synthetic: Synthetic | None = field(None)
     """What to draw, for the format synthetic."""

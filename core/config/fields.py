@@ -23,7 +23,7 @@ from core.config.meaning import (
 )
 from core.config.names import MODELS
 from core.config.problems import section_of
-from core.config.schema import GROUPS, Experiment, Group, SplitPaths
+from core.config.schema import GROUPS, Experiment, Group, ImageSize, SplitPaths
 from core.config.yaml12 import parse_value
 
 __all__ = [
@@ -88,8 +88,10 @@ def as_text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_inner, value))}]"
     if isinstance(value, dict):
-        if "images" in value and value.get("list") is None:
+        if value.get("images") is not None and value.get("list") is value.get("annotations") is None:
             return as_text(value["images"])
+        if "images" in value:
+            value = {part: path for part, path in value.items() if path is not None}
         return _flow(value)
     return _quoted(value, inside=False) if isinstance(value, str) else str(value)
 
@@ -102,13 +104,15 @@ def _walk(
         own_group: Group = extra.get("group") or group or "Running"
         own_result = bool(extra.get("result", True)) and result
         section = section_of(info.annotation)
-        if section is not None and section is not SplitPaths:
+        if section is not None and section not in (SplitPaths, ImageSize):
             may_be_absent = type(None) in _members(info.annotation)
             yield from _walk(section, f"{prefix}{name}.", own_group, own_result, may_be_absent)
             continue
         kind, choices, optional = _kind(info.annotation)
         if info.annotation is str and name == "model":
             choices = MODELS
+        if section is ImageSize:
+            kind = "text"
         required = info.is_required()
         default = None if required else plain(info.get_default(call_default_factory=True))
         default = None if default is PydanticUndefined else default

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ _SHORTHANDS = {"optimizer": "name", "scheduler": "name"}
 _SPLITS = ("train", "val", "test")
 _PATHS: tuple[Key, ...] = (
     ("data", "root"),
-    *(("data", split, part) for split in _SPLITS for part in ("images", "list")),
+    *(("data", split, part) for split in _SPLITS for part in ("images", "list", "annotations")),
     ("weights",),
 )
 _REPLACED = (("model_args",),)
@@ -39,7 +39,9 @@ _WORD = re.compile(r"[A-Za-z0-9_]*")
 _KEYS = frozenset(Experiment.model_fields) | {"extends"}
 _DATA_KEYS = frozenset(DataConfig.model_fields)
 # What stays of a config's `data` when --data names another place.
-_KEPT_WITH_OTHER_ROOT = ("split", "classes", "order")
+_KEPT_WITH_OTHER_ROOT = ("split", "classes", "order", "empty", "difficult")
+# What a split's path is, by its ending; all others are folders of images.
+_PARTS = {".json": "annotations", ".txt": "list"}
 
 
 def read_file(path: Path, known: Collection[str]) -> Tree:
@@ -150,6 +152,15 @@ def _merge(base: dict[str, Any], over: dict[str, Any], key: Key, places: dict[Ke
     return merged
 
 
+def fill(value: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Put `defaults` where `value` says nothing, deeply."""
+    for word, default in defaults.items():
+        if word not in value:
+            value[word] = dict(default) if isinstance(default, Mapping) else default
+        elif isinstance(default, Mapping) and isinstance(value[word], dict):
+            fill(value[word], default)
+
+
 class _Whole(dict[str, Any]):
     """A mapping that replaces what lies beneath instead of merging with it."""
 
@@ -176,8 +187,9 @@ def expand(tree: Tree, workspace: Workspace) -> None:
     if isinstance(data, dict):
         for split in _SPLITS:
             if isinstance(data.get(split), str) and not (split == "val" and data[split] == "test"):
-                data[split] = {"images": data[split]}
-                tree.places[("data", split, "images")] = tree.place(("data", split)) or place_of(tree)
+                part = _PARTS.get(Path(data[split]).suffix.lower(), "images")
+                data[split] = {part: data[split]}
+                tree.places[("data", split, part)] = tree.place(("data", split)) or place_of(tree)
 
 
 def place_of(tree: Tree) -> Place:
@@ -192,6 +204,8 @@ def _data_set(given: str, tree: Tree, place: Place, workspace: Workspace) -> dic
     if found is not None:
         return _data_file(found, place, tree)
     folder = Path(absolute(given, place.folder))
+    if folder.suffix in (".yaml", ".yml") and folder.is_file() and not _is_yolo(folder):
+        return _data_file(folder, place, tree)
     if not folder.exists() and _NAME.fullmatch(given):
         names = data_names(workspace)
         guess = did_you_mean(given, names)
@@ -200,6 +214,11 @@ def _data_set(given: str, tree: Tree, place: Place, workspace: Workspace) -> dic
         _with(tree, place, "data", text)
     tree.places[("data", "root")] = place
     return {"root": given}
+
+
+def _is_yolo(path: Path) -> bool:
+    """Whether a YAML file describes a data set as Ultralytics' tools do, not as a file in configs/data."""
+    return bool({"names", "nc", "path"} & set(read_file(path, _DATA_KEYS).value))
 
 
 def _named_data(given: str, homes: Iterable[Path]) -> Path | None:
@@ -282,8 +301,11 @@ def _path_problem(text: str, place: Place) -> str | None:
 
 
 def _relative(split: object) -> bool:
-    images = split.get("images") if isinstance(split, dict) else None
-    return isinstance(images, str) and not os.path.isabs(os.path.expanduser(os.path.expandvars(images)))
+    paths = list(split.values()) if isinstance(split, dict) else []
+    return bool(paths) and all(
+        isinstance(path, str) and not os.path.isabs(os.path.expanduser(os.path.expandvars(path)))
+        for path in paths
+    )
 
 
 def _with(tree: Tree, place: Place | None, key: str, text: str) -> Tree:

@@ -16,6 +16,7 @@ from core.config.conflicts import conflicts
 from core.config.layers import (
     data_layer,
     expand,
+    fill,
     find_config,
     layer,
     merge,
@@ -23,7 +24,7 @@ from core.config.layers import (
     place_of,
     resolve_paths,
 )
-from core.config.meaning import resolve_normalize
+from core.config.meaning import model_defaults, resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
 from core.config.schema import Experiment, Normalize
 from core.config.workspace import Workspace
@@ -151,6 +152,7 @@ def _differing(a: Any, b: Any, key: Key) -> list[Key]:
 
 def _validated(tree: Tree) -> Experiment:
     resolve_paths(tree)
+    fill(tree.value, model_defaults(tree.value.get("model")))
     problems = list(tree.problems)
     experiment = None
     try:

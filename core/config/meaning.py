@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from core.config.names import STATISTICS
+from core.config.names import SMALL_DETECTORS, STATISTICS, is_detector
 from core.config.schema import Experiment
 
 
@@ -15,7 +16,23 @@ def metric_mode(name: str) -> Literal["max", "min"]:
 
 def resolve_metric(experiment: Experiment) -> str:
     """The metric that says which epoch is best."""
-    return "val/accuracy" if experiment.metric == "auto" else experiment.metric
+    if experiment.metric != "auto":
+        return experiment.metric
+    return "val/map" if experiment.is_detector else "val/accuracy"
+
+
+def model_defaults(model: object) -> Mapping[str, Any]:
+    """What holds for a model where neither file nor command line say anything."""
+    if not isinstance(model, str) or not is_detector(model):
+        return {}
+    small = model in SMALL_DETECTORS
+    return {
+        "batch": 4,
+        "learning_rate": 0.005,
+        "weights": "none" if small else "coco",
+        "image_size": {"min": 240, "max": 320} if small else {"min": 800, "max": 1333},
+        "data": {"order": "frequency"},
+    }
 
 
 def resolve_scheduler_metric(experiment: Experiment) -> str:
@@ -29,11 +46,12 @@ def resolve_normalize(
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of the channels, pixels in 0..1: as given, or well-known ones.
 
-    With pretrained weights they are ImageNet's, which torchvision's weights were trained with; else those of
-    the data's format, else CIFAR-10's.
+    With pretrained weights, and for all detectors, they are ImageNet's, which torchvision's weights were
+    trained with; else those of the data's format, else CIFAR-10's.
     """
     given, known = experiment.normalize, "imagenet"
-    if experiment.weights == "none" or experiment.model.startswith("tinyvgg"):
+    plain = experiment.weights == "none" or experiment.model.startswith("tinyvgg")
+    if plain and not experiment.is_detector:
         known = experiment.data.format
     mean, std = STATISTICS.get(known, STATISTICS["cifar10"])
     return given.mean or mean, given.std or std

@@ -101,9 +101,26 @@ CLASSIFIERS: tuple[str, ...] = (
     "wide_resnet50_2",
 )
 """torchvision's classifiers."""
-DETECTORS = ("fasterrcnn", "fcos", "keypointrcnn", "maskrcnn", "retinanet", "ssd")
-"""How the names of torchvision's detectors begin."""
-MODELS: tuple[str, ...] = (*TINYVGG, BLOCKS_MODEL, *CLASSIFIERS)
+SMALL_DETECTORS = ("fasterrcnn_small", "retinanet_small", "fasterrcnn_mobilenet_v2")
+"""Detectors for CPUs and small images, without COCO weights."""
+DETECTORS: tuple[str, ...] = (
+    "fasterrcnn",
+    "retinanet",
+    *SMALL_DETECTORS,
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+)
+"""Detectors: `fasterrcnn` and `retinanet` are torchvision's on ResNet-50 with a feature pyramid."""
+OTHER_DETECTORS = ("keypointrcnn", "maskrcnn")
+"""How the names of torchvision's detectors begin that need more than boxes."""
+MODELS: tuple[str, ...] = (*TINYVGG, BLOCKS_MODEL, *CLASSIFIERS, *DETECTORS)
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
@@ -121,7 +138,18 @@ MetricChoice = Literal[
     "val/accuracy_tta",
     "val/accuracy_random",
     "val/loss_random",
+    "val/map",
+    "val/map_50",
+    "val/map_75",
+    "val/mar_100",
 ]
+DETECTION_METRICS = ("val/map", "val/map_50", "val/map_75", "val/mar_100")
+"""The choices that only detectors have; all others but val/loss only classifiers."""
+
+
+def is_detector(model: str) -> bool:
+    """Whether a model finds boxes; all others, and the user's own, classify whole images."""
+    return model in DETECTORS
 
 
 def is_code(model: str) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from core.config.names import DETECTORS, MODELS, is_code
+from core.config.names import MODELS, OTHER_DETECTORS, is_code
 from core.text import clean, did_you_mean
 
 Group = Literal["Data", "Model", "Optimiser", "Schedule", "Augmentation", "Running"]
@@ -79,8 +79,8 @@ def _model_name(value: object) -> object:
     if isinstance(value, str) and (value in MODELS or is_code(value)):
         return value
     shown = clean(str(value))
-    if shown.startswith(DETECTORS):
-        text = "'{name}' is a detector: this version trains classifiers"
+    if shown.startswith(OTHER_DETECTORS):
+        text = "'{name}' needs more than boxes: use fasterrcnn or retinanet"
         raise PydanticCustomError("model_name", text, {"name": shown})
     if shown.endswith(".py"):
         text = "name the function that builds the network too: {name}:build"
@@ -88,7 +88,8 @@ def _model_name(value: object) -> object:
     raise PydanticCustomError(
         "model_name",
         "there is no model '{name}'{guess}: use tinyvgg_a to tinyvgg_e, tinyvgg_v0 to tinyvgg_v4, tinyvgg "
-        "with blocks, a classifier of torchvision, or ./net.py:build",
+        "with blocks, a classifier or detector of torchvision, fasterrcnn_small, retinanet_small, or "
+        "./net.py:build",
         {"name": shown, "guess": did_you_mean(shown, MODELS)},
     )
 
@@ -126,9 +127,33 @@ def _logger(value: object) -> object:
 
 
 def _weights(value: object) -> object:
-    if isinstance(value, Path) or value in ("none", "imagenet"):
+    if isinstance(value, Path) or value in ("none", "imagenet", "coco"):
         return value
-    raise PydanticCustomError("weights", "expected none, imagenet or a file of weights (./NAME)")
+    raise PydanticCustomError("weights", "expected none, imagenet, coco or a file of weights (./NAME)")
+
+
+def _jitter(value: object) -> object:
+    value = as_tuple(value)
+    numbers = [
+        factor
+        for factor in (value if isinstance(value, tuple) else ())
+        if isinstance(factor, (int, float)) and not isinstance(factor, bool) and 0.1 <= factor <= 10
+    ]
+    if value is None or (isinstance(value, tuple) and len(numbers) == len(value) == 2):
+        return value if value is None else (float(numbers[0]), float(numbers[1]))
+    raise PydanticCustomError("jitter", "expected two factors from 0.1 to 10: [0.8, 1.25]")
+
+
+def _kaggle(value: object) -> object:
+    if value is None or (
+        isinstance(value, str) and re.fullmatch(r"[\w-]+(/[\w.-]+){1}(/versions/\d+)?", value)
+    ):
+        return value
+    raise PydanticCustomError("kaggle", "expected OWNER/NAME as in the address of the data set's page")
+
+
+def _sides(value: object) -> str:
+    return "sides" if isinstance(value, (dict, BaseModel)) else "side"
 
 
 def _digest(value: object) -> object:
@@ -175,8 +200,25 @@ ModelName = Annotated[str, BeforeValidator(_model_name)]
 Scale = Annotated[int | tuple[int, int] | None, BeforeValidator(_scale)]
 Views = Annotated[tuple[Literal["hflip"] | int, ...], BeforeValidator(_views)]
 Keep = Annotated[int | Literal["all"], BeforeValidator(_keep)]
-Weights = Annotated[Literal["none", "imagenet"] | Path, BeforeValidator(_weights)]
+Jitter = Annotated[tuple[float, float] | None, BeforeValidator(_jitter)]
+KaggleName = Annotated[str | None, BeforeValidator(_kaggle)]
+Weights = Annotated[Literal["none", "imagenet", "coco"] | Path, BeforeValidator(_weights)]
 Digest = Annotated[str, BeforeValidator(_digest)]
 Logger = Annotated[Literal["off", "online", "offline"], BeforeValidator(_logger)]
 Arguments = Annotated[dict[str, Scalar | tuple[Scalar, ...]], BeforeValidator(_arguments)]
 Gpus = Annotated[tuple[int | str, ...], BeforeValidator(_gpus)]
+
+
+class ImageSize(Section):
+    """Size of a detector's images: as large as both bounds allow, with their aspect ratio kept."""
+
+    min: int = field(ge=32, le=4096)
+    """The shorter side in pixels, unless the longer one would pass `max`."""
+    max: int = field(ge=32, le=8192)
+    """Most pixels of the longer side."""
+
+
+Size = Annotated[
+    Annotated[Annotated[int, Field(ge=16, le=1024)], Tag("side")] | Annotated[ImageSize, Tag("sides")],
+    Discriminator(_sides),
+]

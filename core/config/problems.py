@@ -6,7 +6,7 @@ import difflib
 import math
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,7 +17,18 @@ from core.errors import Problem
 from core.text import clean, nearest
 
 MUST_BE_GIVEN = "must be given"
-_WITH_VALUE = ("auto_or_count", "test_or_folder", "scale", "views", "keep", "weights", "digest", "gpus")
+_WITH_VALUE = (
+    "auto_or_count",
+    "test_or_folder",
+    "scale",
+    "views",
+    "jitter",
+    "keep",
+    "weights",
+    "digest",
+    "gpus",
+    "kaggle",
+)
 # What other trainers call our keys.
 _SYNONYMS = {
     "batch_size": "batch",
@@ -99,6 +110,21 @@ _SYNONYMS = {
     "tensorboard": "log.tensorboard",
     "test_time_augmentation": "augment.tta",
     "multi_scale": "augment.scale",
+    "vertical_flip": "augment.vflip",
+    "flipud": "augment.vflip",
+    "min_size": "image_size",
+    "max_size": "image_size",
+    "trainable_backbone_layers": "trainable_layers",
+    "frozen_layers": "trainable_layers",
+    "box_score_thresh": "predict.score_floor",
+    "score_thresh": "predict.score_floor",
+    "score_threshold": "predict.score_floor",
+    "box_nms_thresh": "predict.nms_iou",
+    "nms_thresh": "predict.nms_iou",
+    "nms": "predict.nms_iou",
+    "detections_per_img": "predict.max_det",
+    "box_detections_per_img": "predict.max_det",
+    "max_detections": "predict.max_det",
 }
 
 
@@ -266,10 +292,15 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def section_of(annotation: Any) -> type[BaseModel] | None:
     """The model in a field's annotation (`Split`, `ColorJitter | None`), or None for a plain value."""
-    for part in (annotation, *get_args(annotation)):
+    for part in (annotation, *(inner for member in get_args(annotation) for inner in _bare(member))):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part
     return None
+
+
+def _bare(member: Any) -> tuple[Any, ...]:
+    """A member of a union, and what it annotates."""
+    return (member, get_args(member)[0]) if get_origin(member) is Annotated else (member,)
 
 
 def items_of(annotation: Any) -> type[BaseModel] | None:

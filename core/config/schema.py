@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from core.config.data_schema import CLASSES_IN_GROUP, DataConfig, Split, SplitPaths, Synthetic
-from core.config.names import MetricChoice
+from core.config.names import MetricChoice, is_detector
 from core.config.parts import (
     GROUPS,
     Arguments,
@@ -21,11 +21,14 @@ from core.config.parts import (
     Digest,
     Gpus,
     Group,
+    ImageSize,
+    Jitter,
     Keep,
     Logger,
     ModelName,
     Scale,
     Section,
+    Size,
     Switch,
     Texts,
     Views,
@@ -46,11 +49,13 @@ __all__ = [
     "EarlyStop",
     "Experiment",
     "Group",
+    "ImageSize",
     "Log",
     "Measure",
     "MetricChoice",
     "Normalize",
     "Optimizer",
+    "Predict",
     "Scheduler",
     "Section",
     "Split",
@@ -149,6 +154,10 @@ class Augment(Section):
     """Pad with this many black pixels on each side, then cut out at a random place."""
     hflip: Switch = field(False)
     """Mirror every second image, on average."""
+    vflip: Switch = field(False)
+    """Turn every second image upside down, on average, for detectors."""
+    scale_jitter: Jitter = field(None)
+    """Scale each image by a random factor from [low, high], such as [0.8, 1.25], for detectors."""
     scale: Scale = field(None)
     """Resize to this side, then cut out `image_size` at random; [Smin, Smax]: a random one each time."""
     test_scale: int | None = field(None, ge=8, le=1024)
@@ -157,6 +166,17 @@ class Augment(Section):
     """Random brightness, contrast, saturation, hue."""
     tta: Views = field(())
     """Test-time augmentation, measured beside the plain view: hflip, sides, or both: [hflip, 36, 40]."""
+
+
+class Predict(Section):
+    """Which of the boxes that a detector finds are kept."""
+
+    score_floor: float = field(0.05, ge=0, lt=1)
+    """Boxes with a lower score are dropped at once."""
+    max_det: int = field(100, ge=1, le=10_000)
+    """Most boxes in an image."""
+    nms_iou: float = field(0.5, gt=0, le=1)
+    """Of two boxes of a class that overlap by more than this, the one with the lower score is dropped."""
 
 
 class Checkpoints(Section):
@@ -198,31 +218,35 @@ class Experiment(Section):
     data: DataConfig = field(group="Data")
     """The data set: a name in configs/data, a folder, or a mapping."""
     model: ModelName = field(group="Model")
-    """The network: tinyvgg_a to _e, _v0 to _v4, tinyvgg with blocks, torchvision's, or ./net.py:build."""
+    """The network: tinyvgg_a to _e, _v0 to _v4, tinyvgg with blocks, torchvision's, a detector, your own."""
     mode: Literal["full", "head", "split"] = field("full", group="Model")
-    """What is trained: everything, only the new classifier, or both with back_lr and head_lr."""
+    """What is trained: everything, only the new head, or both with back_lr and head_lr."""
     weights: Weights = field("none", group="Model")
-    """Where the weights start: none (random), imagenet, or a file of weights."""
+    """Where the weights start: none, imagenet, coco (detectors, their default), or a file of weights."""
+    trainable_layers: int | None = field(None, group="Model", ge=0, le=5)
+    """Stages of a detector's backbone that are trained, from the top; absent: 3 with weights, else all."""
     weights_sha256: Digest | None = field(None, group="Model")
     """sha256 that the file of weights must have, or its first 8 or more digits."""
     blocks: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] | None = field(None, group="Model")
     """Blocks of the network tinyvgg: [{channels: 16, convs: 2}, {channels: 32, convs: 2}]."""
     model_args: Arguments = field({}, group="Model")
     """Passed on to the network: batch_norm, hidden, dropout for tinyvgg; whatever your own build takes."""
-    image_size: int = field(32, group="Model", ge=16, le=1024)
-    """Side of the square images that the network sees, in pixels."""
+    image_size: Size = field(32, group="Model")
+    """Side of the square images, 16 to 1024 pixels; detectors: bounds of the sides, {min: 800, max: 1333}."""
+    predict: Predict = section(Predict, "Model")
+    """Which boxes a detector keeps."""
     normalize: Normalize = section(Normalize, "Model")
     """Channel mean and deviation of the input."""
     learning_rate: float = field(0.01, group="Optimiser", gt=0)
-    """Learning rate at the start (for onecycle, the highest)."""
+    """Learning rate at the start (for onecycle, the highest); for detectors 0.005 unless given."""
     back_lr: float | None = field(None, group="Optimiser", gt=0)
     """Learning rate of the pretrained part, for mode split."""
     head_lr: float | None = field(None, group="Optimiser", gt=0)
-    """Learning rate of the new classifier, for mode split."""
+    """Learning rate of the new head, for mode split."""
     optimizer: Optimizer = section(Optimizer, "Optimiser")
     """The optimiser and its settings."""
     batch: int = field(32, group="Optimiser", ge=1, le=65536)
-    """Images in a batch, over all devices together."""
+    """Images in a batch, over all devices together; for detectors 4 unless given."""
     label_smoothing: float = field(0.0, group="Optimiser", ge=0, lt=1)
     """Share of the target spread evenly over all classes."""
     clip_norm: float | None = field(None, group="Optimiser", gt=0)
@@ -236,7 +260,7 @@ class Experiment(Section):
     epochs: int = field(20, group="Schedule", result=False, ge=1, le=100_000)
     """Epochs to train in all."""
     metric: MetricChoice = field("auto", group="Schedule")
-    """What `best` means; auto is val/accuracy."""
+    """What `best` means; auto is val/accuracy, for detectors val/map."""
     early_stop: EarlyStop | None = field(None, group="Schedule", result=False)
     """Ends the run early when the metric no longer improves; absent: never."""
     augment: Augment = section(Augment, "Augmentation")
@@ -261,3 +285,22 @@ class Experiment(Section):
     """Trackers beside labtui's own files."""
     tags: Texts = field((), group="Running", result=False)
     """Words to find the run by."""
+
+    @property
+    def side(self) -> int:
+        """Side of the square images of a classifier, in pixels. Raises TypeError for a detector."""
+        if isinstance(self.image_size, ImageSize):
+            raise TypeError(f"{self.model} has images of no fixed size")
+        return self.image_size
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Shorter side aimed at and longest side of a detector's images, in pixels."""
+        if not isinstance(self.image_size, ImageSize):
+            raise TypeError(f"{self.model} has square images")
+        return self.image_size.min, self.image_size.max
+
+    @property
+    def is_detector(self) -> bool:
+        """Whether the network finds boxes."""
+        return is_detector(self.model)

@@ -62,7 +62,7 @@ class Classification:
         self._side = test_side(experiment)
         self._views = make_views(self._side, experiment.augment.tta)
         self._loading = Loading(
-            size=experiment.image_size,
+            size=experiment.side,
             normalisation=Normalisation(*resolve_normalize(experiment)),
             device=self.device,
             threads=resolved.threads,
@@ -179,7 +179,7 @@ class Classification:
         """What `measure` does to the images, as its Measurement's settings say."""
         mean, std = resolve_normalize(self._experiment)
         found: dict[str, Any] = {
-            "image_size": self._experiment.image_size,
+            "image_size": self._experiment.side,
             "resize": self._side,
             "crop": "centre",
             "mean": list(mean),
@@ -245,7 +245,7 @@ class Classification:
         return require_logits(model(images), len(images), len(self.classes))
 
     def _train_side(self) -> int:
-        native = self._stores.native_side() if self._augmentation.sides else self._experiment.image_size
+        native = self._stores.native_side() if self._augmentation.sides else self._experiment.side
         return self._augmentation.stored_side(native)
 
 
@@ -254,7 +254,7 @@ def augmentation_of(experiment: Experiment) -> Augmentation:
     augment = experiment.augment
     jitter = augment.color_jitter
     return Augmentation(
-        size=experiment.image_size,
+        size=experiment.side,
         scale=augment.scale,
         pad=augment.pad_crop or 0,
         flip=augment.hflip,

@@ -35,7 +35,7 @@ def model_document(experiment: Experiment, model: nn.Module) -> dict[str, Any]:
     `{"model", "parameters", "trainable", "parts": [{"name", "parameters", "trainable"}], "layers": [{"name",
     "type", "shape", "parameters", "trainable"}], "checkpoint_bytes", "error": null}`; shapes without batch.
     """
-    summary = summarise_model(model, experiment.image_size)
+    summary = summarise_model(model, experiment.side)
     trained = sum(parameter.requires_grad for parameter in model.parameters())
     return {
         "model": experiment.model,
@@ -79,7 +79,7 @@ def describe(experiment: Experiment, classes: int) -> dict[str, Any]:
 
 def _is_light(experiment: Experiment) -> bool:
     """Whether a real pass is cheaper than one on the meta device, which loads torch's compiler first."""
-    return experiment.model in TINYVGG and experiment.image_size <= 64 and not experiment.model_args
+    return experiment.model in TINYVGG and experiment.side <= 64 and not experiment.model_args
 
 
 def main(arguments: list[str]) -> int:

@@ -90,7 +90,7 @@ def choose_resolved(experiment: Experiment) -> Resolved:
         memory_format="contiguous" if device == "mps" else "channels_last",
         optimizer="fused" if _may_fuse(experiment, device, precision) else "default",
         precision=precision,
-        eval_batch=max(1, min(_EVAL_BATCH, _EVAL_PIXELS // experiment.image_size**2)),
+        eval_batch=max(1, min(_EVAL_BATCH, _EVAL_PIXELS // experiment.side**2)),
         torch=str(torch.__version__),
     )
 

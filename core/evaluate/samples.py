@@ -77,7 +77,7 @@ def sample_augmented(
     The draws take the way of training: stored pixels, batches of several epochs, normalised and back.
     """
     paths, labels = _choose(dataset, count, seed)
-    augmentation, size = augmentation_of(experiment), experiment.image_size
+    augmentation, size = augmentation_of(experiment), experiment.side
     side = augmentation.stored_side(native_side(dataset.root, dataset.splits["train"].paths))
     store = ImageStore(
         decode_pixels(dataset.root, paths, side),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -43,7 +44,7 @@ def build_classifier(experiment: Experiment, classes: int) -> nn.Module:
     """
     from torchvision.models import get_model
 
-    name, size = experiment.model, experiment.image_size
+    name, size = experiment.model, experiment.side
     _require_size(name, size)
     for key, why in _TAKEN.items():
         if key in experiment.model_args:
@@ -97,5 +98,5 @@ def _expects_other_range(experiment: Experiment) -> bool:
     """Whether the weights were trained on pixels in -1 to 1, which the network then makes itself."""
     if experiment.weights == "imagenet":
         return True
-    file = "" if experiment.weights == "none" else experiment.weights.name
+    file = experiment.weights.name if isinstance(experiment.weights, Path) else ""
     return file.startswith(("googlenet-", "inception_v3_google-"))

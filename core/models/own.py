@@ -40,12 +40,12 @@ def build_own(experiment: Experiment, classes: int, code: Path | None) -> nn.Mod
     if not isinstance(model, nn.Module):
         raise UsageError(f"{where}: {name} must return a torch.nn.Module, not {type(model).__name__}.")
     with _faults_of(file, build):
-        logits = _tried(model, experiment.image_size)
+        logits = _tried(model, experiment.side)
     if not isinstance(logits, Tensor) or logits.shape != (2, classes):
         got = f"of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise UsageError(
             f"{where}: the network of {name} must give logits of shape (images, {classes}): for 2 images of "
-            f"{experiment.image_size} pixels it gave {got}."
+            f"{experiment.side} pixels it gave {got}."
         )
     return model
 

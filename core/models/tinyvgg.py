@@ -62,7 +62,7 @@ def build_tinyvgg(experiment: Experiment, classes: int) -> TinyVgg:
 
     Raises UsageError when the poolings leave nothing of the image, or for arguments that it does not take.
     """
-    name, size = experiment.model, experiment.image_size
+    name, size = experiment.model, experiment.side
     if name == BLOCKS_MODEL:
         plan = Plan(tuple(experiment.blocks or ()), (256, 256))
     else:

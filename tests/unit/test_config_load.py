@@ -23,8 +23,8 @@ from core.errors import ConfigError
 BASE = "data: ./pictures\nmodel: tinyvgg_a\n"
 SCHEDULES = "none or plateau or step or cosine or onecycle"
 MODELS_THERE_ARE = (
-    "use tinyvgg_a to tinyvgg_e, tinyvgg_v0 to tinyvgg_v4, tinyvgg with blocks, a classifier of torchvision, "
-    "or ./net.py:build"
+    "use tinyvgg_a to tinyvgg_e, tinyvgg_v0 to tinyvgg_v4, tinyvgg with blocks, a classifier or detector of "
+    "torchvision, fasterrcnn_small, retinanet_small, or ./net.py:build"
 )
 
 

@@ -128,12 +128,12 @@ def test_every_model_is_known(lab: Workspace, model: str) -> None:
 # Refusals
 
 
-WEIGHTS = "expected none, imagenet or a file of weights (./NAME), got"
+WEIGHTS = "expected none, imagenet, coco or a file of weights (./NAME), got"
 SCALE = "expected a side from 8 to 1024 pixels, or two: [Smin, Smax], got"
 GPU = "expected the index of a GPU (0, 1, ...) or its UUID, got"
 METRICS = (
     "auto or val/accuracy or val/loss or val/top5 or val/accuracy_macro or val/accuracy_tta "
-    "or val/accuracy_random or val/loss_random"
+    "or val/accuracy_random or val/loss_random or val/map or val/map_50 or val/map_75 or val/mar_100"
 )
 
 
@@ -142,7 +142,8 @@ METRICS = (
     [
         ("weights:", f"weights: {WEIGHTS} nothing"),
         ("weights: true", f"weights: {WEIGHTS} true"),
-        ("weights: coco", f"weights: {WEIGHTS} 'coco'"),
+        ("weights: cocoa", f"weights: {WEIGHTS} 'cocoa'"),
+        ("weights: coco", "weights: COCO weights are for detectors: use imagenet or none"),
         ("weights: [a, b]", f"weights: {WEIGHTS} a list"),
         ("weights: imagenet", "weights: there are no ImageNet weights for tinyvgg_a; torchvision's have"),
         ("weights_sha256: abc", "weights_sha256: expected 8 to 64 digits of a sha256, got 'abc'"),
@@ -207,8 +208,10 @@ def test_values_refused(lab: Workspace, line: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("model: fasterrcnn", ["2 model: 'fasterrcnn' is a detector: this version trains classifiers"]),
-        ("model: retinanet", ["2 model: 'retinanet' is a detector: this version trains classifiers"]),
+        (
+            "model: maskrcnn_resnet50_fpn",
+            ["2 model: 'maskrcnn_resnet50_fpn' needs more than boxes: use fasterrcnn or retinanet"],
+        ),
         ("model: ./net.py", ["2 model: name the function that builds the network too: ./net.py:build"]),
         ("model: tinyvgg", ["2 model: model tinyvgg needs blocks: [{channels: 16, convs: 2}, ...]"]),
         (
@@ -245,7 +248,7 @@ def test_models_refused(lab: Workspace, text: str, said: list[str]) -> None:
 def test_a_model_that_is_not_there_names_those_that_are(lab: Workspace, model: str) -> None:
     (said,) = problems(lab, f"{DATA}model: {model}\n")
     assert said.startswith("2 model: there is no model '")
-    assert said.endswith("tinyvgg with blocks, a classifier of torchvision, or ./net.py:build")
+    assert said.endswith("fasterrcnn_small, retinanet_small, or ./net.py:build")
     assert ("did you mean 'resnet18'?" in said) is (model == "resnet19")
 
 

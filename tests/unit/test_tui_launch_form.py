@@ -154,7 +154,7 @@ def test_long_faults_take_several_lines(fields: Fields) -> None:
         ("", "tinyvgg_v0", len(MODELS)),
         ("resnet18", "resnet18", 1),
         ("torchvision v3 small", "mobilenet_v3_small", 1),
-        ("vgg1", "vgg11", 8),
+        ("vgg1", "vgg11", 9),
         ("nothing", "", 0),
     ],
 )

@@ -1,0 +1,78 @@
+"""What does not go together in an experiment's `data`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.config.data_schema import (
+    ARRAY_FORMATS,
+    BOX_FORMATS,
+    CLASSES_IN_GROUP,
+    DataConfig,
+    SplitPaths,
+    Synthetic,
+)
+from core.config.yaml12 import Key
+
+_ROOTLESS = ("auto", "folder", *BOX_FORMATS)
+
+
+def data_conflicts(data: DataConfig, *, detector: bool) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """The keys concerned and a sentence, for each conflict; `detector`: the model needs boxes."""
+    yield from _of_kind(data, detector)
+    if data.root is None and data.kaggle is None and (data.train is None or data.format not in _ROOTLESS):
+        yield (("data", "root"),), "must be given: the folder of the data set"
+    if data.kaggle is not None and data.root is not None:
+        yield (
+            (("data", "kaggle"), ("data", "root")),
+            "kaggle puts the data set in a folder of its own: no root",
+        )
+    for split in ("train", "val", "test"):
+        paths = getattr(data, split)
+        if not isinstance(paths, SplitPaths):
+            continue
+        if data.format in ARRAY_FORMATS:
+            text = f"`format: {data.format}` has its own splits: leave data.{split} out"
+            yield (("data", split), ("data", "format")), text
+        elif paths.images is None and paths.annotations is None and paths.list is None:
+            yield (("data", split),), "images must be given: a folder"
+        elif data.format == "folder" and paths.annotations is not None:
+            text = "annotations are for images with boxes, not for `format: folder`"
+            yield (("data", split, "annotations"), ("data", "format")), text
+        elif data.format == "folder" and paths.images is None:
+            yield (("data", split, "images"), ("data", split)), "must be given: the folder of the images"
+    if data.synthetic is not None:
+        if data.format not in ("auto", "synthetic"):
+            keys = (("data", "synthetic"), ("data", "format"))
+            yield keys, f"`synthetic` goes with `format: synthetic`, not with `format: {data.format}`"
+        yield from _in_drawing(data.synthetic)
+    if data.classes is not None and len(data.classes) < (1 if detector else 2):
+        yield (("data", "classes"),), "at least two classes are needed"
+    if data.classes is not None and len(set(data.classes)) < len(data.classes):
+        twice = next(name for name in data.classes if data.classes.count(name) > 1)
+        yield (("data", "classes"),), f"class '{twice}' is named twice"
+
+
+def _of_kind(data: DataConfig, detector: bool) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """A model on data of the other kind, as far as the format tells."""
+    keys: tuple[Key, ...] = (("data", "format"), ("model",))
+    if data.format == "synthetic" or (data.format == "auto" and data.synthetic is not None):
+        boxes = data.synthetic is not None and data.synthetic.boxes
+        keys = (("data", "synthetic"), *keys)
+        if detector and not boxes:
+            yield keys, "a detector needs boxes: synthetic: {boxes: true}"
+        elif boxes and not detector:
+            yield keys, "pictures with boxes are for detectors: use one, or synthetic: {boxes: false}"
+    elif detector and data.format in ("folder", *ARRAY_FORMATS):
+        yield keys, f"a detector needs boxes, which `format: {data.format}` has not"
+    elif not detector and data.format in BOX_FORMATS:
+        yield keys, f"`format: {data.format}` is for detectors: use one, as model: fasterrcnn"
+
+
+def _in_drawing(drawn: Synthetic) -> Iterator[tuple[tuple[Key, ...], str]]:
+    keys = (("data", "synthetic", "classes"), ("data", "synthetic", "groups"))
+    most = drawn.groups * CLASSES_IN_GROUP
+    if drawn.classes < drawn.groups:
+        yield keys, f"fewer classes ({drawn.classes}) than groups ({drawn.groups})"
+    elif drawn.classes > most:
+        yield keys, f"{drawn.groups} groups hold at most {most} classes, got {drawn.classes}"
