@@ -99,7 +99,9 @@ def look(root: Path) -> Found:
 
 def _given(split: SplitPaths | None) -> Source | None:
     if split is not None and split.images is None:
-        raise DataError(f"{clean(str(split.annotations or split.list))} has no folder of images: give it too.")
+        raise DataError(
+            f"{clean(str(split.annotations or split.list))} has no folder of images: give it too."
+        )
     return Source(split.images, split.list) if split is not None and split.images is not None else None
 
 

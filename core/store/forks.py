@@ -45,6 +45,8 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     lines = [encode({**row, "scope": scope, "attempt": INHERITED_ATTEMPT}) for row, scope in rows]
     write_bytes(new.metrics, b"".join(lines))
     if not any(key == "data" or key.startswith("data.") for key in changed) and parent.split.exists():
+        if parent.objects.exists():
+            link(parent.objects, new.objects)
         write_bytes(new.split, parent.split.read_bytes())
     if not _RESOLVED_FROM & set(changed) and parent.resolved.exists():
         write_bytes(new.resolved, parent.resolved.read_bytes())

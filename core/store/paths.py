@@ -107,6 +107,11 @@ class RunPaths:
         return self.root / "split.json"
 
     @property
+    def objects(self) -> Path:
+        """The boxes of the images in `split`, for data that have boxes."""
+        return self.root / "objects.npz"
+
+    @property
     def requests(self) -> Path:
         return self.root / "requests"
 
