@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +51,27 @@ def cached_pixels(
     first. Raises DataError for files that are missing or no images and for a full disk, Cancelled when
     `cancelled()` turns true meanwhile.
     """
-    file = cache_home() / "pixels" / f"{cache_key(root, paths, size)}.npy"
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    if not file.exists():
-        with _locked(file.with_suffix(".lock"), cancelled):
-            if not file.exists():
-                _build(file, root, paths, size, threads, progress, cancelled)
-    # Mode c is private to this process: torch wants memory that it may write to.
-    return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
+    black = bytes(size * size * 3)
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    return stored_array(
+        cache_key(root, paths, size),
+        (len(paths) + 2, size, size, 3),
+        [
+            (0, lambda: black),
+            *((len(chunk), partial(_decoded, root, chunk, size, cancelled)) for chunk in chunks),
+            (0, lambda: black),
+        ],
+        threads=threads,
+        progress=progress,
+        cancelled=cancelled,
+    )
 
 
-def cache_key(root: Path, paths: Sequence[str], size: int) -> str:
-    """Hex digest of all that decides the pixels. Raises DataError when a file is missing."""
+def cache_key(root: Path, paths: Sequence[str], size: object) -> str:
+    """Hex digest of all that decides the pixels; `size` is what they are brought to.
+
+    Raises DataError when a file is missing.
+    """
     digest = hashlib.sha256(f"{DECODE_VERSION}\0{size}\0{root}\0".encode("utf-8", "surrogateescape"))
     last, status = "", None
     for path in paths:
@@ -69,6 +81,10 @@ def cache_key(root: Path, paths: Sequence[str], size: int) -> str:
         line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _decoded(root: Path, paths: Sequence[str], size: int, cancelled: Callable[[], bool]) -> bytes:
+    return b"" if cancelled() else decode_chunk(root, paths, size).tobytes()
 
 
 def _status(file: Path) -> os.stat_result:
@@ -92,38 +108,62 @@ def _locked(path: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
         lock.release()
 
 
+def stored_array(
+    key: str,
+    shape: tuple[int, ...],
+    parts: Sequence[tuple[int, Callable[[], bytes]]],
+    *,
+    threads: int,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> torch.Tensor:
+    """The uint8 array of `shape` that the cache has under `key`; built out of `parts` when it has none.
+
+    A part is the number of images in it and what gives its bytes; parts are made by several threads, and
+    follow each other in the file. Raises what they raise, DataError for a full disk, Cancelled.
+    """
+    file = cache_home() / "pixels" / f"{key}.npy"
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    if not file.exists():
+        with _locked(file.with_suffix(".lock"), cancelled):
+            if not file.exists():
+                _build(file, shape, parts, threads, progress, cancelled)
+    # Mode c is private to this process: torch wants memory that it may write to.
+    return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
+
+
 def _build(
     file: Path,
-    root: Path,
-    paths: Sequence[str],
-    size: int,
+    shape: tuple[int, ...],
+    parts: Sequence[tuple[int, Callable[[], bytes]]],
     threads: int,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> None:
-    shape = (len(paths) + 2, size, size, 3)
     sweep(file.parent)
     temporary = file.with_name(temporary_name(file.name))
-    black = bytes(size * size * 3)
-
-    def decode(start: int) -> bytes:
-        if cancelled():
-            return b""
-        return decode_chunk(root, paths[start : start + _CHUNK], size).tobytes()
-
+    done, total = 0, sum(images for images, _ in parts)
     pool = ThreadPoolExecutor(max(1, threads))
+    waiting: deque[tuple[int, Future[bytes]]] = deque()
     try:
         with open(temporary, "xb", opener=_private) as out:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(out, header)
-            out.write(black)
-            starts = range(0, len(paths), _CHUNK)
-            for start, pixels in zip(starts, pool.map(decode, starts), strict=True):
+            ahead = iter(parts)
+            while True:
+                # A slow disk must not let decoded images pile up in memory.
+                for images, make in itertools.islice(ahead, 2 * max(1, threads) - len(waiting)):
+                    waiting.append((images, pool.submit(make)))
+                if not waiting:
+                    break
+                images, made = waiting.popleft()
+                data = made.result()
                 if cancelled():
                     raise Cancelled
-                out.write(pixels)
-                progress(min(start + _CHUNK, len(paths)), len(paths))
-            out.write(black)
+                out.write(data)
+                done += images
+                if images:
+                    progress(done, total)
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, file)

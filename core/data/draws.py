@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from core.data.augment import Augmentation
+from core.data.augment import Augmentation, Jitter
 
 MEASURING = 0
 """The epoch whose draws measuring under random changes uses: training never reaches it, epochs begin at 1."""
@@ -67,14 +67,7 @@ def draw_epoch(
         side = _sides(count, stored, augmentation, crop)
         places = torch.rand(2, count, generator=crop, dtype=torch.float64)
         top, left = (places * (stored - side + 1)).long()
-    factors = sequence = None
-    if augmentation.jitter is not None:
-        colour = generator(seed, epoch, "colour")
-        width = torch.tensor(augmentation.jitter.widths)
-        factors = (torch.rand(count, 4, generator=colour) * 2 - 1) * width
-        factors[:, :3] += 1
-        factors[:, :3].clamp_(min=0)
-        sequence = torch.rand(steps, 4, generator=colour).argsort(dim=1)
+    factors, sequence = draw_colour(count, steps, augmentation.jitter, seed, epoch)
     return EpochDraws(
         order=(
             torch.arange(count)
@@ -92,6 +85,20 @@ def draw_epoch(
         factors=factors,
         sequence=sequence,
     )
+
+
+def draw_colour(
+    count: int, steps: int, jitter: Jitter | None, seed: int, epoch: int
+) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """Colour factors (count, 4) and orders (steps, 4) of an epoch, as `EpochDraws` has them."""
+    if jitter is None:
+        return None, None
+    colour = generator(seed, epoch, "colour")
+    width = torch.tensor(jitter.widths)
+    factors = (torch.rand(count, 4, generator=colour) * 2 - 1) * width
+    factors[:, :3] += 1
+    factors[:, :3].clamp_(min=0)
+    return factors, torch.rand(steps, 4, generator=colour).argsort(dim=1)
 
 
 def side_range(stored: int, augmentation: Augmentation) -> tuple[int, int]:

@@ -72,20 +72,12 @@ class SplitStores:
 
     def _load(self, split: str, side: int) -> ImageStore:
         loading = self._loading
-        announced = False
-
-        def progress(done: int, total: int) -> None:
-            nonlocal announced
-            if not announced or done == total:
-                loading.tell(f"{split}: decoded {done} of {total} images to {side} px")
-                announced = True
-
         pixels = cached_pixels(
             Path(self._dataset.root),
             self._files(split),
             side,
             threads=min(loading.threads, _DECODE_THREADS),
-            progress=progress,
+            progress=announced(loading.tell, f"{split}: decoded {{}} of {{}} images to {side} px"),
             cancelled=loading.cancelled,
         )
         return as_store(pixels, self._dataset.splits[split].labels, loading)
@@ -102,6 +94,19 @@ def as_store(pixels: Tensor, labels: tuple[int, ...], loading: Loading) -> Image
         normalisation=loading.normalisation,
         device=loading.device,
     )
+
+
+def announced(tell: Callable[[str], None], text: str) -> Callable[[int, int], None]:
+    """A progress callback that tells of the first and of the last report; `text` takes done and total."""
+    told = False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if not told or done == total:
+            tell(text.format(done, total))
+            told = True
+
+    return progress
 
 
 def fits(pixels: Tensor, device: torch.device) -> bool:

@@ -7,7 +7,6 @@ from torch import nn
 from core.config.fields import metric_mode
 from core.config.schema import Experiment
 from core.engine.checkpoint import restore, restore_fork
-from core.engine.classification import Classification
 from core.engine.early_stop import Patience
 from core.engine.ema import Ema
 from core.engine.goal import Goal
@@ -17,6 +16,7 @@ from core.engine.precision import make_scaler
 from core.engine.resolve import Resolved
 from core.engine.schedule import plateau_of, schedule_of
 from core.engine.state import TrainState
+from core.engine.task import Task
 from core.engine.update import follow_schedule
 from core.errors import CheckpointError
 from core.models.modes import ParamGroup
@@ -47,7 +47,7 @@ def make_state(
     )
 
 
-def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Classification) -> None:
+def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Task) -> None:
     """Continue from the goal's start checkpoint, if it has one. Raises CheckpointError."""
     if goal.fork and goal.start is not None:
         _fork(run, goal.start, state, task)
@@ -62,7 +62,7 @@ def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Classifica
         )
 
 
-def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, task: Classification) -> None:
+def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, task: Task) -> None:
     restore(run, start, state, task.key, task.device)
     if state.step_in_epoch >= task.steps_per_epoch:
         raise CheckpointError(
@@ -74,7 +74,7 @@ def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, tas
         log("note: the run had ended early; more epochs were asked for, so early_stop counts anew")
 
 
-def _fork(run: RunPaths, start: Checkpoint, state: TrainState, task: Classification) -> None:
+def _fork(run: RunPaths, start: Checkpoint, state: TrainState, task: Task) -> None:
     notes = restore_fork(run, start, state, task.key, task.device)
     follow_schedule(state)
     rates = "  ".join(f"{name} {rate:g}" for name, rate in rate_record(state.optimizer).items())

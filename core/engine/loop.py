@@ -115,7 +115,7 @@ class Loop:
             if moving:
                 follow_schedule(state)
             outcome = task.step(model, batch)
-            guard.see(outcome.loss, epoch, state.step + 1)
+            guard.see(outcome.loss, epoch, state.step + 1, outcome.parts)
             take_step(state, outcome.loss)
             sums.add(outcome.totals, outcome.images)
             state.step += 1

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from core.analysis.predictions import FORMAT
 from core.engine.task import Measurement
 from core.store.files import make_dir, read_json, write_bytes, write_json
 from core.store.metrics import encode_value
 from core.store.paths import RunPaths
+
+_SAME = frozenset({"class_names", "category_ids"})
 
 
 def measure_path(run: RunPaths, checkpoint: str, split: str, key: str = "") -> Path:
@@ -65,7 +69,7 @@ def write_outputs(
     """
     if measured.predictions:
         make_dir(run.predictions, exist_ok=True)
-        arrays = {**measured.predictions, "checkpoint": np.array(checkpoint), "sha256": np.array(sha256)}
+        arrays = {**measured.predictions, **stamp(checkpoint, sha256)}
         write_bytes(predictions_path(run, checkpoint, split, key), packed(arrays))
     make_dir(run.measures, exist_ok=True)
     row = {
@@ -79,6 +83,27 @@ def write_outputs(
     }
     write_json(measure_path(run, checkpoint, split, key), row)
     return row
+
+
+def stamp(checkpoint: str, sha256: str) -> dict[str, Any]:
+    """What every predictions file says of itself: its format, and whose predictions they are."""
+    return {"format": np.array(FORMAT), "checkpoint": np.array(checkpoint), "sha256": np.array(sha256)}
+
+
+def joined(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """Predictions of several lots of images as those of all of them.
+
+    Arrays follow each other by name; offsets go on where the last lot ended; single values stay.
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for name, first in parts[0].items():
+        columns = [part[name] for part in parts]
+        if name.endswith("offsets"):
+            steps = np.concatenate([np.diff(column) for column in columns])
+            found[name] = np.concatenate(([0], np.cumsum(steps))).astype(first.dtype)
+        else:
+            found[name] = first if first.ndim == 0 or name in _SAME else np.concatenate(columns)
+    return found
 
 
 def packed(arrays: Mapping[str, Any]) -> bytes:

@@ -59,7 +59,8 @@ def resolve(run: RunPaths, experiment: Experiment) -> Resolved:
         )
     torch.set_num_threads(resolved.threads)
     if resolved.device == "cuda":
-        torch.backends.cudnn.benchmark = True
+        # Trying out algorithms pays only where all batches have one shape.
+        torch.backends.cudnn.benchmark = not experiment.is_detector
         torch.set_float32_matmul_precision("high")
     return resolved
 
@@ -90,9 +91,16 @@ def choose_resolved(experiment: Experiment) -> Resolved:
         memory_format="contiguous" if device == "mps" else "channels_last",
         optimizer="fused" if _may_fuse(experiment, device, precision) else "default",
         precision=precision,
-        eval_batch=max(1, min(_EVAL_BATCH, _EVAL_PIXELS // experiment.side**2)),
+        eval_batch=max(1, min(_EVAL_BATCH, _EVAL_PIXELS // _pixels(experiment))),
         torch=str(torch.__version__),
     )
+
+
+def _pixels(experiment: Experiment) -> int:
+    """Pixels of an image that the network sees, at most."""
+    if experiment.is_detector:
+        return experiment.sides[0] * experiment.sides[1]
+    return experiment.side**2
 
 
 def _device(experiment: Experiment) -> str:

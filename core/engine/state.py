@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,32 +114,44 @@ class LossGuard:
 
     def __init__(self) -> None:
         self._first_bad: Tensor | None = None
+        self._names: tuple[str, ...] = ()
 
-    def see(self, loss: Tensor, epoch: int, step: int) -> None:
-        """Raises NonFiniteLossError for `step` (the one under way, from 1), before the optimiser moves."""
+    def see(self, loss: Tensor, epoch: int, step: int, parts: Mapping[str, Tensor] | None = None) -> None:
+        """Raises NonFiniteLossError for `step` (the one under way, from 1), before the optimiser moves.
+
+        `parts` are the terms that the loss is the sum of, if there are several.
+        """
+        parts = parts or {}
         if loss.device.type == "cpu":
             value = loss.item()
             if not math.isfinite(value):
-                raise _not_finite(value, epoch, step)
+                bad = [name for name, part in parts.items() if not math.isfinite(part.item())]
+                raise _not_finite(value, epoch, step, bad)
             return
-        self._remember(loss.detach(), step)
+        self._names = tuple(parts)
+        self._remember(torch.stack([loss.detach().float(), *(part.float() for part in parts.values())]), step)
 
-    def _remember(self, loss: Tensor, step: int) -> None:
-        """Keep the smallest bad step on the loss's device, without waiting for it."""
-        bad = torch.where(torch.isfinite(loss), torch.inf, float(step))
+    def _remember(self, losses: Tensor, step: int) -> None:
+        """Keep the smallest bad step of each on the losses' device, without waiting for it."""
+        bad = torch.where(torch.isfinite(losses), torch.inf, float(step))
         self._first_bad = bad if self._first_bad is None else torch.minimum(self._first_bad, bad)
 
     def check(self, epoch: int) -> None:
         """Raises NonFiniteLossError when a loss seen since the last check was not finite."""
         if self._first_bad is not None:
-            step = float(self._first_bad)
+            step, *parts = self._first_bad.tolist()
             self._first_bad = None
             if math.isfinite(step):
-                raise _not_finite(math.nan, epoch, int(step))
+                bad = [name for name, part in zip(self._names, parts, strict=True) if part == step]
+                raise _not_finite(math.nan, epoch, int(step), bad)
 
 
-def _not_finite(value: float, epoch: int, step: int) -> NonFiniteLossError:
-    return NonFiniteLossError(f"The training loss became {value} at epoch {epoch}, step {step}. {_ADVICE}")
+def _not_finite(value: float, epoch: int, step: int, parts: Sequence[str]) -> NonFiniteLossError:
+    """`parts` are the terms of the loss that are at fault, by their metric names."""
+    terms = f" (in {', '.join(name.removeprefix('loss_') for name in parts)})" if parts else ""
+    return NonFiniteLossError(
+        f"The training loss became {value} at epoch {epoch}, step {step}{terms}. {_ADVICE}"
+    )
 
 
 @dataclass(frozen=True)

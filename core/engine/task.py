@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from core.engine.checkpoint import DataKey
 
 
 @dataclass(frozen=True)
@@ -15,12 +19,13 @@ class StepOutcome:
     """One training batch: the loss to go down (mean over its images), their number, and sums for the record.
 
     `totals` maps names (`loss`, `accuracy`) to sums over the images; the epoch's `train/<name>` is the sum of
-    them over the number of images.
+    them over the number of images. `parts` are the terms that the loss is made of, where there are several.
     """
 
     loss: Tensor
     images: int
     totals: Mapping[str, Tensor]
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class Task(Protocol):
     images_per_epoch: int
     splits: tuple[str, ...]
 
+    @property
+    def key(self) -> DataKey:
+        """What a checkpoint's place within an epoch depends on."""
+        ...
+
     def batches(self, epoch: int, first: int) -> Iterator[Any]:
         """Batches of `epoch` (from 1) from step `first` (from 0) on; a function of (seed, epoch, step)."""
         ...
@@ -55,4 +65,17 @@ class Task(Protocol):
 
         `extras` adds what the config asks for beside the plain measures.
         """
+        ...
+
+    def predict(
+        self, model: nn.Module, root: Path, paths: Sequence[str], *, extras: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """What `model` says of images that have no annotations, by the keys of `measure`'s predictions.
+
+        `paths` are relative to `root`. Raises DataError naming an image that cannot be read.
+        """
+        ...
+
+    def settings(self, split: str, *, extras: bool = False) -> dict[str, Any]:
+        """What `measure` does to the images: the settings of its Measurement."""
         ...

@@ -10,11 +10,10 @@ from torch import nn
 from core.config.load import parse_experiment
 from core.config.schema import Experiment
 from core.data.cache import Cancelled
-from core.datasets.dataset import Dataset, from_stored, require_unchanged, stored_split
+from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset
 from core.datasets.open import open_dataset
 from core.engine.begin import make_state, restore_state
 from core.engine.build import build
-from core.engine.classification import Classification
 from core.engine.describe import model_document
 from core.engine.failure import Place, write_failure
 from core.engine.final import measure_test, test_outstanding
@@ -25,6 +24,8 @@ from core.engine.resolve import Resolved, resolve
 from core.engine.rng import seed_all
 from core.engine.state import TrainState
 from core.engine.stop import StopFlag
+from core.engine.task import Task
+from core.engine.tasks import make_task
 from core.models.imagenet import Cancelled as WeightsCancelled
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm
@@ -75,7 +76,7 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
         log("stopped while weights were fetched: nothing was trained, so there is nothing to save")
         return False
     try:
-        task = Classification(experiment, dataset, resolved, batch_norm=has_batch_norm(model), cancelled=stop)
+        task = make_task(experiment, dataset, resolved, batch_norm=has_batch_norm(model), cancelled=stop)
     except Cancelled:
         log("stopped while the images were being decoded: nothing was trained, so there is nothing to save")
         return False
@@ -119,7 +120,7 @@ def _network(
     return model, groups
 
 
-def _settings(run: RunPaths, experiment: Experiment, goal: Goal, task: Classification) -> LoopSettings:
+def _settings(run: RunPaths, experiment: Experiment, goal: Goal, task: Task) -> LoopSettings:
     return LoopSettings(
         total_epochs=goal.total_epochs,
         attempt=goal.attempt,
@@ -143,16 +144,15 @@ def _settings(run: RunPaths, experiment: Experiment, goal: Goal, task: Classific
 
 
 def _dataset(run: RunPaths, experiment: Experiment) -> Dataset:
-    """The run's stored file lists; found on disk and stored by the first attempt."""
-    stored = read_json(run.split)
+    """The run's stored data set; found on disk and stored by the first attempt."""
+    stored = read_dataset(run)
     if stored is not None:
-        dataset = from_stored(stored)
-        require_unchanged(dataset)
-        return dataset
+        require_unchanged(stored)
+        return stored
     dataset = open_dataset(experiment.data)
     for note in dataset.notes:
         log(f"note: {note}")
-    write_json(run.split, stored_split(dataset))
+    store_dataset(run, dataset)
     return dataset
 
 
@@ -175,7 +175,7 @@ def _tell(
     experiment: Experiment,
     dataset: Dataset,
     resolved: Resolved,
-    task: Classification,
+    task: Task,
     state: TrainState,
     goal: Goal,
 ) -> None:

@@ -16,7 +16,7 @@ from core.config.fields import metric_mode, resolve_metric
 from core.config.load import dump
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
-from core.datasets.dataset import Dataset, stored_split
+from core.datasets.dataset import Dataset, store_dataset
 from core.engine import rng
 from core.engine.checkpoint import FORMAT, DataKey
 from core.engine.state import RunningSums
@@ -95,7 +95,7 @@ def make_run(workspace: Workspace, series: Series, *, name: str, argv: Sequence[
         write_json(new.root / ORIGIN, {"files": origin, "time": now})
         write_json(new.meta, {**read_meta(new), "note": series.note})
         if series.dataset is not None:
-            write_json(new.split, stored_split(series.dataset))
+            store_dataset(new, series.dataset)
         _write_curves(new, series)
         for identifier, fitted in zip(ids, series.fitted, strict=True):
             _save(new, identifier, fitted, series.curves.get(fitted.file.epoch, {}))

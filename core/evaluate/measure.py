@@ -12,10 +12,10 @@ from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, require_unchanged
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
-from core.engine.classification import Classification
 from core.engine.log import log
 from core.engine.outputs import measure_path, read_measure, same_settings, settings_key, write_outputs
 from core.engine.task import Measurement
+from core.engine.tasks import make_task
 from core.errors import CheckpointError, UsageError
 from core.evaluate.progress import Progress
 from core.evaluate.setup import Setup, other_dataset, own_dataset, prepare
@@ -85,7 +85,7 @@ class _Measuring:
         self._stop = stop
         self._outcome = Outcome()
         self._model: nn.Module | None = None
-        self._task = Classification(
+        self._task = make_task(
             setup.experiment, dataset, setup.resolved, batch_norm=False, cancelled=stop, training=False
         )
 

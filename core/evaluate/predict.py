@@ -1,4 +1,4 @@
-"""New images: probabilities by a checkpoint, kept like those of a validation pass, without ground truth."""
+"""New images: what a checkpoint says of them, kept like a validation pass, without ground truth."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from core.datasets.dataset import Dataset
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
-from core.engine.classification import Classification
 from core.engine.log import log
-from core.engine.outputs import packed
+from core.engine.outputs import joined, packed, stamp
+from core.engine.task import Task
+from core.engine.tasks import make_task
 from core.errors import DataError
 from core.evaluate.progress import Progress
 from core.evaluate.setup import Setup, prepare
+from core.evaluate.tops import top_boxes, top_classes
 from core.store.checkpoints import choose
 from core.store.files import make_dir, write_bytes, write_json
 from core.store.paths import JobPaths, RunPaths
 from core.text import clean
 
-TOP = 5
-"""How many classes of an image the sidecar lists."""
 _CHUNK = 64
 
 
@@ -92,7 +92,7 @@ class _Looked:
 
     paths: list[str] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
-    parts: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    parts: list[dict[str, NDArray[Any]]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -110,45 +110,28 @@ class _Looked:
             for path in chunk:
                 self.look(predict, [path])
 
-    def _add(self, arrays: Mapping[str, NDArray[Any]], paths: Sequence[str]) -> None:
+    def _add(self, arrays: dict[str, NDArray[Any]], paths: Sequence[str]) -> None:
         self.paths += paths
-        for name, values in arrays.items():
-            self.parts.setdefault(name, []).append(values)
+        self.parts.append(arrays)
 
     def arrays(self, root: Path, setup: Setup, checkpoint: str, sha256: str) -> dict[str, Any]:
         return {
-            **{name: np.concatenate(parts) for name, parts in self.parts.items()},
+            **joined(self.parts),
             "paths": np.array(self.paths, dtype=np.str_),
             "root": np.array(str(root), dtype=np.str_),
             "class_names": np.array(setup.classes, dtype=np.str_),
-            "checkpoint": np.array(checkpoint),
-            "sha256": np.array(sha256),
+            **stamp(checkpoint, sha256),
         }
 
     def tops(self, classes: Sequence[str]) -> list[dict[str, Any]]:
-        """Each image with its likeliest classes, by the mean over views where there are such."""
-        prefix = "tta_" if any(name.startswith("tta_") for name in self.parts) else ""
-        if f"{prefix}probabilities" in self.parts:
-            values = np.concatenate(self.parts[f"{prefix}probabilities"])
-            order = np.argsort(-values, axis=1, kind="stable")[:, :TOP]
-            chosen = np.take_along_axis(values, order, axis=1)
-        else:
-            order = np.concatenate(self.parts[f"{prefix}top_classes"])[:, :TOP]
-            chosen = np.concatenate(self.parts[f"{prefix}top_probabilities"])[:, :TOP]
-        return [
-            {
-                "path": clean(path),
-                "top": [
-                    {"class": classes[place], "probability": float(value)}
-                    for place, value in zip(row.tolist(), chances.tolist(), strict=True)
-                ],
-            }
-            for path, row, chances in zip(self.paths, order, chosen, strict=True)
-        ]
+        """Each image with its likeliest classes or boxes."""
+        arrays = joined(self.parts)
+        rows = top_boxes(arrays, classes) if "image_offsets" in arrays else top_classes(arrays, classes)
+        return [{"path": clean(path), **row} for path, row in zip(self.paths, rows, strict=True)]
 
 
-def _task(setup: Setup, root: Path, stop: Callable[[], bool]) -> Classification:
-    nothing = Dataset(root, setup.classes, {}, "")
-    return Classification(
+def _task(setup: Setup, root: Path, stop: Callable[[], bool]) -> Task:
+    nothing = Dataset(root, setup.classes, {}, "", category_ids=setup.category_ids)
+    return make_task(
         setup.experiment, nothing, setup.resolved, batch_norm=False, cancelled=stop, training=False
     )

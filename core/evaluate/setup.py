@@ -12,7 +12,7 @@ import torch
 
 from core.config.load import parse_experiment
 from core.config.schema import DataConfig, Experiment
-from core.datasets.dataset import Dataset, FileList, from_stored, make_dataset
+from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset
 from core.datasets.detect import data_format
 from core.datasets.layout import find_folders
 from core.datasets.open import open_dataset
@@ -29,13 +29,17 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Setup:
-    """`own` is true when images and settings are those that the run itself is measured with."""
+    """`own` is true when images and settings are those that the run itself is measured with.
+
+    `category_ids` are the classes' ids in the run's data, where those have ids.
+    """
 
     run: RunPaths
     experiment: Experiment
     classes: tuple[str, ...]
     resolved: Resolved
     own: bool
+    category_ids: tuple[int, ...] | None = None
 
 
 def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
@@ -47,7 +51,8 @@ def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
         resolved = replace(resolved, eval_batch=batch)
     torch.set_num_threads(resolved.threads)
     own = stored is None or stored.precision == resolved.precision
-    return Setup(run, experiment, class_names(run, experiment), resolved, own)
+    classes, category_ids = class_map(run, experiment)
+    return Setup(run, experiment, classes, resolved, own, category_ids)
 
 
 def for_device(resolved: Resolved, device: str) -> Resolved:
@@ -69,22 +74,25 @@ def for_device(resolved: Resolved, device: str) -> Resolved:
     )
 
 
-def class_names(run: RunPaths, experiment: Experiment) -> tuple[str, ...]:
-    """The classes that the run's networks tell apart, in order. Raises StateError when nothing says so."""
-    stored = read_json(run.split)
-    if stored is not None:
-        return from_stored(stored).class_names
+def class_map(run: RunPaths, experiment: Experiment) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """The classes that the run's networks tell apart, in order, and their ids in the data, if they have some.
+
+    Raises StateError when nothing says so.
+    """
+    dataset = read_dataset(run)
+    if dataset is not None:
+        return dataset.class_names, dataset.category_ids
     if experiment.data.classes:
-        return tuple(clean(name) for name in experiment.data.classes)
+        return tuple(clean(name) for name in experiment.data.classes), None
     raise StateError(f"run {run.id} has no list of its classes: its training never started")
 
 
 def own_dataset(run: RunPaths) -> Dataset:
-    """The run's stored file lists; not looked at on disk. Raises DataError (damaged), StateError (none)."""
-    stored = read_json(run.split)
-    if stored is None:
+    """The run's stored data set; not looked at on disk. Raises DataError (damaged), StateError (none)."""
+    dataset = read_dataset(run)
+    if dataset is None:
         raise StateError(f"run {run.id} has no data of its own: give --data")
-    return from_stored(stored)
+    return dataset
 
 
 def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
@@ -101,24 +109,36 @@ def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
         dataset = _whole(dataset)
     for note in dataset.notes:
         log(f"note: {note}")
-    return with_classes(dataset, setup.classes, setup.run.id)
+    return with_classes(dataset, setup.classes, setup.run.id, setup.category_ids)
 
 
-def with_classes(dataset: Dataset, classes: tuple[str, ...], run_id: str) -> Dataset:
-    """`dataset` with its classes in the order `classes`. Raises DataError when they are not the same."""
+def with_classes(
+    dataset: Dataset, classes: tuple[str, ...], run_id: str, category_ids: tuple[int, ...] | None = None
+) -> Dataset:
+    """`dataset` with its classes in the order `classes`, which have `category_ids`.
+
+    Data with boxes may lack classes, of which nothing is in their pictures. Raises DataError when the classes
+    are not the same otherwise.
+    """
     there = set(dataset.class_names)
-    lacks = [name for name in classes if name not in there]
+    lacks = [name for name in classes if name not in there and dataset.boxes is None]
     more = [name for name in dataset.class_names if name not in classes]
     if lacks or more:
         words = [f"it lacks {_listed(lacks)}"] if lacks else []
         words += [f"only it has {_listed(more)}"] if more else []
+        way = "Rename its folders" if dataset.boxes is None else "Rename them in its annotations"
         raise DataError(
             f"{clean(str(dataset.root))} has other classes than run {run_id}: {'; '.join(words)}. "
-            "Rename its folders, or name the classes to use in data.classes of a file in configs/data/."
+            f"{way}, or name the classes to use in data.classes of a file in configs/data/."
         )
     if dataset.class_names == classes:
         return dataset
     place = [classes.index(name) for name in dataset.class_names]
+    if dataset.boxes is not None:
+        boxes = {name: found.relabelled(place) for name, found in dataset.boxes.items()}
+        return make_dataset(
+            dataset.root, classes, dataset.splits, dataset.notes, boxes=boxes, category_ids=category_ids
+        )
     splits = {
         name: FileList(files.paths, tuple(place[label] for label in files.labels), files.sizes)
         for name, files in dataset.splits.items()

@@ -300,10 +300,10 @@ def test_late_guard_names_the_first_bad_step() -> None:
     """What other devices than the CPU do: remember on the device, tell when looked at."""
     guard = LossGuard()
     for step, value in enumerate([1.0, math.inf, 2.0, math.nan], 1):
-        guard._remember(torch.tensor(value), step)
+        guard._remember(torch.tensor([value]), step)
     with pytest.raises(NonFiniteLossError, match="epoch 4, step 2"):
         guard.check(4)
-    guard._remember(torch.tensor(1.0), 5)
+    guard._remember(torch.tensor([1.0]), 5)
     guard.check(5)
 
 

@@ -1,0 +1,254 @@
+"""The detection task: boxes with classes in images, the network's own losses, COCO's precision and recall."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from core.analysis.precision import average_precision
+from core.analysis.predictions import found_boxes, true_objects
+from core.config.fields import resolve_normalize
+from core.config.schema import Experiment
+from core.data.augment import Jitter
+from core.data.boxes_batches import BoxBatch, BoxBatches
+from core.data.boxes_draws import BoxAugmentation
+from core.data.boxes_store import (
+    PictureStore,
+    cached_pictures,
+    decoded_pictures,
+    equal_sizes,
+    fitted_sizes,
+)
+from core.data.boxes_targets import Targets, make_targets
+from core.data.splits import announced, fits
+from core.datasets.boxes import Boxes
+from core.datasets.dataset import Dataset
+from core.engine.checkpoint import DataKey
+from core.engine.detection_loss import mean_losses
+from core.engine.detection_scores import (
+    Found,
+    class_rows,
+    found_arrays,
+    in_original,
+    precision_metrics,
+    truth_arrays,
+)
+from core.engine.log import log
+from core.engine.precision import autocast
+from core.engine.resolve import Resolved
+from core.engine.task import Measurement, StepOutcome
+from core.errors import DataError
+from core.models.detectors import detector_losses, detector_predict
+from core.models.summary import in_evaluation
+from core.text import clean
+
+_DECODE_THREADS = 8
+
+
+class Detection:
+    """A `core.engine.task.Task`; pictures that every epoch needs are loaded when it is made.
+
+    Without `training` nothing is loaded before it is measured, and there are no training batches. Raises
+    DataError for pictures that cannot be read, `core.data.cache.Cancelled` when `cancelled()` turns true.
+    """
+
+    steps_per_epoch: int
+    images_per_epoch: int
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: Dataset,
+        resolved: Resolved,
+        *,
+        cancelled: Callable[[], bool],
+        training: bool = True,
+    ) -> None:
+        self.device = torch.device(resolved.device)
+        self.classes = dataset.class_names
+        self.splits = tuple(dataset.splits)
+        self._experiment = experiment
+        self._dataset = dataset
+        self._resolved = resolved
+        self._cancelled = cancelled
+        self._ignore_difficult = experiment.data.difficult == "ignore"
+        self._stores: dict[str, PictureStore] = {}
+        if training:
+            self._prepare_training()
+
+    def _prepare_training(self) -> None:
+        experiment = self._experiment
+        store = self._store("train")
+        targets = self._targets("train")
+        self._train = BoxBatches(
+            store, targets, box_augmentation(experiment), batch=experiment.batch, seed=experiment.seed
+        )
+        self.steps_per_epoch = self._train.steps
+        self.images_per_epoch = self._train.images
+        for split in ("val", *experiment.measure.splits):
+            if split in self.splits:
+                self._store(split)
+        if targets.dropped:
+            log(
+                f"note: {targets.dropped} training boxes are thinner than half a pixel at this image_size, "
+                "so they are not trained on"
+            )
+
+    @property
+    def key(self) -> DataKey:
+        """What a checkpoint's place within an epoch depends on."""
+        digest = hashlib.sha256()
+        for path in self._dataset.splits["train"].paths:
+            digest.update(f"{path}\n".encode("utf-8", "surrogateescape"))
+        boxes = self._boxes("train")
+        for column in (boxes.offsets, boxes.corners, boxes.labels, boxes.crowd, boxes.difficult, boxes.sizes):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return DataKey(digest.hexdigest(), self.classes, self._experiment.seed, self._experiment.batch)
+
+    def batches(self, epoch: int, first: int) -> Iterator[BoxBatch]:
+        return self._train.epoch(epoch, first)
+
+    def step(self, model: nn.Module, batch: BoxBatch) -> StepOutcome:
+        """The sum of the network's loss terms is what goes down; each is recorded as `loss_<term>`."""
+        with autocast(self._resolved):
+            terms = detector_losses(model, batch.images, batch.targets)
+        loss = torch.stack([value.float() for value in terms.values()]).sum()
+        images = len(batch.images)
+        parts = {f"loss_{name}": value.detach() for name, value in terms.items()}
+        totals = {name: value * images for name, value in {"loss": loss.detach(), **parts}.items()}
+        return StepOutcome(loss, images, totals, parts)
+
+    def measure(self, model: nn.Module, split: str, *, extras: bool = False) -> Measurement:
+        """Measure `model` on a split, image by image; no gradients, no batch statistics.
+
+        Metrics: loss and loss_<term> (see `core.engine.detection_loss`); map, map_50, map_75, map_small,
+        map_medium, map_large, mar_1, mar_10, mar_100, mar_small, mar_medium, mar_large as COCO defines them,
+        on boxes in the pixels of the originals. Those that no object has a say in are absent.
+
+        Predictions: what `found_arrays` and `truth_arrays` say; format, paths (n,) relative to root,
+        class_names, category_ids.
+        """
+        store, boxes = self._store(split), self._boxes(split)
+        with in_evaluation(model), torch.no_grad():
+            found = self._find(model, store, boxes.sizes)
+        with autocast(self._resolved):
+            losses = mean_losses(model, self._pairs(split), self.device)
+        arrays = {
+            **found_arrays(found, boxes.sizes, self._experiment.predict),
+            **truth_arrays(boxes, ignore_difficult=self._ignore_difficult),
+            **self._about(),
+            "paths": np.array(self._dataset.splits[split].paths, dtype=np.str_),
+            "root": np.array(str(self._dataset.root), dtype=np.str_),
+        }
+        truth = true_objects(arrays, len(self.classes))
+        assert truth is not None
+        precision = average_precision(truth, found_boxes(arrays, len(self.classes)), len(self.classes))
+        return Measurement(
+            images=store.count,
+            metrics={**losses, **precision_metrics(precision)},
+            per_class=class_rows(precision, self.classes),
+            predictions=arrays,
+            settings=self.settings(split, extras=extras),
+        )
+
+    def predict(
+        self, model: nn.Module, root: Path, paths: Sequence[str], *, extras: bool = False
+    ) -> dict[str, NDArray[Any]]:
+        """Boxes in images that have no annotations, by the keys of `measure`'s predictions.
+
+        `paths` are relative to `root`. Raises DataError naming an image that cannot be read.
+        """
+        pixels, fitted, sizes = decoded_pictures(root, paths, self._experiment.sides)
+        with in_evaluation(model), torch.no_grad():
+            found = self._find(model, PictureStore(pixels, fitted, self.device), sizes)
+        return {**found_arrays(found, sizes, self._experiment.predict), **self._about()}
+
+    def settings(self, split: str, *, extras: bool = False) -> dict[str, Any]:
+        """What `measure` does to the images, as its Measurement's settings say."""
+        mean, std = resolve_normalize(self._experiment)
+        return {
+            "image_size": list(self._experiment.sides),
+            "mean": list(mean),
+            "std": list(std),
+            "precision": self._resolved.precision,
+            **self._experiment.predict.model_dump(),
+            "difficult": self._experiment.data.difficult,
+        }
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "class_names": np.array(self.classes, dtype=np.str_),
+            "category_ids": np.array(self._dataset.category_ids or (), dtype=np.int64),
+        }
+
+    def _find(self, model: nn.Module, store: PictureStore, sizes: NDArray[np.integer]) -> list[Found]:
+        """What `model` finds in every picture; `sizes` (n, 2) are those of the originals."""
+        found: dict[int, Found] = {}
+        for group in equal_sizes(store.sizes, self._resolved.eval_batch):
+            with autocast(self._resolved):
+                answers = detector_predict(model, store.images(group))
+            for index, answer in zip(group, answers, strict=True):
+                width, height = sizes[index].tolist()
+                found[index] = in_original(answer, store.sizes[index], (width, height))
+        return [found[index] for index in range(store.count)]
+
+    def _pairs(self, split: str) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Every picture with its targets."""
+        store, targets = self._store(split), self._targets(split)
+        for index in range(store.count):
+            boxes, labels = targets.of(index)
+            (image,) = store.images([index])
+            yield image, {"boxes": store.place(boxes), "labels": store.place(labels)}
+
+    def _targets(self, split: str) -> Targets:
+        boxes = self._boxes(split)
+        fitted = fitted_sizes(boxes.sizes, self._experiment.sides)
+        return make_targets(boxes, fitted, ignore_difficult=self._ignore_difficult)
+
+    def _boxes(self, split: str) -> Boxes:
+        assert self._dataset.boxes is not None
+        return self._dataset.boxes[split]
+
+    def _store(self, split: str) -> PictureStore:
+        if split not in self._stores:
+            self._stores[split] = self._load(split)
+        return self._stores[split]
+
+    def _load(self, split: str) -> PictureStore:
+        paths, root = self._dataset.splits[split].paths, Path(self._dataset.root)
+        if not paths:
+            raise DataError(f"The {split} split of {clean(str(root))} has no images.")
+        sizes, sides = self._boxes(split).sizes, self._experiment.sides
+        pixels = cached_pictures(
+            root,
+            paths,
+            sizes,
+            sides,
+            threads=min(self._resolved.threads, _DECODE_THREADS),
+            progress=announced(log, f"{split}: decoded {{}} of {{}} images to {sides[0]} px"),
+            cancelled=self._cancelled,
+        )
+        if fits(pixels, self.device):
+            pixels = pixels.to(self.device)
+        return PictureStore(pixels, fitted_sizes(sizes, sides), self.device)
+
+
+def box_augmentation(experiment: Experiment) -> BoxAugmentation:
+    """The config's random changes as the data room takes them."""
+    augment = experiment.augment
+    jitter = augment.color_jitter
+    return BoxAugmentation(
+        scale=augment.scale_jitter,
+        across=augment.hflip,
+        over=augment.vflip,
+        jitter=None
+        if jitter is None
+        else Jitter(jitter.brightness, jitter.contrast, jitter.saturation, jitter.hue),
+    )
