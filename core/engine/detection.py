@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from core.analysis.precision import average_precision
 from core.analysis.predictions import found_boxes, true_objects
@@ -31,7 +31,6 @@ from core.data.splits import announced, fits
 from core.datasets.boxes import Boxes
 from core.datasets.dataset import Dataset
 from core.engine.checkpoint import DataKey
-from core.engine.detection_loss import mean_losses
 from core.engine.detection_scores import (
     Found,
     class_rows,
@@ -45,11 +44,12 @@ from core.engine.precision import autocast
 from core.engine.resolve import Resolved
 from core.engine.task import Measurement, StepOutcome
 from core.errors import DataError
-from core.models.detectors import detector_losses, detector_predict
+from core.models.detection import detector_losses, detector_measure, detector_predict
 from core.models.summary import in_evaluation
 from core.text import clean
 
 _DECODE_THREADS = 8
+_SEED = 20_250_401
 
 
 class Detection:
@@ -126,20 +126,17 @@ class Detection:
         return StepOutcome(loss, images, totals, parts)
 
     def measure(self, model: nn.Module, split: str, *, extras: bool = False) -> Measurement:
-        """Measure `model` on a split, image by image; no gradients, no batch statistics.
+        """Measure `model` on a split, image by image, without gradients or batch statistics.
 
-        Metrics: loss and loss_<term> (see `core.engine.detection_loss`); map, map_50, map_75, map_small,
-        map_medium, map_large, mar_1, mar_10, mar_100, mar_small, mar_medium, mar_large as COCO defines them,
-        on boxes in the pixels of the originals. Those that no object has a say in are absent.
+        Metrics: loss and loss_<term>, means over the images; map, map_50, map_75, map_small, map_medium,
+        map_large, mar_1, mar_10, mar_100, mar_small, mar_medium, mar_large as COCO defines them, on boxes in
+        the pixels of the originals. Those that no object has a say in are absent.
 
         Predictions: what `found_arrays` and `truth_arrays` say; format, paths (n,) relative to root,
         class_names, category_ids.
         """
         store, boxes = self._store(split), self._boxes(split)
-        with in_evaluation(model), torch.no_grad():
-            found = self._find(model, store, boxes.sizes)
-        with autocast(self._resolved):
-            losses = mean_losses(model, self._pairs(split), self.device)
+        found, losses = self._measured(model, split)
         arrays = {
             **found_arrays(found, boxes.sizes, self._experiment.predict),
             **truth_arrays(boxes, ignore_difficult=self._ignore_difficult),
@@ -199,13 +196,30 @@ class Detection:
                 found[index] = in_original(answer, store.sizes[index], (width, height))
         return [found[index] for index in range(store.count)]
 
-    def _pairs(self, split: str) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-        """Every picture with its targets."""
-        store, targets = self._store(split), self._targets(split)
-        for index in range(store.count):
-            boxes, labels = targets.of(index)
-            (image,) = store.images([index])
-            yield image, {"boxes": store.place(boxes), "labels": store.place(labels)}
+    def _measured(self, model: nn.Module, split: str) -> tuple[list[Found], dict[str, float]]:
+        """What `model` finds in every picture of a split, and its mean losses: the same numbers each time.
+
+        Detectors sample anchors and proposals at random for their losses: each picture gets the same seed, in
+        a generator that is set back, and is looked at by itself. So the numbers depend neither on the batch
+        nor on what was measured before.
+        """
+        store, targets, sizes = self._store(split), self._targets(split), self._boxes(split).sizes
+        found: list[Found] = []
+        sums: dict[str, float] = {}
+        devices = [self.device] if self.device.type == "cuda" else []
+        with in_evaluation(model), torch.no_grad(), torch.random.fork_rng(devices):
+            for index in range(store.count):
+                boxes, labels = targets.of(index)
+                target = {"boxes": store.place(boxes), "labels": store.place(labels)}
+                torch.manual_seed(_SEED)
+                with autocast(self._resolved):
+                    terms, (answer,) = detector_measure(model, store.images([index]), [target])
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                width, height = sizes[index].tolist()
+                found.append(in_original(answer, store.sizes[index], (width, height)))
+        means = {f"loss_{name}": total / store.count for name, total in sums.items()}
+        return found, {"loss": sum(means.values()), **means}
 
     def _targets(self, split: str) -> Targets:
         boxes = self._boxes(split)
