@@ -17,12 +17,12 @@ from core.data.colour import jitter
 
 @dataclass(frozen=True)
 class BoxBatch:
-    """Pictures (3, height, width), float32, 0..1, of any sizes, and what is in each.
+    """Pictures (3, height, width), float32, 0..1, one tensor where all have one size, and what is in each.
 
     A target is {"boxes": (k, 4) float32, "labels": (k,) int64 from 0}, all on the device.
     """
 
-    images: list[Tensor]
+    images: list[Tensor] | Tensor
     targets: list[dict[str, Tensor]]
 
 
@@ -59,15 +59,19 @@ class BoxBatches:
         groups: dict[torch.Size, list[int]] = {}
         for number, picture in enumerate(pictures):
             groups.setdefault(picture.shape, []).append(number)
-        images: dict[int, Tensor] = {}
+        finished: dict[int, Tensor] = {}
+        images: list[Tensor] | Tensor = []
         for group in groups.values():
             stack = self.store.place(torch.stack([pictures[number] for number in group]))
             chosen = torch.tensor([places[number] for number in group])
-            images |= zip(group, self._finish(stack, draws, chosen, step), strict=True)
+            images = self._finish(stack, draws, chosen, step)
+            finished.update(zip(group, images, strict=True))
+        if len(groups) > 1:
+            images = [finished[number] for number in range(len(pictures))]
         targets = [
             self._target(draws, place, picture) for place, picture in zip(places, pictures, strict=True)
         ]
-        return BoxBatch([images[number] for number in range(len(pictures))], targets)
+        return BoxBatch(images, targets)
 
     def _picture(self, draws: BoxDraws, place: int) -> Tensor:
         """The picture at a place of the epoch's order, at its random size: (height, width, 3), uint8."""
@@ -78,8 +82,8 @@ class BoxBatches:
         size = [max(1, round(side * factor)) for side in picture.shape[:2]]
         return resized(picture, size[0], size[1])
 
-    def _finish(self, stack: Tensor, draws: BoxDraws, places: Tensor, step: int) -> list[Tensor]:
-        """Images of one size (k, height, width, 3), mirrored and their colours changed, each (3, h, w)."""
+    def _finish(self, stack: Tensor, draws: BoxDraws, places: Tensor, step: int) -> Tensor:
+        """Pictures of one size (k, height, width, 3), mirrored and coloured: (k, 3, height, width)."""
         for coins, axis in ((draws.across, 2), (draws.over, 1)):
             chosen = torch.nonzero(coins[places])[:, 0].to(stack.device)
             if len(chosen):
@@ -89,7 +93,7 @@ class BoxBatches:
             factors = self.store.place(draws.factors[places])
             sequence = [which for which in draws.sequence[step].tolist() if which in self._colours]
             jitter(planes, factors, sequence)
-        return list(planes.unbind(1))
+        return planes.transpose(0, 1)
 
     def _target(self, draws: BoxDraws, place: int, picture: Tensor) -> dict[str, Tensor]:
         index = int(draws.order[place])

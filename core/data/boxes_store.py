@@ -60,9 +60,9 @@ class PictureStore:
         """Pictures of one size: (k, height, width, 3), uint8, on the device."""
         return self.place(torch.stack([self.picture(index) for index in indices]))
 
-    def images(self, indices: Sequence[int]) -> list[Tensor]:
-        """Pictures of one size as a network sees them: (3, height, width), float32, 0..1, on the device."""
-        return list(as_planes(self.stacked(indices)).unbind(1))
+    def images(self, indices: Sequence[int]) -> Tensor:
+        """Pictures of one size as a network sees them: (k, 3, height, width), float32, 0..1."""
+        return as_planes(self.stacked(indices)).transpose(0, 1)
 
     def place(self, table: Tensor) -> Tensor:
         """`table` on the device, without waiting for the copy."""

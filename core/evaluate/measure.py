@@ -138,7 +138,9 @@ class _Measuring:
             if self._of_run:
                 require_unchanged(self._dataset)
             self._model = build(setup.run, setup.experiment, len(setup.classes), setup.resolved)
-            self._model.register_forward_pre_hook(self._look)
+            # A detector is never called as a whole.
+            seen = self._model.get_submodule("backbone") if setup.experiment.is_detector else self._model
+            seen.register_forward_pre_hook(self._look)
         load_model(setup.run, point, content, self._model)
         return self._model
 
