@@ -12,10 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from core.config.load import parse_experiment
-from core.config.names import TINYVGG, is_code
+from core.config.names import SMALL_DETECTORS, TINYVGG, is_code
 from core.config.schema import Experiment
 from core.errors import LabError
 from core.models.meta import without_storage
@@ -35,7 +36,7 @@ def model_document(experiment: Experiment, model: nn.Module) -> dict[str, Any]:
     `{"model", "parameters", "trainable", "parts": [{"name", "parameters", "trainable"}], "layers": [{"name",
     "type", "shape", "parameters", "trainable"}], "checkpoint_bytes", "error": null}`; shapes without batch.
     """
-    summary = summarise_model(model, experiment.side)
+    summary = summarise_model(model, experiment.sides if experiment.is_detector else experiment.side)
     trained = sum(parameter.requires_grad for parameter in model.parameters())
     return {
         "model": experiment.model,
@@ -68,7 +69,8 @@ def describe(experiment: Experiment, classes: int) -> dict[str, Any]:
         if is_code(experiment.model) or _is_light(experiment):
             model = build_model(experiment, classes)
         else:
-            with without_storage():
+            # Builders of classifiers compute with small tensors; those of detectors look at shapes only.
+            with torch.device("meta") if experiment.is_detector else without_storage():
                 model = build_model(experiment, classes)
             model.to("meta")
         apply_mode(model, experiment)
@@ -79,6 +81,8 @@ def describe(experiment: Experiment, classes: int) -> dict[str, Any]:
 
 def _is_light(experiment: Experiment) -> bool:
     """Whether a real pass is cheaper than one on the meta device, which loads torch's compiler first."""
+    if experiment.is_detector:
+        return experiment.model in SMALL_DETECTORS and max(experiment.sides) <= 640
     return experiment.model in TINYVGG and experiment.side <= 64 and not experiment.model_args
 
 

@@ -1,4 +1,4 @@
-"""Which part of a network is its classifier, the part that depends on the number of classes."""
+"""Which part of a network is its head, the part that depends on the number of classes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,30 @@ class Head:
     def owns(self, key: str) -> bool:
         """Whether a parameter's or buffer's name lies in the head."""
         return key.startswith(f"{self.prefix}.")
+
+
+@dataclass(frozen=True)
+class HeadModules:
+    """The modules of a network's head, and layers without weights just before them."""
+
+    modules: tuple[nn.Module, ...]
+    before: tuple[nn.Module, ...] = ()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All parameters of the head."""
+        return [parameter for module in self.modules for parameter in module.parameters()]
+
+
+def head_modules(model: nn.Module) -> HeadModules | None:
+    """A classifier's last layer; of a detector all but the backbone, whose pyramid belongs to it.
+
+    These are RPN and RoI heads of Faster R-CNN and the `head` of the others. None when there is no such part.
+    """
+    proposals, regions = getattr(model, "rpn", None), getattr(model, "roi_heads", None)
+    if isinstance(proposals, nn.Module) and isinstance(regions, nn.Module):
+        return HeadModules((proposals, regions))
+    head = head_of(model)
+    return None if head is None else HeadModules((head.module,), head.before)
 
 
 def head_of(model: nn.Module) -> Head | None:

@@ -1,4 +1,4 @@
-"""What of a network is trained: everything, only its classifier, or both parts at their own rates."""
+"""What of a network is trained: everything, only its head, or both parts at their own rates."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.config.schema import Experiment
 from core.errors import UsageError
-from core.models.heads import Head, head_of
+from core.models.heads import HeadModules, head_modules
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def apply_mode(model: nn.Module, experiment: Experiment) -> tuple[ParamGroup, ..
         everything = _trainable(list(model.parameters()))
         return (_group("all", rate, everything, experiment),)
     head = _require_head(model, experiment)
-    of_head = _trainable(list(head.module.parameters()))
+    of_head = _trainable(head.parameters())
     ids = {id(parameter) for parameter in of_head}
     rest = [parameter for parameter in model.parameters() if id(parameter) not in ids]
     if experiment.mode == "head":
@@ -47,19 +48,26 @@ def apply_mode(model: nn.Module, experiment: Experiment) -> tuple[ParamGroup, ..
 
 
 def set_train_mode(model: nn.Module, experiment: Experiment) -> None:
-    """Training mode for what is trained: in mode head, all else keeps its statistics and drops nothing."""
+    """Training mode for what is trained: in mode head, all else keeps its statistics and drops nothing.
+
+    So do the frozen stages of a detector.
+    """
     model.train()
-    if experiment.mode != "head":
-        return
-    head = _require_head(model, experiment)
-    for child in model.children():
-        child.eval()
-    for module in (*head.before, head.module):
-        module.train()
+    if experiment.mode == "head":
+        head = _require_head(model, experiment)
+        for child in model.children():
+            child.eval()
+        for module in (*head.before, *head.modules):
+            module.train()
+    if experiment.is_detector:
+        for module in model.modules():
+            own = list(module.parameters(recurse=False))
+            if isinstance(module, _BatchNorm) and own and not any(item.requires_grad for item in own):
+                module.eval()
 
 
-def _require_head(model: nn.Module, experiment: Experiment) -> Head:
-    head = head_of(model)
+def _require_head(model: nn.Module, experiment: Experiment) -> HeadModules:
+    head = head_modules(model)
     if head is None:
         raise UsageError(
             f"mode {experiment.mode}: no classifier was found in {experiment.model}: call it `self.head`, "
@@ -79,7 +87,8 @@ def _group(
     experiment: Experiment,
 ) -> ParamGroup:
     if not parameters:
-        part = {"all": "network", "head": "classifier", "back": "part before the classifier"}[name]
+        head = "head" if experiment.is_detector else "classifier"
+        part = {"all": "network", "head": head, "back": f"part before the {head}"}[name]
         raise UsageError(
             f"mode {experiment.mode}: the {part} of {experiment.model} has no trainable parameters, so there "
             "is nothing to train: use another mode or network."

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.models.heads import head_of
+from core.models.heads import head_modules
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,13 @@ class ModelSummary:
         }
 
 
-def summarise_model(model: nn.Module, image_size: int) -> ModelSummary:
+def summarise_model(model: nn.Module, size: int | tuple[int, int]) -> ModelSummary:
     """Send one blank image through `model` and note what each layer gives; the model stays as it is.
 
-    Works on the meta device too. Raises what the network raises for such an image.
+    `size` is the side of square images, or (height, width) for a detector, whose layers are noted at the
+    finest map that they see. Works on the meta device too. Raises what the network raises for such an image.
     """
-    shapes = _output_shapes(model, image_size)
+    shapes = _output_shapes(model, size)
     seen: set[int] = set()
     layers = []
     for name, module in model.named_modules():
@@ -84,8 +85,8 @@ def summarise_model(model: nn.Module, image_size: int) -> ModelSummary:
 
 
 def _parts(model: nn.Module, everything: list[nn.Parameter]) -> tuple[Part, ...]:
-    head = head_of(model)
-    of_head = [] if head is None else list(head.module.parameters())
+    head = head_modules(model)
+    of_head = [] if head is None else head.parameters()
     ids = {id(item) for item in of_head}
     back = Part("backbone", *_counts([item for item in everything if id(item) not in ids]))
     return (back, Part("head", *_counts(of_head))) if head else (back,)
@@ -99,7 +100,7 @@ def _counts(parameters: list[nn.Parameter]) -> tuple[int, int]:
     )
 
 
-def _output_shapes(model: nn.Module, image_size: int) -> dict[str, tuple[int, ...]]:
+def _output_shapes(model: nn.Module, size: int | tuple[int, int]) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     hooks = []
     for name, module in model.named_modules():
@@ -113,7 +114,13 @@ def _output_shapes(model: nn.Module, image_size: int) -> dict[str, tuple[int, ..
     device = torch.device("cpu") if first is None else first.device
     try:
         with in_evaluation(model), torch.no_grad():
-            model(torch.zeros(1, 3, image_size, image_size, device=device))
+            if isinstance(size, int):
+                model(torch.zeros(1, 3, size, size, device=device))
+            else:
+                # torchvision's detectors take a while to import.
+                from core.models.detection import trace_detector
+
+                trace_detector(model, torch.zeros(1, 3, *size, device=device))
     finally:
         for hook in hooks:
             hook.remove()
