@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from dataclasses import dataclass
 
 import torch
@@ -56,15 +57,31 @@ def write_failure(run: RunPaths, attempt: int, error: Exception, place: Place) -
         )
 
 
+def _out_of_memory(error: Exception) -> str:
+    """GPU or machine, when that is what `error` means, else nothing: torch has many words for it."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "GPU"
+    if isinstance(error, MemoryError):
+        return "machine"
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    if "ALLOC_FAILED" in text or "CUDA error: out of memory" in text:
+        return "GPU"
+    return "machine" if "can't allocate memory" in text else ""
+
+
 def sentence(run: RunPaths, error: Exception) -> str:
     """What to tell the user about an exception."""
     if isinstance(error, LabError):
         return str(error)
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        where = "GPU" if isinstance(error, torch.OutOfMemoryError) else "machine"
+    where = _out_of_memory(error)
+    if where:
         return f"The {where} is out of memory: lower batch or image_size, or end what else uses it."
     if isinstance(error, OSError) and not run.root.exists():
         return f"The folder {run.root} is gone: it was deleted or moved while the run trained."
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return (
+            "Too many open files: raise the limit (ulimit -n) in the shell that starts labtui, then resume."
+        )
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"The disk is full: {error.filename or run.root} was not written. Make room, then resume."
     first = str(error).strip().split("\n")[0]

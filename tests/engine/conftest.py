@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,25 @@ device: cpu
 threads: 1
 """
 COUNTS = {"train": 17, "val": 9, "test": 5}
+BOX_CONFIG = """\
+data:
+  format: coco
+  root: {root}
+  train: {{images: train, annotations: train.json}}
+  val: {{images: val, annotations: val.json}}
+  test: {{images: test, annotations: test.json}}
+model: fasterrcnn_small
+image_size: {{min: 48, max: 64}}
+predict: {{score_floor: 0.01}}
+epochs: 3
+batch: 4
+learning_rate: 0.003
+optimizer: {{name: adamw}}
+augment: {{hflip: true, vflip: true}}
+device: cpu
+threads: 1
+"""
+BOX_COUNTS = {"train": 13, "val": 7, "test": 5}
 
 
 def draw_folder(root: Path, counts: dict[str, int] = COUNTS, classes: int = 3, size: int = 32) -> Path:
@@ -51,6 +71,43 @@ def draw_folder(root: Path, counts: dict[str, int] = COUNTS, classes: int = 3, s
                 pixels = random.integers(0, 120, (size, size, 3))
                 pixels[..., label % 3] += 90
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{index:03d}.png")
+    return root
+
+
+def draw_boxes(root: Path, counts: dict[str, int] = BOX_COUNTS) -> Path:
+    """Grey PNGs of two sizes with up to two coloured boxes each, every fifth empty, as COCO files."""
+    random = np.random.default_rng(7)
+    names, colours = ("red", "green", "blue"), np.eye(3) * 170 + 40
+    for split, count in counts.items():
+        (root / split).mkdir(parents=True)
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
+        for index in range(count):
+            width, height = (96, 72) if index % 3 else (64, 64)
+            pixels = np.full((height, width, 3), random.integers(60, 90))
+            pixels = pixels + random.integers(-9, 10, (height, width, 1))
+            file = f"{index:02d}.png"
+            images.append({"id": index + 1, "file_name": file, "width": width, "height": height})
+            for number in range(0 if index % 5 == 4 else 1 + index % 2):
+                label = (index + number) % 3
+                w, h = random.integers(16, 30, 2).tolist()
+                x = int(random.integers(number * width // 2, number * width // 2 + width // 2 - w + 1))
+                y = int(random.integers(2, height - h))
+                pixels[y : y + h, x : x + w] = colours[label]
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": index + 1,
+                        "category_id": label + 1,
+                        "bbox": [x, y, w, h],
+                        "area": w * h,
+                        "iscrowd": 0,
+                    }
+                )
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / split / file)
+        categories = [{"id": number, "name": name} for number, name in enumerate(names, 1)]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        (root / f"{split}.json").write_text(json.dumps(content))
     return root
 
 
@@ -72,10 +129,11 @@ class Lab:
 
     workspace: Workspace
     pictures: Path
+    config: str = CONFIG
 
     def create(self, *overrides: str) -> RunPaths:
-        """A new run of CONFIG with its first request."""
-        text = CONFIG.format(root=self.pictures)
+        """A new run of the config with its first request."""
+        text = self.config.format(root=self.pictures)
         experiment = apply_overrides(parse_experiment(text, self.workspace.root / "c.yaml"), overrides)
         metric = resolve_metric(experiment)
         return create_run(
@@ -111,13 +169,14 @@ class Lab:
         stored = parse_experiment(parent.config.read_text(), parent.config)
         experiment = apply_overrides(stored, overrides)
         changed = [text.split("=")[0] for text in overrides]
+        metric = resolve_metric(experiment)
         return create_run(
             self.workspace,
             config_name="tiny",
             config_text=dump(experiment),
             model=experiment.model,
-            metric="val/accuracy",
-            metric_mode="max",
+            metric=metric,
+            metric_mode=metric_mode(metric),
             total_epochs=total,
             argv=[],
             parent={"run": parent.id, "checkpoint": checkpoint.id},
@@ -155,6 +214,33 @@ def lab(
     threads = torch.get_num_threads()
     yield Lab(workspace, pictures)
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def box_pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """3 classes of boxes; 13 training, 7 validation, 5 test images as COCO files."""
+    return draw_boxes(tmp_path_factory.mktemp("boxes") / "set")
+
+
+@pytest.fixture(scope="session")
+def box_run(tmp_path_factory: pytest.TempPathFactory, box_pictures: Path, warm_cache: Path) -> RunPaths:
+    """A finished run of BOX_CONFIG, train measured too. For reading only; its pixels are in `warm_cache`."""
+    home = tmp_path_factory.mktemp("box_run")
+    workspace = Workspace(home / "lab")
+    workspace.runs.mkdir(parents=True)
+    threads = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(warm_cache))
+        patch.setenv("XDG_STATE_HOME", str(home / "state"))
+        run = Lab(workspace, box_pictures, BOX_CONFIG).train("measure.splits=[train, val]")
+    torch.set_num_threads(threads)
+    return run
+
+
+@pytest.fixture
+def box_lab(lab: Lab, box_pictures: Path, box_run: RunPaths) -> Lab:
+    """A workspace for small detectors, whose pixels are decoded already."""
+    return Lab(lab.workspace, box_pictures, BOX_CONFIG)
 
 
 @pytest.fixture
