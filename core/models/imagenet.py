@@ -1,4 +1,4 @@
-"""torchvision's ImageNet weights: out of torch hub's cache, else from the network."""
+"""torchvision's published weights: out of torch hub's cache, else from the network."""
 
 from __future__ import annotations
 
@@ -37,11 +37,30 @@ def imagenet_file(
     fetched; Cancelled when `cancelled()` turns true.
     """
     url = _url(name)
+    return hub_file(url, f"ImageNet weights of {name}", log, cancelled, others=lambda: _other_urls(name, url))
+
+
+def hub_file(
+    url: str,
+    what: str,
+    log: Callable[[str], None],
+    cancelled: Callable[[], bool],
+    *,
+    others: Callable[[], list[str]] = list,
+    way_out: str = "or give a file of your own: weights: FILE",
+) -> tuple[Path, str | None]:
+    """The file that torch hub keeps of `url`, and the first digits of its sha256, which its name says.
+
+    `others` gives addresses of files that would do as well. Raises as `imagenet_file`.
+    """
     file = cached(url)
     promised = re.search(r"-([0-9a-f]{8,64})\.", file.name)
     digest = promised[1] if promised else None
     if not file.exists():
-        _fetch(url, file, digest, name, log, cancelled)
+        try:
+            _fetch(url, file, digest, log, cancelled)
+        except (OSError, http.client.HTTPException) as error:
+            raise CheckpointError(_unavailable(url, file, what, error, others(), way_out)) from error
     return file, digest
 
 
@@ -52,10 +71,10 @@ def cached(url: str) -> Path:
 
 @cache
 def published() -> frozenset[str]:
-    """The names of all files of weights for torchvision's classifiers."""
+    """The names of all files of weights for torchvision's classifiers and detectors."""
     from torchvision import models
 
-    names = models.list_models(module=models)
+    names = [*models.list_models(module=models), *models.list_models(module=models.detection)]
     return frozenset(w.url.rpartition("/")[2] for name in names for w in models.get_model_weights(name))
 
 
@@ -77,7 +96,6 @@ def _fetch(
     url: str,
     file: Path,
     digest: str | None,
-    name: str,
     log: Callable[[str], None],
     cancelled: Callable[[], bool],
 ) -> None:
@@ -102,26 +120,21 @@ def _fetch(
                 "cut short or changed on its way; try again, or fetch the file by another way."
             )
         os.replace(temporary, file)
-    except (OSError, http.client.HTTPException) as error:
-        raise CheckpointError(_unavailable(url, file, name, error)) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
 
 
-def _unavailable(url: str, file: Path, name: str, error: Exception) -> str:
+def _unavailable(url: str, file: Path, what: str, error: Exception, urls: list[str], way_out: str) -> str:
     cause = getattr(error, "reason", error)
     reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
     others = [
-        other.name
-        for other in (cached(weights) for weights in _other_urls(name, url))
-        if other != file and other.exists()
+        other.name for other in (cached(weights) for weights in urls) if other != file and other.exists()
     ]
     hint = f" {others[0]}, an earlier file of the same network, is there." if others else ""
     return (
-        f"The ImageNet weights of {name} are not here and cannot be fetched ({clean(str(reason))}): put "
-        f"{file.name} from {url} into {clean(str(file.parent))}, or give a file of your own: weights: FILE."
-        f"{hint}"
+        f"The {what} are not here and cannot be fetched ({clean(str(reason))}): put {file.name} from {url} "
+        f"into {clean(str(file.parent))}, {way_out}.{hint}"
     )
 
 

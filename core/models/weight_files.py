@@ -57,6 +57,12 @@ def strip_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def read_hashed(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], str]:
     """`read_weights`, and the file's whole sha256."""
+    content, found = read_content(path, sha256)
+    return state_in(content, path), found
+
+
+def read_content(path: Path, sha256: str | None = None) -> tuple[Any, str]:
+    """All that a file holds, by plain values and tensors, and its sha256. Raises as `read_weights`."""
     shown = clean(str(path))
     try:
         with path.open("rb") as file:
@@ -82,11 +88,15 @@ def read_hashed(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor
             content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         raise CheckpointError(_refused(shown, error)) from error
-    return strip_prefixes(_state_in(content, shown)), found
+    return content, found
 
 
-def _state_in(content: Any, shown: str) -> dict[str, Tensor]:
-    """The state dict in what a file held; the moving average of a labtui checkpoint before its weights."""
+def state_in(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict in what the file at `path` held, by plain names.
+
+    The moving average of a labtui checkpoint goes before its weights. Raises CheckpointError.
+    """
+    shown = clean(str(path))
     if not isinstance(content, Mapping):
         raise CheckpointError(
             f"weights: {shown} holds {_kind(content)}, not a state dict (names and tensors)."
@@ -100,7 +110,7 @@ def _state_in(content: Any, shown: str) -> dict[str, Tensor]:
             f"weights: {shown} holds no state dict: looked for tensors by name, at the top and under "
             f"{', '.join(_CONTAINERS)}; found {keys}."
         )
-    return state
+    return strip_prefixes(state)
 
 
 def _average(content: Mapping[Any, Any], state: dict[str, Tensor]) -> dict[str, Tensor]:

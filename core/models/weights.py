@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,31 +14,13 @@ from core.errors import CheckpointError
 from core.models.classifiers import WITH_AUXILIARIES
 from core.models.heads import head_of
 from core.models.imagenet import imagenet_file
-from core.models.weight_files import hash_in, read_hashed, read_weights, some, strip_prefixes
+from core.models.report import WeightsReport, misfit, unfounded_name
+from core.models.weight_files import read_hashed, read_weights, strip_prefixes
 from core.text import clean
 
 __all__ = ["WeightsReport", "load_weights", "read_weights", "strip_prefixes"]
 
 _AUXILIARIES = ("AuxLogits.", "aux1.", "aux2.")
-
-
-@dataclass(frozen=True)
-class WeightsReport:
-    """What came of a file of weights: tensors loaded, `fresh` ones left random, `unused` ones of the file."""
-
-    source: str
-    sha256: str
-    loaded: int
-    fresh: tuple[str, ...]
-    unused: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    def lines(self) -> list[str]:
-        """Lines for the log; none when there were no weights."""
-        if not self.source:
-            return []
-        first = f"weights: {self.source}, sha256 {self.sha256[:16]}, {self.loaded} tensors loaded"
-        return [first, *(f"note: {note}" for note in self.notes)]
 
 
 def load_weights(
@@ -52,19 +33,24 @@ def load_weights(
 ) -> WeightsReport:
     """Put the experiment's starting weights into `model`, if it names any.
 
-    All must fit but the classifier, which stays as it is when the file's is for other classes. `log` gets a
-    line before a download, `cancelled` is asked while it lasts. Raises CheckpointError for a file that is
-    missing, damaged, unsafe or of another network, and for ImageNet weights that cannot be had;
-    `core.models.imagenet.Cancelled`.
+    All must fit but the classifier, which stays as it is when the file's is for other classes; see
+    `core.models.detector_weights` for detectors. `log` gets a line before a download, `cancelled` is asked
+    while it lasts. Raises CheckpointError for a file that is missing, damaged, unsafe or of another network,
+    and for published weights that cannot be had; `core.models.imagenet.Cancelled`.
     """
     if experiment.weights == "none":
         return WeightsReport("", "", 0, (), ())
+    if experiment.is_detector:
+        # torchvision's detectors take a while to import.
+        from core.models.detector_weights import load_detector_weights
+
+        return load_detector_weights(model, experiment, classes, log=log, cancelled=cancelled)
     if experiment.weights == "imagenet":
         file, digest = imagenet_file(experiment.model, log, cancelled)
     else:
         file, digest = Path(experiment.weights), experiment.weights_sha256
     state, sha256 = read_hashed(file, digest)
-    notes = _unfounded_name(file, sha256)
+    notes = unfounded_name(file, sha256)
     return _fit(model, state, experiment.model, classes, clean(str(file)), sha256, notes)
 
 
@@ -93,7 +79,7 @@ def _fit(
     loaded = [key for key in own if key in matching and key not in fresh]
     if missing or unknown or not loaded:
         missing = missing if missing or unknown else list(own)
-        raise CheckpointError(_misfit(source, name, own, state, len(matching), missing, unknown))
+        raise CheckpointError(misfit(source, name, own, state, len(matching), missing, unknown))
     with torch.no_grad():
         for key in loaded:
             own[key].copy_(state[key])
@@ -118,28 +104,6 @@ def _ignored(key: str, name: str, head: str | None) -> bool:
     return auxiliary or (head is not None and key.startswith(head))
 
 
-def _misfit(
-    source: str,
-    name: str,
-    own: dict[str, Tensor],
-    state: dict[str, Tensor],
-    matching: int,
-    missing: list[str],
-    unknown: list[str],
-) -> str:
-    text = f"weights: {source} does not fit {name}: {matching} of its {len(own)} tensors match"
-    absent = [key for key in missing if key not in state]
-    other = [key for key in missing if key in state]
-    if absent:
-        text += f"; missing: {some(tuple(absent))}"
-    if other:
-        key = other[0]
-        text += f"; {clean(key)} is {tuple(state[key].shape)}, not {tuple(own[key].shape)}"
-    if unknown:
-        text += f"; unexpected: {some(tuple(map(clean, unknown)))}"
-    return f"{text}. Give the file of the same network, or weights: none."
-
-
 def _positions_resized(name: str, own: dict[str, Tensor], state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A vision transformer's position embedding, interpolated to the image size (bicubic, as torchvision)."""
     key = "encoder.pos_embedding"
@@ -162,10 +126,3 @@ def _modernised(name: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
     if not name.startswith("densenet"):
         return state
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key): state[key] for key in state}
-
-
-def _unfounded_name(file: Path, sha256: str) -> tuple[str, ...]:
-    promised = hash_in(file.name)
-    if promised is None or sha256.startswith(promised):
-        return ()
-    return (f"{clean(file.name)} ends in {promised}, but its sha256 begins with {sha256[:8]}",)
