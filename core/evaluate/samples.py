@@ -1,7 +1,7 @@
 """Training pictures to look at: `python -P -m core.evaluate.samples CONFIG_FILE OUT.npz [--augmented]`.
 
 CONFIG_FILE is a dumped config. OUT.npz gets `pixels` uint8 (n, height, width, 3), `titles` (n,) with class
-names, `labels` (n,) int64 and `columns`, the number of pictures in a row.
+names, `labels` (n,) int64 (-1 where boxes have classes) and `columns`, the number of pictures in a row.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset
 from core.engine.classification import augmentation_of
 from core.errors import LabError
+from core.evaluate import box_samples
 from core.store.files import write_bytes
 from core.text import clean
 
@@ -61,8 +62,16 @@ class Samples:
 
 
 def sample(dataset: Dataset, count: int, seed: int) -> Samples:
-    """`count` training pictures chosen by `seed`, as large as they are stored, at most 256 pixels."""
-    paths, labels = _choose(dataset, count, seed)
+    """`count` training pictures chosen by `seed`, as large as they are stored, at most 256 pixels.
+
+    Boxes are drawn in; a picture with boxes has the label -1.
+    """
+    chosen = _choose(dataset, count, seed)
+    if dataset.boxes is not None:
+        drawn, names = box_samples.originals(dataset, chosen)
+        columns = math.ceil(math.sqrt(len(drawn)))
+        return Samples(np.stack(drawn), names, (-1,) * len(drawn), columns)
+    paths, labels = _listed(dataset, chosen)
     side = min(native_side(dataset.root, paths), _LARGEST)
     pixels = decode_pixels(dataset.root, paths, side)[1:-1].numpy()
     titles = tuple(dataset.class_names[label] for label in labels)
@@ -74,9 +83,17 @@ def sample_augmented(
 ) -> Samples:
     """Rows of a training picture and `draws` images that training would make of it, all of image_size.
 
-    The draws take the way of training: stored pixels, batches of several epochs, normalised and back.
+    The draws take the way of training: stored pixels, batches of several epochs, normalised and back. With
+    boxes, which are drawn in, the images are as large as those of `sample`.
     """
-    paths, labels = _choose(dataset, count, seed)
+    chosen = _choose(dataset, count, seed)
+    if dataset.boxes is not None:
+        plain, names = box_samples.originals(dataset, chosen)
+        made = box_samples.draws(experiment, dataset, chosen, seed, draws)
+        pixels = np.concatenate((np.stack(plain)[:, None], made), axis=1)
+        titles = tuple(word for name in names for word in (name, *[""] * draws))
+        return Samples(pixels.reshape(-1, *pixels.shape[2:]), titles, (-1,) * len(titles), draws + 1)
+    paths, labels = _listed(dataset, chosen)
     augmentation, size = augmentation_of(experiment), experiment.side
     side = augmentation.stored_side(native_side(dataset.root, dataset.splits["train"].paths))
     store = ImageStore(
@@ -93,9 +110,9 @@ def sample_augmented(
     for draw in range(1, draws + 1):
         images = torch.cat([batch.images for batch in batches.epoch(draw)])
         rows[batches.draws(draw).order, draw] = store.denormalise(images)
-    titles = [(dataset.class_names[label], *[""] * draws) for label in labels]
+    titles = tuple(word for label in labels for word in (dataset.class_names[label], *[""] * draws))
     repeated = tuple(label for label in labels for _ in range(draws + 1))
-    return Samples(rows.flatten(0, 1).numpy(), sum(titles, ()), repeated, draws + 1)
+    return Samples(rows.flatten(0, 1).numpy(), titles, repeated, draws + 1)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -126,11 +143,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _choose(dataset: Dataset, count: int, seed: int) -> tuple[list[str], tuple[int, ...]]:
-    """Paths and labels of `count` training pictures."""
+def _choose(dataset: Dataset, count: int, seed: int) -> list[int]:
+    """Indices of `count` training pictures."""
+    images = len(dataset.splits["train"])
+    return torch.randperm(images, generator=generator(seed, 0, "samples"))[:count].tolist()
+
+
+def _listed(dataset: Dataset, chosen: Sequence[int]) -> tuple[list[str], tuple[int, ...]]:
+    """Paths and labels of chosen training pictures."""
     files = dataset.splits["train"]
-    order = torch.randperm(len(files), generator=generator(seed, 0, "samples"))[:count].tolist()
-    return [files.paths[index] for index in order], tuple(files.labels[index] for index in order)
+    return [files.paths[index] for index in chosen], tuple(files.labels[index] for index in chosen)
 
 
 if __name__ == "__main__":
