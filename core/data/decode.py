@@ -13,7 +13,7 @@ from PIL import Image
 from core.datasets.pictures import is_member, member_pixels, open_picture
 
 # Raise it when the pixels that a file decodes to change: caches of older versions are then left alone.
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 _LOOKED_AT = 8
 
 

@@ -108,7 +108,7 @@ def pack(splits: Mapping[str, Boxes]) -> bytes:
 
 
 def unpack(data: bytes, images: Mapping[str, int]) -> dict[str, Boxes]:
-    """The boxes that `pack` packed, for splits of so many `images`. Raises DataError when they are damaged."""
+    """The boxes that `pack` packed, for splits of so many `images`. Raises DataError for damaged ones."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if int(arrays["format"]) > OBJECTS_FORMAT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 
@@ -30,24 +31,36 @@ def fault(path: str, size: int) -> str | None:
     if size == 0:
         return "empty file"
     try:
-        with open(path, "rb") as file:
-            head = file.read(8)
-            file.seek(-min(size, 8), os.SEEK_END)
-            tail = file.read(8)
+        return None if opens_whole(path, size) else decoding_fault(path)
     except OSError as error:
         return (error.strerror or "cannot be opened").lower()
-    if any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE):
-        return None
-    return _decoding_fault(path)
 
 
-def _decoding_fault(path: str) -> str | None:
+def opens_whole(path: str, size: int) -> bool:
+    """Whether a file of `size` bytes begins and ends as a JPEG or PNG does. Raises OSError."""
+    with open(path, "rb") as file:
+        head = file.read(8)
+        file.seek(-min(size, 8), os.SEEK_END)
+        tail = file.read(8)
+    return any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE)
+
+
+def mended(path: str | os.PathLike[str]) -> io.BytesIO:
+    """A JPEG file with its end put on: of one that was cut off, the missing part then decodes as grey."""
+    with open(path, "rb") as file:
+        return io.BytesIO(file.read() + _WHOLE[0][1])
+
+
+def decoding_fault(path: str, *, mend: bool = False) -> str | None:
+    """Why an image file cannot be decoded, or None; `mend`: as a JPEG that was cut off."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as image:
+            with Image.open(mended(path) if mend else path) as image:
+                if mend and image.format != "JPEG":
+                    return "not a JPEG"
                 image.load()
     except UnidentifiedImageError:
         return "not an image"

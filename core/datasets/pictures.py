@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from core.datasets.images import mended
 from core.errors import DataError
 from core.text import clean
 
@@ -63,7 +64,8 @@ def member_file(path: str) -> str:
 
 
 def open_picture(root: Path, path: str) -> Image:
-    """The picture at `path` below `root`: RGB, upright, sixteen-bit greys scaled to eight bits.
+    """The picture at `path` below `root`: RGB, upright, sixteen-bit greys scaled to eight bits, on white
+    where it is transparent. What is missing of a JPEG that was cut off is grey.
 
     Raises DataError, naming the file, when it is missing or no image.
     """
@@ -194,7 +196,14 @@ def _open_file(file: Path) -> Image:
 
     try:
         with Image.open(file) as opened:
-            return _eight_bit(ImageOps.exif_transpose(opened)).convert("RGB")
+            try:
+                opened.load()
+            except OSError:
+                if opened.format != "JPEG":
+                    raise
+                with Image.open(mended(file)) as whole:
+                    return _rgb(ImageOps.exif_transpose(whole))
+            return _rgb(ImageOps.exif_transpose(opened))
     except FileNotFoundError:
         raise _missing(file) from None
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
@@ -202,6 +211,15 @@ def _open_file(file: Path) -> Image:
             f"{clean(str(file))} cannot be read as an image ({clean(str(error)) or type(error).__name__}): "
             "replace it or take it out of the data set."
         ) from error
+
+
+def _rgb(image: Image) -> Image:
+    if image.has_transparency_data:
+        from PIL import Image as images
+
+        seen = image.convert("RGBA")
+        return images.alpha_composite(images.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return _eight_bit(image).convert("RGB")
 
 
 def _eight_bit(image: Image) -> Image:

@@ -60,8 +60,10 @@ def test_odd_modes_become_eight_bit_rgb(tmp_path: Path) -> None:
     assert (decode_square(tmp_path, "16.png", 32) == 0x80).all()
     Image.new("L", (32, 32), 7).save(tmp_path / "l.png")
     assert (decode_square(tmp_path, "l.png", 32) == 7).all()
-    Image.new("RGBA", (32, 32), (1, 2, 3, 0)).save(tmp_path / "a.png")
+    Image.new("RGBA", (32, 32), (1, 2, 3, 255)).save(tmp_path / "a.png")
     assert (decode_square(tmp_path, "a.png", 32) == [1, 2, 3]).all()
+    Image.new("RGBA", (32, 32), (1, 2, 3, 0)).save(tmp_path / "clear.png")
+    assert (decode_square(tmp_path, "clear.png", 32) == 255).all()
     Image.new("P", (32, 32)).save(tmp_path / "p.png")
     assert decode_square(tmp_path, "p.png", 32).shape == (32, 32, 3)
 

@@ -1,0 +1,173 @@
+"""From images and objects that were read to a data set: class map, splits, arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.config.schema import DataConfig
+from core.datasets.boxed import Boxed, Seen, objects_by_class, raise_errors, read_boxed
+from core.datasets.boxes import Boxes
+from core.datasets.dataset import Dataset, FileList, make_dataset
+from core.datasets.findings import count, some
+from core.datasets.folder import class_order
+from core.datasets.leaks import shared_images
+from core.datasets.split import held_out
+from core.errors import DataError
+from core.text import clean
+
+Images = tuple[Seen, ...]
+
+
+def open_boxed(data: DataConfig, name: str, origin: Mapping[str, str] | None = None) -> Dataset:
+    """The data set with boxes of `data`, whose format is `name`.
+
+    Raises DataError: nothing can be read, no object in any file, a class only outside train, no images left.
+    """
+    boxed = read_boxed(data, name)
+    raise_errors(boxed.found)
+    names, notes = classes_of(data, boxed)
+    parts = split_images(data, boxed, names)
+    splits = parts.images
+    notes = [*boxed.places.notes, *_summary(boxed), *notes, *parts.notes, *parts.leaks]
+    if "val" not in splits:
+        raise DataError("There are too few images to hold any out for validation: name some in data.val.")
+    for split, images in splits.items():
+        if not images:
+            raise DataError(f"{clean(str(boxed.places.root))} has no {split} images that can be read.")
+    lists = {split: _file_list(images) for split, images in splits.items()}
+    boxes = {split: boxes_of(images, names) for split, images in splits.items()}
+    ids = boxed.raws["train"].ids
+    groups = boxed.raws["train"].groups
+    return make_dataset(
+        boxed.places.root,
+        names,
+        lists,
+        tuple(notes),
+        tuple(groups[name] for name in names) if all(name in groups for name in names) else None,
+        boxes,
+        tuple(ids[name] for name in names) if all(name in ids for name in names) else None,
+        origin,
+    )
+
+
+def classes_of(data: DataConfig, boxed: Boxed) -> tuple[tuple[str, ...], list[str]]:
+    """The classes to use, in order, and notes. Raises DataError for names that are not there."""
+    declared = boxed.raws["train"].names
+    where = f"{clean(str(boxed.places.root))} has no such class"
+    counts = boxed.counts
+    names, notes = class_order(data, sorted(counts), counts, where, declared)
+    if not names:
+        raise DataError(f"{clean(str(boxed.places.root))} has no classes.")
+    unused = [name for name in names if not counts[name]]
+    if unused:
+        notes.append(f"no training objects of {some(unused)}")
+    return names, notes
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images of each split, sentences on them, and such on images that are in two splits."""
+
+    images: Mapping[str, Images]
+    notes: tuple[str, ...]
+    leaks: tuple[str, ...]
+
+
+def split_images(data: DataConfig, boxed: Boxed, names: Sequence[str]) -> Parts:
+    """The images of each split that can be read; val is held out where there is none, if there are enough."""
+    notes: list[str] = []
+    splits = {
+        split: tuple(seen for seen in images if seen.readable) for split, images in boxed.splits.items()
+    }
+    wanted = set(names)
+    if data.empty == "drop":
+        for split, images in splits.items():
+            full = tuple(seen for seen in images if any(item.box.name in wanted for item in seen.kept))
+            if len(full) < len(images):
+                notes.append(f"{count(len(images) - len(full), 'image')} of {split} without objects left out")
+            splits[split] = full
+    if "val" not in splits:
+        _hold_out(splits, data, wanted, notes)
+    elif boxed.places.val_is_test:
+        notes.append("validation is the test images: the best epoch is chosen on them")
+    for split, images in splits.items():
+        there = objects_by_class(images)
+        without = [name for name in names if not there[name]]
+        if split != "train" and without:
+            notes.append(f"no {split} objects of {some(without)}")
+    return Parts(splits, tuple(notes), tuple(shared_images(boxed.places.root, splits)))
+
+
+def boxes_of(images: Images, names: Sequence[str]) -> Boxes:
+    """The objects of `images` as arrays; those of other classes than `names` are left out."""
+    label = {name: index for index, name in enumerate(names)}
+    kept = [[item for item in seen.kept if item.box.name in label] for seen in images]
+    flat = [item for items in kept for item in items]
+    return Boxes(
+        offsets=np.concatenate(([0], np.cumsum([len(items) for items in kept], dtype=np.int64))).astype(
+            np.int64
+        ),
+        corners=np.array([item.corners for item in flat], np.float32).reshape(-1, 4),
+        labels=np.array([label[item.box.name] for item in flat], np.int64),
+        crowd=np.array([item.box.crowd for item in flat], np.bool_),
+        difficult=np.array([item.box.difficult for item in flat], np.bool_),
+        area=np.array([item.area for item in flat], np.float32),
+        source=np.array([item.box.source for item in flat], np.int64),
+        sizes=np.array([seen.look.size for seen in images], np.int32).reshape(-1, 2),
+        image_ids=tuple(clean(seen.raw.id) for seen in images),
+    )
+
+
+def held_out_of(images: Images, data: DataConfig, wanted: Iterable[str]) -> frozenset[str]:
+    """The paths of the training images to hold out: of each group of images that share their rarest class."""
+    counts = objects_by_class(images)
+    groups: dict[str, list[str]] = {}
+    for seen in images:
+        groups.setdefault(_rarest(seen, counts, set(wanted)), []).append(seen.raw.path)
+    return held_out(groups, data.split.ratio, data.split.seed, stratify=data.split.stratify)
+
+
+def _rarest(seen: Seen, counts: Counter[str], wanted: set[str]) -> str:
+    """The class of an image that has the fewest objects in all; nothing for one without objects."""
+    names = {item.box.name for item in seen.kept if not item.box.crowd} & wanted
+    return min(names, key=lambda name: (counts[name], name), default="")
+
+
+def _hold_out(splits: dict[str, Images], data: DataConfig, wanted: set[str], notes: list[str]) -> None:
+    train = splits["train"]
+    chosen = held_out_of(train, data, wanted)
+    if not chosen:
+        return
+    splits["train"] = tuple(seen for seen in train if seen.raw.path not in chosen)
+    splits["val"] = tuple(seen for seen in train if seen.raw.path in chosen)
+    notes.append(f"{count(len(chosen), 'training image')} held out for validation (seed {data.split.seed})")
+
+
+def _file_list(images: Images) -> FileList:
+    return FileList(
+        tuple(seen.raw.path for seen in images),
+        (-1,) * len(images),
+        tuple(seen.look.bytes for seen in images),
+    )
+
+
+def _summary(boxed: Boxed) -> list[str]:
+    """Sentences on what was changed or left out."""
+    found, warnings = boxed.found, boxed.found.of("warning")
+    notes = []
+    unreadable = [seen.raw.path for seen in boxed.images if not seen.readable]
+    if unreadable:
+        notes.append(f"{count(len(unreadable), 'unreadable image')} left out: {some(unreadable)}")
+    empty = sum(seen.readable and not seen.kept for seen in boxed.images)
+    if empty:
+        notes.append(f"{count(empty, 'image')} without objects")
+    if warnings:
+        notes.append(
+            f"{count(found.repaired, 'object')} repaired, {found.dropped} dropped, "
+            f"{count(len(warnings), 'warning')}, first {warnings[0]} (`labtui data check` lists them)"
+        )
+    return notes

@@ -1,0 +1,196 @@
+"""Data sets with boxes, read: every image looked at, every object mended or dropped, all of it told."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from core.config.schema import DataConfig
+from core.datasets import coco, voc, yolo
+from core.datasets.findings import Findings, count, some
+from core.datasets.look import Look, look_at
+from core.datasets.raw import Adapter, BoxPlaces, RawImage, RawSplit
+from core.datasets.repair import Kept, mend, without_look
+from core.datasets.suspicion import suspect
+from core.errors import DataError
+
+ADAPTERS: Mapping[str, Adapter] = {"voc": voc, "diatom": voc, "coco": coco, "yolo": yolo}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One image: what was written, what its file is, and the objects that can be used.
+
+    `lost` counts the objects of a file that cannot be read.
+    """
+
+    raw: RawImage
+    look: Look
+    kept: tuple[Kept, ...]
+    lost: int = 0
+
+    @property
+    def readable(self) -> bool:
+        return not self.look.fault
+
+    @property
+    def objects(self) -> int:
+        """Normal objects, crowds not counted."""
+        return sum(not item.box.crowd for item in self.kept)
+
+
+@dataclass(frozen=True)
+class Boxed:
+    """A data set with boxes. `splits` has the images by path, once each; `raws` what the files said."""
+
+    format: str
+    places: BoxPlaces
+    raws: Mapping[str, RawSplit]
+    splits: Mapping[str, tuple[Seen, ...]]
+    found: Findings = field(default_factory=Findings)
+
+    @cached_property
+    def images(self) -> tuple[Seen, ...]:
+        """The images of all splits, once each."""
+        return tuple({seen.raw.path: seen for split in self.splits.values() for seen in split}.values())
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Objects of each class in the training images, classes without any included."""
+        counts = dict.fromkeys(self.names, 0)
+        counts.update(objects_by_class(self.splits["train"]))
+        return counts
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The classes of the training images: those that the format declares, in its order, else by name."""
+        there = {box.name for image in self.raws["train"].images for box in image.boxes}
+        declared = self.raws["train"].names or ()
+        return (*declared, *sorted(there - set(declared)))
+
+
+def adapter_of(name: str) -> Adapter:
+    """The reader of a format."""
+    return ADAPTERS[name]
+
+
+def read_boxed(data: DataConfig, name: str) -> Boxed:
+    """All of `data`, whose format is `name`. Raises DataError when nothing can be read at all."""
+    found = Findings()
+    adapter = adapter_of(name)
+    places = adapter.places(data, data.root)
+    raws: dict[str, RawSplit] = {}
+    splits: dict[str, tuple[Seen, ...]] = {}
+    looks: dict[str, Look] = {}
+    for source in places.sources():
+        raw = adapter.read(source, places, data, found)
+        raws[source.split] = raw
+        splits[source.split] = tuple(_seen(image, places, looks, found) for image in _once(raw, found))
+    boxed = Boxed(name, places, raws, splits, found)
+    _note_modes(boxed.images, found)
+    _require_objects(boxed)
+    _compare_classes(boxed)
+    suspect(data, name, boxed.counts, [(s.raw, s.look) for s in boxed.images if s.readable], found)
+    return boxed
+
+
+def objects_by_class(images: tuple[Seen, ...]) -> Counter[str]:
+    """Normal objects of each class in the images that can be read."""
+    return Counter(
+        item.box.name for seen in images if seen.readable for item in seen.kept if not item.box.crowd
+    )
+
+
+def _once(raw: RawSplit, found: Findings) -> list[RawImage]:
+    """The images in the order of their paths, each once."""
+    by_path: dict[str, RawImage] = {}
+    for image in raw.images:
+        first = by_path.setdefault(image.path, image)
+        if first is not image and first.boxes != image.boxes:
+            found.warn(image.file, f"{image.path} is listed twice, with other objects: the first counts")
+    return [by_path[path] for path in sorted(by_path)]
+
+
+def _seen(image: RawImage, places: BoxPlaces, looks: dict[str, Look], found: Findings) -> Seen:
+    look = looks.get(image.path)
+    if look is None:
+        look = looks[image.path] = look_at(os.path.join(places.root, image.path))
+    if look.fault:
+        found.warn(image.path, f"cannot be read ({look.fault}): left out")
+        return Seen(image, look, (), without_look(image))
+    if look.damage:
+        found.warn(image.path, look.damage)
+    return Seen(image, look, tuple(mend(image, look, found)))
+
+
+def _note_modes(images: tuple[Seen, ...], found: Findings) -> None:
+    """Say which pictures are not plain 8-bit RGB, and what is done with them."""
+    kinds: dict[str, Callable[[Look], bool]] = {
+        "16-bit grey, scaled to 8 bits": lambda look: look.mode.startswith("I"),
+        "grey, taken as RGB": lambda look: look.mode in ("L", "1", "LA"),
+        "CMYK, taken as RGB": lambda look: look.mode == "CMYK",
+        "of few colours, taken as RGB": lambda look: look.mode == "P",
+        "transparent in places, put on white": lambda look: look.clear,
+    }
+    readable = [seen for seen in images if seen.readable]
+    for text, holds in kinds.items():
+        names = [seen.raw.path for seen in readable if holds(seen.look)]
+        if names:
+            found.note("", f"{count(len(names), 'image')} {text}: {some(names)}")
+    odd = [s.raw.path for s in readable if s.look.format and not _named_so(s.raw.path, s.look.format)]
+    if odd:
+        found.note("", f"{count(len(odd), 'image')} in another format than the ending says: {some(odd)}")
+
+
+def _named_so(path: str, kind: str) -> bool:
+    ending = os.path.splitext(path)[1].lower()
+    plain = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+    return ending not in plain or kind in (plain[ending], "MPO" if plain[ending] == "JPEG" else "")
+
+
+def _require_objects(boxed: Boxed) -> None:
+    """An error when there are annotation files and not one object in them."""
+    images = [image for raw in boxed.raws.values() for image in raw.images]
+    annotated = sum(raw.annotated for raw in boxed.raws.values())
+    if not images:
+        boxed.found.error("", f"{boxed.places.root} has no images with annotations")
+    elif annotated and not any(image.boxes for image in images):
+        files = count(annotated, "annotation file")
+        text = f"{files}, 0 objects: no object was found in any; is the format really {boxed.format}?"
+        boxed.found.error("", text)
+
+
+def _compare_classes(boxed: Boxed) -> None:
+    """Classes are matched by name over the splits: an error when val or test has one that train has not."""
+    known = set(boxed.names)
+    for split, raw in boxed.raws.items():
+        used = {box.name for image in raw.images for box in image.boxes}
+        strange = sorted(used - known)
+        if strange:
+            text = f"the {split} images have {_classes(strange)}, which the training images have not"
+            boxed.found.error("", f"{text}: classes are matched by name")
+        declared = sorted(set(raw.names or ()) - known - used)
+        if declared:
+            text = f"{split} declares {_classes(declared)}, which train does not; no object has it"
+            boxed.found.warn("", text)
+        lacking = sorted(known - set(raw.names)) if raw.names is not None and split != "train" else []
+        if lacking:
+            boxed.found.warn("", f"{split} does not declare {_classes(lacking)}, which train does")
+        order = [name for name in raw.names or () if name in known]
+        if split != "train" and not lacking and order and order != list(boxed.raws["train"].names or order):
+            boxed.found.note("", f"{split} has the classes in another order than train: matched by name")
+
+
+def _classes(names: list[str]) -> str:
+    return f"the class{'es' if len(names) > 1 else ''} {some(names)}"
+
+
+def raise_errors(found: Findings) -> None:
+    """Raise DataError when something keeps the set from being used."""
+    errors = found.of("error")
+    if errors:
+        more = f" ({count(len(errors) - 1, 'more problem')}: `labtui data check`)" if len(errors) > 1 else ""
+        raise DataError(f"{str(errors[0]).rstrip('.')}{more}.")

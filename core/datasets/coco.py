@@ -1,0 +1,260 @@
+"""The format `coco`: one JSON file for all images of a split (https://cocodataset.org/#format-data)."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.config.schema import DataConfig
+from core.datasets import coco_places
+from core.datasets.coco_file import as_integer, as_number, read_coco
+from core.datasets.findings import Findings, some
+from core.datasets.gallery import Gallery, Match, is_confined
+from core.datasets.names import spelled
+from core.datasets.raw import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
+from core.errors import DataError
+from core.text import clean
+
+Record = Mapping[str, Any]
+
+
+def places(data: DataConfig, root: Path | None) -> BoxPlaces:
+    """Where the splits lie. Raises DataError."""
+    return coco_places.find(data, root)
+
+
+def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
+    """The images of one split. Raises DataError when its file is no COCO file."""
+    assert source.annotations is not None
+    file = _File(source.annotations, places.root, data, found)
+    return file.read(source)
+
+
+@dataclass
+class _Image:
+    path: str
+    name: str
+    id: str
+    size: tuple[int, int] | None
+    boxes: list[RawBox]
+
+
+class _File:
+    def __init__(self, path: Path, root: Path, data: DataConfig, found: Findings) -> None:
+        self._path = path
+        self._root = root
+        self._data = data
+        self._found = found
+        self._shown = os.path.relpath(path, root)
+
+    def read(self, source: BoxSource) -> RawSplit:
+        document = read_coco(self._path)
+        split = RawSplit(annotated=1)
+        names = self._categories(document["categories"], split)
+        records = document["images"]
+        folder = source.images or coco_places.images_of(self._path, self._root, records)
+        images = self._images(records, folder)
+        for where, record, source_id, mended in self._annotations(document["annotations"]):
+            self._add(where, record, source_id, mended, images, names)
+        split.images = [
+            RawImage(image.path, self._shown, image.id, tuple(image.boxes), image.size)
+            for image in images.values()
+            if image.path
+        ]
+        return split
+
+    def _categories(self, records: list[Any], split: RawSplit) -> dict[int, str]:
+        """Class name by category id."""
+        names: dict[int, str] = {}
+        ids: dict[str, int] = {}
+        groups: dict[str, str] = {}
+        for record in records:
+            number = as_integer(record.get("id")) if isinstance(record, dict) else None
+            name = spelled(record.get("name") or "") if isinstance(record, dict) and _is_text(record) else ""
+            if number is None or not name:
+                self._found.warn(self._shown, f"a category has no id or no name: {clean(str(record))[:60]}")
+                continue
+            if number.value in names and names[number.value] != name:
+                text = f"category id {number.value} is given to {names[number.value]} and {name}"
+                self._found.error(self._shown, text)
+            elif name in ids and ids[name] != number.value:
+                text = f"categories {ids[name]} and {number.value} are both called {name}: taken as one class"
+                self._found.warn(self._shown, text)
+            names.setdefault(number.value, name)
+            ids.setdefault(name, number.value)
+            if isinstance(group := record.get("supercategory"), str) and spelled(group) not in ("", "none"):
+                groups.setdefault(name, spelled(group))
+        split.names, split.ids, split.groups = tuple(ids), ids, groups
+        return names
+
+    def _images(self, records: list[Any], folder: Path) -> dict[str, _Image]:
+        """Images by id (as text); those whose file is not there have no path."""
+        gallery = Gallery(folder)
+        images: dict[str, _Image] = {}
+        missing: list[str] = []
+        for index, record in enumerate(records, 1):
+            name = record.get("file_name") if isinstance(record, dict) else None
+            if not isinstance(name, str) or not name.strip():
+                self._found.warn(self._shown, f"image {index} has no file_name: left out")
+                continue
+            key = _key(record.get("id"))
+            if key is None:
+                self._found.warn(self._shown, f"{clean(name)} has no id: left out")
+                continue
+            if key in images:
+                text = f"image id {clean(key)} is given to {clean(images[key].name)} and to {clean(name)}"
+                self._found.error(self._shown, f"{text}: their objects cannot be told apart")
+                continue
+            match = self._found_file(gallery, name)
+            if match is None:
+                missing.append(name)
+            path = os.path.relpath(folder / match.path, self._root) if match else ""
+            images[key] = _Image(path, name, key, _size(record), [])
+        if len(missing) == len(images) and images:
+            raise DataError(
+                f"{clean(str(self._path))}: none of its {len(images)} images, such as {clean(missing[0])}, "
+                f"is in {clean(str(folder))}: name their folder, as data.train: "
+                "{annotations: FILE, images: FOLDER}."
+            )
+        return images
+
+    def _found_file(self, gallery: Gallery, name: str) -> Match | None:
+        match = gallery.find(name, anywhere=True)
+        plain = name.replace("\\", "/")
+        if match is None:
+            why = "leads out of the folder of images" if not is_confined(plain) else "does not exist"
+            twins = gallery.twins(plain)
+            why = f"could be {some(twins)}" if len(twins) > 1 else why
+            self._found.warn(self._shown, f"{clean(name)} {why}: left out with its objects")
+        elif not is_confined(plain):
+            text = f"{clean(name)} leads out of the folder of images; {clean(match.path)} in it is taken"
+            self._found.warn(self._shown, text)
+        elif match.how != "exact":
+            self._found.note(self._shown, f"{clean(name)} is {clean(match.path)}")
+        return match
+
+    def _annotations(self, records: list[Any]) -> Iterator[tuple[str, Record, int, str]]:
+        """What each is called, the record, its id (a new one where it was used before), what that changed."""
+        known = [number.value for r in records if isinstance(r, dict) and (number := as_integer(r.get("id")))]
+        fresh = max(known, default=0) + 1
+        used: set[int] = set()
+        for index, record in enumerate(records, 1):
+            if not isinstance(record, dict):
+                self._found.drop(self._shown, f"annotation number {index} is no mapping")
+                continue
+            number = as_integer(record.get("id"))
+            where, mended, own = f"annotation {index}", "", 0
+            if number is not None:
+                own, where = number.value, f"annotation {number.value}"
+                if own in used:
+                    where = f"annotation {own} (number {index})"
+                    mended = f"duplicate id, renumbered to {fresh}"
+                    own, fresh = fresh, fresh + 1
+            used.add(own)
+            yield where, record, own, mended
+
+    def _add(
+        self,
+        where: str,
+        record: Record,
+        source_id: int,
+        mended: str,
+        images: dict[str, _Image],
+        names: dict[int, str],
+    ) -> None:
+        key = _key(record.get("image_id"))
+        image = images.get(key) if key is not None else None
+        if image is None:
+            said = clean(str(record.get("image_id")))[:40]
+            self._found.drop(self._shown, f"{where} is of image {said}, which is not in images")
+            return
+        if not image.path:
+            return
+        where = f"{where} ({clean(image.name)})"
+        number = as_integer(record.get("category_id"))
+        name = names.get(number.value) if number is not None else None
+        if name is None:
+            given = record.get("category_id")
+            said = (
+                f"category {clean(str(given))[:40]}, which is not in categories"
+                if given is not None
+                else "no class"
+            )
+            self._found.drop(self._shown, f"{where} has {said}")
+            return
+        corners, was_text = self._corners(record)
+        if corners is None:
+            self._found.drop(self._shown, f"{where} has no box")
+            return
+        texts = was_text or any(isinstance(record.get(k), str) for k in ("id", "image_id", "category_id"))
+        changes = [mended] if mended else []
+        changes += ["numbers written as strings"] if texts else []
+        area = as_number(record.get("area"))
+        box = RawBox(
+            name,
+            corners,
+            where,
+            difficult=_flag(record.get("ignore")),
+            crowd=_flag(record.get("iscrowd")),
+            area=area[0] if area is not None else None,
+            source=source_id,
+            mended=", ".join(changes),
+        )
+        image.boxes.append(box)
+
+    def _corners(self, record: Record) -> tuple[Corners | None, bool]:
+        """The corners, and whether a number was written as text; None without a usable box."""
+        four = record.get("bbox")
+        numbers = [as_number(value) for value in four] if isinstance(four, list) else []
+        if len(numbers) != 4 or any(number is None for number in numbers):
+            return _extent(record.get("segmentation")), False
+        a, b, c, d = (number[0] for number in numbers if number is not None)
+        was_text = any(number[1] for number in numbers if number is not None)
+        kind = self._data.boxes
+        if kind == "xyxy":
+            return (a, b, c, d), was_text
+        if kind == "cxcywh":
+            return (a - c / 2, b - d / 2, a + c / 2, b + d / 2), was_text
+        return (a, b, a + c, b + d), was_text
+
+
+def _extent(segmentation: object) -> Corners | None:
+    """The box around polygons, for annotations that give no box."""
+    polygons = segmentation if isinstance(segmentation, list) else []
+    if polygons and not isinstance(polygons[0], list):
+        polygons = [polygons]
+    values = [as_number(value) for polygon in polygons if isinstance(polygon, list) for value in polygon]
+    numbers = [value[0] for value in values if value is not None]
+    if len(numbers) < 6 or len(numbers) != len(values) or len(numbers) % 2:
+        return None
+    across, down = numbers[0::2], numbers[1::2]
+    return min(across), min(down), max(across), max(down)
+
+
+def _size(record: Record) -> tuple[int, int] | None:
+    sides = [as_number(record.get(key)) for key in ("width", "height")]
+    if any(side is None or not math.isfinite(side[0]) for side in sides):
+        return None
+    width, height = (round(side[0]) for side in sides if side is not None)
+    return width, height
+
+
+def _key(value: object) -> str | None:
+    """An id as text: 7, "7" and 7.0 are the same."""
+    number = as_integer(value)
+    if number is not None:
+        return str(number.value)
+    return clean(value.strip()) if isinstance(value, str) and value.strip() else None
+
+
+def _flag(value: object) -> bool:
+    number = as_integer(value)
+    return value is True or (number is not None and number.value != 0)
+
+
+def _is_text(record: Record) -> bool:
+    return isinstance(record.get("name"), str)

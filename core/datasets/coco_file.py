@@ -1,0 +1,98 @@
+"""COCO's JSON files: read whole, with their three lists, and numbers that were written as text."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from core.datasets.findings import some
+from core.errors import DataError
+from core.text import clean
+
+_MOST_BYTES = 4_000_000_000
+_LISTS = ("images", "annotations", "categories")
+_SAMPLE = 1 << 16
+_KEYS = re.compile(rb'"(images|annotations|categories|image_id|file_name|bbox)"\s*:')
+
+
+class Integer(NamedTuple):
+    """A whole number, and whether it was written as text."""
+
+    value: int
+    was_text: bool
+
+
+def read_coco(path: Path) -> dict[str, list[Any]]:
+    """The lists `images`, `annotations` and `categories` of a file. Raises DataError without them."""
+    document = read_json_file(path)
+    shown = clean(str(path))
+    if not isinstance(document, dict):
+        raise DataError(f"{shown} is no COCO file of annotations: it holds a list, as files of results do.")
+    absent = [name for name in _LISTS if not isinstance(document.get(name), list)]
+    if absent:
+        raise DataError(f"{shown} is no COCO file: it has no list {some(absent)}.")
+    return {name: document[name] for name in _LISTS}
+
+
+def read_json_file(path: Path) -> Any:
+    """What is in a JSON file, with or without byte order mark; NaN is taken. Raises DataError."""
+    shown = clean(str(path))
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f"{shown} is larger than {_MOST_BYTES // 1_000_000_000} GB.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read: {error.strerror}.") from None
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass  # orjson takes neither byte order marks nor NaN
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{shown}:{error.lineno}: not JSON: {clean(error.msg)}.") from None
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise DataError(f"{shown} is not JSON: {clean(str(error))}.") from None
+
+
+def looks_like_coco(path: Path) -> bool:
+    """Whether a JSON file has what COCO files of annotations have, by its beginning and end."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_SAMPLE)
+            file.seek(max(len(head), path.stat().st_size - _SAMPLE))
+            tail = file.read(_SAMPLE)
+    except OSError:
+        return False
+    text = (head + b" " + tail).replace(b"\0", b"")
+    mapping = text.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"{")
+    keys = {found[1] for found in _KEYS.finditer(text)}
+    return mapping and len(keys) > 1 and bool(keys & {b"images", b"annotations", b"categories"})
+
+
+def as_integer(value: object) -> Integer | None:
+    """`value` as a whole number, when it is one or text that reads as one."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return Integer(value, False)
+    if isinstance(value, float):
+        return Integer(int(value), False) if math.isfinite(value) and value == int(value) else None
+    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d{1,18}(\.0+)?\s*", value):
+        return Integer(int(float(value)) if "." in value else int(value), True)
+    return None
+
+
+def as_number(value: object) -> tuple[float, bool] | None:
+    """`value` as a number and whether it was written as text, when it is one or text that reads as one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value), isinstance(value, str)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,97 @@
+"""What was found to be odd in a data set, file by file, and how many objects were mended or dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.text import clean
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence on one file. `file` is as people should read it, `line` counts from 1, 0 when unknown.
+
+    An error keeps the set from being used; a warning says what was changed, dropped or looks wrong; a note
+    what is unusual but fine.
+    """
+
+    level: Level
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        return f"{place if self.file else ''}{self.text}"
+
+
+@dataclass
+class Findings:
+    """Collects findings while a data set is read; each counts once, however often it is met."""
+
+    _items: dict[Finding, None] = field(default_factory=dict)
+    _dropped: set[Finding] = field(default_factory=set)
+    _repaired: set[tuple[str, int, str]] = field(default_factory=set)
+
+    @property
+    def repaired(self) -> int:
+        """Objects that were changed and kept."""
+        return len(self._repaired)
+
+    @property
+    def dropped(self) -> int:
+        """Objects that could not be used."""
+        return len(self._dropped)
+
+    def error(self, file: str, text: str, line: int = 0) -> None:
+        self._add("error", file, text, line)
+
+    def warn(self, file: str, text: str, line: int = 0) -> None:
+        self._add("warning", file, text, line)
+
+    def note(self, file: str, text: str, line: int = 0) -> None:
+        self._add("note", file, text, line)
+
+    def drop(self, file: str, text: str, line: int = 0) -> None:
+        """An object that cannot be used."""
+        self._dropped.add(self._add("warning", file, f"{text}, dropped", line))
+
+    def repair(self, file: str, where: str, line: int = 0) -> None:
+        """Count an object that was changed and kept; the change itself is a warning."""
+        self._repaired.add((file, line, where))
+
+    def of(self, level: Level) -> list[Finding]:
+        """The findings of one level, in the order of their discovery."""
+        return [item for item in self._items if item.level == level]
+
+    def files(self) -> int:
+        """How many files have errors or warnings."""
+        return len({item.file for item in self._items if item.level != "note" and item.file})
+
+    def _add(self, level: Level, file: str, text: str, line: int) -> Finding:
+        item = Finding(level, clean(file), line, clean(text))
+        self._items[item] = None
+        return item
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first names of many: `a, b, c and 4 more`."""
+    shown = list(names)
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(clean(name) for name in shown[:most]) + more
+
+
+def count(number: int, thing: str, plural: str | None = None) -> str:
+    """`1 object`, `3 objects`."""
+    return f"{number} {thing if number == 1 else plural or thing + 's'}"
+
+
+def as_rows(items: Iterable[Finding]) -> list[Mapping[str, str | int]]:
+    """Findings as JSON has them: file and text, and the line where it is known."""
+    return [
+        {"file": item.file, **({"line": item.line} if item.line else {}), "text": item.text} for item in items
+    ]

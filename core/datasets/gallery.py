@@ -1,0 +1,110 @@
+"""The image files below a folder, found by the names that annotations give them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from core.datasets.images import SUFFIXES, has_image_suffix, is_image_name
+
+How = Literal["exact", "spelling", "ending", "elsewhere"]
+_JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Match:
+    """A file (path below the folder, with /) and how its name differs from the one that was asked for.
+
+    `spelling`: letter case or the way accents are written; `ending`: another ending, or none was given;
+    `elsewhere`: the only file of that name, in another folder.
+    """
+
+    path: str
+    how: How
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file is one that systems leave behind: hidden ones, `._a.xml`, `Thumbs.db`."""
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def files_below(folder: Path, *endings: str) -> Iterator[str]:
+    """Paths below `folder`, with /, of the files with one of these endings, sorted; junk is passed over."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_junk(name))
+        inside = os.path.relpath(place, folder).replace(os.sep, "/")
+        for name in sorted(names):
+            if not is_junk(name) and name.lower().endswith(endings):
+                yield name if inside == "." else f"{inside}/{name}"
+
+
+class Gallery:
+    """An index of the images below `folder`. Names with `..` or from the root of the disk match nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.paths = [path for path in files_below(folder, *SUFFIXES) if is_encodable(path)]
+        self._all = set(self.paths)
+        self._keys: dict[str, list[str]] = {}
+        self._stems: dict[str, list[str]] = {}
+        self._bases: dict[str, list[str]] = {}
+        for path in self.paths:
+            key = _key(path)
+            self._keys.setdefault(key, []).append(path)
+            self._stems.setdefault(_stem(key), []).append(path)
+            self._bases.setdefault(_stem(key.rpartition("/")[2]), []).append(path)
+
+    def find(self, name: str, *, anywhere: bool = False) -> Match | None:
+        """The one image that `name` means; `anywhere`: also in another folder than it says, if only there."""
+        name = name.strip().replace("\\", "/")
+        while name.startswith("./"):
+            name = name[2:]
+        if name in self._all:
+            return Match(name, "exact")
+        if not is_confined(name):
+            return self._elsewhere(name) if anywhere else None
+        key = _key(name)
+        ending = key if not has_image_suffix(key) else _stem(key)
+        for found, how in ((self._keys.get(key), "spelling"), (self._stems.get(ending), "ending")):
+            if found and len(found) == 1:
+                return Match(found[0], "ending" if how == "ending" else "spelling")
+        return self._elsewhere(name) if anywhere else None
+
+    def twins(self, name: str) -> list[str]:
+        """The images that `name` could mean, when there are several: `a.png` and `a.jpg` for `a`."""
+        key = _key(name.strip().replace("\\", "/"))
+        return self._stems.get(key if not has_image_suffix(key) else _stem(key), [])
+
+    def _elsewhere(self, name: str) -> Match | None:
+        key = _key(name.rpartition("/")[2])
+        found = self._bases.get(_stem(key) if has_image_suffix(key) else key, [])
+        same = [path for path in found if _key(path.rpartition("/")[2]) == key] or found
+        return Match(same[0], "elsewhere") if len(same) == 1 else None
+
+
+def is_confined(name: str) -> bool:
+    """Whether a path with / stays below the folder that it starts from."""
+    drive = len(name) > 1 and name[1] == ":"
+    return bool(name) and not name.startswith("/") and not drive and ".." not in name.split("/")
+
+
+def is_encodable(path: str) -> bool:
+    """Whether a path is text; on Unix a file's name may be any bytes."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in path)
+
+
+def image_beside(path: str) -> bool:
+    """Whether the last part of a path says that it is an image."""
+    return is_image_name(path.rpartition("/")[2])
+
+
+def _key(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()
+
+
+def _stem(key: str) -> str:
+    return os.path.splitext(key)[0]
