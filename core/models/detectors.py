@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from torch import nn
+from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
+from torchvision.models.detection.ssd import SSD
 from torchvision.ops import FrozenBatchNorm2d
 
 from core.config.meaning import resolve_normalize
@@ -18,7 +21,7 @@ from core.models.detection import first_label
 from core.models.mobile import fasterrcnn_mobilenet_v2
 from core.models.small import fasterrcnn_small, retinanet_small
 from core.models.stages import freeze_stages
-from core.text import clean
+from core.text import clean, did_you_mean
 
 ALIASES = {"fasterrcnn": "fasterrcnn_resnet50_fpn", "retinanet": "retinanet_resnet50_fpn"}
 OWN = {
@@ -26,6 +29,8 @@ OWN = {
     "retinanet_small": retinanet_small,
     "fasterrcnn_mobilenet_v2": fasterrcnn_mobilenet_v2,
 }
+FAMILIES = {"fasterrcnn": FasterRCNN, "retinanet": RetinaNet, "fcos": FCOS, "ssd": SSD}
+"""torchvision's networks by the beginning of a name."""
 FROZEN_NORM = (
     "fasterrcnn_mobilenet_v2",
     "fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -104,12 +109,26 @@ def _made(experiment: Experiment, name: str, outputs: int) -> nn.Module:
         if name in OWN:
             made = OWN[name](outputs, **arguments)
         else:
+            _require_known(experiment.model, name, arguments)
             made = get_model(name, weights=None, weights_backbone=None, num_classes=outputs, **arguments)
     except (TypeError, ValueError, AttributeError, ZeroDivisionError, AssertionError) as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         what = f"takes no '{unknown[1]}'" if unknown else f"refuses them: {clean(str(error))}"
         raise UsageError(f"model_args: {experiment.model} {what}.") from error
     return made
+
+
+def _require_known(shown: str, name: str, arguments: Mapping[str, Any]) -> None:
+    """torchvision's makers let unknown arguments pass in silence."""
+    family = next(kind for start, kind in FAMILIES.items() if name.startswith(start))
+    numbers = [
+        word
+        for word, parameter in signature(family.__init__).parameters.items()
+        if isinstance(parameter.default, (int, float)) and word not in _TAKEN
+    ]
+    for word in arguments:
+        if word not in numbers:
+            raise UsageError(f"model_args: {shown} takes no '{word}'{did_you_mean(word, numbers)}.")
 
 
 def _set_predict(model: Any, predict: Predict) -> None:
