@@ -14,6 +14,7 @@ from core.config.data_schema import (
 )
 from core.config.yaml12 import Key
 
+_LEAST_SIDE = 64
 _ROOTLESS = ("auto", "folder", *BOX_FORMATS)
 
 
@@ -72,6 +73,9 @@ def _of_kind(data: DataConfig, detector: bool) -> Iterator[tuple[tuple[Key, ...]
 def _in_drawing(drawn: Synthetic) -> Iterator[tuple[tuple[Key, ...], str]]:
     keys = (("data", "synthetic", "classes"), ("data", "synthetic", "groups"))
     most = drawn.groups * CLASSES_IN_GROUP
+    if drawn.boxes and drawn.size < _LEAST_SIDE:
+        text = f"pictures with boxes must have at least {_LEAST_SIDE} pixels a side, got {drawn.size}"
+        yield (("data", "synthetic", "size"), ("data", "synthetic", "boxes")), text
     if drawn.classes < drawn.groups:
         yield keys, f"fewer classes ({drawn.classes}) than groups ({drawn.groups})"
     elif drawn.classes > most:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ from core.datasets.dataset import Dataset, FileList, make_dataset
 from core.datasets.findings import count, some
 from core.datasets.folder import class_order
 from core.datasets.leaks import shared_images
-from core.datasets.split import held_out
+from core.datasets.split import held_out_images
 from core.errors import DataError
 from core.text import clean
 
@@ -122,24 +121,12 @@ def boxes_of(images: Images, names: Sequence[str]) -> Boxes:
     )
 
 
-def held_out_of(images: Images, data: DataConfig, wanted: Iterable[str]) -> frozenset[str]:
-    """The paths of the training images to hold out: of each group of images that share their rarest class."""
-    counts = objects_by_class(images)
-    groups: dict[str, list[str]] = {}
-    for seen in images:
-        groups.setdefault(_rarest(seen, counts, set(wanted)), []).append(seen.raw.path)
-    return held_out(groups, data.split.ratio, data.split.seed, stratify=data.split.stratify)
-
-
-def _rarest(seen: Seen, counts: Counter[str], wanted: set[str]) -> str:
-    """The class of an image that has the fewest objects in all; nothing for one without objects."""
-    names = {item.box.name for item in seen.kept if not item.box.crowd} & wanted
-    return min(names, key=lambda name: (counts[name], name), default="")
-
-
 def _hold_out(splits: dict[str, Images], data: DataConfig, wanted: set[str], notes: list[str]) -> None:
     train = splits["train"]
-    chosen = held_out_of(train, data, wanted)
+    classes = {
+        seen.raw.path: {item.box.name for item in seen.kept if not item.box.crowd} & wanted for seen in train
+    }
+    chosen = held_out_images(classes, objects_by_class(train), data.split)
     if not chosen:
         return
     splits["train"] = tuple(seen for seen in train if seen.raw.path not in chosen)

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from core.config.schema import DataConfig
+from core.config.schema import DataConfig, Experiment
 from core.datasets.arrays import ArraySet, array_folder, read_array_set
-from core.datasets.dataset import Dataset, FileList, make_dataset
-from core.datasets.detect import data_format
+from core.datasets.dataset import Dataset, FileList, make_dataset, with_origin
+from core.datasets.detect import data_format, has_boxes
 from core.datasets.folder import Names, Scanned, class_order, classes_of, require_classes, scan
 from core.datasets.images import fault
 from core.datasets.layout import find_folders
@@ -31,23 +31,37 @@ def open_dataset(data: DataConfig) -> Dataset:
     tried), no class folders, only one class, a training class without images, a class only outside train,
     folders that can be read in two ways.
     """
+    origin = None
+    if data.kaggle is not None:
+        from core.datasets.kaggle import fetched
+
+        data, origin = fetched(data)
     name = data_format(data)
     if name in PUBLISHED:
-        return _open_arrays(data, name)
+        return with_origin(_open_arrays(data, name), origin)
     groups = None
     if name == "synthetic":
         from core.datasets.synthetic import ensure_synthetic, group_of
 
         ensure_synthetic(data)
         groups = group_of
-    return _open_folder(data, groups)
+    if has_boxes(data):
+        from core.datasets.box_open import open_boxed
+
+        return open_boxed(data, "coco" if name == "synthetic" else name, origin)
+    return with_origin(_open_folder(data, groups), origin)
 
 
 def require_root(data: DataConfig) -> None:
     """The quick part of `open_dataset`: raise DataError when its folders or classes are not there.
 
-    Lists folders but no images. A synthetic set that is still to be drawn is fine.
+    Lists folders but no images. A set that is still to be drawn, or to be got from Kaggle, is fine.
     """
+    if data.kaggle is not None:
+        from core.datasets.kaggle import require_kaggle
+
+        require_kaggle(data.kaggle)
+        return
     name = data_format(data)
     if name in PUBLISHED:
         assert data.root is not None
@@ -58,8 +72,35 @@ def require_root(data: DataConfig) -> None:
 
         if not drawn_already(data):
             return
+    if has_boxes(data):
+        from core.datasets.boxed import adapter_of
+
+        adapter_of("coco" if name == "synthetic" else name).places(data, data.root)
+        return
     folders = find_folders(data)
     require_classes(folders.train, Names(data.root, [folders.train, folders.val, folders.test]))
+
+
+def require_data(experiment: Experiment) -> None:
+    """`require_root` of the experiment's data, and that they are of the kind that its model learns from.
+
+    Raises DataError.
+    """
+    data = experiment.data
+    require_root(data)
+    if data.kaggle is not None:
+        return
+    boxes = has_boxes(data)
+    shown = clean(str(data.root or experiment.model))
+    if experiment.is_detector and not boxes:
+        raise DataError(
+            f"{shown} has no boxes, but {experiment.model} is a detector: use a classifier for it."
+        )
+    if boxes and not experiment.is_detector:
+        raise DataError(
+            f"{shown} has boxes, but {experiment.model} classifies whole images: use a detector, as "
+            "model: fasterrcnn."
+        )
 
 
 def is_synthetic(data: DataConfig) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from core.config.schema import DataConfig
 from core.datasets.arrays import read_array_set
-from core.datasets.detect import data_format
+from core.datasets.boxed import adapter_of
+from core.datasets.detect import data_format, has_boxes
+from core.datasets.findings import Findings
 from core.datasets.folder import Names, class_order, require_classes, scan
 from core.datasets.layout import find_folders
 from core.datasets.published import PUBLISHED
-from core.datasets.split import held_out_count
+from core.datasets.raw import RawImage
+from core.datasets.split import held_out_count, held_out_images
+from core.errors import DataError
 from core.text import clean
 
 
@@ -30,10 +35,14 @@ class Outline:
     held_out: bool
     drawn: bool
     where: str
+    objects: int | None = None
+    """Objects in the training images, for data with boxes."""
 
 
 def outline(data: DataConfig) -> Outline:
-    """What `data` comes to. Raises DataError as `require_root` does."""
+    """What `data` comes to. Raises DataError as `require_root` does, and for a set still to be fetched."""
+    if data.kaggle is not None:
+        data = _from_kaggle(data)
     name = data_format(data)
     if name in PUBLISHED:
         return _of_arrays(data, name)
@@ -46,6 +55,8 @@ def outline(data: DataConfig) -> Outline:
             return Outline(
                 class_names(settings), settings.images, 0, 0, data.val == "test", True, True, where
             )
+    if has_boxes(data):
+        return _of_boxes(data, "coco" if name == "synthetic" else name)
     folders = find_folders(data)
     naming = Names(data.root, [folders.train, folders.val, folders.test])
     found = require_classes(folders.train, naming)
@@ -79,6 +90,57 @@ def _of_arrays(data: DataConfig, name: str) -> Outline:
     return _outline(
         data, names, [train[name] for name in names], val, test, data.val == "test", clean(str(data.root))
     )
+
+
+def _of_boxes(data: DataConfig, name: str) -> Outline:
+    """Counts as the annotations have them, before any object is dropped."""
+    adapter, found = adapter_of(name), Findings()
+    places = adapter.places(data, data.root)
+    raws = {source.split: adapter.read(source, places, data, found) for source in places.sources()}
+    train = {image.path: [box.name for box in image.boxes if not box.crowd] for image in raws["train"].images}
+    counts = Counter(name for names in train.values() for name in names)
+    declared = raws["train"].names
+    counts.update(dict.fromkeys(declared or (), 0))
+    names, _ = class_order(
+        data, sorted(counts), counts, f"{clean(str(data.root))} has no such class", declared
+    )
+    wanted = set(names)
+    sizes = {
+        split: len({image.path for image in raw.images if _used(data, image, wanted)})
+        for split, raw in raws.items()
+    }
+    held_out = "val" not in raws
+    if held_out:
+        kept = {path: wanted & set(names) for path, names in train.items() if names or data.empty == "keep"}
+        sizes["val"] = len(held_out_images(kept, counts, data.split))
+        sizes["train"] -= sizes["val"]
+    place = clean(str(data.root or places.root))
+    objects = sum(counts[name] for name in names)
+    return Outline(
+        names,
+        sizes["train"],
+        sizes["val"],
+        sizes.get("test", 0),
+        places.val_is_test,
+        held_out,
+        False,
+        place,
+        objects,
+    )
+
+
+def _used(data: DataConfig, image: RawImage, wanted: set[str]) -> bool:
+    return data.empty == "keep" or any(box.name in wanted for box in image.boxes)
+
+
+def _from_kaggle(data: DataConfig) -> DataConfig:
+    from core.datasets.kaggle import newest_fetched
+
+    assert data.kaggle is not None
+    folder = newest_fetched(data.kaggle)
+    if folder is None:
+        raise DataError(f"{clean(data.kaggle)} is fetched from Kaggle when training starts.")
+    return data.model_copy(update={"root": folder, "kaggle": None})
 
 
 def _outline(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from core.config.schema import Split
 
 
 def held_out(
@@ -20,6 +22,21 @@ def held_out(
     free = [path for paths in images.values() for path in sorted(paths, key=_by(seed))[:-1]]
     everything = sum(map(len, images.values()))
     return frozenset(sorted(free, key=_by(seed))[: max(1, round(everything * ratio))])
+
+
+def held_out_images(
+    classes: Mapping[str, Collection[str]], counts: Mapping[str, int], split: Split
+) -> frozenset[str]:
+    """The paths to hold out of images (path to the classes of its objects) when they have several each.
+
+    Stratified by each image's rarest class, of the `counts` objects of all; those without objects are a group
+    of their own.
+    """
+    groups: dict[str, list[str]] = {}
+    for path, names in classes.items():
+        rarest = min(names, key=lambda name: (counts[name], name), default="")
+        groups.setdefault(rarest, []).append(path)
+    return held_out(groups, split.ratio, split.seed, stratify=split.stratify)
 
 
 def held_out_count(counts: Sequence[int], ratio: float, *, stratify: bool = True) -> int:

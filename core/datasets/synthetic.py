@@ -18,6 +18,7 @@ from core.text import clean
 
 MARK = "synthetic.json"
 DRAWING = 1  # raised when the same settings give other pictures
+_BOXES_ONLY = ("boxes", "most", "empty")
 _TEST_SHARE = 0.2
 _LEAST = 5
 _WAIT = 300.0
@@ -35,6 +36,10 @@ def group_of(class_name: str) -> str:
 
 def class_names(settings: Synthetic) -> tuple[str, ...]:
     """Names of the classes, variants of one group after another."""
+    if settings.boxes:
+        from core.datasets import synthetic_boxes
+
+        return synthetic_boxes.class_names(settings)
     from core.datasets.shapes import SHAPES, VARIANTS
 
     shapes = list(SHAPES)[: settings.groups]
@@ -90,8 +95,8 @@ def drawn_already(data: DataConfig) -> bool:
 def ensure_synthetic(data: DataConfig) -> Path:
     """The folder of the drawn set; drawn first when it is not there. Whoever comes second waits.
 
-    Layout: train/CLASS/0000.png, test/CLASS/0000.png, synthetic.json. Raises DataError when the folder holds
-    something else or cannot be written.
+    Layout: train/CLASS/0000.png, test/CLASS/0000.png, synthetic.json; with boxes train/00000.png,
+    test/00000.png and COCO files. Raises DataError when the folder holds something else or cannot be written.
     """
     root = _root(data)
     try:
@@ -114,6 +119,16 @@ def _make(root: Path, settings: Synthetic) -> None:
 
 
 def _draw_all(folder: Path, settings: Synthetic) -> None:
+    if settings.boxes:
+        from core.datasets import synthetic_boxes
+
+        synthetic_boxes.draw_all(folder, settings)
+    else:
+        _draw_classes(folder, settings)
+    (folder / MARK).write_text(json.dumps(_mark(settings), indent=1) + "\n", encoding="utf-8")
+
+
+def _draw_classes(folder: Path, settings: Synthetic) -> None:
     import numpy as np
     from PIL import Image
 
@@ -130,11 +145,11 @@ def _draw_all(folder: Path, settings: Synthetic) -> None:
             target.mkdir(parents=True, exist_ok=True)
             picture = Image.fromarray(draw(shape, variant, settings.size, rng))
             picture.save(target / f"{number:04d}.png", compress_level=1)
-    (folder / MARK).write_text(json.dumps(_mark(settings), indent=1) + "\n", encoding="utf-8")
 
 
 def _mark(settings: Synthetic) -> dict[str, Any]:
-    return {"drawing": DRAWING, **settings.model_dump()}
+    left_out = () if settings.boxes else _BOXES_ONLY  # sets drawn before there were boxes stay valid
+    return {"drawing": DRAWING, **settings.model_dump(exclude=set(left_out))}
 
 
 def _root(data: DataConfig) -> Path:

@@ -34,13 +34,13 @@ __all__ = ["ResumePlan", "plan_resume", "resume_run", "start_run", "stop_run", "
 def start_run(workspace: Workspace, loaded: Loaded, *, argv: Sequence[str], name: str = "") -> RunPaths:
     """Create a run of a config and start it as soon as a slot is free.
 
-    Raises DataError when the data folder is not there, UsageError when the file of a network of the user's
-    own is not, or a GPU that the config names.
+    Raises DataError when the data folder is not there or does not fit the model, UsageError when the file of
+    a network of the user's own is not there, or a GPU that the config names.
     """
-    from core.datasets.open import require_root
+    from core.datasets.open import require_data
 
     experiment = loaded.experiment
-    require_root(experiment.data)
+    require_data(experiment)
     require_gpus(experiment.gpus)
     code = read_code(experiment.model)
     run = _create(workspace, experiment, loaded.name, argv=argv, code=code, name=name)
