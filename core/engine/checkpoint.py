@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -207,10 +208,14 @@ def restore_fork(
 def _load_weights(
     run: RunPaths, checkpoint: Checkpoint, weights: Mapping[str, Tensor], model: torch.nn.Module
 ) -> None:
-    if weights.keys() != model.state_dict().keys():
+    own = model.state_dict()
+    if weights.keys() != own.keys():
         weights = strip_prefixes(weights)
+    # Without the versions of its modules, torchvision takes a state for an old one and renames parts of it.
+    state = OrderedDict(weights)
+    state._metadata = getattr(own, "_metadata", None)  # type: ignore[attr-defined]
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         lines = [line.strip() for line in clean(str(error), newlines=True).splitlines() if line.strip()]
         detail = lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__

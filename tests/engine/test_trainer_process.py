@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from core.store.paths import RunPaths
 ROOT = Path(__file__).parents[2]
 
 
-def start(run: RunPaths, attempt: int) -> subprocess.Popen[str]:
+def start(run: RunPaths, attempt: int, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "core.engine", str(run.root), str(attempt)],
         stdin=subprocess.DEVNULL,
@@ -33,6 +34,7 @@ def start(run: RunPaths, attempt: int) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
     )
 
 
@@ -124,3 +126,18 @@ def test_stop_marker_is_looked_for_once_a_second(tmp_path: Path) -> None:
         time.sleep(0.05)
     marker.unlink()
     assert flag()
+
+
+def test_a_detector_with_few_open_files(box_lab: Any) -> None:
+    """No workers: neither many open files nor shared memory are needed, however many images there are."""
+
+    def few() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+
+    run = box_lab.create("epochs=2", "workers=4", "measure.splits=[train, val]")
+    begin_attempt(run, 1, slot="cpu0", threads=1)
+    trainer = start(run, 1, preexec_fn=few)
+    log, _ = trainer.communicate(timeout=300)
+    assert trainer.returncode == 0, log
+    assert read_json(run.attempt(1).result)["status"] == "finished"
+    assert len(list(run.predictions.iterdir())) == 5
