@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.config.data_conflicts import data_conflicts
-from core.config.names import BLOCKS_MODEL, CLASSIFIERS, DETECTION_METRICS, SMALL_DETECTORS, is_code
+from core.config.names import BLOCKS_MODEL, CLASSIFIERS, DETECTION_METRICS, SMALL_DETECTORS, SSDLITE, is_code
 from core.config.parts import ImageSize
 from core.config.schema import Augment, Experiment, Predict
 from core.config.yaml12 import Key
@@ -84,6 +84,8 @@ def _in_detector(experiment: Experiment) -> Iterator[Conflict]:
         yield (("measure", "random"), ("model",)), "measure.random is for classifiers, not for detectors"
     if experiment.weights == "imagenet" and experiment.model in SMALL_DETECTORS[:2]:
         yield (("weights",), ("model",)), f"there are no ImageNet weights for {experiment.model}: use none"
+    if experiment.weights == "imagenet" and experiment.model == SSDLITE:
+        yield (("weights",), ("model",)), f"there are no ImageNet weights for {SSDLITE}: use coco or none"
     if experiment.weights == "coco" and experiment.model in SMALL_DETECTORS:
         text = f"there are no COCO weights for {experiment.model}: use none or a file of weights"
         yield (("weights",), ("model",)), text

@@ -55,7 +55,7 @@ class Synthetic(Section):
     images: int = field(1600, ge=20, le=100_000)
     """Number of pictures, test included."""
     size: int = field(32, ge=16, le=512)
-    """Width and height of a picture in pixels."""
+    """Width and height of a picture in pixels; with boxes 160 unless given."""
     seed: int = field(0, ge=0)
     """Seed of the pictures."""
     imbalance: float = field(4.0, ge=1, le=50)

@@ -24,7 +24,7 @@ from core.config.layers import (
     place_of,
     resolve_paths,
 )
-from core.config.meaning import model_defaults, resolve_normalize
+from core.config.meaning import other_defaults, resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
 from core.config.schema import Experiment, Normalize
 from core.config.workspace import Workspace
@@ -152,7 +152,7 @@ def _differing(a: Any, b: Any, key: Key) -> list[Key]:
 
 def _validated(tree: Tree) -> Experiment:
     resolve_paths(tree)
-    fill(tree.value, model_defaults(tree.value.get("model")))
+    fill(tree.value, other_defaults(tree.value))
     problems = list(tree.problems)
     experiment = None
     try:

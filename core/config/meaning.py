@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from core.config.names import SMALL_DETECTORS, STATISTICS, is_detector
+from core.config.names import MODEL_SIDES, MODEL_STATISTICS, SMALL_DETECTORS, STATISTICS, is_detector
 from core.config.schema import Experiment
 
 
@@ -21,17 +21,24 @@ def resolve_metric(experiment: Experiment) -> str:
     return "val/map" if experiment.is_detector else "val/accuracy"
 
 
-def model_defaults(model: object) -> Mapping[str, Any]:
-    """What holds for a model where neither file nor command line say anything."""
+def other_defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What holds where neither file nor command line say anything, for detectors and drawn boxes.
+
+    `value` is all that they do say.
+    """
+    model, data = value.get("model"), value.get("data")
+    drawn = data.get("synthetic") if isinstance(data, Mapping) else None
+    boxes = isinstance(drawn, Mapping) and drawn.get("boxes") in (True, "on", "yes")
+    synthetic = {"synthetic": {"size": 160}} if boxes else {}
     if not isinstance(model, str) or not is_detector(model):
-        return {}
-    small = model in SMALL_DETECTORS
+        return {"data": synthetic} if boxes else {}
+    least, most = MODEL_SIDES.get(model, (800, 1333))
     return {
         "batch": 4,
         "learning_rate": 0.005,
-        "weights": "none" if small else "coco",
-        "image_size": {"min": 240, "max": 320} if small else {"min": 800, "max": 1333},
-        "data": {"order": "frequency"},
+        "weights": "none" if model in SMALL_DETECTORS else "coco",
+        "image_size": {"min": least, "max": most},
+        "data": {"order": "frequency", **synthetic},
     }
 
 
@@ -46,10 +53,13 @@ def resolve_normalize(
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of the channels, pixels in 0..1: as given, or well-known ones.
 
-    With pretrained weights, and for all detectors, they are ImageNet's, which torchvision's weights were
-    trained with; else those of the data's format, else CIFAR-10's.
+    With pretrained weights, and for all detectors, they are those that torchvision's weights were trained
+    with, ImageNet's for nearly all; else those of the data's format, else CIFAR-10's.
     """
     given, known = experiment.normalize, "imagenet"
+    if experiment.model in MODEL_STATISTICS:
+        mean, std = MODEL_STATISTICS[experiment.model]
+        return given.mean or mean, given.std or std
     plain = experiment.weights == "none" or experiment.model.startswith("tinyvgg")
     if plain and not experiment.is_detector:
         known = experiment.data.format

@@ -147,6 +147,21 @@ DETECTION_METRICS = ("val/map", "val/map_50", "val/map_75", "val/mar_100")
 """The choices that only detectors have; all others but val/loss only classifiers."""
 
 
+SSDLITE = "ssdlite320_mobilenet_v3_large"
+MODEL_STATISTICS = {
+    "ssd300_vgg16": ((0.48235, 0.45882, 0.40784), (1 / 255,) * 3),
+    SSDLITE: ((0.5,) * 3, (0.5,) * 3),
+}
+"""Mean and deviation that torchvision's networks were trained with, where they are not ImageNet's."""
+MODEL_SIDES = {
+    **dict.fromkeys(SMALL_DETECTORS, (240, 320)),
+    "ssd300_vgg16": (300, 400),
+    SSDLITE: (320, 427),
+    "fasterrcnn_mobilenet_v3_large_320_fpn": (320, 640),
+}
+"""Shorter and longest side of the images that detectors were made for, where it is not 800 and 1333."""
+
+
 def is_detector(model: str) -> bool:
     """Whether a model finds boxes; all others, and the user's own, classify whole images."""
     return model in DETECTORS

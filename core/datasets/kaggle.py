@@ -71,8 +71,10 @@ def _downloaded(handle: str) -> Path:
         before = newest_fetched(handle)
         if before is not None:
             return before
-        said = clean(str(error)).strip().splitlines()
+        said = clean(str(error), newlines=True).strip().splitlines()
         why = said[0][:200].rstrip(".") if said else type(error).__name__
+        if isinstance(error, OSError) and re.search("connection|timeout", type(error).__name__.lower()):
+            why = "no connection"
         raise DataError(
             f"{clean(handle)} cannot be fetched from Kaggle ({why}): check network, name and login, "
             "or get it by hand and name its folder in data.root."

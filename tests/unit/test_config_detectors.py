@@ -65,12 +65,23 @@ def test_detectors_have_defaults_of_their_own(lab: Workspace, model: str) -> Non
     small = model in SMALL_DETECTORS
     assert experiment.is_detector
     assert is_detector(model)
-    assert experiment.sides == ((240, 320) if small else (800, 1333))
+    made_for = {"ssd300_vgg16": (300, 400), "ssdlite320_mobilenet_v3_large": (320, 427)}
+    made_for |= {"fasterrcnn_mobilenet_v3_large_320_fpn": (320, 640)}
+    assert experiment.sides == ((240, 320) if small else made_for.get(model, (800, 1333)))
     assert experiment.weights == ("none" if small else "coco")
     assert (experiment.batch, experiment.learning_rate, experiment.data.order) == (4, 0.005, "frequency")
     assert resolve_metric(experiment) == "val/map"
-    assert resolve_normalize(experiment) == STATISTICS["imagenet"]
+    if not model.startswith("ssd"):
+        assert resolve_normalize(experiment) == STATISTICS["imagenet"]
     assert parse_experiment(dump(experiment), Path("/r/config.yaml")) == experiment
+
+
+def test_statistics_that_the_ssds_were_trained_with(lab: Workspace) -> None:
+    mean, std = resolve_normalize(load(lab, f"{DATA}model: ssdlite320_mobilenet_v3_large\n"))
+    assert (mean, std) == ((0.5,) * 3, (0.5,) * 3)
+    text = f"{DATA}model: ssd300_vgg16\nnormalize: {{mean: [0.1, 0.2, 0.3]}}\n"
+    mean, std = resolve_normalize(load(lab, text))
+    assert (mean, std) == ((0.1, 0.2, 0.3), (1 / 255,) * 3)
 
 
 def test_what_a_file_says_comes_before_a_detector_s_defaults(lab: Workspace) -> None:
@@ -235,6 +246,12 @@ def test_what_a_classifier_does_not_take(lab: Workspace, text: str, said: str) -
         ),
         ("fasterrcnn_mobilenet_v2", "imagenet", None),
         ("fcos_resnet50_fpn", "imagenet", None),
+        ("ssd300_vgg16", "imagenet", None),
+        (
+            "ssdlite320_mobilenet_v3_large",
+            "imagenet",
+            "there are no ImageNet weights for ssdlite320_mobilenet_v3_large: use coco or none",
+        ),
     ],
 )
 def test_weights_of_detectors(lab: Workspace, model: str, weights: str, said: str | None) -> None:
@@ -270,6 +287,17 @@ def test_a_split_is_what_its_ending_says(lab: Workspace) -> None:
     assert data.train == SplitPaths(annotations=Path("/s/instances.json"))
     assert data.val == SplitPaths(list=Path("/s/val.txt"))
     assert data.test == SplitPaths(images=Path("/s/te"))
+
+
+def test_drawn_boxes_have_larger_pictures(lab: Workspace) -> None:
+    text = "data: {root: x, synthetic: {boxes: yes}}\nmodel: fasterrcnn_small\n"
+    assert [getattr(load(lab, text).data.synthetic, key) for key in ("size", "most", "empty")] == [
+        160,
+        4,
+        0.03,
+    ]
+    said = "data.synthetic.size: pictures with boxes must have at least 64 pixels a side, got 32"
+    assert problems(lab, text, "data.synthetic.size=32") == [f"0 {said}"]
 
 
 def test_other_data_keeps_lists_within_the_root(lab: Workspace) -> None:
