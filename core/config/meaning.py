@@ -38,7 +38,7 @@ def other_defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
         "learning_rate": 0.005,
         "weights": "none" if model in SMALL_DETECTORS else "coco",
         "image_size": {"min": least, "max": most},
-        "data": {"order": "frequency", **synthetic},
+        **({"data": {"order": "frequency", **synthetic}} if isinstance(data, Mapping) else {}),
     }
 
 

@@ -135,6 +135,11 @@ def test_a_stored_classifier_from_before_there_were_detectors(lab: Workspace) ->
     )
 
 
+def test_a_detector_without_data_says_so_once(lab: Workspace) -> None:
+    text = "no data: add `data: FOLDER` here or in configs/defaults.yaml, or give --data"
+    assert problems(lab, "model: fasterrcnn\n") == [f"0 data: {text}"]
+
+
 # Values
 
 
