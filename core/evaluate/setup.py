@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from core.config.data_schema import BOX_FORMATS
 from core.config.load import parse_experiment
 from core.config.schema import DataConfig, Experiment
+from core.datasets.boxed import adapter_of
+from core.datasets.boxes import Boxes
 from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset
 from core.datasets.detect import data_format
 from core.datasets.layout import find_folders
@@ -98,8 +102,8 @@ def own_dataset(run: RunPaths) -> Dataset:
 def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
     """Other images, their labels numbered as the run's classes are.
 
-    A folder of class folders without splits is all `val`. Raises DataError that names the classes by which
-    the two differ.
+    A folder of class folders, or of images with boxes, without splits is all `val`. Raises DataError that
+    names the classes by which the two differ.
     """
     data = DataConfig.model_validate_json(json.dumps(dict(config)))
     if (read_json(setup.run.spec) or {}).get("imported") is True:
@@ -158,8 +162,13 @@ def test_as_val(data: DataConfig) -> DataConfig:
 
 
 def _is_one_folder(data: DataConfig) -> bool:
-    """Whether the data are class folders and nothing says what is train and what is val."""
-    if data_format(data) != "folder" or data.root is None or data.train or data.val:
+    """Whether the data are class folders, or images with boxes, and nothing says what is train and val."""
+    if data.root is None or data.kaggle is not None or data.train or data.val:
+        return False
+    name = data_format(data)
+    if name in BOX_FORMATS:
+        return [source.split for source in adapter_of(name).places(data, data.root).sources()] == ["train"]
+    if name != "folder":
         return False
     folders = find_folders(data)
     only_train = folders.val is None and folders.test is None
@@ -169,9 +178,30 @@ def _is_one_folder(data: DataConfig) -> bool:
 def _whole(dataset: Dataset) -> Dataset:
     """All images as `val`: nothing of them was trained on, so nothing has to be held out."""
     parts = [dataset.splits["train"], dataset.splits["val"]]
-    rows = sorted(row for files in parts for row in zip(files.paths, files.labels, files.sizes, strict=True))
-    paths, labels, sizes = zip(*rows, strict=True)
-    return make_dataset(dataset.root, dataset.class_names, {"val": FileList(paths, labels, sizes)})
+    rows = [row for files in parts for row in zip(files.paths, files.labels, files.sizes, strict=True)]
+    order = sorted(range(len(rows)), key=lambda index: rows[index])
+    paths, labels, sizes = zip(*(rows[index] for index in order), strict=True)
+    boxes = None
+    if dataset.boxes is not None:
+        boxes = {"val": _together(dataset.boxes["train"], dataset.boxes["val"]).select(order)}
+    files = {"val": FileList(paths, labels, sizes)}
+    return make_dataset(
+        dataset.root,
+        dataset.class_names,
+        files,
+        boxes=boxes,
+        category_ids=dataset.category_ids,
+    )
+
+
+def _together(first: Boxes, second: Boxes) -> Boxes:
+    """The boxes of one split, then those of another."""
+    columns: dict[str, Any] = {
+        name: np.concatenate((getattr(first, name), getattr(second, name)))
+        for name in ("corners", "labels", "crowd", "difficult", "area", "source", "sizes")
+    }
+    offsets = np.concatenate((first.offsets, first.offsets[-1] + second.offsets[1:]))
+    return Boxes(offsets=offsets, image_ids=first.image_ids + second.image_ids, **columns)
 
 
 def _listed(names: list[str]) -> str:

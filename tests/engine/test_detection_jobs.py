@@ -131,6 +131,17 @@ def test_other_data_are_matched_by_class_name(box_lab: Any, own_run: RunPaths, t
         assert read.origin.class_names == boxes(own_run, "a01-e0001-val.npz").origin.class_names
 
 
+def test_other_data_of_one_split_are_measured_whole(box_lab: Any, own_run: RunPaths, tmp_path: Path) -> None:
+    """What nobody trained on needs no part held out, and is measured in the order of its names."""
+    root = other_set(box_lab, tmp_path / "other", ["green", "red", "blue"])
+    own = measure(box_lab, own_run, at="3")["rows"][0]
+    (row,) = measure(box_lab, own_run, data=str(root), splits=("val",), at="3")["rows"]
+    assert (row["n"], row["new"]) == (7, True)
+    assert row["metrics"] == pytest.approx(own["metrics"], abs=1e-6)
+    read = boxes(own_run, row["file"].replace(".json", ".npz"))
+    assert [name.rpartition("/")[2] for name in read.origin.paths] == [f"{n:02d}.png" for n in range(7)]
+
+
 def test_other_data_may_lack_a_class_but_have_no_other(box_lab: Any, own_run: RunPaths) -> None:
     dataset = read_dataset(own_run)
     assert dataset is not None
