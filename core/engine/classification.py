@@ -41,6 +41,7 @@ class Classification:
 
     steps_per_epoch: int
     images_per_epoch: int
+    quiet: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class Detection:
 
     steps_per_epoch: int
     images_per_epoch: int
+    quiet: tuple[str, ...] = ("loss_", "map_small", "map_medium", "map_large", "mar_")
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import time
 
 from core.datasets.dataset import Dataset
 from core.engine.checkpoint import load_model, read_checkpoint
-from core.engine.log import log
+from core.engine.log import log, told
 from core.engine.outputs import read_measure, write_outputs
 from core.engine.state import TrainState
 from core.engine.task import Task
@@ -42,8 +42,7 @@ def measure_test(
     metrics.write({**stamp, "checkpoint": best.id, **values})
     metrics.sync()
     write_outputs(run, best.id, best.sha256, "test", measured)
-    numbers = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
-    log(f"test images, once, with {best.id}: {numbers}")
+    log(f"test images, once, with {best.id}: {told(values, task.quiet)}")
 
 
 def _has_test(dataset: Dataset) -> bool:

@@ -11,7 +11,7 @@ from typing import Literal
 from torch import nn
 
 from core.engine.checkpoint import DataKey, serialise
-from core.engine.log import log
+from core.engine.log import log, told
 from core.engine.optim import rate_record
 from core.engine.outputs import write_outputs
 from core.engine.recorder import StepRecorder
@@ -242,7 +242,7 @@ class Loop:
         }
 
     def _tell(self, epoch: int, values: Mapping[str, float], seconds: float) -> None:
-        numbers = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+        numbers = told(values, self._task.quiet)
         best = self._state.best
         mark = "  best" if best is not None and best.epoch == epoch else ""
         log(f"epoch {epoch}/{self._settings.total_epochs}  {numbers}  {duration(seconds)}{mark}")

@@ -40,12 +40,16 @@ class Measurement:
 
 
 class Task(Protocol):
-    """A model's data, loss and measures."""
+    """A model's data, loss and measures.
+
+    `quiet` are beginnings of metric names that a line of the log has no room for.
+    """
 
     device: torch.device
     steps_per_epoch: int
     images_per_epoch: int
     splits: tuple[str, ...]
+    quiet: tuple[str, ...]
 
     @property
     def key(self) -> DataKey:

@@ -12,7 +12,7 @@ from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, require_unchanged
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
-from core.engine.log import log
+from core.engine.log import log, told
 from core.engine.outputs import measure_path, read_measure, same_settings, settings_key, write_outputs
 from core.engine.task import Measurement
 from core.engine.tasks import make_task
@@ -170,7 +170,7 @@ class _Measuring:
                 "metrics": {name: row[name] for name in metrics},
             }
         )
-        numbers = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        numbers = told(metrics, self._task.quiet)
         log(f"{checkpoint} {split}  {numbers}{'' if new else '  (measured before)'}")
         self._progress.done += 1
 

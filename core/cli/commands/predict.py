@@ -71,14 +71,17 @@ def document(state: JobState) -> dict[str, Any]:
 
 
 def image_lines(images: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A row an image: its path and the likeliest classes with their probabilities."""
+    """A row an image: its path and the likeliest classes with their probabilities, or surest boxes."""
     rows = []
     for image in images:
-        top = [f"{item['class']} {item['probability']:.3f}" for item in image["top"][:_SHOWN]]
+        top = [
+            f"{item['class']} {item.get('probability', item.get('score')):.3f}"
+            for item in image["top"][:_SHOWN]
+        ]
         rows.append((str(image["path"]), *top))
-    width = max(map(len, rows))
+    width = max(2, *map(len, rows))
     header = ("image", "likeliest", *[""] * (width - 2))
-    return table(header[:width], rows)
+    return table(header[:width], [(*row, *[""] * (width - len(row))) for row in rows])
 
 
 def _tell(state: JobState, *, as_json: bool) -> None:
