@@ -31,3 +31,14 @@ def torchvision_files() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def box_files() -> ModuleType:
+    """Writers of small data sets with boxes."""
+    spec = importlib.util.spec_from_file_location("box_files", Path(__file__).with_name("box_files.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

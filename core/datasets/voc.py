@@ -193,7 +193,7 @@ class _Reader:
         if not name:
             self._found.drop(annotation.shown, f"{where} has no class name", node.line)
         elif name != clean(written):
-            text = f"{where}: '{clean(written)}' is read as '{name}', white space put right"
+            text = f"{where}: '{clean(written)}' is read as '{name}', white space or accents put right"
             self._found.note(annotation.shown, text, node.line)
         return name
 

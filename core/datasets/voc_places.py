@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitName
@@ -33,7 +34,7 @@ def _found(root: Path, *, val_is_test: bool) -> BoxPlaces:
             return _by_lists(root, base, pair, val_is_test) or BoxPlaces(root, BoxSource("train", *pair))
         years = _years(base)
         if len(years) == 1:
-            return _found(base / years[0], val_is_test=val_is_test)
+            return replace(_found(base / years[0], val_is_test=val_is_test), root=root)
         if years:
             raise DataError(f"{clean(str(base))} holds {some(years)}: name one in data.root.")
     raise DataError(
