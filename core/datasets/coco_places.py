@@ -87,7 +87,7 @@ def _found(root: Path) -> dict[SplitName, BoxSource]:
     plain = [path for path in files if not path.stem.lower().startswith(_OTHER_KINDS)]
     by_split: dict[SplitName | None, list[Path]] = {}
     for path in plain or files:
-        by_split.setdefault(split_in(path.stem) or split_in(path.parent.name), []).append(path)
+        by_split.setdefault(_split_of(path, root), []).append(path)
     for split, twins in by_split.items():
         if len(twins) > 1:
             what = f"data.{split}" if split else "data.train"
@@ -106,6 +106,11 @@ def _found(root: Path) -> dict[SplitName, BoxSource]:
             "annotations.json."
         )
     return {split: BoxSource(split, annotations=by_split[split][0]) for split in SPLITS if split in by_split}
+
+
+def _split_of(file: Path, root: Path) -> SplitName | None:
+    """The split that a file's name says, or that of its folder inside `root`."""
+    return split_in(file.stem) or (split_in(file.parent.name) if root in file.parent.parents else None)
 
 
 def _family(path: Path) -> str:
@@ -150,7 +155,7 @@ def _json_files(folder: Path) -> list[Path]:
 
 def _image_folders(file: Path, root: Path) -> Iterator[Path]:
     """Where the images of a file may be, the likeliest first."""
-    split = split_in(file.stem) or split_in(file.parent.name)
+    split = _split_of(file, root)
     near = [file.parent, file.parent.parent, *([root] if root.is_dir() else [])]
     for base in near:
         if base != root and not inside(root, base) and base.parent == base:

@@ -152,8 +152,8 @@ def test_broken_empty_and_strange_files(tmp_path: Path, box_files: ModuleType) -
     found = check(root)
     assert (found.images, found.objects, found.empty_images) == (1, 1, 0)
     assert told(found) == [
-        "Annotations/bomb.xml:1: cannot be read: it has a document type or entities: take them out; its image "
-        "is left out",
+        "Annotations/bomb.xml:1: cannot be read: it has a document type or entities: take them out; its "
+        "image is left out",
         "Annotations/broken.xml:3: cannot be read: mismatched tag; its image is left out",
         "Annotations/empty.xml: cannot be read: it is empty; its image is left out",
         "Annotations/html.xml:1: is no annotation: it begins with <html>; left out",
