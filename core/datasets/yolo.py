@@ -168,10 +168,9 @@ class _Reader:
 def _corners(values: list[float]) -> Corners | None:
     """Corners of a box or around a polygon, in shares; None for another number of values."""
     if len(values) == _BOX:
-        across, down, width, height = values
-        if not (width > 0 and height > 0) and all(map(math.isfinite, values)):
-            return across, down, across + min(width, 0), down + min(height, 0)
-        return across - width / 2, down - height / 2, across + width / 2, down + height / 2
+        across, down = values[:2]
+        half_width, half_height = (side / 2 if side > 0 or math.isnan(side) else 0.0 for side in values[2:])
+        return across - half_width, down - half_height, across + half_width, down + half_height
     if len(values) >= _LEAST_POLYGON and len(values) % 2 == 0:
         return min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2])
     return None
