@@ -36,7 +36,7 @@ class Outline:
     drawn: bool
     where: str
     objects: int | None = None
-    """Objects in the training images, for data with boxes."""
+    """Objects in the training images, those held out included, for data with boxes."""
 
 
 def outline(data: DataConfig) -> Outline:
