@@ -452,6 +452,7 @@ def test_a_tracker_that_dies_is_noticed(fake: Callable[..., Played]) -> None:
     played.train(1, 1)
     played.end()
     assert played.copy() == 3
+    assert "wandb: ended with exit code 3: no longer copies the metrics" in played.attempt_log
 
 
 def test_a_tracker_that_eats_memory_is_ended(fake: Callable[..., Played]) -> None:
