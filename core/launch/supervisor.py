@@ -101,8 +101,7 @@ def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch]
     note_holder(slot_lock, work.holder)
     attempt = work.begin(slot.name, slot.threads, None if slot.gpu is None else describe(slot.gpu))
     start_tracker(work, attempt)
-    # From here on all that descends from this process and loses its parent becomes its child.
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _adopt_orphans(True)
     killed_before = _oom_kills()
     environment = trainer_environment(work.need(), slot, slot_lock)
     trainer = start(Launch(work, attempt, environment, (slot_lock.fd,)))
@@ -157,11 +156,19 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
             if kill_marker.exists():
                 _kill_tree(trainer.pid)
             if time.monotonic() >= next_dispatch:
+                # The supervisors that this starts must not become our own leftovers.
+                _adopt_orphans(False)
                 dispatch(view)
+                _adopt_orphans(True)
                 next_dispatch = time.monotonic() + _DISPATCH_EVERY
     finally:
         os.close(descriptor)
     return trainer.wait()
+
+
+def _adopt_orphans(on: bool) -> None:
+    """Whether what descends from this process and loses its parent becomes its child, or nobody's."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
 def _kill_tree(pid: int) -> None:
