@@ -13,7 +13,7 @@ from core.cli.output import table
 from core.config.data_schema import ARRAY_FORMATS, DataConfig
 from core.config.workspace import Workspace, config_files
 from core.datasets.published import PUBLISHED
-from core.errors import UsageError
+from core.errors import LabError, UsageError
 from core.humanise import count
 from core.text import clean, did_you_mean
 
@@ -101,10 +101,33 @@ def summary(added: Added) -> list[str]:
 
 
 def next_command(workspace: Workspace, added: Added) -> str:
-    """What to type to train on the set."""
-    configs = [path.stem for path in config_files(workspace)]
-    plain = [name for name in configs if "demo" not in name]
-    return f"labtui train --config {next(iter([*plain, *configs]), 'CONFIG')} --data {added.name}"
+    """What to type to train on the set: a config of the workspace that goes with it."""
+    names = [path.stem for path in config_files(workspace)]
+    fitting = [name for name in names if _fits(name, workspace, added)]
+    own = [name for name in fitting if _root_of(name, workspace) == added.config.root]
+    if own:
+        return f"labtui train --config {own[0]}"
+    return f"labtui train --config {next(iter(fitting), 'CONFIG')} --data {added.name}"
+
+
+def _fits(name: str, workspace: Workspace, added: Added) -> bool:
+    from core.config.load import load_experiment
+
+    try:
+        experiment = load_experiment(name, data=added.name, workspace=workspace).experiment
+    except LabError:
+        return False
+    test = "test" in added.dataset.splits or experiment.data.val != "test"
+    return test and not (isinstance(experiment.weights, Path) and not experiment.weights.exists())
+
+
+def _root_of(name: str, workspace: Workspace) -> Path | None:
+    from core.config.load import load_experiment
+
+    try:
+        return load_experiment(name, workspace=workspace).experiment.data.root
+    except LabError:
+        return None
 
 
 def as_json(added: Added) -> Mapping[str, object]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from core.config.schema import DataConfig
 from core.datasets.images import is_image_name
 from core.datasets.labels import Listing, Row, class_names_in, finder, named, read_listing
-from core.datasets.layout import find_folders as find_folders
 from core.datasets.places import (
     Source,
     has_loose_images,
@@ -19,7 +18,7 @@ from core.datasets.places import (
     subfolders,
 )
 from core.datasets.places import (
-    class_folders as class_folders,
+    class_folders,
 )
 from core.errors import DataError
 from core.text import clean, did_you_mean

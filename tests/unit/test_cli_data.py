@@ -195,6 +195,27 @@ def test_progress_without_a_terminal_is_a_line_for_each_tenth(capsys: pytest.Cap
     assert lines[0].startswith("fetching x.tar.gz: 0")
 
 
+@pytest.mark.parametrize(
+    ("configs", "command"),
+    [
+        ({"net": "model: tinyvgg_a"}, "net --data pets"),
+        ({"a": "model: nonsense", "net": "model: tinyvgg_a"}, "net --data pets"),
+        ({"a": "model: tinyvgg_a\ndata: {root: x, val: test}", "net": "model: tinyvgg_a"}, "net --data pets"),
+        ({"a": "model: tinyvgg_a\nweights: ./none.pth", "net": "model: tinyvgg_a"}, "net --data pets"),
+        ({"a": "model: tinyvgg_a", "net": "model: tinyvgg_a\ndata: ../pets"}, "net"),
+        ({}, "CONFIG --data pets"),
+    ],
+)
+def test_the_next_command_goes_with_the_set(
+    lab: Workspace, capsys: pytest.CaptureFixture[str], configs: dict[str, str], command: str
+) -> None:
+    pictures(lab.root / "pets", cat=10, dog=10)
+    for name, text in configs.items():
+        (lab.configs / f"{name}.yaml").write_text(f"{text}\n")
+    _, _, err = run(capsys, "add", "pets")
+    assert err.splitlines()[-1] == f"train on it with: labtui train --config {command}"
+
+
 # samples
 
 
