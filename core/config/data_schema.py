@@ -27,7 +27,7 @@ class SplitPaths(Section):
     images: Path = field()
     """Folder with one folder for each class; relative to `data.root` when that is given."""
     list: Path | None = field(None)
-    """Text file naming the images to use, one a line, relative to `images`; all when absent."""
+    """File naming the images to use, relative to `images`: one a line, or `file,label`; all when absent."""
 
 
 class Split(Section):
@@ -78,6 +78,6 @@ class DataConfig(Section):
     classes: ClassNames | None = field(None)
     """The classes to use, in this order; all when absent."""
     order: Literal["name", "frequency", "file"] = field("name")
-    """Order of the classes: by name, by falling count, or as in the file classes.txt of the data set."""
+    """Order of the classes: by name, by falling count, or as in the set's own file (classes.txt)."""
     synthetic: Synthetic | None = field(None)
     """What to draw, for the format synthetic."""
