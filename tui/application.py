@@ -84,7 +84,9 @@ class LabApp(App[int]):
     @work(thread=True, exclusive=True, group="reader", exit_on_error=False)
     def _read(self) -> None:
         worker = get_current_worker()
-        reader = Reader(self.workspace)
+        from tui.activity import Watch
+
+        reader = Reader(self.workspace, Watch(self.workspace))
         while not (worker.is_cancelled or self._leaving):
             self._wake.clear()
             try:

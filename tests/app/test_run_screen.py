@@ -56,7 +56,7 @@ async def test_the_cursor_moves_a_line_on_the_curve(lab: Any, drive: Any) -> Non
 async def test_the_config_letter_for_letter(lab: Any, drive: Any) -> None:
     run = lab.run()
     async with drive() as ui:
-        await ui.press("enter", "3")
+        await ui.press("enter", "5")
         first = run.config.read_text().splitlines()[0]
         await ui.sees(first[:40], "learning_rate: 0.02")
 
@@ -64,7 +64,7 @@ async def test_the_config_letter_for_letter(lab: Any, drive: Any) -> None:
 async def test_the_log_follows_its_end(lab: Any, drive: Any) -> None:
     run = lab.run(state="running", epochs=1, log="".join(f"line {n}\n" for n in range(200)))
     async with drive(80, 24) as ui:
-        await ui.press("enter", "4")
+        await ui.press("enter", "6")
         await ui.sees("line 199")
         with run.attempt(1).log.open("a") as log:
             log.write("the newest line\n")
@@ -80,7 +80,7 @@ async def test_the_log_follows_its_end(lab: Any, drive: Any) -> None:
 async def test_a_huge_log_shows_its_last_part(lab: Any, drive: Any) -> None:
     lab.run(log="".join(f"{n:07} {'x' * 90}\n" for n in range(20_000)))
     async with drive(80, 24) as ui:
-        await ui.press("enter", "4")
+        await ui.press("enter", "6")
         await ui.sees("0019999")
         assert len(ui.app.screen.query_one("#log", LineView)._text) < 5000
 
@@ -89,10 +89,10 @@ async def test_a_run_without_a_log_or_checkpoints_says_so(lab: Any, drive: Any) 
     lab.run(state="queued")
     async with drive() as ui:
         await ui.press("enter")
-        await ui.sees("no data yet: waiting for a free slot")
+        await ui.sees("no data yet: waiting for")
         await ui.press("2")
         await ui.sees("no checkpoint yet")
-        await ui.press("4")
+        await ui.press("6")
         await ui.sees("no log yet")
 
 
