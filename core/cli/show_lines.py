@@ -28,14 +28,13 @@ _NAME = 40
 def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | None) -> list[str]:
     """State, settings in a word, best epoch, disk, network by parts."""
     usage = run_usage(run)
-    early = f", ended early at epoch {summary.early_stop}" if summary.early_stop is not None else ""
     facts = {
         "run": summary.id + (" (imported, read-only)" if summary.imported else ""),
         "name": summary.name,
         "state": state_words(summary),
         "config": f"{summary.config}, {summary.model}" + (f", mode {summary.mode}" if summary.mode else ""),
         "network": _network(network),
-        "epoch": f"{summary.epoch}/{summary.epochs}{early}",
+        "epoch": f"{summary.epoch}/{summary.epochs}",
         "best": f"{summary.metric} {best_words(summary)}",
         "started": f"{started_words(summary)} ago",
         "left": time_left(summary) if summary.state in ACTIVE else "",
