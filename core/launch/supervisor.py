@@ -15,6 +15,7 @@ import ctypes
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Protocol
 
 import psutil
 
+from core.errors import LabError
 from core.launch.children import child_environment, spawn
 from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.gpus import SLOT_ENV, describe
@@ -84,17 +86,21 @@ def supervise(
     os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     alive_lock = acquire(supervisors_path(), timeout=5.0, shared=True)
+    done = False
     try:
         if not work.is_off():
             _carry_out(work, slot, slot_lock, start)
+        done = True
     finally:
         slot_lock.release()
         supervisor_lock.release()
+        mark_changed(work.run.root.parent, work.run.id)
+        if not done:
+            # What kept it from beginning (a full disk, say) would do the same again at once.
+            time.sleep(_DISPATCH_EVERY)
         if alive_lock is not None:
             alive_lock.release()
-        with contextlib.suppress(OSError):
-            mark_changed(work.run.root.parent, work.run.id)
-        dispatch()
+        _dispatch(None)
 
 
 def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch], Trainer]) -> None:
@@ -158,12 +164,20 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
             if time.monotonic() >= next_dispatch:
                 # The supervisors that this starts must not become our own leftovers.
                 _adopt_orphans(False)
-                dispatch(view)
+                _dispatch(view)
                 _adopt_orphans(True)
                 next_dispatch = time.monotonic() + _DISPATCH_EVERY
     finally:
         os.close(descriptor)
     return trainer.wait()
+
+
+def _dispatch(view: QueueView | None) -> None:
+    """Start what waits; no fault there (a full disk, a bad setting) may end the watch over a trainer."""
+    try:
+        dispatch(view)
+    except (LabError, OSError):
+        traceback.print_exc()
 
 
 def _adopt_orphans(on: bool) -> None:
