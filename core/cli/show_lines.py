@@ -12,7 +12,7 @@ from core.cli.words import best_words, started_words, state_words, time_left
 from core.errors import CheckpointError
 from core.humanise import MISSING, age, count, number, size, state_glyph
 from core.store.checkpoints import choose
-from core.store.jobs import JobState
+from core.store.jobs import JobState, unreadable
 from core.store.measures import Measured
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
@@ -78,17 +78,6 @@ def checkpoint_lines(
     lines = table(header, rows, "lrr" + "r" * len(names) + "rr")
     there = {item.id for item in checkpoints}
     return lines + [f"✗ {name}: {reason}" for name, reason in bad.items() if name in there]
-
-
-def unreadable(jobs: Sequence[JobState]) -> dict[str, str]:
-    """Checkpoints that the newest job which looked at them could not read, with the reason."""
-    seen: dict[str, str | None] = {}
-    for job in jobs:
-        for row in _mappings(job.result.get("rows")):
-            seen[clean(str(row.get("checkpoint")))] = None
-        for marked in _mappings(job.result.get("unreadable")):
-            seen[clean(str(marked.get("checkpoint")))] = clean(str(marked.get("reason")))
-    return {name: reason for name, reason in seen.items() if reason is not None}
 
 
 def measure_lines(rows: Sequence[Measured]) -> list[str]:
