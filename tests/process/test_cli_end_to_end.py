@@ -356,7 +356,7 @@ def test_measure_predict_and_compare(lab: Lab, finished: str) -> None:
     ]
     assert document["unreadable"] == []
     assert "finished" in measured.stderr
-    again = lab("measure", "--config", "small", "--at", "best", "--splits", "train")
+    again = lab("measure", finished, "--at", "best", "--splits", "train")
     assert re.match(r"checkpoint  split  images +loss  accuracy  accuracy_macro\n", again.stdout)
     picture = next(path for path in (lab.root / "pictures").rglob("*.png"))
     predicted = lab.json("predict", finished, str(picture))
@@ -376,6 +376,7 @@ def test_measure_predict_and_compare(lab: Lab, finished: str) -> None:
     compared = lab.json("diff", finished, other)
     assert [item["key"] for item in compared["settings"]] == ["seed", "epochs"]
     assert compared["comparable"] is True
+    assert lab.json("measure", "--config", "small", "--at", "last")["id"] == other
     assert lab("tag", finished, "+good").stdout == "good\n"
     assert [item["id"] for item in lab.json("ls", "--tag", "good")] == [finished]
 
