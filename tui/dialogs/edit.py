@@ -40,10 +40,22 @@ class EditDialog(ModalScreen[None]):
             yield Static(f"About {run.label}", markup=False, classes="dialog-title")
             with Horizontal(classes="form-line"):
                 yield Static("name", markup=False, classes="form-label")
-                yield Input(run.name, id="name", compact=True, placeholder="none: called after its config")
+                yield Input(
+                    run.name,
+                    id="name",
+                    compact=True,
+                    placeholder="none: called after its config",
+                    select_on_focus=False,
+                )
             with Horizontal(classes="form-line"):
                 yield Static("tags", markup=False, classes="form-label")
-                yield Input(", ".join(run.tags), id="tags", compact=True, placeholder="baseline, seed 3")
+                yield Input(
+                    ", ".join(run.tags),
+                    id="tags",
+                    compact=True,
+                    placeholder="baseline, seed 3",
+                    select_on_focus=False,
+                )
             with Horizontal(classes="form-line"):
                 yield Static("archived", markup=False, classes="form-label")
                 yield Toggle("hidden from the list until `a` shows it", run.archived, id="archived")

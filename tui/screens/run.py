@@ -42,19 +42,9 @@ class RunScreen(LabScreen):
     CSS_PATH = "run.tcss"
     AUTO_FOCUS = ""
     KEY_ORDER = (
-        *(
-            "app.pop_screen",
-            "resume",
-            "stop",
-            "fork",
-            "measure",
-            "stop_job",
-            "pin",
-            "split",
-            "step(1)",
-            "sort",
-        ),
-        *("next_tab(1)", "edit", "log_axis", "x_axis", "pictures", "kill"),
+        *("app.pop_screen", "step(1)", "split", "sort", "stop_job"),
+        *("resume", "stop", "fork", "measure", "pin", "next_tab(1)"),
+        *("edit", "log_axis", "x_axis", "pictures", "kill"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
@@ -145,7 +135,7 @@ class RunScreen(LabScreen):
                 self.app.pop_screen()
             return
         curves = snapshot.curves.get(run.id)
-        self.query_one("#top", SpanLine).show(*run_text.top(run, curves))
+        self.query_one("#top", SpanLine).show(*run_text.top(run, curves, brief=self.has_class("-narrow")))
         self.draw_charts()
         detail = self.detail
         if detail is not None:
@@ -177,7 +167,10 @@ class RunScreen(LabScreen):
             table = self.query_one("#checkpoints", CheckpointTable)
             row = table.current
             measured = table.measured.get(row.id, {}) if row is not None else {}
-            self.query_one("#about", SpanLine).show(*run_text.about_checkpoint(row, detail, measured))
+            brief = self.has_class("-narrow")
+            self.query_one("#about", SpanLine).show(
+                *run_text.about_checkpoint(row, detail, measured, brief=brief)
+            )
 
     def _show_jobs(self, detail: Detail) -> None:
         spans = run_text.jobs_line(detail.jobs)
@@ -274,7 +267,7 @@ class RunScreen(LabScreen):
         chosen = self.query_one("#checkpoints", CheckpointTable).current
         at = chosen.epoch if chosen else None
         self.query_one("#curve", Chart).show(
-            views.single(run, curves, names[0], axis, at_epoch=at, early_stop=early)
+            views.single(run, curves, names[0], axis, at_epoch=at, early_stop=early, further=False)
         )
 
     @on(CheckpointTable.Highlighted, "#checkpoints")

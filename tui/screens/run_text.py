@@ -24,8 +24,11 @@ _RECENT = 600
 """Seconds that the end of a job is said for."""
 
 
-def top(run: RunSummary, curves: Curves | None) -> tuple[list[Span], list[Span]]:
-    """The title line: name, state, progress, what is special; right the best and the final value."""
+def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple[list[Span], list[Span]]:
+    """The title line: name, state, progress, what is special; right the best and the final value.
+
+    `brief` leaves out what narrow screens have no room for.
+    """
     text, text_tone = outlook(run)
     left: list[Span] = [
         (" labtui ▸ ", "muted"),
@@ -54,7 +57,12 @@ def top(run: RunSummary, curves: Curves | None) -> tuple[list[Span], list[Span]]
     if run.tags:
         left.append((f"  {' '.join(run.tags)}", "muted"))
     right: list[Span] = []
-    if curves is not None and run.state not in ACTIVE and (measured := _final(curves.finals, run.metric)):
+    if (
+        not brief
+        and curves is not None
+        and run.state not in ACTIVE
+        and (measured := _final(curves.finals, run.metric))
+    ):
         right.append(measured)
     if run.best is not None:
         value = f"{humanise.number(run.best.metric, run.best.value)}@{run.best.epoch}"
@@ -106,12 +114,13 @@ def time_left(job: JobState, now: float) -> str:
 
 
 def about_checkpoint(
-    checkpoint: Checkpoint | None, detail: Detail, measured: Mapping[str, Measured]
+    checkpoint: Checkpoint | None, detail: Detail, measured: Mapping[str, Measured], *, brief: bool = False
 ) -> tuple[list[Span], list[Span]]:
     """The checkpoint under the cursor in words; right what the run takes on disk."""
     right: list[Span] = []
     if detail.usage is not None:
-        of = f", {humanise.size(detail.usage.checkpoints)} of it checkpoints" if detail.checkpoints else ""
+        kept = humanise.size(detail.usage.checkpoints)
+        of = f", {kept} of it checkpoints" if detail.checkpoints and not brief else ""
         right = [(f"run {humanise.size(detail.usage.bytes)}{of} ", "muted")]
     if checkpoint is None:
         return [], right
@@ -123,6 +132,9 @@ def about_checkpoint(
     if checkpoint.superseded:
         left.append(("  superseded: a later attempt started before it", "muted"))
     for split, row in sorted(measured.items()):
+        if brief:
+            left.append((f"  {split} {humanise.metric(row.metrics.get('accuracy'))}", "muted"))
+            continue
         numbers = "  ".join(
             f"{name} {humanise.number(name, value)}" for name, value in row.metrics.items() if name != "loss"
         )

@@ -191,7 +191,10 @@ class RunsScreen(LabScreen):
         main = family(runs[0].metric) if runs[0].metric else "accuracy"
         for widget, chart in (("#metric", main if main != "loss" else "accuracy"), ("#loss", "loss")):
             if len(runs) == 1 and not self._marked:
-                data = views.single(runs[0], self.snapshot.curves.get(runs[0].id), chart, axis)
+                curves = self.snapshot.curves.get(runs[0].id)
+                data = views.single(
+                    runs[0], curves, chart, axis, early_stop=runs[0].early_stop, further=False
+                )
             else:
                 data = views.overlay(runs, self.snapshot.curves, self._marked, chart, axis)
             self.query_one(widget, Chart).show(data)
