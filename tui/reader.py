@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace, config_files
-from core.store.paths import RunPaths
-from core.store.records import ACTIVE, RunSummary
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
     from core.store.catalogue import Catalogue
     from core.store.jobs import JobState
     from core.store.metrics import MetricsReader
+    from core.store.paths import RunPaths
+    from core.store.records import RunSummary
     from tui.activity import Watch
     from tui.chart.curves import Curves
     from tui.run_detail import Detail, DetailReader
@@ -27,7 +27,6 @@ ACTIVE_INTERVAL = 1.0
 FIRST_LOOK = 0.4
 """Seconds that one look at the runs may take before something is shown."""
 _CURVES_KEPT = 16
-_Explained = tuple[tuple[RunSummary, ...], Mapping[str, str], tuple[RunSummary, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +140,8 @@ class Reader:
         return replace(snapshot, runs=self._explained[2] if reasons else runs, gpus=seen.gpus, jobs=seen.jobs)
 
     def _read_curves(self, wanted: frozenset[str]) -> Mapping[str, Curves]:
+        from core.store.paths import RunPaths
+
         for run_id in wanted:
             self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
         while len(self._tails) > max(_CURVES_KEPT, len(wanted)):
@@ -151,6 +152,7 @@ class Reader:
         return {run_id: self._tails[run_id].curves for run_id in wanted}
 
     def _read_detail(self, run_id: str | None, row: str) -> Detail | None:
+        from core.store.paths import RunPaths
         from tui.run_detail import DetailReader
 
         if run_id is None:
@@ -179,6 +181,8 @@ class _RunList:
 
     @property
     def active(self) -> bool:
+        from core.store.records import ACTIVE
+
         return any(run.state in ACTIVE for run in self._summaries.values())
 
     def read(self) -> tuple[RunSummary, ...]:
@@ -212,6 +216,8 @@ class _RunList:
     def _look_at_active(self) -> None:
         from core.store.catalogue import summarise
         from core.store.metrics import MetricsReader
+        from core.store.paths import RunPaths
+        from core.store.records import ACTIVE
 
         for run_id, known in self._summaries.items():
             if known.state in ACTIVE:

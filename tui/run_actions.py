@@ -11,12 +11,12 @@ from textual.content import Content
 
 from core.config.workspace import Workspace, config_files
 from core.errors import UsageError
-from core.store.paths import RunPaths
-from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.text import clean
 
 if TYPE_CHECKING:
     from core.store.jobs import JobState
+    from core.store.paths import RunPaths
+    from core.store.records import Checkpoint, RunSummary
     from tui.dialogs.confirm import ConfirmDialog
     from tui.screens.base import LabScreen
 
@@ -34,6 +34,8 @@ def possible(action: str, run: RunSummary | None) -> bool:
         return True
     if run is None:
         return False
+    from core.store.records import ACTIVE
+
     if action == "resume":
         return run.state not in ACTIVE and not run.imported
     if action == "fork":
@@ -164,4 +166,6 @@ def _ask(screen: LabScreen, question: ConfirmDialog, action: Callable[[], None])
 
 
 def _paths(screen: LabScreen, run: RunSummary) -> RunPaths:
+    from core.store.paths import RunPaths
+
     return RunPaths(screen.lab.workspace.runs / run.id)

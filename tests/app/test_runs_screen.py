@@ -406,3 +406,14 @@ async def test_every_action_is_in_the_palette_and_the_help(lab: Any, drive: Any)
         await ui.press("escape")
         titles = {command.title.lower() for command in screen_commands(ui.app, ui.app.screen)}
         assert {*words} <= titles
+        await ui.press("enter", "3")
+        await ui.until(lambda: "o sort" in ui.footer)
+        titles = {command.title.lower() for command in screen_commands(ui.app, ui.app.screen)}
+        assert {"next split", "other checkpoint", "sort", "tags and note", "pictures", "measure"} <= titles
+        assert "up" not in titles
+        await ui.press("question_mark")
+        await ui.sees("next split", "other checkpoint", "pinned: never removed")
+        await ui.press("escape", "n", "escape", "escape", "n")
+        await ui.sees("new run of demo")
+        titles = {command.title.lower() for command in screen_commands(ui.app, ui.app.screen)}
+        assert {"start", "pictures", "all settings", "find a setting", "as in the file"} <= titles

@@ -273,8 +273,12 @@ def test_a_gpu_that_others_use_warns() -> None:
 @pytest.mark.parametrize(
     ("fields", "made", "said"),
     [
-        ({"state": "finished"}, job("running", done=3, total=9), "measure 3 of 9"),
-        ({"state": "finished"}, job("queued", reason="waiting for GPU 0"), "measure: waiting for GPU 0"),
+        ({"state": "finished", "ended": 9.0}, job("running", done=3, total=9), "measure 3 of 9"),
+        (
+            {"state": "finished", "ended": 9.0},
+            job("queued", reason="waiting for GPU 0"),
+            "measure: waiting for GPU 0",
+        ),
         ({"state": "running", "epoch": 0}, job("running"), "first epoch"),
         ({"state": "finished", "early_stop": 8}, None, "ended early"),
         ({"state": "finished", "imported": True}, None, "imported"),

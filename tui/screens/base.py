@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.reactive import var
 from textual.screen import Screen
 
-from core.store.records import RunSummary
 from tui import run_actions
 from tui.chart.spec import ViewState
 from tui.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
 
 if TYPE_CHECKING:
+    from core.store.records import RunSummary
     from tui.application import LabApp
 
 
@@ -42,6 +43,15 @@ class LabScreen(Screen[None]):
     ]
 
     view: var[ViewState] = var(ViewState())
+
+    def fit(self, size: Size) -> None:
+        """Take the classes of a terminal size before the first layout, which is then the last one, too."""
+        for dimension, breakpoints in (
+            (size.width, self.HORIZONTAL_BREAKPOINTS),
+            (size.height, self.VERTICAL_BREAKPOINTS),
+        ):
+            name = max(step for step in breakpoints if step[0] <= dimension)[1]
+            self.add_class(name, update=False)
 
     @property
     def lab(self) -> LabApp:

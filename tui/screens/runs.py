@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
 
-from core.store.records import RunSummary
 from tui import run_actions
 from tui.app import shown_path
 from tui.reader import Snapshot, Wanted
@@ -21,6 +20,9 @@ from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.config_list import ALL, ConfigList, config_rows
 from tui.widgets.run_table import SORTS, RunTable, matches, sort_of_column, sort_runs
+
+if TYPE_CHECKING:
+    from core.store.records import RunSummary
 
 _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _MARKED_AT_MOST = 8

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
-from core.store.records import ACTIVE, RunSummary
 from tui.reader import Snapshot
 from tui.widgets.bars import Span
 from tui.widgets.config_list import ALL, ConfigRow, state_counts
@@ -15,6 +14,7 @@ from tui.widgets.run_table import job_words, outlook
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
+    from core.store.records import RunSummary
 
 _GPUS_A_LINE = 4
 """GPUs told one by one on 160 columns."""
@@ -82,7 +82,7 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
         spans.append((f"  {' '.join(run.tags)}", "muted"))
     if run.note:
         spans.append((f"  {run.note.split(chr(10), 1)[0]}", "muted"))
-    if run.seconds_per_epoch is not None and run.state in ACTIVE:
+    if run.seconds_per_epoch is not None and run.ended is None:
         spans.append((f"  {humanise.duration(run.seconds_per_epoch)} an epoch", "muted"))
     return spans
 

@@ -43,6 +43,7 @@ _SORT_OF_COLUMN = {"name": "name", "images": "images", "correct": "images", "acc
 
 class ClassTable(LineTable[ClassRow]):
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", show=False),
         Binding("left,h", "step(-1)", "earlier checkpoint", show=False),
         Binding("right,l", "step(1)", "other checkpoint", key_display="←→"),
         Binding("space", "split", "next split", key_display="space"),

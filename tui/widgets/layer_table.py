@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
 
 from core import humanise
 from tui.widgets.line_table import Column, LineTable, Span
@@ -24,6 +26,7 @@ class LayerRow:
 
 
 class LayerTable(LineTable[LayerRow]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", show=False)]
     _names = _types = _shapes = 10
 
     def set_rows(self, rows: Sequence[LayerRow]) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core import humanise
-from core.store.records import ACTIVE, RunSummary
 from tui.cellfit import progress
 from tui.theme import STATE_TONES
 from tui.widgets.line_table import Column, LineTable, Span
 
 if TYPE_CHECKING:
     from core.store.jobs import JobState
+    from core.store.records import RunSummary
 
 BAR = 6
 _SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 8, 7, 5
@@ -33,7 +33,7 @@ SORTS: dict[str, Callable[[RunSummary], Any]] = {
 _SORT_OF_COLUMN = {"name": "name", "best": "best", "sign": "state", "started": "newest"}
 
 
-class RunTable(LineTable[RunSummary]):
+class RunTable(LineTable["RunSummary"]):
     """Rows are run summaries.
 
     `marks` gives the overlay letter and series colour of marked runs, `jobs` the active job of a run.
@@ -121,7 +121,7 @@ class RunTable(LineTable[RunSummary]):
 
 def outlook(row: RunSummary, job: JobState | None = None) -> Span:
     """What is left of a run, what a job does with it, or what went wrong, in a few words and a tone."""
-    if job is not None and row.state not in ACTIVE:
+    if job is not None and row.ended is not None:
         return job_words(job), "accent"
     if row.state == "running":
         return remaining(row) or "first epoch", "text"
