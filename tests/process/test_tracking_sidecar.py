@@ -284,7 +284,14 @@ def test_an_offline_run_resumed_twice_is_one_continuous_curve(
         codes.append(wandb_history(folder)[1])
         if len(codes) != 2:
             command = [wandb, "sync", str(folder)]
-            subprocess.run(command, env=played.environment, check=True, capture_output=True, timeout=60)
+            subprocess.run(
+                command,
+                env=played.environment,
+                cwd=played.run.root.parent,
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
 
     with server_module.serve() as server:
         online(played, server.url)
