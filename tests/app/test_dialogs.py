@@ -242,7 +242,7 @@ async def test_measure_says_what_it_comes_to(
         await ui.sees("Measure mine", "3 checkpoints on train: 3 measurements, 1 of them done already")
         assert "test images" not in ui.text()
         await ui.press("right")
-        await ui.sees("the best one", "1 checkpoint on train: 1 measurements")
+        await ui.sees("the best one", "1 checkpoint on train: 1 measurement;")
         await ui.press("down", "space", "down", "space")
         await ui.sees("1 checkpoint on val")
         await ui.press("ctrl+s")

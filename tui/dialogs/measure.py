@@ -144,7 +144,8 @@ class MeasureDialog(ModalScreen[None]):
 def sentence(plan: MeasurePlan) -> str:
     """What a measuring job comes to."""
     count, splits = len(plan.checkpoints), ", ".join(plan.splits)
-    text = f"{humanise.count(count)} checkpoint{'s' * (count > 1)} on {splits}: {plan.total} measurements"
+    total = f"{humanise.count(plan.total)} measurement{'s' * (plan.total > 1)}"
+    text = f"{humanise.count(count)} checkpoint{'s' * (count > 1)} on {splits}: {total}"
     if plan.done == plan.total:
         return f"{text}, all of them done already"
     known = f", {plan.done} of them done already" if plan.done else ""

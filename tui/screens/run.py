@@ -68,6 +68,7 @@ class RunScreen(LabScreen):
         self.run_id = run_id
         # The checkpoint whose classes are shown; None follows the best one.
         self._chosen: str | None = None
+        self._shown: tuple[Detail | None, RunSummary | None] = None, None
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
@@ -139,18 +140,20 @@ class RunScreen(LabScreen):
         self.draw_charts()
         detail = self.detail
         if detail is not None:
-            self._show_checkpoints(run, detail)
-            self._show_classes(run, detail)
-            self.query_one("#model", LayerTable).set_rows(layer_rows(detail.model))
-            self.query_one("#config", LineView).set_lines(detail.config)
-            self.query_one("#log", LineView).set_lines(detail.log)
             self._show_jobs(detail)
-            self.query_one("#model", LayerTable).empty = (
-                "not known: it is written down when training starts"
-                if run.state in ACTIVE
-                else "not known: this run kept no summary of its network"
-            )
+            if detail is not self._shown[0] or run != self._shown[1]:
+                self._shown = detail, run
+                self._show_detail(run, detail)
         self.refresh_bindings()
+
+    def _show_detail(self, run: RunSummary, detail: Detail) -> None:
+        self._show_checkpoints(run, detail)
+        self._show_classes(run, detail)
+        layers = self.query_one("#model", LayerTable)
+        layers.empty = run_text.no_network(run)
+        layers.set_rows(layer_rows(detail.model))
+        self.query_one("#config", LineView).set_lines(detail.config)
+        self.query_one("#log", LineView).set_lines(detail.log)
 
     def _show_checkpoints(self, run: RunSummary, detail: Detail) -> None:
         table = self.query_one("#checkpoints", CheckpointTable)

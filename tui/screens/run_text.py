@@ -186,6 +186,13 @@ def no_classes(run: RunSummary, split: str) -> str:
     return f"nothing measured on {split}: m measures"
 
 
+def no_network(run: RunSummary) -> str:
+    """Why nothing is said of the network."""
+    if run.state in ACTIVE:
+        return "not known yet: it is written down when training starts"
+    return "not known: this run kept no summary of its network"
+
+
 def epoch_of(checkpoint: str) -> tuple[int, int, str]:
     """Epoch and attempt of a checkpoint id such as `a01-e0005`, to sort by."""
     match = CHECKPOINT_ID.fullmatch(checkpoint)

@@ -67,7 +67,8 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
         (f"{humanise.state_glyph(run.state)} {run.state}", tone if tone != "text" else "accent"),
     ]
     if text and text != run.state:
-        spans.append((f"  {text}", tone))
+        early = f" at epoch {run.early_stop} of {run.epochs}" if run.early_stop is not None else ""
+        spans.append((f"  {text}{early}", tone))
     if run.state == "running" and run.reason:
         spans.append((f"  {run.reason}", "warning"))
     if run.state == "running" and run.id in snapshot.curves:
@@ -76,8 +77,6 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
         spans.append((f"  {under_way(snapshot.curves[run.id])}", "text"))
     if job is not None:
         spans.append((f"  {job_words(job)}", "accent"))
-    if run.early_stop is not None:
-        spans.append((f"  no better epoch for a while: ended at {run.early_stop} of {run.epochs}", "muted"))
     if run.tags:
         spans.append((f"  {' '.join(run.tags)}", "muted"))
     if run.note:
