@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import core
 
+# Before the first line is on the screen, every import counts: typing is left out, too.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.config.workspace import Workspace
 
 
@@ -27,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(arguments, open_ui=open_screens)
 
 
-def open_screens(workspace: Workspace) -> int:
-    """Open the screens; only now is anything of them imported."""
+def open_screens(workspace: Workspace | None) -> int:
+    """Open the screens of a workspace (None: found as everywhere); only now is anything of them imported."""
     from tui.app import run
 
     return run(workspace)
@@ -36,12 +38,13 @@ def open_screens(workspace: Workspace) -> int:
 
 def _straight_to_the_screens() -> int:
     """Without a command nothing of the command line is imported before the first paint."""
-    from core.config.workspace import find_workspace
-    from core.errors import LabError
-
     try:
-        return open_screens(find_workspace())
-    except LabError as error:
+        return open_screens(None)
+    except Exception as error:
+        from core.errors import LabError
+
+        if not isinstance(error, LabError):
+            raise
         from core.cli.main import explain
 
         return explain(error)
@@ -49,10 +52,10 @@ def _straight_to_the_screens() -> int:
 
 def foreign_core() -> str:
     """What is wrong when another package called `core` came first on the path; else the empty string."""
-    ours = Path(__file__).resolve().parents[1]
-    theirs = Path(core.__file__ or next(iter(core.__path__))).resolve()
-    folder = theirs.parent if theirs.is_file() else theirs
-    if folder.parent == ours:
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    theirs = os.path.realpath(core.__file__ or next(iter(core.__path__)))
+    folder = os.path.dirname(theirs) if os.path.isfile(theirs) else theirs
+    if os.path.dirname(folder) == ours:
         return ""
     return (
         f"another package called 'core' is in the way: {folder}; "

@@ -5,18 +5,24 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from pathlib import Path
 
-from core.config.workspace import Workspace
-from core.text import clean
 from tui import terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.config.workspace import Workspace
 
 _TOOLKIT = {"TEXTUAL_FPS": "15", "TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}
 """Read by Textual when it is imported: over SSH every frame costs bytes."""
 
 
-def run(workspace: Workspace) -> int:
-    """Show the screens of a workspace until the user leaves; training goes on. Returns an exit code."""
+def run(workspace: Workspace | None = None) -> int:
+    """Show the screens of a workspace (None: found as everywhere) until the user leaves; training goes on.
+
+    Returns an exit code. Raises LabError when no workspace is found; the terminal is then as it was.
+    """
     if reason := terminal.refusal():
         sys.stderr.write(f"labtui: {reason}\n")
         return 2
@@ -24,14 +30,15 @@ def run(workspace: Workspace) -> int:
         # Exported by a shell, they would stand above what the terminal says after a resize.
         os.environ.pop(name, None)
     screen = terminal.Terminal()
-    screen.open(f" labtui  {shown_path(workspace.root)}")
+    screen.open(" labtui")
     try:
         for name, value in _TOOLKIT.items():
             os.environ.setdefault(name, value)
         gc.disable()
+        from core.config.workspace import find_workspace
         from tui.application import LabApp
 
-        app = LabApp(workspace)
+        app = LabApp(workspace or find_workspace())
         app.run()
         screen.closed()
         return app.return_code or 0
@@ -41,7 +48,9 @@ def run(workspace: Workspace) -> int:
 
 def shown_path(path: Path) -> str:
     """`path` with the home folder as `~`, fit to be shown."""
+    from core.text import clean
+
     try:
-        return clean(f"~/{path.relative_to(Path.home())}") if path != Path.home() else "~"
+        return clean(f"~/{path.relative_to(path.home())}") if path != path.home() else "~"
     except (ValueError, RuntimeError):
         return clean(str(path))

@@ -51,12 +51,21 @@ class LabApp(App[int]):
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
         chosen = theme.default_theme()
-        # The toolkit takes the name from the environment before the theme exists: the change must be seen.
-        self.set_reactive(LabApp.theme, "textual-dark")
-        self.theme = chosen if chosen in self.available_themes else theme.DARK.name
+        # Set without a word to the watchers: at the start nothing is drawn in the old colours yet.
+        self.set_reactive(LabApp.theme, chosen if chosen in self.available_themes else theme.DARK.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._is_styled = False
 
     def get_default_screen(self) -> Screen[Any]:
-        return RunsScreen()
+        screen = RunsScreen()
+        screen.fit(self.size)
+        return screen
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything anew; the first time it has just been styled."""
+        if self._is_styled:
+            super().refresh_css(animate)
+        self._is_styled = True
 
     def on_ready(self) -> None:
         gc.freeze()
@@ -84,7 +93,9 @@ class LabApp(App[int]):
     @work(thread=True, exclusive=True, group="reader", exit_on_error=False)
     def _read(self) -> None:
         worker = get_current_worker()
-        reader = Reader(self.workspace)
+        from tui.activity import Watch
+
+        reader = Reader(self.workspace, Watch(self.workspace))
         while not (worker.is_cancelled or self._leaving):
             self._wake.clear()
             try:

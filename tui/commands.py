@@ -30,7 +30,8 @@ def screen_commands(app: LabApp, screen: Screen[Any]) -> Iterable[SystemCommand]
         if not title or not active.enabled or binding.action in _LEFT_OUT or binding.action in seen:
             continue
         seen.add(binding.action)
-        if active.node is screen or active.node is app:
+        # Of a widget that has the keys, what the footer shows; moving about is no command.
+        if active.node is screen or active.node is app or binding.show:
             yield SystemCommand(title, "", partial(_run, app, binding.action, active.node))
     yield SystemCommand("Theme", "Colours: dark, light and others", app.search_themes)
 

@@ -9,31 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace, config_files
-from core.store.paths import RunPaths
-from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.text import clean
 
 if TYPE_CHECKING:
+    from core.launch.slots import GpuStatus
     from core.store.catalogue import Catalogue
+    from core.store.jobs import JobState
     from core.store.metrics import MetricsReader
+    from core.store.paths import RunPaths
+    from core.store.records import RunSummary
+    from tui.activity import Watch
     from tui.chart.curves import Curves
+    from tui.run_detail import Detail, DetailReader
 
 SWEEP_INTERVAL = 30.0
 ACTIVE_INTERVAL = 1.0
 FIRST_LOOK = 0.4
 """Seconds that one look at the runs may take before something is shown."""
 _CURVES_KEPT = 16
-
-
-@dataclass(frozen=True)
-class Detail:
-    """What the screen of one run shows besides curves."""
-
-    run: str
-    checkpoints: tuple[Checkpoint, ...] = ()
-    config: tuple[str, ...] = ()
-    log: tuple[str, ...] = ()
-    attempt: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +39,8 @@ class Snapshot:
     detail: Detail | None = None
     busy_slots: int = 0
     slots: int = 0
+    gpus: tuple[GpuStatus, ...] = ()
+    jobs: tuple[JobState, ...] = ()
     problem: str = ""
     loaded: bool = False
 
@@ -58,21 +53,28 @@ EMPTY = Snapshot()
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is on the screen: runs whose curves are drawn, and the run that is open."""
+    """What is on the screen: runs whose curves are drawn, the run that is open and the measurement of it."""
 
     curves: frozenset[str] = frozenset()
     detail: str | None = None
+    row: str = ""
 
 
 class Reader:
     """Remembers offsets between polls. Used by one thread."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, watch: Watch | None = None) -> None:
+        """`watch` looks at GPUs, jobs and the queue; without one, nothing is said of them."""
         self.workspace = workspace
+        self._watch = watch
         self._list = _RunList(workspace)
         self._tails: dict[str, _Tail] = {}
-        self._checkpoints = _CheckpointList()
-        self._log = _LogTail()
+        self._detail: DetailReader | None = None
+        self._explained: tuple[tuple[RunSummary, ...], Mapping[str, str], tuple[RunSummary, ...]] = (
+            (),
+            {},
+            (),
+        )
         self._last = EMPTY
         self._polls = 0
 
@@ -98,11 +100,11 @@ class Reader:
             loaded=True,
         )
         if self._polls > 1:
-            busy, slots = _slots()
+            busy, slots = _cpu_slots()
             snapshot = replace(
-                snapshot,
+                self._with_activity(snapshot),
                 curves=self._read_curves(wanted.curves),
-                detail=self._read_detail(wanted.detail),
+                detail=self._read_detail(wanted.detail, wanted.row),
                 busy_slots=busy,
                 slots=slots,
             )
@@ -120,10 +122,26 @@ class Reader:
         return self._last
 
     def close(self) -> None:
-        """Keep what was learned about ended runs for the next start."""
+        """Keep what was learned about ended runs for the next start; stop looking around."""
+        if self._watch is not None:
+            self._watch.stop()
         self._list.close()
 
+    def _with_activity(self, snapshot: Snapshot) -> Snapshot:
+        """`snapshot` with GPUs and jobs, and queued runs saying why they wait."""
+        if self._watch is None:
+            return snapshot
+        self._watch.queued = tuple(run.id for run in snapshot.runs if run.state == "queued")
+        self._watch.start()
+        seen = self._watch.latest
+        runs, reasons = snapshot.runs, seen.reasons
+        if reasons and (runs is not self._explained[0] or reasons != self._explained[1]):
+            self._explained = runs, reasons, tuple(_explained(run, reasons) for run in runs)
+        return replace(snapshot, runs=self._explained[2] if reasons else runs, gpus=seen.gpus, jobs=seen.jobs)
+
     def _read_curves(self, wanted: frozenset[str]) -> Mapping[str, Curves]:
+        from core.store.paths import RunPaths
+
         for run_id in wanted:
             self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
         while len(self._tails) > max(_CURVES_KEPT, len(wanted)):
@@ -133,15 +151,15 @@ class Reader:
             return self._last.curves
         return {run_id: self._tails[run_id].curves for run_id in wanted}
 
-    def _read_detail(self, run_id: str | None) -> Detail | None:
+    def _read_detail(self, run_id: str | None, row: str) -> Detail | None:
+        from core.store.paths import RunPaths
+        from tui.run_detail import DetailReader
+
         if run_id is None:
             return None
-        run = RunPaths(self.workspace.runs / run_id)
-        old = self._last.detail if self._last.detail and self._last.detail.run == run_id else None
-        config = old.config if old and old.config else _config_lines(run)
-        attempt, log = self._log.read(run)
-        detail = Detail(run_id, self._checkpoints.read(run), config, log, attempt)
-        return old if detail == old else detail
+        if self._detail is None or self._detail.run.id != run_id:
+            self._detail = DetailReader(RunPaths(self.workspace.runs / run_id))
+        return self._detail.read(row)
 
 
 class _RunList:
@@ -163,6 +181,8 @@ class _RunList:
 
     @property
     def active(self) -> bool:
+        from core.store.records import ACTIVE
+
         return any(run.state in ACTIVE for run in self._summaries.values())
 
     def read(self) -> tuple[RunSummary, ...]:
@@ -196,29 +216,14 @@ class _RunList:
     def _look_at_active(self) -> None:
         from core.store.catalogue import summarise
         from core.store.metrics import MetricsReader
+        from core.store.paths import RunPaths
+        from core.store.records import ACTIVE
 
         for run_id, known in self._summaries.items():
             if known.state in ACTIVE:
                 run = RunPaths(self._runs_folder / run_id)
                 reader = self._readers.setdefault(run_id, MetricsReader(run.metrics, steps=False))
                 self._summaries[run_id] = summarise(run, reader)
-
-
-class _CheckpointList:
-    """The checkpoints of one run, listed again when a folder or the pins have changed."""
-
-    def __init__(self) -> None:
-        self._stamp: tuple[object, ...] = ()
-        self._found: tuple[Checkpoint, ...] = ()
-
-    def read(self, run: RunPaths) -> tuple[Checkpoint, ...]:
-        from core.store.checkpoints import list_checkpoints
-
-        stamp = (run.id, *map(_modified, (run.checkpoints, run.requests, run.attempts, run.pins)))
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._found = tuple(list_checkpoints(run))
-        return self._found
 
 
 class _Tail:
@@ -241,44 +246,18 @@ class _Tail:
         return True
 
 
-class _LogTail:
-    """The last part of the newest attempt's log, as lines."""
-
-    def __init__(self) -> None:
-        self._stamp: tuple[object, ...] = ()
-        self._lines: tuple[str, ...] = ()
-
-    def read(self, run: RunPaths) -> tuple[int, tuple[str, ...]]:
-        """The number of the attempt (0: none yet) and its log."""
-        from core.store.attempts import numbers
-        from core.store.logs import tail_log
-
-        attempt = max(numbers(run), default=0)
-        if not attempt:
-            return 0, ()
-        try:
-            status = run.attempt(attempt).log.stat()
-        except OSError:
-            return attempt, ()
-        stamp = (run.id, attempt, status.st_size, status.st_mtime_ns)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._lines = tuple(tail_log(run, attempt).rstrip("\n").split("\n"))
-        return attempt, self._lines
+def _explained(run: RunSummary, reasons: Mapping[str, str]) -> RunSummary:
+    if run.state != "queued" or run.id not in reasons:
+        return run
+    return replace(run, reason=reasons[run.id])
 
 
-def _config_lines(run: RunPaths) -> tuple[str, ...]:
-    try:
-        text = run.config.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
-    return tuple(clean(text, newlines=True).split("\n"))
+def _cpu_slots() -> tuple[int, int]:
+    """How many CPU slots are taken, and how many there are."""
+    from core.launch.slots import cpu_slots
+    from core.store.locks import is_held
 
-
-def _slots() -> tuple[int, int]:
-    from core.launch.slots import busy_slots
-
-    taken = [busy for _, busy in busy_slots()]
+    taken = [is_held(slot.path) for slot in cpu_slots()]
     return sum(taken), len(taken)
 
 
@@ -300,6 +279,7 @@ def _same(new: Snapshot, old: Snapshot) -> bool:
     return (
         (new.loaded, new.configs, new.busy_slots, new.slots, new.problem)
         == (old.loaded, old.configs, old.busy_slots, old.slots, old.problem)
+        and (new.gpus, new.jobs) == (old.gpus, old.jobs)
         and new.curves is old.curves
         and new.detail is old.detail
         and (new.runs is old.runs or new.runs == old.runs)

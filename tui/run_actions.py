@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +11,38 @@ from textual.content import Content
 
 from core.config.workspace import Workspace, config_files
 from core.errors import UsageError
-from core.store.paths import RunPaths
-from core.store.records import RunSummary
 from core.text import clean
 
 if TYPE_CHECKING:
+    from core.store.jobs import JobState
+    from core.store.paths import RunPaths
+    from core.store.records import Checkpoint, RunSummary
     from tui.dialogs.confirm import ConfirmDialog
     from tui.screens.base import LabScreen
+
+_ABOUT_A_RUN = frozenset({"resume", "fork", "stop", "kill", "measure", "edit", "mark", "open"})
 
 
 def plain(text: str) -> Content:
     """Text for titles, buttons and lists, which would otherwise be read as markup."""
     return Content(text)
+
+
+def possible(action: str, run: RunSummary | None) -> bool:
+    """Whether an action on a run makes sense for this one now; True for actions that are about no run."""
+    if action not in _ABOUT_A_RUN:
+        return True
+    if run is None:
+        return False
+    from core.store.records import ACTIVE
+
+    if action == "resume":
+        return run.state not in ACTIVE and not run.imported
+    if action == "fork":
+        return not run.imported
+    if action in ("stop", "kill"):
+        return run.state in ACTIVE
+    return run.epoch > 0 if action == "measure" else True
 
 
 def launch(screen: LabScreen, config: str) -> None:
@@ -105,9 +125,47 @@ def kill(screen: LabScreen, run: RunSummary) -> None:
     _ask(screen, question, partial(stop_run, _paths(screen, run), kill=True))
 
 
+def measure(screen: LabScreen, run: RunSummary, *, checkpoint: str = "", splits: Sequence[str] = ()) -> None:
+    """Ask what to measure, then start a job for it."""
+    from tui.dialogs.measure import MeasureDialog
+
+    screen.app.push_screen(MeasureDialog(run, checkpoint=checkpoint, splits=splits))
+
+
+def stop_job(screen: LabScreen, run: RunSummary, job: JobState) -> None:
+    """Ask, then end a job; what it has done stays."""
+    from core.launch import jobs
+    from tui.dialogs.confirm import ConfirmDialog
+
+    done = f"{job.done} of {job.total} are done and stay; " if job.total else ""
+    question = ConfirmDialog(
+        f"Stop {job.name} of {run.label}?",
+        f"{done}the same job given again does the rest.",
+        yes="stop it",
+        no="go on",
+    )
+    _ask(screen, question, partial(jobs.stop_job, job.job))
+
+
+def pin(screen: LabScreen, run: RunSummary, checkpoint: Checkpoint) -> None:
+    """Pin a checkpoint, so that it is never removed, or give it free again."""
+    from core.store import annotate
+
+    screen.lab.perform(partial(annotate.pin, _paths(screen, run), checkpoint.id, not checkpoint.pinned))
+
+
+def edit(screen: LabScreen, run: RunSummary) -> None:
+    """Change name, tags, note, or put the run away."""
+    from tui.dialogs.edit import EditDialog
+
+    screen.app.push_screen(EditDialog(run))
+
+
 def _ask(screen: LabScreen, question: ConfirmDialog, action: Callable[[], None]) -> None:
     screen.app.push_screen(question, lambda yes: screen.lab.perform(action) if yes else None)
 
 
 def _paths(screen: LabScreen, run: RunSummary) -> RunPaths:
+    from core.store.paths import RunPaths
+
     return RunPaths(screen.lab.workspace.runs / run.id)

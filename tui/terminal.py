@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import shutil
 import signal
 import sys
 import termios
 import threading
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 # Abort a half-sent sequence, then: colours, synchronized output, mouse, focus, paste, resize reports,
 # line wrap, kitty keyboard, alternate screen, cursor.
@@ -51,7 +52,10 @@ class Terminal:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._end)
         threading.Thread(target=self._watch, name="hang-up", daemon=True).start()
-        width, height = shutil.get_terminal_size()
+        try:
+            width, height = os.get_terminal_size(self._fd)
+        except OSError:
+            width, height = 80, 24
         self._dirty = True
         line = title[: max(width - 1, 1)]
         self._write(f"\x1b[?1049h\x1b[?25l\x1b[2J\x1b[H\x1b[1m{line}\x1b[0m\x1b[{height};1H reading runs …")
@@ -67,12 +71,10 @@ class Terminal:
             return
         self._dirty = False
         # What other threads still write must not come after.
-        with contextlib.suppress(OSError), open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), sys.__stderr__.fileno())  # type: ignore[union-attr]
+        _redirect(None)
         self._write(_RESTORE)
         self._restore_line()
-        with contextlib.suppress(OSError):
-            os.dup2(self._fd, sys.__stderr__.fileno())  # type: ignore[union-attr]
+        _redirect(self._fd)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -92,17 +94,30 @@ class Terminal:
 
     def _leave_for_good(self) -> None:
         """Restore with the error output closed, so that no thread can draw after it."""
-        with contextlib.suppress(OSError), open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), sys.__stderr__.fileno())  # type: ignore[union-attr]
+        _redirect(None)
         if self._dirty:
             self._dirty = False
             self._write(_RESTORE)
             self._restore_line()
 
     def _restore_line(self) -> None:
-        with contextlib.suppress(termios.error, OSError):
+        try:
             termios.tcsetattr(self._input, termios.TCSANOW, self._attributes)
+        except (termios.error, OSError):
+            return
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
+        try:
             os.write(self._fd, text.encode())
+        except OSError:
+            return
+
+
+def _redirect(target: int | None) -> None:
+    """Send the error output, which the toolkit draws on, to a descriptor; None: nowhere."""
+    try:
+        out = os.open(os.devnull, os.O_WRONLY) if target is None else os.dup(target)
+        os.dup2(out, sys.__stderr__.fileno())  # type: ignore[union-attr]
+        os.close(out)
+    except OSError:
+        return

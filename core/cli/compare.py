@@ -139,7 +139,8 @@ def _differences(first: RunPaths, second: RunPaths) -> list[str]:
     splits = [read_json(run.split) for run in (first, second)]
     missing = [run.id for run, split in zip((first, second), splits, strict=True) if split is None]
     if missing:
-        return [f"{' and '.join(missing)} has no list of its images"]
+        verb = "have" if len(missing) > 1 else "has"
+        return [f"{' and '.join(missing)} {verb} no list of the images"]
     a, b = (split or {} for split in splits)
     found = []
     if a.get("class_names") != b.get("class_names"):

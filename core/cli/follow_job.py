@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TextIO
 
 from core.cli.follow import Asked, signals
@@ -12,12 +12,14 @@ from core.cli.output import INTERRUPTED, is_terminal, say
 from core.cli.progress import lenient
 from core.errors import LabError
 from core.launch.jobs import stop_job
+from core.launch.waiting import waiting_reasons
 from core.store.jobs import JobState, read_job
 from core.store.paths import JobPaths
 from core.store.records import ENDED
 from core.text import clean
 
 _INTERVAL = 0.2
+_QUEUED_INTERVAL = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,18 @@ def _show(job: JobPaths, view: _View, asked: Asked) -> JobState:
             stopping = True
             view.note("stopping; what is done stays. Ctrl-C again leaves it to the background")
             _stop(job)
-        state = read_job(job)
+        state = _explained(read_job(job))
         view.show(state)
         if state.state in ENDED or asked.detach or asked.interrupts > 1:
             return state
-        time.sleep(_INTERVAL)
+        time.sleep(_QUEUED_INTERVAL if state.state == "queued" else _INTERVAL)
+
+
+def _explained(state: JobState) -> JobState:
+    """A queued job with the reason why it waits."""
+    if state.state != "queued":
+        return state
+    return replace(state, reason=waiting_reasons().get(str(state.job.root), state.reason))
 
 
 def _stop(job: JobPaths) -> None:

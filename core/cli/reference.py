@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from core.cli.output import table
 from core.config.fields import FieldSpec, as_text, field_specs
+from core.config.names import CLASSIFIERS, TINYVGG
 
 REQUIRED = "required"
 NOTHING = "nothing"
+_MANY = 20
 _HEAD = """\
 # Config keys
 
@@ -16,6 +19,15 @@ One table for each group of the launch form; `labtui config keys` prints the sam
 written nested (`optimizer: {momentum: 0.9}`), or after `--set` as it stands (`--set
 optimizer.momentum=0.9`). Keys marked *operational* do not change numbers: runs that differ only in them
 are runs of the same config. All others make a fork when they are changed on `resume`.
+"""
+_MODELS = """
+## Names of models
+
+Tiny VGGs for small pictures: {tiny}; `tinyvgg` with `blocks`.
+
+torchvision's: {torchvision}.
+
+Your own: `./net.py:build`, a function called with `num_classes` and what stands in `model_args`.
 """
 
 
@@ -36,18 +48,23 @@ def page() -> str:
             shown = value if value in (REQUIRED, NOTHING) else f"`{value}`"
             cells = (f"`{spec.key}`", takes(spec), shown, f"{spec.help}{mark}")
             parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
+    parts.append(_MODELS.format(tiny=_names(TINYVGG), torchvision=_names(CLASSIFIERS)))
     return "".join(parts)
 
 
 def takes(spec: FieldSpec) -> str:
     """What may stand there: `number, above 0`, `sgd`, `true or false`."""
-    words = " or ".join(spec.choices)
+    words = " or ".join(spec.choices) if len(spec.choices) <= _MANY else f"one of {len(spec.choices)} names"
     if spec.kind == "choice":
         return words
     kind = {"boolean": "true or false", "integer": "whole number", "text": "text"}.get(spec.kind, spec.kind)
     if spec.kind == "list":
         return f"list of {words.replace(' or ', ', ')}" if words else "list"
     return f"{kind}{f', {spec.bounds}' if spec.bounds else ''}{f', or {words}' if words else ''}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def default(spec: FieldSpec) -> str:

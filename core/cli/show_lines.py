@@ -12,7 +12,7 @@ from core.cli.words import best_words, started_words, state_words, time_left
 from core.errors import CheckpointError
 from core.humanise import MISSING, age, count, number, size, state_glyph
 from core.store.checkpoints import choose
-from core.store.jobs import JobState
+from core.store.jobs import JobState, unreadable
 from core.store.measures import Measured
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
@@ -28,14 +28,13 @@ _NAME = 40
 def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | None) -> list[str]:
     """State, settings in a word, best epoch, disk, network by parts."""
     usage = run_usage(run)
-    early = f", ended early at epoch {summary.early_stop}" if summary.early_stop is not None else ""
     facts = {
         "run": summary.id + (" (imported, read-only)" if summary.imported else ""),
         "name": summary.name,
         "state": state_words(summary),
         "config": f"{summary.config}, {summary.model}" + (f", mode {summary.mode}" if summary.mode else ""),
         "network": _network(network),
-        "epoch": f"{summary.epoch}/{summary.epochs}{early}",
+        "epoch": f"{summary.epoch}/{summary.epochs}",
         "best": f"{summary.metric} {best_words(summary)}",
         "started": f"{started_words(summary)} ago",
         "left": time_left(summary) if summary.state in ACTIVE else "",
@@ -79,17 +78,6 @@ def checkpoint_lines(
     lines = table(header, rows, "lrr" + "r" * len(names) + "rr")
     there = {item.id for item in checkpoints}
     return lines + [f"✗ {name}: {reason}" for name, reason in bad.items() if name in there]
-
-
-def unreadable(jobs: Sequence[JobState]) -> dict[str, str]:
-    """Checkpoints that the newest job which looked at them could not read, with the reason."""
-    seen: dict[str, str | None] = {}
-    for job in jobs:
-        for row in _mappings(job.result.get("rows")):
-            seen[clean(str(row.get("checkpoint")))] = None
-        for marked in _mappings(job.result.get("unreadable")):
-            seen[clean(str(marked.get("checkpoint")))] = clean(str(marked.get("reason")))
-    return {name: reason for name, reason in seen.items() if reason is not None}
 
 
 def measure_lines(rows: Sequence[Measured]) -> list[str]:

@@ -9,9 +9,10 @@ from core.store.records import ACTIVE, RunSummary
 
 
 def state_words(summary: RunSummary) -> str:
-    """`● running`, `✗ failed: disk full, epoch 7`."""
+    """`● running`, `✓ finished early`, `✗ failed: disk full, epoch 7`."""
     reason = f": {summary.reason}" if summary.reason else ""
-    return f"{state_glyph(summary.state)} {summary.state}{reason}"
+    early = " early" if summary.early_stop is not None else ""
+    return f"{state_glyph(summary.state)} {summary.state}{early}{reason}"
 
 
 def best_words(summary: RunSummary) -> str:

@@ -29,7 +29,7 @@ class SplitPaths(Section):
     images: Path | None = field(None)
     """Folder with one folder for each class, or with the images that have boxes; relative to `data.root`."""
     list: Path | None = field(None)
-    """Text file naming the images to use, one a line, relative to `images`; all when absent."""
+    """File naming the images to use, relative to `images`: one a line, or `file,label`; all when absent."""
     annotations: Path | None = field(None)
     """Folder or file with the boxes of these images; found beside them when absent, and they beside it."""
 
@@ -100,7 +100,7 @@ class DataConfig(Section):
     classes: ClassNames | None = field(None)
     """The classes to use, in this order; all when absent."""
     order: Literal["name", "frequency", "file"] = field("name")
-    """Order of the classes: by name, by falling count (detectors' default), or as in the data set's file."""
+    """Order of the classes: by name, by falling count (detectors' default), or as in the set's own file."""
     empty: Literal["keep", "drop"] = field("keep")
     """Images without boxes: kept as images of nothing, or left out."""
     difficult: Literal["ignore", "keep"] = field("ignore")

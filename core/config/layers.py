@@ -120,6 +120,8 @@ def data_layer(given: str, config: Tree, workspace: Workspace) -> Tree:
     kept: dict[str, Any] = {}
     if isinstance(old, dict):
         kept = {key: old[key] for key in _KEPT_WITH_OTHER_ROOT if key in old}
+        if kept.get("order") == "file":  # the order of the other set's own file
+            del kept["order"]
         if old.get("val") == "test":
             kept["val"] = "test"
         if "root" in old:

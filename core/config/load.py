@@ -26,7 +26,7 @@ from core.config.layers import (
 )
 from core.config.meaning import other_defaults, resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
-from core.config.schema import Experiment, Normalize
+from core.config.schema import DataConfig, Experiment, Normalize
 from core.config.workspace import Workspace
 from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_scalar
 from core.errors import ConfigError, Problem
@@ -74,6 +74,16 @@ def load_experiment(
         text = "no data: add `data: FOLDER` here or in configs/defaults.yaml, or give --data"
         tree.problems.append(Problem(source, 0, "data", text))
     return Loaded(_validated(tree), source, clean(source.stem))
+
+
+def load_data(file: Path, workspace: Workspace) -> DataConfig:
+    """The data set in a file of configs/data. Raises ConfigError with every problem found."""
+    place = Place(file, 1, file.parent)
+    tree = Tree(
+        {"data": {"extends": str(file)}, "model": "tinyvgg_a"}, {(): place, ("data", "extends"): place}
+    )
+    expand(tree, workspace)
+    return _validated(tree).data
 
 
 def parse_experiment(text: str, where: Path) -> Experiment:

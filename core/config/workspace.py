@@ -42,7 +42,7 @@ def config_files(workspace: Workspace) -> list[Path]:
     """The configs that can be trained, by name; `_*.yaml`, `defaults.yaml` and `data/` are left out."""
     if not workspace.configs.is_dir():
         return []
-    return sorted(
+    found = (
         path
         for path in workspace.configs.iterdir()
         if path.suffix in (".yaml", ".yml")
@@ -50,6 +50,7 @@ def config_files(workspace: Workspace) -> list[Path]:
         and path.stem != "defaults"
         and path.is_file()
     )
+    return sorted(found, key=lambda path: (path.stem, path.name))
 
 
 def shipped_configs() -> Path | None:

@@ -136,7 +136,7 @@ def _read(
         raise DataError(
             f"{clean(str(path))} holds {count} pictures but {len(labels)} labels: get the data set again."
         )
-    odd = [file for file in checked if _md5(file) != known.md5.get(file.name)]
+    odd = [file for file in checked if md5_of(file) != known.md5.get(file.name)]
     if odd and count == known.images[name]:
         raise DataError(
             f"{clean(str(odd[0]))} is damaged: it has as many pictures as the published file of "
@@ -189,6 +189,7 @@ def _there(folder: Path, name: str) -> Path:
     return path
 
 
-def _md5(path: Path) -> str:
+def md5_of(path: Path) -> str:
+    """md5 of a file, hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -10,7 +10,8 @@ from core.datasets.arrays import array_formats
 from core.datasets.coco_file import looks_like_coco
 from core.datasets.coco_places import coco_files
 from core.datasets.findings import some
-from core.datasets.places import split_folders
+from core.datasets.places import split_folders, subfolders
+from core.datasets.published import PUBLISHED
 from core.datasets.voc_places import looks_like_voc
 from core.datasets.yolo_places import looks_like_yolo
 from core.errors import DataError
@@ -41,6 +42,8 @@ def data_format(data: DataConfig) -> str:
             f"{clean(str(data.root))} holds {' and '.join(found)}: say which in data.format, "
             f"as format: {found[0]}."
         )
+    if not found:
+        _refuse_packed(data.root)
     return found[0] if found else "folder"
 
 
@@ -97,3 +100,16 @@ def _of_splits(data: DataConfig) -> str:
 def _near(folder: Path) -> list[str]:
     """The formats that a folder, or the one that it is in, looks like."""
     return _with_boxes(folder) or _with_boxes(folder.parent)
+
+
+def _refuse_packed(root: Path) -> None:
+    """Raise DataError when all there is is the archive of a set that is known."""
+    if subfolders(root):
+        return
+    for name, known in PUBLISHED.items():
+        packed = [archive.name for archive in known.archives if (root / archive.name).is_file()]
+        if packed and len(known.archives) == 1:
+            raise DataError(
+                f"{clean(str(root))} holds {packed[0]}, still packed: "
+                f"`labtui data add {name} --root {clean(str(root))}` unpacks it."
+            )

@@ -10,16 +10,13 @@ from pathlib import Path
 from core.config.schema import DataConfig
 from core.datasets.images import is_image_name
 from core.datasets.labels import Listing, Row, class_names_in, finder, named, read_listing
-from core.datasets.layout import find_folders as find_folders
 from core.datasets.places import (
     Source,
+    class_folders,
     has_loose_images,
     names_in,
     part_folder,
     subfolders,
-)
-from core.datasets.places import (
-    class_folders as class_folders,
 )
 from core.errors import DataError
 from core.text import clean, did_you_mean
@@ -164,9 +161,11 @@ def _from_list(source: Source, classes: Mapping[str, str], names: Names) -> Scan
     by_folder = {name: shown_name for shown_name, name in classes.items()}
     known = set(subfolders(source.images))
     scanned = Scanned({name: [] for name in classes})
-    find = finder(source.images)
+    find, prefix = finder(source.images), os.path.join(source.images, "")
+    found: dict[str, str] = {}
     for row in rows_of(source):
-        entry, parts = row.file, Path(row.file).parts
+        entry = row.file.removeprefix(prefix)
+        parts = Path(entry).parts
         if with_labels:
             name: str | None = names(row.label)
             fits = bool(parts) and ".." not in parts and not os.path.isabs(entry)
@@ -180,8 +179,13 @@ def _from_list(source: Source, classes: Mapping[str, str], names: Names) -> Scan
         if path is None:
             there = clean(os.path.join(source.images, entry))
             raise DataError(f"{shown}:{row.line}: {there} does not exist.")
-        if name in scanned.images:
-            scanned.images[name].append((path, os.stat(path).st_size))
+        path = os.path.normpath(path)
+        if name not in scanned.images or found.get(path) == name:
+            continue
+        if path in found:
+            raise DataError(f"{shown}:{row.line}: {clean(path)} is labelled {name} and {found[path]}.")
+        found[path] = name
+        scanned.images[name].append((path, os.stat(path).st_size))
     for images in scanned.images.values():
         images.sort()
     return scanned

@@ -103,11 +103,6 @@ def require_data(experiment: Experiment) -> None:
         )
 
 
-def is_synthetic(data: DataConfig) -> bool:
-    """Whether labtui draws the pictures itself."""
-    return data.format == "synthetic" or (data.format == "auto" and data.synthetic is not None)
-
-
 def _open_folder(data: DataConfig, groups: Callable[[str], str] | None) -> Dataset:
     folders = find_folders(data)
     naming = Names(data.root, [folders.train, folders.val, folders.test])

@@ -171,7 +171,8 @@ def _fit(
         raise CheckpointError(f"{error}{hint}") from error
     network.load_state_dict(weights)
     momentum, rate = fit_momentum(file.optimizer, network)
-    notes = [] if momentum or file.optimizer is None else ["the optimiser's momentum could not be taken over"]
+    lost = not momentum and file.optimizer is not None and bool(file.optimizer.get("state"))
+    notes = ["the optimiser's momentum does not fit and was left behind"] if lost else []
     return checkpoint_bytes(network, experiment, classes, momentum, rate, epoch=file.epoch), notes
 
 

@@ -51,9 +51,15 @@ def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
     experiment = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
     stored = read_resolved(run)
     resolved = for_device(stored or choose_resolved(experiment), "cuda" if on_gpu else "cpu")
+    if isinstance(experiment.threads, int):
+        resolved = replace(resolved, threads=experiment.threads)
     if batch is not None:
         resolved = replace(resolved, eval_batch=batch)
     torch.set_num_threads(resolved.threads)
+    if resolved.device == "cuda":
+        # As in training, so that its numbers come out again.
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
     own = stored is None or stored.precision == resolved.precision
     classes, category_ids = class_map(run, experiment)
     return Setup(run, experiment, classes, resolved, own, category_ids)

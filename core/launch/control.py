@@ -12,7 +12,7 @@ from core.config.workspace import Workspace
 from core.errors import StateError
 from core.launch.dispatch import dispatch
 from core.launch.identity import from_json, send
-from core.launch.network import inherited_code, read_code
+from core.launch.network import inherited_code, read_code, require_weights
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
 from core.launch.slots import require_gpus
@@ -35,13 +35,14 @@ def start_run(workspace: Workspace, loaded: Loaded, *, argv: Sequence[str], name
     """Create a run of a config and start it as soon as a slot is free.
 
     Raises DataError when the data folder is not there or does not fit the model, UsageError when the file of
-    a network of the user's own is not there, or a GPU that the config names.
+    a network of the user's own is not there, or that of its weights, or a GPU that the config names.
     """
     from core.datasets.open import require_data
 
     experiment = loaded.experiment
     require_data(experiment)
     require_gpus(experiment.gpus)
+    require_weights(experiment.weights)
     code = read_code(experiment.model)
     run = _create(workspace, experiment, loaded.name, argv=argv, code=code, name=name)
     register(workspace)

@@ -1,4 +1,4 @@
-"""The user's own network: a run keeps a copy of the file, so that it can go on when that changes."""
+"""Files a network comes from: the user's code, of which a run keeps a copy, and pretrained weights."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def read_code(model: str) -> tuple[str, bytes] | None:
         why = "is longer than 1 MB" if path.is_file() else "is not there"
         raise UsageError(f"model: the file {clean(str(path))} {why}; it should hold the network's code")
     return path.name, content
+
+
+def require_weights(weights: str | Path) -> None:
+    """Raises UsageError when the file of weights that a config names is not there."""
+    if isinstance(weights, Path) and not weights.is_file():
+        raise UsageError(
+            f"weights: the file {clean(str(weights))} is not there; correct the path in the config, or get it"
+        )
 
 
 def inherited_code(parent: RunPaths) -> tuple[str, bytes] | None:

@@ -15,6 +15,7 @@ import ctypes
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Protocol
 
 import psutil
 
+from core.errors import LabError
 from core.launch.children import child_environment, spawn
 from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.gpus import SLOT_ENV, describe
@@ -84,25 +86,28 @@ def supervise(
     os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     alive_lock = acquire(supervisors_path(), timeout=5.0, shared=True)
+    done = False
     try:
         if not work.is_off():
             _carry_out(work, slot, slot_lock, start)
+        done = True
     finally:
         slot_lock.release()
         supervisor_lock.release()
+        mark_changed(work.run.root.parent, work.run.id)
+        if not done:
+            # What kept it from beginning (a full disk, say) would do the same again at once.
+            time.sleep(_DISPATCH_EVERY)
         if alive_lock is not None:
             alive_lock.release()
-        with contextlib.suppress(OSError):
-            mark_changed(work.run.root.parent, work.run.id)
-        dispatch()
+        _dispatch(None)
 
 
 def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch], Trainer]) -> None:
     note_holder(slot_lock, work.holder)
     attempt = work.begin(slot.name, slot.threads, None if slot.gpu is None else describe(slot.gpu))
     start_tracker(work, attempt)
-    # From here on all that descends from this process and loses its parent becomes its child.
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _adopt_orphans(True)
     killed_before = _oom_kills()
     environment = trainer_environment(work.need(), slot, slot_lock)
     trainer = start(Launch(work, attempt, environment, (slot_lock.fd,)))
@@ -157,11 +162,27 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
             if kill_marker.exists():
                 _kill_tree(trainer.pid)
             if time.monotonic() >= next_dispatch:
-                dispatch(view)
+                # The supervisors that this starts must not become our own leftovers.
+                _adopt_orphans(False)
+                _dispatch(view)
+                _adopt_orphans(True)
                 next_dispatch = time.monotonic() + _DISPATCH_EVERY
     finally:
         os.close(descriptor)
     return trainer.wait()
+
+
+def _dispatch(view: QueueView | None) -> None:
+    """Start what waits; no fault there (a full disk, a bad setting) may end the watch over a trainer."""
+    try:
+        dispatch(view)
+    except (LabError, OSError):
+        traceback.print_exc()
+
+
+def _adopt_orphans(on: bool) -> None:
+    """Whether what descends from this process and loses its parent becomes its child, or nobody's."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
 def _kill_tree(pid: int) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from core.launch.children import child_environment, module_command, spawn
 from core.launch.work import Work
-from core.store.files import make_dir, read_json
+from core.store.files import read_json
 from core.store.paths import AttemptPaths, RunPaths
 
 
@@ -23,12 +23,11 @@ def start_tracker(work: Work, attempt: AttemptPaths) -> None:
     """Start `python -P -m core.tracking RUN ATTEMPT` for a run that wants it; never fails.
 
     It belongs to nobody (so that it is not ended with what a trainer leaves behind), gets no GPU, holds no
-    lock, writes to `tracking/log.txt`, and ends by itself.
+    lock, and ends by itself. What it cannot say elsewhere goes to the attempt's log.
     """
     if work.job is not None or not wants_tracker(work.run):
         return
     with suppress(OSError):
-        make_dir(work.run.tracking, exist_ok=True)
         pid = os.fork()
         if pid:
             os.waitpid(pid, 0)
@@ -36,9 +35,12 @@ def start_tracker(work: Work, attempt: AttemptPaths) -> None:
         try:
             spawn(
                 module_command("core.tracking", str(work.run.root), str(attempt.number)),
-                log=work.run.tracking / "log.txt",
+                log=attempt.log,
                 cwd=work.run.root,
                 environment=child_environment({"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}),
             )
+        except OSError as error:
+            with attempt.log.open("ab") as log:
+                log.write(f"note: nothing is tracked, no process could be started: {error}\n".encode())
         finally:
             os._exit(0)

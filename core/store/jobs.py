@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,6 +128,17 @@ def read_job(job: JobPaths) -> JobState:
 def active_jobs(run: RunPaths) -> list[JobState]:
     """The jobs that wait or run; cheap where there are none."""
     return [found for found in list_jobs(run) if found.state in ACTIVE]
+
+
+def unreadable(found: Iterable[JobState]) -> dict[str, str]:
+    """Why checkpoints could not be read, by id, as jobs (oldest first) say: the newest that tried counts."""
+    reasons: dict[str, str] = {}
+    for job in found:
+        for row in _dicts(job.result.get("rows")):
+            reasons.pop(str(row.get("checkpoint")), None)
+        for row in _dicts(job.result.get("unreadable")):
+            reasons[clean(str(row.get("checkpoint"))[:100])] = clean(str(row.get("reason"))[:1000])
+    return reasons
 
 
 def is_untouched(job: JobPaths) -> bool:
@@ -251,6 +262,10 @@ def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervise
     if found.exited:
         return "failed", state.failure(found, job.log)
     return state.lost(found, job.run.root.parent, "supervisor and job died together")
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _whole(value: object) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.store import attempts, files
 from core.store.checkpoints import list_checkpoints
-from core.store.jobs import JobState, list_jobs
+from core.store.jobs import JobState, list_jobs, unreadable
 from core.store.measures import Measured, measures
 from core.store.metrics import encode_value, read_history
 from core.store.paths import RunPaths
@@ -21,22 +21,27 @@ def show_document(run: RunPaths) -> dict[str, Any]:
     """`{"id", "name", "state", "reason", "epoch", "epochs", "best", "parent", "checkpoints", ...}`.
 
     `early_stop` is the epoch at which training ended before its goal, or null; `model_summary` the network's
-    layers and parameters as model.json has them; `slot` and `gpu` those of the newest attempt.
+    layers and parameters as model.json has them; `slot` and `gpu` those of the newest attempt; `unreadable`
+    of a checkpoint says why it could not be measured.
     """
     spec = files.read_json(run.spec) or {}
     parent = spec.get("parent")
     start = parent.get("checkpoint") if isinstance(parent, dict) else None
     summary = summarise(run)
     latest = attempts.read_attempt(run, max(attempts.numbers(run), default=0))
-    usage = run_usage(run)
+    usage, found = run_usage(run), list_jobs(run)
+    damaged = unreadable(found)
     return {
         **summary_document(summary),
         "parent_checkpoint": clean(start) if isinstance(start, str) else None,
         "slot": latest.slot,
         "gpu": dict(latest.gpu) or None,
-        "checkpoints": [checkpoint_document(checkpoint) for checkpoint in list_checkpoints(run)],
+        "checkpoints": [
+            {**checkpoint_document(checkpoint), "unreadable": damaged.get(checkpoint.id)}
+            for checkpoint in list_checkpoints(run)
+        ],
         "measures": [measure_document(row) for row in measures(run)],
-        "jobs": [job_document(job) for job in list_jobs(run)],
+        "jobs": [job_document(job) for job in found],
         "model_summary": model_summary(run),
         "disk": {"bytes": usage.bytes, "checkpoints_bytes": usage.checkpoints},
     }

@@ -85,7 +85,8 @@ class Wandb:
                 resume="allow" if online else None,
                 settings=_settings(wandb),
             )
-        except wandb.Error as error:
+        except Exception as error:
+            # wandb's own errors have no common base; whatever it is, the offline copy is worth a try.
             if online:
                 raise OnlineFailedError(sentence(error)) from error
             raise

@@ -21,13 +21,13 @@ from core.tracking import wanted
 from core.tracking.about import log_section
 from core.tracking.ending import Ending
 from core.tracking.journal import LOG, Journal
-from core.tracking.worker import EXIT_OFFLINE
+from core.tracking.worker import EXIT_DONE, EXIT_FAILED, EXIT_OFFLINE
 
 NICENESS = 19
 DRAIN_LIMIT = 300.0
+DRAIN_RATE = 100e3
 MEMORY_LIMIT = 1 << 30
 _LOOK_EVERY = 1.0
-_PREDECESSOR_LIMIT = DRAIN_LIMIT + 30.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -42,7 +42,7 @@ class _Worker:
 def watch(run: RunPaths, attempt: int) -> int:
     """Run the attempt's trackers to their end, at the lowest priority; returns an exit status.
 
-    A worker that takes more than MEMORY_LIMIT bytes, or is still at work DRAIN_LIMIT seconds after the
+    A worker that takes more than MEMORY_LIMIT bytes, or is still at work `drain_limit` seconds after the
     attempt's end, is killed. When the run's folder is removed, all end at once.
     """
     trackers = wanted(log_section(run))
@@ -58,7 +58,7 @@ def watch(run: RunPaths, attempt: int) -> int:
         journal.tell(f"{run.tracking} cannot be written ({error.strerror}), so no copy is made")
         return 1
     # Attempts may follow each other faster than a tracker ends.
-    lock = acquire(run_lock_path(run, "track"), timeout=_PREDECESSOR_LIMIT)
+    lock = acquire(run_lock_path(run, "track"), timeout=drain_limit(run) + 30.0)
     if lock is None:
         journal.tell("the trackers of an earlier attempt do not end, so no copy is made of this one")
         return 1
@@ -66,10 +66,20 @@ def watch(run: RunPaths, attempt: int) -> int:
     try:
         return _watch(run, attempt, workers, output)
     finally:
-        for child in _tree(os.getpid())[1:]:
+        left = _tree(os.getpid())[1:]
+        for process in left:
             with contextlib.suppress(psutil.Error):
-                child.kill()
+                process.kill()
+        psutil.wait_procs(left, timeout=5.0)
         lock.release()
+
+
+def drain_limit(run: RunPaths) -> float:
+    """Seconds after an attempt's end within which its trackers must end: the more metrics, the longer."""
+    try:
+        return DRAIN_LIMIT + run.metrics.stat().st_size / DRAIN_RATE
+    except OSError:
+        return DRAIN_LIMIT
 
 
 def _watch(run: RunPaths, attempt: int, workers: list[_Worker], output: int) -> int:
@@ -92,6 +102,8 @@ def _watch(run: RunPaths, attempt: int, workers: list[_Worker], output: int) -> 
                 worker.journal.tell(f"killed by {name}: no longer copies the metrics")
                 status = 1
             else:
+                if code not in (EXIT_DONE, EXIT_FAILED, EXIT_OFFLINE):
+                    worker.journal.tell(f"ended with exit code {code}: no longer copies the metrics")
                 status = status or code
             workers.remove(worker)
         if ending.is_gone():
@@ -100,9 +112,11 @@ def _watch(run: RunPaths, attempt: int, workers: list[_Worker], output: int) -> 
             return 1
         if ended_at is None and ending.seen():
             ended_at = time.monotonic()
-        if ended_at is not None and time.monotonic() - ended_at > DRAIN_LIMIT:
+        if ended_at is not None and time.monotonic() - ended_at > drain_limit(run):
             for worker in workers:
-                worker.journal.tell(f"not done {DRAIN_LIMIT:.0f} s after the attempt's end: it was ended")
+                worker.journal.tell(
+                    f"not done {drain_limit(run):.0f} s after the attempt's end: it was ended"
+                )
                 _kill(worker)
             return 1
         _wait(workers)

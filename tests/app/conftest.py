@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,12 @@ import pytest
 
 from core.config.workspace import Workspace
 from core.store.checkpoints import save_files
+from core.store.files import read_json, write_json
 from core.store.guard import mark_changed
-from core.store.locks import Lock, acquire, run_lock_path
+from core.store.jobs import create_job
+from core.store.locks import Lock, acquire, job_lock_path, run_lock_path
 from core.store.metrics import MetricsWriter
-from core.store.paths import RunPaths, checkpoint_id
+from core.store.paths import JobPaths, RunPaths, checkpoint_id
 from core.store.process import boot_id, host
 from core.store.runs import create_run
 
@@ -28,6 +30,7 @@ os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 from tui.application import LabApp
 
 STEPS = 20
+CLASSES = {"cat": (40, 30), "dog": (50, 20), "[bird]": (10, 9), "eel": (0, 0)}
 CONFIG = """\
 data: {format: synthetic, root: ../data/demo, synthetic: {images: 200}}
 model: tinyvgg_a
@@ -137,6 +140,65 @@ class Lab:
             assert state == "lost"
         mark_changed(self.workspace.runs, run.id)
 
+    def measure(
+        self,
+        run: RunPaths,
+        checkpoint: str,
+        split: str = "val",
+        classes: Mapping[str, tuple[int, int]] = CLASSES,
+        *,
+        key: str = "",
+        sha256: str = "",
+    ) -> None:
+        """A measure row; `classes` are images and correct ones by name. The file's own sha256 by default."""
+        side = read_json(run.checkpoints / f"{checkpoint}.json") or {}
+        images, correct = (sum(numbers) for numbers in zip(*classes.values(), strict=True))
+        row = {
+            "checkpoint": checkpoint,
+            "sha256": sha256 or side.get("sha256", ""),
+            "split": split,
+            "settings": {},
+            "n": images,
+            "loss": 0.5,
+            "accuracy": correct / images,
+            "per_class": [
+                {"class": name, "n": n, "correct": hits, "accuracy": hits / n if n else None}
+                for name, (n, hits) in classes.items()
+            ],
+        }
+        name = f"{checkpoint}-{split}-{key}" if key else f"{checkpoint}-{split}"
+        write_json(run.measures / f"{name}.json", row)
+
+    def job(
+        self,
+        run: RunPaths,
+        *,
+        state: str = "running",
+        done: int = 0,
+        total: int = 0,
+        now: str = "",
+        **result: Any,
+    ) -> JobPaths:
+        """A measuring job; running ones hold their lock until the test is over."""
+        job = create_job(run, "measure", {"at": ["a01-e0001"], "splits": ["train"]})
+        if state == "queued":
+            return job
+        supervisor = {"pid": 1, "ticks": 1, "boot_id": boot_id(), "host": host()}
+        start = {"time": time.time() - 60, "slot": "cpu0", "threads": 1, "argv": [], "supervisor": supervisor}
+        write_json(job.start, start)
+        if total:
+            write_json(job.progress, {"done": done, "total": total, "now": now})
+        if state == "running":
+            lock = acquire(job_lock_path(job, "work"))
+            assert lock is not None
+            self.locks.append(lock)
+        else:
+            write_json(
+                job.result, {"status": state, "time": time.time(), "done": done, "total": total, **result}
+            )
+        mark_changed(self.workspace.runs, run.id)
+        return job
+
     def hold(self, run: RunPaths) -> None:
         lock = acquire(run_lock_path(run, "train"))
         assert lock is not None
@@ -218,7 +280,12 @@ def drive(lab: Lab) -> Drive:
         app = LabApp(lab.workspace)
         async with app.run_test(size=(width, height)) as pilot:
             ui = Driven(app, pilot)
-            await ui.until(lambda: app.snapshot.loaded and (app.snapshot.curves or not app.snapshot.runs))
+            await ui.until(
+                lambda: (
+                    app.snapshot.loaded
+                    and (app.snapshot.curves or all(run.archived for run in app.snapshot.runs))
+                )
+            )
             await pilot.pause()
             yield ui
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.errors import StateError
+from core.store.files import write_json
 from core.store.paths import RunPaths
 from tui.dialogs.resume import Choice, split_settings
 from tui.screens.runs import RunsScreen
@@ -26,6 +27,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     def stop_run(run: RunPaths, *, kill: bool = False) -> None:
         made.append(("kill" if kill else "stop", run.id))
 
+    def start_job(workspace: Any, run: RunPaths, kind: str, content: Any) -> None:
+        made.append((kind, {"run": run.id, **content}))
+
+    monkeypatch.setattr("core.launch.jobs.start_job", start_job)
     monkeypatch.setattr("core.launch.control.resume_run", resume_run)
     monkeypatch.setattr("core.launch.control.stop_run", stop_run)
     return made
@@ -215,3 +220,66 @@ def test_a_choice_as_a_command() -> None:
     assert " ".join(choice.command("RUN")) == (
         "labtui resume RUN --from a01-e0004 --more 7 --set learning_rate=1e-3 --fork"
     )
+
+
+@pytest.fixture
+def measurable(lab: Any) -> RunPaths:
+    """A run of three epochs with training, validation and no test images; one row is there."""
+    run: RunPaths = lab.run(name="mine", epochs=3, best=2)
+    write_json(run.split, {"splits": {"train": {}, "val": {}}})
+    lab.measure(run, "a01-e0003", "train")
+    return run
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_measure_says_what_it_comes_to(
+    measurable: RunPaths, drive: Any, calls: Any, size: tuple[int, int]
+) -> None:
+    async with drive(*size) as ui:
+        await ui.press("enter")
+        await ui.until(lambda: ui.app.screen.detail)
+        await ui.press("m")
+        await ui.sees("Measure mine", "3 checkpoints on train: 3 measurements, 1 of them done already")
+        assert "test images" not in ui.text()
+        await ui.press("right")
+        await ui.sees("the best one", "1 checkpoint on train: 1 measurement;")
+        await ui.press("down", "space", "down", "space")
+        await ui.sees("1 checkpoint on val")
+        await ui.press("ctrl+s")
+        await ui.until(lambda: calls)
+    kind, asked = calls[0]
+    assert kind == "measure"
+    assert (asked["run"], asked["at"], asked["splits"]) == (measurable.id, ["a01-e0002"], ["val"])
+
+
+async def test_measure_the_checkpoint_under_the_cursor(measurable: RunPaths, drive: Any, calls: Any) -> None:
+    async with drive() as ui:
+        await ui.press("enter", "2")
+        await ui.sees("a01-e0003")
+        await ui.press("down", "down", "m")
+        await ui.sees("a01-e0001, under the cursor", "1 checkpoint on train")
+        await ui.press("ctrl+s")
+        await ui.until(lambda: calls)
+    assert calls[0][1]["at"] == ["a01-e0001"]
+
+
+async def test_measure_refuses_in_words(measurable: RunPaths, drive: Any, calls: Any) -> None:
+    async with drive() as ui:
+        await ui.press("m")
+        await ui.sees("Measure mine", "3 checkpoints on train", "test images")
+        await ui.press("down", "space")
+        await ui.sees("choose at least one kind of images")
+        await ui.press("down", "down", "space")
+        await ui.sees("has no test images")
+        await ui.press("ctrl+s")
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+    assert not calls
+
+
+async def test_all_measured_already(lab: Any, measurable: RunPaths, drive: Any) -> None:
+    for epoch in (1, 2):
+        lab.measure(measurable, f"a01-e000{epoch}", "train")
+    async with drive() as ui:
+        await ui.press("m")
+        await ui.sees("all of them done already")

@@ -10,7 +10,9 @@ import pytest
 
 from core.config.workspace import Workspace
 from core.store.guard import mark_changed
+from core.store.jobs import read_job
 from tui import reader as reader_module
+from tui.activity import Activity
 from tui.reader import Reader, Wanted
 
 
@@ -121,6 +123,37 @@ def test_a_folder_removed_by_hand_leaves_the_list(lab: Any, clock: Clock) -> Non
     both(reader, Wanted())
     shutil.rmtree(run.root)
     assert [found.id for found in reader.poll(Wanted(frozenset({run.id}), run.id)).runs] == [other.id]
+
+
+class Seen:
+    """A watch that has seen something."""
+
+    def __init__(self, latest: Activity) -> None:
+        self.latest = latest
+        self.queued: tuple[str, ...] = ()
+        self.started = self.stopped = 0
+
+    def start(self) -> None:
+        self.started += 1
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+def test_what_goes_on_beside_the_runs(lab: Any, clock: Clock) -> None:
+    queued, other = lab.run(state="queued"), lab.run()
+    job = read_job(lab.job(other, state="running", done=1, total=2))
+    watch = Seen(Activity(jobs=(job,), reasons={queued.id: "waiting for GPU 0: 1 run has it"}))
+    reader = Reader(lab.workspace, watch)  # type: ignore[arg-type]
+    snapshot = both(reader, Wanted())
+    assert watch.queued == (queued.id,)
+    assert snapshot.run(queued.id).reason == "waiting for GPU 0: 1 run has it"
+    assert [seen.done for seen in snapshot.jobs] == [1]
+    assert reader.poll(Wanted()) is None
+    watch.latest = Activity(jobs=(job,), reasons={queued.id: "waiting for GPU 0: pid 7 (x) uses 3.0 GB"})
+    assert reader.poll(Wanted()).run(queued.id).reason.endswith("3.0 GB")
+    reader.close()
+    assert watch.stopped == 1
 
 
 def test_it_waits_longer_when_nothing_trains(lab: Any) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.launch.slots import cpu_slots
+from core.store.annotate import set_archived
+from core.store.locks import acquire
+from core.store.runs import read_meta
+from tui.commands import screen_commands
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
@@ -267,3 +274,146 @@ async def test_help_and_palette_use_the_same_words(lab: Any, drive: Any) -> None
         await ui.type("sort")
         await ui.press("enter")
         await ui.until(lambda: ui.app.screen_stack[0].sorting == "best")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_gpus_and_jobs_in_the_title(
+    lab: Any, drive: Any, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = tmp_path / "gpus.json"
+    card = {"uuid": "GPU-0-a", "name": "NVIDIA A100", "bus_id": "0:01:00.0", "processes": []}
+    world.write_text(json.dumps({"gpus": [{**card, "used": 21 * 10**9, "total": 80 * 10**9, "busy": 83}]}))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "fake"))
+    monkeypatch.setenv("LABTUI_NVML", "fake_nvml")
+    monkeypatch.setenv("FAKE_NVML", str(world))
+    monkeypatch.setattr("core.launch.nvml._open", None)
+    monkeypatch.setattr("core.launch.nvml._absent", False)
+    run = lab.run(name="measured")
+    lab.job(run, state="running", done=3, total=9)
+    async with drive(*size) as ui:
+        gpu = "GPU0 A100 83 % 21/80 GB" if size[0] >= 110 else "GPU 1/1 busy"
+        await ui.sees("1 job", gpu, "measure 3 of 9")
+
+
+async def test_a_queued_run_says_why_it_waits(lab: Any, drive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABTUI_CPU_SLOTS", "1")
+    run = lab.run(state="queued")
+    spec = json.loads(run.spec.read_text())
+    run.spec.write_text(json.dumps({**spec, "device": "cpu"}))
+    lock = acquire(cpu_slots()[0].path)
+    assert lock is not None
+    with lock:
+        async with drive(160, 50) as ui:
+            await ui.sees("waiting for a free CPU slot: 1 run has it", "CPU 1/1 busy")
+
+
+async def test_archived_runs_are_hidden_until_asked_for(lab: Any, drive: Any) -> None:
+    lab.run(name="kept")
+    put_away = lab.run(name="put away")
+    set_archived(put_away, True)
+    async with drive(160, 50) as ui:
+        await ui.sees("kept", "1, 1 archived")
+        assert "put away" not in ui.text()
+        assert "✓1" in ui.lines()[0]
+        await ui.press("a")
+        await ui.sees("kept", "put away")
+        await ui.press("a", "slash")
+        await ui.type("archived=yes")
+        await ui.sees("put away")
+        assert "kept" not in ui.text()
+
+
+async def test_only_archived_runs_says_how_to_see_them(lab: Any, drive: Any) -> None:
+    set_archived(lab.run(), True)
+    async with drive() as ui:
+        await ui.sees("1 archived run hidden: a shows them")
+
+
+async def test_filter_by_tag_model_and_mode(lab: Any, drive: Any) -> None:
+    lab.run(name="one", tags=("baseline",))
+    other = lab.run(name="two")
+    spec = json.loads(other.spec.read_text())
+    other.spec.write_text(json.dumps({**spec, "mode": "split", "model": "resnet18"}))
+    async with drive() as ui:
+        for query, there, gone in (
+            ("tag=base", "one", "two"),
+            ("mode=split", "two", "one "),
+            ("model=resnet", "two", "one "),
+        ):
+            await ui.press("slash")
+            await ui.type(query)
+            await ui.until(lambda gone=gone: gone not in ui.text())
+            assert there in ui.text()
+            await ui.press("escape")
+            await ui.sees("one", "two")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_tags_note_name_and_archive_are_edited(lab: Any, drive: Any, size: tuple[int, int]) -> None:
+    run = lab.run(name="old name", tags=("a",))
+    async with drive(*size) as ui:
+        await ui.press("t")
+        await ui.sees("About old name", "tags", "note", "archived")
+        await ui.type(" b c")
+        await ui.press("backspace", "backspace")
+        assert ui.app.screen.query_one("#tags").value == "a b"
+        ui.app.screen.query_one("#tags").value = "baseline, [/] seed 3"
+        ui.app.screen.query_one("#name").value = "new [name]"
+        ui.app.screen.query_one("#note").text = "first line\nsecond"
+        await ui.press("ctrl+s")
+        await ui.sees("new [name]")
+        await ui.until(lambda: read_meta(run)["note"])
+        meta = read_meta(run)
+    assert meta == {
+        "name": "new [name]",
+        "note": "first line\nsecond",
+        "tags": ("baseline", "[/] seed 3"),
+        "archived": False,
+    }
+
+
+async def test_escape_changes_nothing_and_a_bad_name_is_a_sentence(lab: Any, drive: Any) -> None:
+    run = lab.run(name="mine")
+    async with drive() as ui:
+        await ui.press("t")
+        await ui.type("x")
+        await ui.press("escape")
+        await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+        assert read_meta(run)["tags"] == ()
+        await ui.press("t")
+        await ui.until(lambda: ui.app.screen.query("#name"))
+        ui.app.screen.query_one("#name").value = "@home"
+        await ui.press("ctrl+s")
+        await ui.sees("'@home' cannot be a run's name")
+
+
+async def test_every_action_is_in_the_palette_and_the_help(lab: Any, drive: Any) -> None:
+    lab.run()
+    async with drive(120, 60) as ui:
+        words = (
+            "measure",
+            "tags and note",
+            "pictures",
+            "resume",
+            "fork",
+            "new run",
+            "mark",
+            "filter",
+            "sort",
+        )
+        await ui.press("question_mark")
+        await ui.sees(*words)
+        await ui.press("escape")
+        titles = {command.title.lower() for command in screen_commands(ui.app, ui.app.screen)}
+        assert {*words} <= titles
+        await ui.press("enter", "3")
+        await ui.until(lambda: "o sort" in ui.footer)
+        titles = {command.title.lower() for command in screen_commands(ui.app, ui.app.screen)}
+        assert {"next split", "other checkpoint", "sort", "tags and note", "pictures", "measure"} <= titles
+        assert "up" not in titles
+        await ui.press("question_mark")
+        await ui.sees("next split", "other checkpoint", "pinned: never removed")
+        await ui.press("escape", "n", "escape", "escape", "n")
+        await ui.sees("new run of demo")
+        titles = {command.title.lower() for command in screen_commands(ui.app, ui.app.screen)}
+        assert {"start", "pictures", "all settings", "find a setting", "as in the file"} <= titles

@@ -1,33 +1,38 @@
 """Forks supervisors and trainers out of a process that has torch imported: `python fork_server.py SOCKET`.
 
 Real processes, real signals, the real supervisor; only the seconds of each import of torch are saved.
-One JSON line per connection: {"run", "request"} -> {"pid": supervisor}.
+One JSON line per connection: {"run", "request", "job"} -> {"pid": supervisor}; `job` is a name or null.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import core.launch.supervisor as supervisor_module
 from core.engine.__main__ import main as train_main
+from core.evaluate.__main__ import main as evaluate_main
 from core.launch.slots import take_slot
 from core.launch.supervisor import Launch, supervise
 from core.launch.work import Work
-from core.store.locks import acquire, run_lock_path
-from core.store.paths import RunPaths
+from core.store.locks import acquire
+from core.store.paths import JobPaths, RunPaths
 
 torch.set_num_threads(1)
 # Clients start every request themselves: a supervisor's last act must not start it a second time.
 supervisor_module.dispatch = lambda view=None: []  # type: ignore[assignment]
-# The first optimiser imports another large part of torch.
+# The modules that a child's first act would import, each seconds of work.
+importlib.import_module("core.engine.attempt")
+importlib.import_module("core.evaluate.worker")
 torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 
@@ -62,23 +67,33 @@ def fork_trainer(launch: Launch) -> ForkedTrainer:
         os.environ.update(launch.environment)
         os.environ.pop("LABTUI_LOCK_FDS", None)
         os.chdir(launch.work.run.root)
-        code = train_main([str(launch.work.run.root), str(launch.attempt.number)])
+        run, job = launch.work.run.root, launch.work.job
+        if job is None:
+            code = train_main([str(run), str(launch.attempt.number)])
+        else:
+            code = evaluate_main([str(run), job.root.name])
     finally:
         sys.stdout.flush()
         os._exit(code)
 
 
-def fork_supervisor(run: RunPaths, request: int, log: Path) -> None:
+def fork_supervisor(work: Work, log: Path) -> None:
     """The body of a supervisor's process."""
     _become(log)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    supervisor_lock = acquire(run_lock_path(run, "sup"), timeout=10)
+    supervisor_lock = acquire(work.supervisor_lock, timeout=10)
     taken = take_slot()
     assert supervisor_lock is not None
     assert taken is not None
     slot, slot_lock = taken
     one_thread = dataclasses.replace(slot, threads=1)
-    supervise(Work(run, request), one_thread, slot_lock, supervisor_lock, fork_trainer)
+    supervise(work, one_thread, slot_lock, supervisor_lock, fork_trainer)
+
+
+def work_of(asked: dict[str, Any]) -> Work:
+    """What a client asks for."""
+    run, name = RunPaths(Path(asked["run"])), asked.get("job")
+    return Work(run, asked["request"]) if name is None else Work(run, 0, JobPaths(run.jobs / name))
 
 
 def serve(path: str) -> None:
@@ -96,9 +111,7 @@ def serve(path: str) -> None:
                 server.close()
                 connection.close()
                 try:
-                    fork_supervisor(
-                        RunPaths(Path(asked["run"])), asked["request"], Path(path).with_suffix(".log")
-                    )
+                    fork_supervisor(work_of(asked), Path(path).with_suffix(".log"))
                 except BaseException:
                     import traceback
 

@@ -21,7 +21,8 @@ def ask_server(work: Work, slot: Slot, slot_lock: Lock, sup_lock: Lock) -> None:
     sup_lock.release()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ["FORK_SERVER"])
-        asked = {"run": str(work.run.root), "request": work.request}
+        job = None if work.job is None else work.job.root.name
+        asked = {"run": str(work.run.root), "request": work.request, "job": job}
         connection.sendall(json.dumps(asked).encode() + b"\n")
         connection.makefile().readline()
     while work.waits():

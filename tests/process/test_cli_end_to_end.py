@@ -336,3 +336,79 @@ def test_foreground_shows_progress_and_ctrl_c_saves(lab: Lab) -> None:
     assert lab.json("show", run)["state"] == "running"
     lab("stop", run)
     lab("wait", run)
+
+
+def test_measure_predict_and_compare(lab: Lab, finished: str) -> None:
+    """The real `labtui measure` with a process of its own; the rest of the commands on what it leaves."""
+    run = lab.run(finished)
+    measured = lab.real("measure", finished, "--splits", "train,val", "--at", "all", "--json")
+    document = json.loads(measured.stdout)
+    assert [(row["checkpoint"], row["split"], row["new"]) for row in document["rows"]] == [
+        ("a01-e0001", "train", True),
+        ("a01-e0001", "val", False),
+        ("a01-e0002", "train", True),
+        ("a01-e0002", "val", False),
+    ]
+    curve = read_history(run.metrics).epochs
+    values = {row["checkpoint"]: row["metrics"] for row in document["rows"] if row["split"] == "val"}
+    assert [values[f"a01-e000{row['epoch']}"]["accuracy"] for row in curve] == [
+        row["val/accuracy"] for row in curve
+    ]
+    assert document["unreadable"] == []
+    assert "finished" in measured.stderr
+    again = lab("measure", finished, "--at", "best", "--splits", "train")
+    assert re.match(r"checkpoint  split  images +loss  accuracy  accuracy_macro\n", again.stdout)
+    picture = next(path for path in (lab.root / "pictures").rglob("*.png"))
+    predicted = lab.json("predict", finished, str(picture))
+    assert [top["class"] for top in predicted["images"][0]["top"]]
+    assert Path(predicted["file"]).exists()
+    shown = lab.json("show", finished)
+    assert [job["state"] for job in shown["jobs"]] == ["finished"] * 3
+    assert {(row["checkpoint"], row["split"]) for row in shown["measures"]} >= {
+        ("a01-e0001", "train"),
+        ("a01-e0002", "val"),
+    }
+    words = lab("show", finished).stdout
+    for part in ("parameters", "measure-0001", "measured", "of it checkpoints", "class, val at"):
+        assert part in words
+    other = lab.train("--new", "--set", "seed=3", "--epochs", "1")
+    lab("wait", other)
+    compared = lab.json("diff", finished, other)
+    assert [item["key"] for item in compared["settings"]] == ["seed", "epochs"]
+    assert compared["comparable"] is True
+    assert lab.json("measure", "--config", "small", "--at", "last")["id"] == other
+    assert lab("tag", finished, "+good").stdout == "good\n"
+    assert [item["id"] for item in lab.json("ls", "--tag", "good")] == [finished]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_others_are_measured(lab: Lab) -> None:
+    run = lab.train("--new", "--set", "seed=11")
+    lab("wait", run)
+    file = lab.run(run).checkpoints / "a01-e0001.pt"
+    file.write_bytes(file.read_bytes()[:-1])
+    ended = lab("measure", run, "--splits", "val,train", code=4)
+    assert "a01-e0002   train" in ended.stdout
+    assert "a01-e0001   train" not in ended.stdout
+    assert f"a01-e0001 was left out: Checkpoint {file} is damaged" in ended.stderr
+    shown = lab("show", run).stdout
+    assert re.search(r"^a01-e0001 .*unreadable$", shown, re.MULTILINE)
+
+
+def test_ctrl_c_stops_a_measure_and_keeps_what_it_has(lab: Lab) -> None:
+    run = lab.train("--new", "--set", "seed=12", "--epochs", "12", "--set", "measure.every=12")
+    lab("wait", run)
+    terminal = Terminal(lab, "measure", run, "--splits", "train,val,test", "--batch", "1")
+    rows, job = lab.run(run).measures, lab.run(run).job("measure", 1)
+    until(lambda: len(list(rows.glob("*.json"))) > 2, "some rows are there")
+    process = int(json.loads(job.start.read_text())["trainer"]["pid"])
+    os.kill(process, signal.SIGSTOP)
+    terminal.press(b"\x03")
+    terminal.expect("stopping; what is done stays")
+    os.kill(process, signal.SIGCONT)
+    terminal.expect("measure-0001 of .* stopped")
+    assert terminal.end() == 130
+    kept = len(list(lab.run(run).measures.glob("*.json")))
+    assert 2 < kept < 36
+    document = lab.json("measure", run, "--splits", "train,val,test", "--batch", "1")
+    assert len(document["rows"]) == 36
+    assert sum(not row["new"] for row in document["rows"]) == kept

@@ -27,7 +27,7 @@ from core.launch.waiting import waiting_reasons
 from core.store.attempts import begin_attempt, write_exit, write_result
 from core.store.files import read_json
 from core.store.jobs import JobState, list_jobs, read_job
-from core.store.locks import acquire, run_lock_path
+from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ENDED
 from core.store.runs import create_run, remove_run
@@ -289,7 +289,7 @@ def test_a_tracker_outlives_its_run(
     assert (told["attempt"], told["session"], told["gpus"]) == ("1", True, "")
     assert not [path for path in told["locks"] if path.endswith(".lock")]
     assert all(psutil.Process(pid).status() != "zombie" for pid in (told["pid"], child))
-    assert (run.tracking / "log.txt").read_text().startswith("hello\n")
+    assert "hello\n" in run.attempt(1).log.read_text()
     (run.root / "tracker_stop").touch()
     until(lambda: not psutil.pid_exists(child), "it ends by itself")
 
@@ -299,10 +299,24 @@ def test_a_tracker_that_cannot_start_stops_nothing(
 ) -> None:
     monkeypatch.setenv("STUB_TRACKER", str(tmp_path / "missing.py"))
     run = new_run(lab, "finish", log={"wandb": "online"})
-    run.tracking.write_text("a file in its way")
-    other = new_run(lab, "finish", log={"wandb": "online"})
-    for _ in range(2):
-        dispatch.dispatch()
-    for each in (run, other):
-        until(lambda each=each: derive_state(each).state in ENDED, "it ends")
-        assert derive_state(each).state == "finished"
+    dispatch.dispatch()
+    until(lambda: derive_state(run).state in ENDED, "it ends")
+    assert derive_state(run).state == "finished"
+    until(lambda: "missing.py" in run.attempt(1).log.read_text(), "its log says what is missing")
+
+
+def test_what_a_supervisor_dispatches_outlives_it(lab: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It adopts the orphans of its trainer, but not the supervisors that it starts meanwhile."""
+    monkeypatch.setenv("LABTUI_CPU_SLOTS", "2")
+    monkeypatch.setenv("STUB_DISPATCH_EVERY", "0.1")
+    first = new_run(lab, "wait")
+    assert dispatch.dispatch() == [first.id]
+    until(lambda: derive_state(first).state == "running", "the first one trains")
+    second = new_run(lab, "wait")
+    until(lambda: derive_state(second).state == "running", "its supervisor starts the second one")
+    control.stop_run(first)
+    until(lambda: not is_held(run_lock_path(first, "sup")), "the first supervisor is gone")
+    state = derive_state(second)
+    assert (state.state, state.reason) == ("running", "")
+    control.stop_run(second)
+    until(lambda: derive_state(second).state == "stopped", "the second one stops")

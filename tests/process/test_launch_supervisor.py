@@ -16,10 +16,12 @@ import pytest
 
 from core.config.workspace import Workspace
 from core.launch import control, slots
+from core.launch import supervisor as supervisor_module
 from core.launch.dispatch import supervisors_path
 from core.launch.queue import QueueView, register, waits
 from core.launch.supervisor import Launch, supervise
 from core.launch.work import Work
+from core.store import faults
 from core.store.files import read_json
 from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import RunPaths
@@ -300,6 +302,44 @@ def test_busy_slots_leave_a_waiter_behind(workspace: Workspace, monkeypatch: pyt
         request_stop(run)
         taken[1].release()
     until(lambda: not acquire_exclusive_fails(supervisors_path()), "the waiter ends when nothing waits")
+
+
+def test_what_cannot_begin_is_not_tried_at_once_again(
+    workspace: Workspace, supervisor: Callable[[RunPaths, str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk: the run stays queued, and its supervisor waits before anybody tries again."""
+    tried: list[str] = []
+    monkeypatch.setattr(supervisor_module, "_DISPATCH_EVERY", 0.5)
+    monkeypatch.setattr(supervisor_module, "dispatch", lambda view: tried.append("again"))
+    run = new_run(workspace)
+    began = time.monotonic()
+    faults.arm("1+:enospc")
+    try:
+        pid = supervisor(run, "finish")
+    finally:
+        faults.arm("")
+    assert wait_for(pid) == 1
+    assert time.monotonic() - began >= 0.5
+    assert derive_state(run).state == "queued"
+    assert not any(busy for _, busy in slots.busy_slots())
+
+
+def test_a_dispatcher_that_fails_ends_no_watch(
+    workspace: Workspace, supervisor: Callable[[RunPaths, str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(view: object) -> None:
+        (workspace.root / "asked").touch()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(supervisor_module, "_DISPATCH_EVERY", 0.1)
+    monkeypatch.setattr(supervisor_module, "dispatch", broken)
+    run = new_run(workspace)
+    pid = supervisor(run, "wait")
+    until((run.root / "ready").exists, "the stub runs")
+    until((workspace.root / "asked").exists, "the supervisor looked for others")
+    control.stop_run(run)
+    assert wait_for(pid) == 0
+    assert (read_json(run.attempt(1).exit) or {})["code"] == 0
 
 
 def acquire_exclusive_fails(path: Path) -> bool:

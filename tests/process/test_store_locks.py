@@ -196,3 +196,46 @@ def test_adopting_what_was_never_inherited_fails(
     child = children(ADOPT, tmp_path / "a", 77)
     assert word(child) == ""
     assert child.wait() != 0
+
+
+# A trainer that was handed its slot's lock, with a worker of its own.
+TRAIN = """
+import os, sys, time
+import core.store.locks
+worker = os.fork()
+if worker == 0:
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+time.sleep(600)
+"""
+
+
+def test_workers_do_not_keep_the_slot_of_a_dead_trainer(
+    tmp_path: Path, children: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stuck in one item, they may outlive it by far."""
+    lock = acquire(tmp_path / "cpu0.lock")
+    assert lock is not None
+    monkeypatch.setenv("LABTUI_LOCK_FDS", str(lock.fd))
+    trainer = children(TRAIN, pass_fds=(lock.fd,))
+    worker = int(word(trainer))
+    try:
+        lock.release()
+        assert is_held(lock.path), "by the trainer"
+        trainer.kill()
+        trainer.wait()
+        os.kill(worker, 0)
+        assert not is_held(lock.path)
+    finally:
+        os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("given", ["", "x", "7,,", "999999", "0"])
+def test_odd_descriptors_in_the_environment(
+    given: str, children: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABTUI_LOCK_FDS", given)
+    program = (
+        "import os, core.store.locks; pid = os.fork(); print('fine', flush=True) if pid else os._exit(0)"
+    )
+    assert word(children(program)) == "fine"

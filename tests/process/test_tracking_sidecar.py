@@ -284,7 +284,14 @@ def test_an_offline_run_resumed_twice_is_one_continuous_curve(
         codes.append(wandb_history(folder)[1])
         if len(codes) != 2:
             command = [wandb, "sync", str(folder)]
-            subprocess.run(command, env=played.environment, check=True, capture_output=True, timeout=60)
+            subprocess.run(
+                command,
+                env=played.environment,
+                cwd=played.run.root.parent,
+                check=True,
+                capture_output=True,
+                timeout=60,
+            )
 
     with server_module.serve() as server:
         online(played, server.url)
@@ -452,6 +459,7 @@ def test_a_tracker_that_dies_is_noticed(fake: Callable[..., Played]) -> None:
     played.train(1, 1)
     played.end()
     assert played.copy() == 3
+    assert "wandb: ended with exit code 3: no longer copies the metrics" in played.attempt_log
 
 
 def test_a_tracker_that_eats_memory_is_ended(fake: Callable[..., Played]) -> None:

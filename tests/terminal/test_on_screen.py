@@ -31,6 +31,27 @@ def on_ready(self):
 LabApp.on_ready = on_ready
 sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
+PICTURES = """\
+import sys
+from pathlib import Path
+from core.config.workspace import Workspace
+from tui.app import run
+import tui
+def read(self, config, *, augmented, seed, count):
+    import numpy as np
+    from tui.samples import Samples
+    pixels = np.full((2, 32, 32, 3), 250, np.uint8)
+    pixels[1] = (200, 30, 30)
+    return Samples(pixels, ("a bright one", "a red one"), 2)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tui.screens.samples":
+            sys.meta_path.remove(self)
+            from tui.samples import SampleReader
+            SampleReader.read = read
+sys.meta_path.insert(0, Finder())
+sys.exit(run(Workspace(Path(sys.argv[1]))))
+"""
 LATE = ("numpy", "plotext", "pydantic", "yaml")
 NEVER = ("torch", "torchvision", "torchmetrics")
 TRUE_COLOUR = re.compile(rb"\x1b\[[0-9;]*[34]8;2;(\d+);(\d+);(\d+)")
@@ -116,7 +137,7 @@ def test_escape_sequences_in_data_are_not_sent(start: Any, run_folder: Any) -> N
     session.sees("evil ␛]0;owned␇", "␛[2Jboom")
     session.type("\r")
     session.sees("labtui ▸ evil")
-    session.type("4")
+    session.type("6")
     session.sees("a line", "␛]0;owned␇")
     # The toolkit sets the shape of the mouse pointer with the one such sequence allowed.
     sent = re.sub(rb"\x1b\]22;[a-z]+\x07", b"", bytes(session.raw))
@@ -148,3 +169,28 @@ def test_an_idle_screen_sends_nothing(start: Any, run_folder: Any) -> None:
     before = len(session.raw)
     select.select([], [], [], 6.0)
     assert bytes(session.raw[before:]) == b""
+
+
+@pytest.mark.parametrize(
+    ("environment", "sign"),
+    [
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, "▀"),
+        ({"TERM": "tmux-256color", "COLORTERM": ""}, "▀"),
+        ({"TERM": "screen", "COLORTERM": ""}, "█"),
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": "1"}, "▀"),
+    ],
+)
+def test_pictures_on_usual_terminals(
+    start: Any, workspace: Path, environment: dict[str, str], sign: str
+) -> None:
+    data = "data: {format: synthetic, root: pictures, synthetic: {images: 60}}"
+    (workspace / "configs" / "demo.yaml").write_text(f"{data}\nmodel: tinyvgg_a\n")
+    session = start(80, 24, program=PICTURES, **environment)
+    session.sees("no runs yet")
+    session.type("i")
+    session.sees("pictures of demo", "a bright one", sign)
+    colours = TRUE_COLOUR.findall(bytes(session.raw))
+    if "NO_COLOR" in environment:
+        assert all(red == green == blue for red, green, blue in colours)
+    elif not environment["COLORTERM"]:
+        assert not colours

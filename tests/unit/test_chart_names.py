@@ -46,6 +46,7 @@ def curves(**changed: SeriesView) -> Curves:
         ("lr/head", "lr", "head"),
         ("lr", "lr", "lr"),
         ("val/map_50", "map_50", "val"),
+        ("images/s", "s", "images/s"),
     ],
 )
 def test_family_and_label(name: str, chart: str, label: str) -> None:

@@ -93,9 +93,14 @@ def test_json(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_same_run_has_no_differences(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    make_run(workspace, "one", [])
+    run = make_run(workspace, "one", [])
     assert main(["diff", "one", "one"]) == 0
-    assert capsys.readouterr().out == "all settings are the same\n"
+    assert capsys.readouterr().out.splitlines() == [
+        f"first   {run.id}  one",
+        f"second  {run.id}  one",
+        "",
+        "all settings are the same",
+    ]
     assert main(["diff", "one", "none"]) == 2
 
 
@@ -140,4 +145,4 @@ def test_other_ways_of_measuring_are_said(workspace: Workspace) -> None:
     second = make_run(workspace, "two", [0.5], settings={**EVAL, "resize": 36, "tta": []})
     assert compare(first, second).differences == ("they are measured differently: resize 32 and 36",)
     without = make_run(workspace, "three", [0.5], split=None)
-    assert compare(first, without).differences == (f"{without.id} has no list of its images",)
+    assert compare(first, without).differences == (f"{without.id} has no list of the images",)

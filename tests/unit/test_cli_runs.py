@@ -82,6 +82,17 @@ def test_wait_tells_how_a_run_ended(
     assert [word for word in words if word not in captured.err] == []
 
 
+def test_a_run_that_ended_early_says_so(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run(workspace)
+    attempt = begin_attempt(run, 1, slot="cpu0", threads=1)
+    write_result(attempt, "finished", epoch=2, step=10, early_stop={"epoch": 2, "best_epoch": 1})
+    write_exit(attempt, code=0, signal=None)
+    assert main(["show", run.id]) == 0
+    assert "✓ finished early" in capsys.readouterr().out
+    assert main(["wait", run.id]) == 0
+    assert f"{run.id} finished early at epoch" in capsys.readouterr().err
+
+
 def test_wait_gives_up_in_time(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = make_run(workspace)
     assert main(["wait", run.id, "--timeout", "0"]) == 5

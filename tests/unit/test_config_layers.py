@@ -333,6 +333,16 @@ def test_data_on_the_command_line_keeps_what_still_makes_sense(lab: Workspace) -
     assert data_of(lab, "data.val=null", data="/new").val is None
 
 
+def test_the_order_of_a_set_s_own_file_stays_with_it(lab: Workspace) -> None:
+    write(
+        lab,
+        data__clothes="format: fashionmnist\nroot: /c\norder: file\n",
+        a="data: clothes\nmodel: tinyvgg_a\n",
+    )
+    assert data_of(lab).order == "file"
+    assert data_of(lab, data="/new") == DataConfig(root=Path("/new"))
+
+
 def test_data_on_the_command_line_in_place_of_drawn_pictures(lab: Workspace) -> None:
     write(lab, a="data: {format: synthetic, root: d, synthetic: {classes: 6}}\nmodel: tinyvgg_a\n")
     assert data_of(lab, data="/new") == DataConfig(root=Path("/new"))

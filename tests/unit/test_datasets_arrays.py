@@ -205,7 +205,8 @@ def test_two_sets_in_one_folder_are_not_guessed(tmp_path: Path, torchvision_file
             "mnist",
             "ROOT has no MNIST/raw, where the files of MNIST lie: `labtui data add mnist --root ROOT` "
             "fetches them, or put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-            "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz (from https://ossci-datasets.s3.amazonaws.com/mnist/) there.",
+            "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz (from "
+            "https://ossci-datasets.s3.amazonaws.com/mnist/) there.",
         ),
     ],
 )

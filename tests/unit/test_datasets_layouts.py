@@ -574,6 +574,15 @@ def test_paths_of_lists_stay_inside_the_folder(tmp_path: Path) -> None:
         open_dataset(data)
 
 
+def test_one_file_written_in_two_ways(tmp_path: Path) -> None:
+    make(tmp_path, *FLAT)
+    rows = [f"{tmp_path}/img/a.png,cat", "b.png,dog", "./c.png,cat", "c.png,cat", "d.png,dog", "d,dog"]
+    table(tmp_path / "img/labels.csv", *rows)
+    assert all_labels(opened(tmp_path)) == WANTED
+    table(tmp_path / "img/labels.csv", *rows[:-1], "./d.png,cat")
+    assert refused(tmp_path) == "ROOT/img/labels.csv:6: ROOT/img/d.png is labelled cat and dog."
+
+
 def test_labels_are_harmless_for_terminals(tmp_path: Path) -> None:
     make(tmp_path, *FLAT)
     table(tmp_path / "labels.csv", "a.png,\x1b[2Jcat", "b.png,dog", "c.png,\x1b[2Jcat", "d.png,dog")

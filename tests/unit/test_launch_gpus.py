@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -130,6 +132,20 @@ def test_a_lost_gpu_hides_no_other(world: World) -> None:
 def test_without_a_module_there_is_no_gpu(module: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABTUI_NVML", module)
     assert read_gpus() == ()
+
+
+def test_the_fake_driver_is_like_the_real_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same names, no more arguments than the real functions take; without a driver the real one says none."""
+    fake, real = importlib.import_module("fake_nvml"), importlib.import_module("pynvml")
+    assert issubclass(real.NVMLError, Exception)
+    assert real.nvmlMemory_v2 == fake.nvmlMemory_v2
+    for name in [name for name in vars(fake) if name.startswith("nvml") and name != "nvmlMemory_v2"]:
+        mine = inspect.signature(getattr(fake, name)).parameters
+        theirs = inspect.signature(getattr(real, name)).parameters
+        assert len(mine) <= len(theirs), name
+    if not Path("/dev/nvidiactl").exists():
+        monkeypatch.setenv("LABTUI_NVML", "pynvml")
+        assert read_gpus() == ()
 
 
 def test_a_driver_comes_back(world: World) -> None:

@@ -134,6 +134,17 @@ def test_forks_never_load_weights(run: RunPaths) -> None:
         plan_resume(run, overrides=["weights=/tmp/w.pt"])
 
 
+def test_weights_that_are_not_there_are_refused_at_the_start(workspace: Workspace) -> None:
+    words = ["model=resnet18", "weights=./w.pt"]
+    path = Path.cwd() / "w.pt"
+    with pytest.raises(UsageError, match=f"weights: the file {path} is not there; correct the path"):
+        control.start_run(workspace, load_experiment("own", words, workspace=workspace), argv=[])
+    file = workspace.root / "w.pt"
+    file.touch()
+    loaded = load_experiment("own", ["model=resnet18", f"weights={file}"], workspace=workspace)
+    assert control.start_run(workspace, loaded, argv=[]).spec.exists()
+
+
 def test_the_plan_counts_what_is_kept(run: RunPaths) -> None:
     """27 epochs at 100 bytes each, of which the two newest and the best stay."""
     assert plan_resume(run, total=30).sentence.endswith("+ 300 B")

@@ -56,7 +56,10 @@ def test_rooms_on_the_way_to_the_first_paint_load_nothing_heavy(room: str, tmp_p
         ["ls"],
         ["ls", "--json"],
         ["queue"],
-        *([name, "--help"] for name in ("train", "measure", "predict", "import", "show", "diff", "tag", "pin")),
+        *(
+            [name, "--help"]
+            for name in ("train", "measure", "predict", "import", "show", "diff", "tag", "pin")
+        ),
     ],
 )
 def test_light_commands_load_nothing_heavy(command: list[str], tmp_path: Path) -> None:

@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from core.config.workspace import Workspace
+from core.launch.network import inherited_code
+from core.launch.slots import Need
+from core.launch.work import Work
 from core.store import files
 from core.store.attempts import attempts, begin_attempt, write_exit
 from core.store.catalogue import Catalogue, find_run
 from core.store.checkpoints import choose, newest_good, save_files, verify
+from core.store.jobs import create_job, list_jobs
 from core.store.logs import tail_log
 from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import FORMAT, RunPaths
 from core.store.report import list_document, metrics_document, show_document
+from core.store.retention import prune
 from core.store.runs import add_request, create_run, requests, set_meta
 from core.store.state import derive_state
 
@@ -63,6 +68,7 @@ def test_old_runs_open_for_ever(lab: Workspace, golden: tuple[RunPaths, dict[str
         path = Path(checkpoint["file"])
         assert path.parent == run.checkpoints
         checkpoint["file"] = path.name
+        assert checkpoint.pop("unreadable") is None
     assert {key: shown[key] for key in expected["show"]} == expected["show"]
     assert {key: shown[key] for key in shown.keys() - expected["show"].keys()} == {
         "archived": False,
@@ -88,6 +94,28 @@ def test_old_runs_open_for_ever(lab: Workspace, golden: tuple[RunPaths, dict[str
     assert metrics_document(run) == expected["metrics"]
     assert find_run(lab, "golden").id == run.id
     assert [found.id for found in Catalogue(lab).refresh()] == [run.id]
+
+
+def test_a_run_with_jobs_opens_for_ever(lab: Workspace) -> None:
+    """Jobs, retention, a network of the user's own, a GPU, an early end: all of it format 1."""
+    run = RunPaths(lab.runs / "run-format1-jobs")
+    shutil.copytree(GOLDEN / run.id, run.root)
+    expected = json.loads((GOLDEN / f"{run.id}.expected.json").read_text())
+    shown = show_document(run)
+    for checkpoint in shown["checkpoints"]:
+        checkpoint["file"] = Path(checkpoint["file"]).name
+    assert shown == expected["show"]
+    assert metrics_document(run) == expected["metrics"]
+    assert [(job.name, job.state, job.asked["visible"]) for job in list_jobs(run)] == [
+        ("measure-0001", "finished", "0,1"),
+        ("measure-0002", "failed", "0,1"),
+        ("predict-0001", "stopped", "0,1"),
+    ]
+    assert inherited_code(run) == ("net.py", (run.code / "net.py").read_bytes())
+    assert Work(run, 1).need() == Need("cuda", (1,), "0,1")
+    assert prune(run, 1) == [], "pinned, best, newest"
+    set_meta(run, name="again")
+    assert create_job(run, "measure", {}).number == 3
 
 
 def test_an_old_run_is_read_in_every_part(golden: tuple[RunPaths, dict[str, Any]]) -> None:

@@ -120,3 +120,25 @@ def test_show_has_it_all(run: RunPaths) -> None:
     text = str(shown)
     assert not any(char in text for char in "\x1b\x07\x9b\u202e")
     assert "\\x1b" not in text
+
+
+def test_show_marks_what_could_not_be_read(run: RunPaths) -> None:
+    """By the newest job that tried: a file that was put back is fine again."""
+    for epoch in (1, 2, 3):
+        sidecar = {"attempt": 1, "epoch": epoch, "step": epoch, "metrics": {}, "mid_epoch": False}
+        save_files(run, f"a01-e000{epoch}", b"x", sidecar)
+
+    def measure(rows: list[int], failed: list[int]) -> None:
+        job = jobs.create_job(run, "measure", {})
+        reasons = [{"checkpoint": f"a01-e000{epoch}", "reason": f"torn{EVIL}"} for epoch in failed]
+        done = [{"checkpoint": f"a01-e000{epoch}", "split": "val"} for epoch in rows]
+        files.write_json(job.result, {"status": "finished", "rows": done, "unreadable": reasons})
+
+    measure([1], [2, 3])
+    measure([2], [])
+    shown = [(item["id"], item["unreadable"]) for item in show_document(run)["checkpoints"]]
+    assert shown[:2] == [("a01-e0001", None), ("a01-e0002", None)]
+    assert shown[2][1].startswith("torn␛]52")
+    broken = jobs.create_job(run, "measure", {})
+    files.write_json(broken.result, {"status": "finished", "rows": [7], "unreadable": "x"})
+    assert show_document(run)["checkpoints"][2]["unreadable"]

@@ -47,7 +47,7 @@ def line(name: str) -> tuple[str, str, int]:
         return shown, _LETTERS[label], len(SPLITS) + _FURTHER.index(label)
     if split in SPLITS:
         return split, "tve"[SPLITS.index(split)], SPLITS.index(split)
-    return last, last[0], 0
+    return name, name[0], 0
 
 
 def is_plain(name: str) -> bool:

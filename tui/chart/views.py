@@ -36,9 +36,11 @@ def single(
     *,
     at_epoch: int | None = None,
     early_stop: int | None = None,
+    further: bool = True,
 ) -> ChartData:
-    """The chart called `chart` (a family of metrics or a whole name) of one run, all its lines in it.
+    """The chart called `chart` (a family of metrics or a whole name) of one run.
 
+    `further`: with lines such as `tta` beside the splits; without, only the one that the run goes by.
     `at_epoch` is marked with a vertical line, and `early_stop`, the epoch at which the run ended early.
     """
     curves = curves or EMPTY
@@ -46,6 +48,8 @@ def single(
     for name in in_order(_names(curves, chart)):
         view = curves.finest(name, axis)
         if view is None or _says_nothing(name, view):
+            continue
+        if not (further or is_plain(name) or name == run.metric):
             continue
         label, letter, color = line(name)
         best = (run.best.epoch, run.best.value) if run.best is not None and run.best.metric == name else None

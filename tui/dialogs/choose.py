@@ -99,6 +99,8 @@ class ChooseDialog(ModalScreen[str | None]):
         rows = narrowed(self._choices, text)
         self.table.set_rows(rows)
         typed = text.strip()
+        if typed:
+            self.table.action_end(-1)
         hint = "⏎ takes it, esc leaves it as it is"
         if self._free:
             hint = f"⏎ takes “{typed}”" if typed and not rows else f"⏎ takes it; {self._free}"

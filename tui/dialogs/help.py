@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from core import humanise
 from tui import theme
+from tui.widgets.checkpoint_table import PINNED
 
 _TOOLKIT = ("screen.copy_text", "app.focus_next", "app.focus_previous")
 _STATES = ("queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost")
@@ -48,6 +49,10 @@ class HelpDialog(ModalScreen[None]):
             text.append(f" {state}\n")
         text.append(f" {'★':>9} ", colors.accent)
         text.append(" best epoch by the run's metric\n")
+        text.append(f" {PINNED:>9} ", colors.accent)
+        text.append(" pinned: never removed\n")
+        text.append(f" {'┊ ╎':>9} ", colors.muted)
+        text.append(" the checkpoint under the cursor; where a run ended early\n")
         text.append(f" {'⠂⠂⠂':>9} ", colors.series[0])
         text.append(" dotted: train; full line: validation; grey: epochs that a resume trained again\n")
         return text
@@ -61,9 +66,9 @@ def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
     rows: dict[str, tuple[list[str], str]] = {
         action: ([], "") for action in getattr(screen, "KEY_ORDER", ()) if not action.startswith("app.")
     }
-    for source in (screen, screen.app):
-        for _, binding in source._bindings:
-            if binding.action in _TOOLKIT:
+    for source in (screen, screen.focused, screen.app):
+        for _, binding in source._bindings if source is not None else ():
+            if binding.action in _TOOLKIT or (source is screen.focused and not binding.show):
                 continue
             shown = binding.key_display or screen.app.get_key_display(binding)
             keys, description = rows.get(binding.action, ([], ""))

@@ -1,18 +1,21 @@
-"""What the screens with charts have in common: the keys that change how charts are looked at."""
+"""What the screens with charts have in common: keys to look at charts, and what is done to runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.reactive import var
 from textual.screen import Screen
 
+from tui import run_actions
 from tui.chart.spec import ViewState
 from tui.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
 
 if TYPE_CHECKING:
+    from core.store.records import RunSummary
     from tui.application import LabApp
 
 
@@ -23,6 +26,13 @@ class LabScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     KEY_ORDER: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resume", "resume"),
+        Binding("f", "fork", "fork"),
+        Binding("s", "stop", "stop and save"),
+        Binding("S", "kill", "kill", show=False),
+        Binding("m", "measure", "measure"),
+        Binding("t", "edit", "tags and note"),
+        Binding("i", "pictures", "pictures"),
         Binding("y", "log_axis", "log axis", show=False),
         Binding("x", "x_axis", "x: step, epoch, time", show=False),
         Binding("full_stop", "smoothing", "smoothing", show=False, key_display="."),
@@ -33,6 +43,15 @@ class LabScreen(Screen[None]):
     ]
 
     view: var[ViewState] = var(ViewState())
+
+    def fit(self, size: Size) -> None:
+        """Take the classes of a terminal size before the first layout, which is then the last one, too."""
+        for dimension, breakpoints in (
+            (size.width, self.HORIZONTAL_BREAKPOINTS),
+            (size.height, self.VERTICAL_BREAKPOINTS),
+        ):
+            name = max(step for step in breakpoints if step[0] <= dimension)[1]
+            self.add_class(name, update=False)
 
     @property
     def lab(self) -> LabApp:
@@ -65,6 +84,16 @@ class LabScreen(Screen[None]):
         stack = self.app.screen_stack
         return next((screen for screen in reversed(stack) if not screen.is_modal), None) is self
 
+    @property
+    def target(self) -> RunSummary | None:
+        """The run that actions are about."""
+        return None
+
+    @property
+    def start(self) -> str:
+        """The checkpoint that a resume or fork starts from; empty: the last, or the best."""
+        return ""
+
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Put a snapshot on the screen."""
 
@@ -80,6 +109,33 @@ class LabScreen(Screen[None]):
             self.draw_charts()
         for chart in self.query(Chart):
             chart.look(view)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return run_actions.possible(action, self.target if self.is_mounted else None)
+
+    def action_resume(self) -> None:
+        if run := self.target:
+            run_actions.resume(self, run, start=self.start or "last")
+
+    def action_fork(self) -> None:
+        if run := self.target:
+            run_actions.resume(self, run, start=self.start or "best", fork=True)
+
+    def action_stop(self) -> None:
+        if run := self.target:
+            run_actions.stop(self, run)
+
+    def action_kill(self) -> None:
+        if run := self.target:
+            run_actions.kill(self, run)
+
+    def action_measure(self) -> None:
+        if run := self.target:
+            run_actions.measure(self, run, checkpoint=self.start)
+
+    def action_edit(self) -> None:
+        if run := self.target:
+            run_actions.edit(self, run)
 
     def action_log_axis(self) -> None:
         self.view = ViewState(self.view.axis, not self.view.log, self.view.smoothing, self.view.zoom)

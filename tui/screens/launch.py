@@ -91,7 +91,7 @@ class LaunchScreen(Screen[None]):
                     yield FormTable(id="form", empty="reading the config …")
                     yield Input(id="edit", compact=True, select_on_focus=False)
                 yield Static("", markup=False, id="form-help")
-            with VerticalScroll(id="preview", can_focus=False):
+            with VerticalScroll(id="preview"):
                 yield Static("", markup=False, id="preview-faults")
                 yield Static("", markup=False, id="preview-text")
                 yield Button(plain("ctrl+s  start"), id="start", compact=True, disabled=True)
@@ -319,6 +319,8 @@ class LaunchScreen(Screen[None]):
         lines = list(preview.forecast.lines)
         if preview.possible:
             lines += ["", *(self._network.lines if self._network else (_COUNTING,)), "", preview.place]
+        if self.has_class("-narrow"):
+            lines = [line for line in lines if line]
         self.query_one("#preview-text", Static).update("\n".join(lines))
         self.query_one("#start", Button).disabled = not preview.possible
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,33 +11,45 @@ from textual.containers import Container
 from textual.reactive import var
 from textual.widget import Widget
 
-from core import humanise
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from tui import run_actions
-from tui.cellfit import progress
 from tui.reader import Snapshot, Wanted
+from tui.screens import run_text
 from tui.screens.base import LabScreen
-from tui.theme import STATE_TONES
-from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
+from tui.widgets.bars import KeyBar, SpanLine, TabLine
 from tui.widgets.chart import Chart
-from tui.widgets.checkpoint_table import CheckpointTable
+from tui.widgets.checkpoint_table import CheckpointTable, measured_of
+from tui.widgets.class_table import ClassTable, averages, class_rows, sort_of_column
+from tui.widgets.layer_table import LayerTable, layer_rows
 from tui.widgets.line_view import LineView
-from tui.widgets.run_table import outlook
 
-_TABS = (("charts", "Charts"), ("checkpoints", "Checkpoints"), ("config", "Config"), ("log", "Log"))
+if TYPE_CHECKING:
+    from core.store.measures import Measured
+    from tui.run_detail import Detail
+
+_TABS = (
+    ("charts", "Charts"),
+    ("checkpoints", "Checkpoints"),
+    ("classes", "Classes"),
+    ("model", "Model"),
+    ("config", "Config"),
+    ("log", "Log"),
+)
 _CHARTS = 4
 
 
 class RunScreen(LabScreen):
     CSS_PATH = "run.tcss"
     AUTO_FOCUS = ""
-    KEY_ORDER = ("app.pop_screen", "resume", "stop", "fork", "next_tab(1)", "log_axis", "x_axis", "kill")
+    KEY_ORDER = (
+        *("app.pop_screen", "step(1)", "split", "sort", "stop_job"),
+        *("resume", "stop", "fork", "measure", "pin", "next_tab(1)"),
+        *("edit", "log_axis", "x_axis", "pictures", "kill"),
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
-        Binding("r", "resume", "resume"),
-        Binding("f", "fork", "fork"),
-        Binding("s", "stop", "stop and save"),
-        Binding("S", "kill", "kill", show=False),
+        Binding("M", "stop_job", "stop measuring"),
+        Binding("p", "pin", "pin or unpin"),
         Binding("y", "log_axis", "log axis"),
         Binding("x", "x_axis", "x axis"),
         Binding("tab", "next_tab(1)", "next tab", key_display="tab"),
@@ -49,15 +60,20 @@ class RunScreen(LabScreen):
         ),
     ]
 
-    tab: var[str] = var("charts")
+    tab: var[str] = var("charts", init=False)
+    split: var[str] = var("val", init=False)
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
         self.run_id = run_id
+        # The checkpoint whose classes are shown; None follows the best one.
+        self._chosen: str | None = None
+        self._shown: tuple[Detail | None, RunSummary | None] = None, None
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
         yield TabLine(_TABS, "tab", id="run-tabs")
+        yield SpanLine(id="jobs")
         with Container(id="pages"):
             with Container(id="page-charts"):
                 for number in range(_CHARTS):
@@ -67,6 +83,12 @@ class RunScreen(LabScreen):
                 yield CheckpointTable(
                     id="checkpoints", empty="no checkpoint yet: the first is saved when an epoch ends"
                 )
+                yield SpanLine(id="about")
+            with Container(id="page-classes"):
+                yield SpanLine(id="class-line")
+                yield ClassTable(id="classes", empty="reading …")
+            with Container(id="page-model"):
+                yield LayerTable(id="model", empty="reading …")
             with Container(id="page-config"):
                 yield LineView(id="config", empty="reading …")
             with Container(id="page-log"):
@@ -75,20 +97,36 @@ class RunScreen(LabScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self.query_one("#jobs").display = False
         self._apply_tab()
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(frozenset({self.run_id}), self.run_id)
+        return Wanted(frozenset({self.run_id}), self.run_id, self._row_wanted())
 
     @property
     def run(self) -> RunSummary | None:
         return self.snapshot.run(self.run_id)
 
     @property
+    def target(self) -> RunSummary | None:
+        return self.run
+
+    @property
+    def start(self) -> str:
+        return self.checkpoint.id if self.checkpoint else ""
+
+    @property
+    def detail(self) -> Detail | None:
+        detail = self.snapshot.detail
+        return detail if detail is not None and detail.run == self.run_id else None
+
+    @property
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint under the cursor while that tab is shown."""
         return self.query_one("#checkpoints", CheckpointTable).current if self.tab == "checkpoints" else None
+
+    # -- what is shown
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         run = self.run
@@ -97,52 +135,122 @@ class RunScreen(LabScreen):
                 self.notify("that run was removed", markup=False)
                 self.app.pop_screen()
             return
-        self._show_top(run)
+        curves = snapshot.curves.get(run.id)
+        self.query_one("#top", SpanLine).show(*run_text.top(run, curves, brief=self.has_class("-narrow")))
         self.draw_charts()
+        detail = self.detail
+        if detail is not None:
+            self._show_jobs(detail)
+            if detail is not self._shown[0] or run != self._shown[1]:
+                self._shown = detail, run
+                self._show_detail(run, detail)
         self.refresh_bindings()
-        detail = snapshot.detail
-        if detail is None or detail.run != self.run_id:
-            return
-        table = self.query_one("#checkpoints", CheckpointTable)
-        table.metric = run.metric or table.metric
-        table.best = run.best.checkpoint if run.best else None
-        newest_first = sorted(detail.checkpoints, key=lambda item: (item.epoch, item.step), reverse=True)
-        table.set_rows(newest_first)
+
+    def _show_detail(self, run: RunSummary, detail: Detail) -> None:
+        self._show_checkpoints(run, detail)
+        self._show_classes(run, detail)
+        layers = self.query_one("#model", LayerTable)
+        layers.empty = run_text.no_network(run)
+        layers.set_rows(layer_rows(detail.model))
         self.query_one("#config", LineView).set_lines(detail.config)
         self.query_one("#log", LineView).set_lines(detail.log)
 
+    def _show_checkpoints(self, run: RunSummary, detail: Detail) -> None:
+        table = self.query_one("#checkpoints", CheckpointTable)
+        table.metric = run.metric or table.metric
+        table.best = run.best.checkpoint if run.best else None
+        table.measured = measured_of(detail.rows.values(), detail.checkpoints)
+        table.unreadable = detail.unreadable
+        newest_first = sorted(detail.checkpoints, key=lambda item: (item.epoch, item.step), reverse=True)
+        table.set_rows(newest_first)
+        self._show_about()
+
+    def _show_about(self) -> None:
+        if (detail := self.detail) is not None:
+            table = self.query_one("#checkpoints", CheckpointTable)
+            row = table.current
+            measured = table.measured.get(row.id, {}) if row is not None else {}
+            brief = self.has_class("-narrow")
+            self.query_one("#about", SpanLine).show(
+                *run_text.about_checkpoint(row, detail, measured, brief=brief)
+            )
+
+    def _show_jobs(self, detail: Detail) -> None:
+        spans = run_text.jobs_line(detail.jobs)
+        line = self.query_one("#jobs", SpanLine)
+        line.display = bool(spans)
+        line.show(spans)
+
+    def _show_classes(self, run: RunSummary, detail: Detail) -> None:
+        table = self.query_one("#classes", ClassTable)
+        name = self._row_wanted()
+        row = detail.rows.get(name)
+        known = row is not None and detail.row == name
+        rows = class_rows(detail.classes) if known else []
+        table.empty = "reading …" if row is not None and not known else run_text.no_classes(run, self.split)
+        if known or row is None:
+            table.set_rows(rows)
+        best = run.best is not None and row is not None and row.checkpoint == run.best.checkpoint
+        brief = self.has_class("-narrow")
+        self.query_one("#class-line", SpanLine).show(
+            *run_text.class_line(row, self.split, averages(rows), table.sorting, best=best, brief=brief)
+        )
+        self.ask()
+
+    # -- the measurement whose classes are shown
+
+    def _measured(self) -> list[tuple[str, Measured]]:
+        """Measurements of the split by name, in the order of the curve."""
+        rows = self.detail.rows if self.detail is not None else {}
+        own = [(name, row) for name, row in rows.items() if row.split == self.split]
+        return sorted(own, key=lambda item: (run_text.epoch_of(item[1].checkpoint), item[0]))
+
+    def _row_wanted(self) -> str:
+        own = self._measured()
+        if not own:
+            return ""
+        names = [name for name, _ in own]
+        if self._chosen is not None:
+            found = [name for name, row in own if self._chosen in (name, row.checkpoint)]
+            return found[-1] if found else names[-1]
+        run = self.run
+        best = run.best.epoch if run is not None and run.best is not None else 0
+        at_best = [name for name, row in own if run_text.epoch_of(row.checkpoint)[0] == best]
+        return at_best[-1] if at_best else names[-1]
+
+    @on(ClassTable.Stepped)
+    def _class_stepped(self, event: ClassTable.Stepped) -> None:
+        names = [name for name, _ in self._measured()]
+        if names:
+            at = names.index(self._row_wanted()) + event.by
+            self._chosen = names[min(max(at, 0), len(names) - 1)]
+            self._classes_anew()
+
+    @on(ClassTable.SplitWanted)
+    def _split_wanted(self) -> None:
+        there = {row.split for row in self.detail.rows.values()} if self.detail is not None else set()
+        splits = sorted(there | {"val"}, key=lambda name: (name != "val", name))
+        self.split = splits[(splits.index(self.split) + 1) % len(splits)] if self.split in splits else "val"
+
+    def watch_split(self) -> None:
+        if self._chosen is not None and self.detail is not None and self._chosen in self.detail.rows:
+            self._chosen = self.detail.rows[self._chosen].checkpoint
+        self._classes_anew()
+
+    @on(ClassTable.Sorted)
+    def _classes_anew(self) -> None:
+        if self.run is not None and self.detail is not None:
+            self._show_classes(self.run, self.detail)
+
+    @on(ClassTable.HeaderClicked, "#classes")
+    def _class_header(self, event: ClassTable.HeaderClicked) -> None:
+        if by := sort_of_column(event.column):
+            self.query_one("#classes", ClassTable).sort_by(by)
+
+    # -- charts
+
     def on_resize(self) -> None:
         self.call_after_refresh(self.draw_charts)
-
-    def _show_top(self, run: RunSummary) -> None:
-        tone = STATE_TONES.get(run.state, "text")
-        text, text_tone = outlook(run)
-        left: list[Span] = [
-            (" labtui ▸ ", "muted"),
-            (run.label, "title"),
-            (f"  {humanise.state_glyph(run.state)} {run.state}", tone),
-            (f" {run.epoch}/{run.epochs}", "text"),
-        ]
-        if run.state in ACTIVE:
-            left.append((f" {progress(run.epoch, run.epochs, 8)}", "accent"))
-        if text and text != run.state:
-            left.append((f"  {text}", text_tone))
-        if run.state == "running" and run.id in self.snapshot.curves:
-            from tui.chart.views import under_way
-
-            left.append((f"  {under_way(self.snapshot.curves[run.id])}", "muted"))
-        if run.state == "running" and run.reason:
-            left.append((f"  {run.reason}", "warning"))
-        if run.parent:
-            left.append((f"  fork of {run.parent}", "muted"))
-        right: list[Span] = []
-        curves = self.snapshot.curves.get(run.id)
-        if curves is not None and run.state not in ACTIVE and (measured := _final(curves.finals, run.metric)):
-            right.append(measured)
-        if run.best is not None:
-            value = f"{humanise.number(run.best.metric, run.best.value)}@{run.best.epoch}"
-            right += [(f"{run.best.metric} ", "muted"), (f"★ {value} ", "accent")]
-        self.query_one("#top", SpanLine).show(left, right)
 
     def draw_charts(self) -> None:
         run = self.run
@@ -153,22 +261,29 @@ class RunScreen(LabScreen):
         curves = self.snapshot.curves.get(self.run_id)
         shown = 2 if self.has_class("-narrow") else _CHARTS
         names = views.chart_names([curves] if curves else [], run.metric)[:shown]
+        axis, early = self.view.axis, run.early_stop
         for number in range(_CHARTS):
             chart = self.query_one(f"#chart{number}", Chart)
             chart.display = number < len(names)
             if number < len(names):
-                chart.show(views.single(run, curves, names[number], self.view.axis))
+                chart.show(views.single(run, curves, names[number], axis, early_stop=early))
         chosen = self.query_one("#checkpoints", CheckpointTable).current
-        data = views.single(run, curves, names[0], self.view.axis, at_epoch=chosen.epoch if chosen else None)
-        self.query_one("#curve", Chart).show(data)
+        at = chosen.epoch if chosen else None
+        self.query_one("#curve", Chart).show(
+            views.single(run, curves, names[0], axis, at_epoch=at, early_stop=early, further=False)
+        )
 
-    @on(CheckpointTable.Highlighted)
+    @on(CheckpointTable.Highlighted, "#checkpoints")
     def _checkpoint_highlighted(self) -> None:
         self.draw_charts()
+        self._show_about()
 
-    @on(CheckpointTable.Chosen)
+    @on(CheckpointTable.Chosen, "#checkpoints")
     def _checkpoint_chosen(self) -> None:
-        self.action_resume()
+        if self.check_action("resume", ()):
+            self.action_resume()
+
+    # -- tabs
 
     def watch_tab(self) -> None:
         if self.is_mounted:
@@ -190,37 +305,31 @@ class RunScreen(LabScreen):
         names = [name for name, _ in _TABS]
         self.tab = names[(names.index(self.tab) + by) % len(names)]
 
+    # -- what is done to the run
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        run = self.run if self.is_mounted else None
-        if action == "resume":
-            return run is not None and run.state not in ACTIVE
-        if action == "fork":
-            return run is not None
-        if action in ("stop", "kill"):
-            return run is not None and run.state in ACTIVE
+        detail = self.detail if self.is_mounted else None
+        if action == "stop_job":
+            return detail is not None and any(job.state in ACTIVE for job in detail.jobs)
+        if action == "pin":
+            return self.is_mounted and self.checkpoint is not None
         if action in ("log_axis", "x_axis"):
             return self.tab in ("charts", "checkpoints")
-        return True
+        return super().check_action(action, parameters)
 
-    def action_resume(self) -> None:
+    def action_measure(self) -> None:
+        if (run := self.run) and (detail := self.detail):
+            run_actions.measure(self, run, checkpoint=self.start, splits=detail.splits)
+
+    def action_stop_job(self) -> None:
+        jobs = [job for job in self.detail.jobs if job.state in ACTIVE] if self.detail is not None else []
+        if jobs and (run := self.run):
+            run_actions.stop_job(self, run, jobs[0])
+
+    def action_pin(self) -> None:
+        if (run := self.run) and (checkpoint := self.checkpoint):
+            run_actions.pin(self, run, checkpoint)
+
+    def action_pictures(self) -> None:
         if run := self.run:
-            run_actions.resume(self, run, start=self.checkpoint.id if self.checkpoint else "last")
-
-    def action_fork(self) -> None:
-        if run := self.run:
-            run_actions.resume(self, run, start=self.checkpoint.id if self.checkpoint else "best", fork=True)
-
-    def action_stop(self) -> None:
-        if run := self.run:
-            run_actions.stop(self, run)
-
-    def action_kill(self) -> None:
-        if run := self.run:
-            run_actions.kill(self, run)
-
-
-def _final(finals: Mapping[str, float], metric: str) -> Span | None:
-    """`test/accuracy 0.7712` when the test split was measured at the end."""
-    name = f"test/{metric.rsplit('/', 1)[-1]}"
-    value = finals.get(name)
-    return None if value is None else (f"{name} {humanise.number(name, value)}  ", "text")
+            run_actions.pictures_of_run(self, run)

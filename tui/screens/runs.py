@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
 
-from core.store.records import ACTIVE, RunSummary
 from tui import run_actions
 from tui.app import shown_path
 from tui.reader import Snapshot, Wanted
@@ -21,6 +20,9 @@ from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.config_list import ALL, ConfigList, config_rows
 from tui.widgets.run_table import SORTS, RunTable, matches, sort_of_column, sort_runs
+
+if TYPE_CHECKING:
+    from core.store.records import RunSummary
 
 _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _MARKED_AT_MOST = 8
@@ -39,6 +41,10 @@ class RunsScreen(LabScreen):
         "filter",
         "next_match(1)",
         "sort",
+        "measure",
+        "edit",
+        "archived",
+        "pictures",
         "kill",
         "app.leave",
     )
@@ -46,11 +52,7 @@ class RunsScreen(LabScreen):
         Binding("n", "next_match(1)", "next match"),
         Binding("N", "next_match(-1)", "previous match", show=False),
         Binding("n", "launch", "new run"),
-        Binding("i", "pictures", "pictures"),
-        Binding("r", "resume", "resume"),
-        Binding("f", "fork", "fork"),
-        Binding("s", "stop", "stop and save"),
-        Binding("S", "kill", "kill", show=False),
+        Binding("a", "archived", "archived runs"),
         Binding("space", "mark", "mark", key_display="space"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("o", "sort", "sort"),
@@ -62,9 +64,10 @@ class RunsScreen(LabScreen):
         Binding("shift+tab", "focus_pane(-1)", "Previous pane", show=False),
     ]
 
-    query_text: var[str] = var("")
-    pane: var[str] = var("runs")
-    sorting: var[str] = var("newest")
+    query_text: var[str] = var("", init=False)
+    pane: var[str] = var("runs", init=False)
+    sorting: var[str] = var("newest", init=False)
+    archived: var[bool] = var(False, init=False)
 
     def __init__(self) -> None:
         super().__init__(classes="-pane-runs")
@@ -103,6 +106,10 @@ class RunsScreen(LabScreen):
         return self.table.current
 
     @property
+    def target(self) -> RunSummary | None:
+        return self.current_run
+
+    @property
     def chart_runs(self) -> list[RunSummary]:
         """Marked runs, else the one under the cursor."""
         marked = [run for run in self.snapshot.runs if run.id in self._marked]
@@ -126,32 +133,43 @@ class RunsScreen(LabScreen):
             alive = {run.id for run in snapshot.runs}
             self._marked = {run_id: mark for run_id, mark in self._marked.items() if run_id in alive}
         configs = self.query_one("#configs", ConfigList)
-        configs.set_rows(config_rows(snapshot.configs, snapshot.runs))
+        configs.set_rows(config_rows(snapshot.configs, self._not_put_away(snapshot)))
         self._fill_table(snapshot)
         self.refresh_bindings()
 
     def _fill_table(self, snapshot: Snapshot) -> None:
         config = self.query_one("#configs", ConfigList).current
-        runs = [
-            run
-            for run in snapshot.runs
-            if (config is None or config.name in (ALL, run.config)) and matches(run, self.query_text)
+        there = [
+            run for run in self._not_put_away(snapshot) if config is None or config.name in (ALL, run.config)
         ]
+        runs = [run for run in there if matches(run, self.query_text)]
         table = self.table
         table.marks = dict(self._marked)
-        table.empty = runs_text.nothing(snapshot, config, self.query_text)
+        table.jobs = {job.job.run.id: job for job in snapshot.jobs}
+        hidden = sum(run.archived for run in snapshot.runs) if not self._shows_archived else 0
+        table.empty = runs_text.nothing(snapshot, config, self.query_text, hidden)
         metrics = {run.best.metric for run in runs if run.best is not None}
         table.metric = metrics.pop() if len(metrics) == 1 else ""
         table.set_rows(sort_runs(runs, self.sorting))
-        shown = f"{len(runs)} of {len(snapshot.runs)}" if len(runs) != len(snapshot.runs) else str(len(runs))
+        every = len(snapshot.runs) - hidden
+        shown = f"{len(runs)} of {every}" if len(runs) != every else str(every)
+        if hidden:
+            shown += f", {hidden} archived"
         search = f" /{self.query_text}" if self.query_text else ""
         titles = f"Runs{search}", f"{shown} · by {self.sorting} ▾"
         if titles != self._titles:
             self._titles = titles
             table.border_title, table.border_subtitle = map(run_actions.plain, titles)
 
+    @property
+    def _shows_archived(self) -> bool:
+        return self.archived or "archived=" in self.query_text
+
+    def _not_put_away(self, snapshot: Snapshot) -> list[RunSummary]:
+        return [run for run in snapshot.runs if self._shows_archived or not run.archived]
+
     def _show_top(self, snapshot: Snapshot) -> None:
-        left, right = runs_text.top(shown_path(self.lab.workspace.root), snapshot)
+        left, right = runs_text.top(shown_path(self.lab.workspace.root), snapshot, self.size.width)
         self.query_one("#top", SpanLine).show(left, right)
         self._show_status(snapshot)
 
@@ -175,7 +193,10 @@ class RunsScreen(LabScreen):
         main = family(runs[0].metric) if runs[0].metric else "accuracy"
         for widget, chart in (("#metric", main if main != "loss" else "accuracy"), ("#loss", "loss")):
             if len(runs) == 1 and not self._marked:
-                data = views.single(runs[0], self.snapshot.curves.get(runs[0].id), chart, axis)
+                curves = self.snapshot.curves.get(runs[0].id)
+                data = views.single(
+                    runs[0], curves, chart, axis, early_stop=runs[0].early_stop, further=False
+                )
             else:
                 data = views.overlay(runs, self.snapshot.curves, self._marked, chart, axis)
             self.query_one(widget, Chart).show(data)
@@ -219,6 +240,10 @@ class RunsScreen(LabScreen):
         if self.is_mounted:
             self._fill_table(self.snapshot)
             self.refresh_bindings()
+
+    def watch_archived(self) -> None:
+        if self.is_mounted:
+            self._list(self.snapshot)
 
     def watch_pane(self, before: str, pane: str) -> None:
         self.remove_class(f"-pane-{before}")
@@ -272,6 +297,9 @@ class RunsScreen(LabScreen):
         names = list(SORTS)
         self.sorting = names[(names.index(self.sorting) + 1) % len(names)]
 
+    def action_archived(self) -> None:
+        self.archived = not self.archived
+
     # -- filter
 
     def action_filter(self) -> None:
@@ -311,18 +339,13 @@ class RunsScreen(LabScreen):
     # -- what is done to runs
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        run = self.current_run if self.is_mounted else None
         if action == "next_match":
             return bool(self.query_text)
         if action == "launch":
             return not self.query_text
-        if action in ("open", "mark", "fork"):
-            return run is not None
-        if action == "resume":
-            return run is not None and run.state not in ACTIVE
-        if action in ("stop", "kill"):
-            return run is not None and run.state in ACTIVE
-        return True
+        if action == "archived":
+            return self.archived or any(run.archived for run in self.snapshot.runs)
+        return super().check_action(action, parameters)
 
     def _config_meant(self) -> str:
         """The config under the cursor, the run's own or the only one; else the list asks for one."""
@@ -347,22 +370,6 @@ class RunsScreen(LabScreen):
         if name := self._config_meant():
             run_actions.pictures_of_config(self, name)
 
-    def action_resume(self) -> None:
-        if run := self.current_run:
-            run_actions.resume(self, run)
-
-    def action_fork(self) -> None:
-        if run := self.current_run:
-            run_actions.resume(self, run, fork=True)
-
-    def action_stop(self) -> None:
-        if run := self.current_run:
-            run_actions.stop(self, run)
-
-    def action_kill(self) -> None:
-        if run := self.current_run:
-            run_actions.kill(self, run)
-
     def select_run(self, run_id: str) -> None:
         """Put the cursor on a run, as soon as it is in the list, and let nothing hide it."""
         self.query_text = ""
@@ -374,4 +381,4 @@ class RunsScreen(LabScreen):
 
 def _list_of(snapshot: Snapshot) -> tuple[object, ...]:
     """What the tables show of a snapshot."""
-    return snapshot.loaded, snapshot.configs, snapshot.runs
+    return snapshot.loaded, snapshot.configs, snapshot.runs, snapshot.jobs

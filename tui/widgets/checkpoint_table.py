@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
@@ -12,15 +12,26 @@ from core import humanise
 from core.store.records import Checkpoint
 from tui.widgets.line_table import Column, LineTable, Span
 
+if TYPE_CHECKING:
+    from core.store.measures import Measured
+
+PINNED = "⚑"
+
 
 class CheckpointTable(LineTable[Checkpoint]):
-    """`metric` is the run's own; `best` the id of its best checkpoint."""
+    """`metric` is the run's own; `best` the id of its best checkpoint.
+
+    `measured` are measurements by checkpoint and split; `unreadable` the checkpoints that a job could not
+    read.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "go on from here", key_display="⏎"),
     ]
     metric = "val/accuracy"
     best: str | None = None
+    measured: Mapping[str, Mapping[str, Measured]] = {}
+    unreadable: Mapping[str, str] = {}
 
     def key(self, row: Checkpoint) -> str:
         return row.id
@@ -28,13 +39,19 @@ class CheckpointTable(LineTable[Checkpoint]):
     def columns(self, width: int) -> list[Column]:
         leaf = self.metric.rsplit("/", 1)[-1]
         shown = [
-            Column("sign", "", 3),
+            Column("sign", "", 4),
             Column("epoch", "epoch", 7),
             Column("own", self.metric, max(len(self.metric), 8), "right"),
         ]
+        splits = {split for rows in self.measured.values() for split in rows}
         more = [
             Column("age", "age", 5, "right"),
             Column("size", "size", 9, "right"),
+            *(
+                Column(f"eval {split}", f"eval {split}", 10, "right")
+                for split in ("test", "train")
+                if split in splits
+            ),
             Column("train", f"train/{leaf}", max(len(leaf) + 6, 8), "right"),
             Column("val loss", "val/loss", 8, "right"),
             Column("step", "step", 9, "right"),
@@ -46,25 +63,51 @@ class CheckpointTable(LineTable[Checkpoint]):
             if column.width + 1 <= room:
                 chosen.append(column.key)
                 room -= column.width + 1
-        order = ("step", "train", "val loss", "size", "age", "id")
+        order = ("step", "train", "val loss", "eval train", "eval test", "size", "age", "id")
         by_key = {column.key: column for column in more}
         return [*shown, *(by_key[key] for key in order if key in chosen)]
 
     def cells(self, row: Checkpoint) -> dict[str, Sequence[Span] | Span]:
         leaf = self.metric.rsplit("/", 1)[-1]
-        best = row.id == self.best
-        tone = "faint" if row.superseded else "muted" if row.mid_epoch else "text"
+        bad = row.id in self.unreadable
+        tone = "bad" if bad else "faint" if row.superseded else "muted" if row.mid_epoch else "text"
+        name = "unreadable" if bad else "superseded" if row.superseded else ""
         return {
-            "sign": [("▸" if row.id == self.cursor_key else " ", "text"), ("★ " if best else "  ", "accent")],
+            "sign": [
+                ("▸" if row.id == self.cursor_key else " ", "text"),
+                ("✗" if bad else "★" if row.id == self.best else " ", "bad" if bad else "accent"),
+                (PINNED if row.pinned else " ", "accent"),
+                (" ", "text"),
+            ],
             "epoch": (f"{row.epoch}{' part' if row.mid_epoch else ''}", tone),
             "step": (humanise.count(row.step), "text"),
             "own": _value(row, self.metric, tone),
             "train": _value(row, f"train/{leaf}", tone),
             "val loss": _value(row, "val/loss", tone),
+            "eval train": self._evaluated(row, "train", leaf),
+            "eval test": self._evaluated(row, "test", leaf),
             "size": (humanise.size(row.bytes), "muted"),
             "age": (humanise.age(max(time.time() - row.time, 0)), "muted"),
-            "id": (f"{row.id} superseded" if row.superseded else row.id, "muted"),
+            "id": (f"{row.id} {name}".rstrip(), "bad" if bad else "muted"),
         }
+
+    def _evaluated(self, row: Checkpoint, split: str, leaf: str) -> Span:
+        """What a measuring job found on a split, by the run's own metric."""
+        found = self.measured.get(row.id, {}).get(split)
+        value = found.metrics.get(leaf) if found is not None else None
+        return humanise.number(f"{split}/{leaf}", value), "text" if value is not None else "muted"
+
+
+def measured_of(
+    rows: Iterable[Measured], checkpoints: Iterable[Checkpoint]
+) -> dict[str, dict[str, Measured]]:
+    """Measurements by checkpoint and split: with the run's own settings, of the very files that are there."""
+    files = {checkpoint.id: checkpoint.sha256 for checkpoint in checkpoints}
+    found: dict[str, dict[str, Measured]] = {}
+    for row in rows:
+        if not row.key and files.get(row.checkpoint) == row.sha256:
+            found.setdefault(row.checkpoint, {})[row.split] = row
+    return found
 
 
 def _value(row: Checkpoint, name: str, tone: str) -> Span:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from core import humanise
-from core.store.records import RunSummary
 from tui.theme import STATE_TONES
 from tui.widgets.line_table import Column, LineTable, Span
+
+if TYPE_CHECKING:
+    from core.store.records import RunSummary
 
 ALL = ""
 _SHOWN = ("running", "stopping", "starting", "queued", "failed", "lost", "stopped", "finished")

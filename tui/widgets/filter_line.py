@@ -20,7 +20,10 @@ class FilterLine(Input):
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            text, compact=True, placeholder="words, or state=failed config=… tag=…", select_on_focus=False
+            text,
+            compact=True,
+            placeholder="words, or state=failed tag=… model=… mode=… config=…",
+            select_on_focus=False,
         )
 
     @property

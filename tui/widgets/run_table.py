@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import humanise
-from core.store.records import RunSummary
 from tui.cellfit import progress
 from tui.theme import STATE_TONES
 from tui.widgets.line_table import Column, LineTable, Span
+
+if TYPE_CHECKING:
+    from core.store.jobs import JobState
+    from core.store.records import RunSummary
 
 BAR = 6
 _SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 8, 7, 5
@@ -30,10 +33,14 @@ SORTS: dict[str, Callable[[RunSummary], Any]] = {
 _SORT_OF_COLUMN = {"name": "name", "best": "best", "sign": "state", "started": "newest"}
 
 
-class RunTable(LineTable[RunSummary]):
-    """Rows are run summaries. `marks` gives the overlay letter and series colour of marked runs."""
+class RunTable(LineTable["RunSummary"]):
+    """Rows are run summaries.
+
+    `marks` gives the overlay letter and series colour of marked runs, `jobs` the active job of a run.
+    """
 
     marks: Mapping[str, tuple[str, int]] = {}
+    jobs: Mapping[str, JobState] = {}
     metric = ""
     _longest = _NAME
     _epoch_width = _EPOCH
@@ -92,13 +99,13 @@ class RunTable(LineTable[RunSummary]):
                 (letter, f"series{color}"),
                 (" ", "text"),
             ],
-            "name": (row.label, "text"),
+            "name": (row.label, "muted" if row.archived else "text"),
             "epoch": self._epoch(row),
             "best": best,
             "loss": _number("val/loss", row.last.get("val/loss")),
             "rate": _number("lr", row.last.get("lr")),
             "started": (_age(row.started or row.created), "muted"),
-            "left": outlook(row),
+            "left": outlook(row, self.jobs.get(row.id)),
         }
 
     def _epoch(self, row: RunSummary) -> Sequence[Span] | Span:
@@ -112,8 +119,10 @@ class RunTable(LineTable[RunSummary]):
         return text, "text"
 
 
-def outlook(row: RunSummary) -> Span:
-    """What is left of a run, or what went wrong, in a few words and a tone."""
+def outlook(row: RunSummary, job: JobState | None = None) -> Span:
+    """What is left of a run, what a job does with it, or what went wrong, in a few words and a tone."""
+    if job is not None and row.ended is not None:
+        return job_words(job), "accent"
     if row.state == "running":
         return remaining(row) or "first epoch", "text"
     if row.state in ("failed", "lost"):
@@ -124,9 +133,20 @@ def outlook(row: RunSummary) -> Span:
         return "starting", "muted"
     if row.state == "stopping":
         return "saving", "warning"
+    if row.imported:
+        return "imported", "muted"
+    if row.state == "finished" and row.early_stop is not None:
+        return "ended early", "muted"
     if row.started is not None and row.ended is not None and row.state == "finished":
         return f"took {humanise.duration(row.ended - row.started)}", "muted"
     return row.state, "muted"
+
+
+def job_words(job: JobState) -> str:
+    """`measure 3 of 24`, or that it waits."""
+    if job.state == "queued":
+        return f"{job.kind}: {job.reason}"
+    return f"{job.kind} {job.done or 0} of {job.total}" if job.total else f"{job.kind} begins"
 
 
 def remaining(row: RunSummary) -> str:
@@ -153,12 +173,14 @@ def matches(run: RunSummary, query: str) -> bool:
         "id": run.id,
         "config": run.config,
         "model": run.model,
+        "mode": run.mode,
         "state": run.state,
         "tag": " ".join(run.tags),
         "note": run.note,
         "reason": run.reason,
     }
     everything = " ".join(fields.values()).lower()
+    fields["archived"] = "yes" if run.archived else "no"
     for word in query.lower().split():
         field, equals, value = word.partition("=")
         if equals and field in fields:

@@ -1,18 +1,150 @@
-"""`labtui data add PATH`, `labtui data samples CONFIG`: data sets found on disk, described and shown."""
+"""`labtui data add PATH`: what a data set is, written down; `data samples CONFIG`: pictures of one."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from core.cli.parser import Parser
+from core.cli.output import is_terminal, out, out_json, say
+from core.cli.parser import Parser, add_json, add_workspace, folder, not_negative, positive, setting
+from core.config.data_schema import ARRAY_FORMATS
+from core.errors import DataError, LabError, UsageError
+from core.text import clean
+
+if TYPE_CHECKING:
+    from core.cli.mosaic import Mosaic
+
+_KNOWN = ", ".join(ARRAY_FORMATS)
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.description = "Work on data sets."
-    parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    parser.description = "Find out what a data set is; look at its pictures."
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    adding = actions.add_parser(
+        "add",
+        help="detect the format of a data set and write configs/data/NAME.yaml",
+        description=(
+            "Look through a data set, say what is in it, and write configs/data/NAME.yaml for configs to "
+            f"name. Given {_KNOWN}, fetch that set first when it is not there; a folder of such a name is "
+            "./NAME."
+        ),
+    )
+    adding.add_argument("path", metavar="PATH", help=f"the folder of the data set, or {_KNOWN}")
+    adding.add_argument("--name", metavar="NAME", help="name in configs/data/ (default: the folder's)")
+    adding.add_argument(
+        "--root", metavar="DIR", type=folder, help="where to fetch to (default: data/NAME of the workspace)"
+    )
+    add_json(adding)
+    add_workspace(adding)
+    adding.set_defaults(act=_add)
+    samples = actions.add_parser(
+        "samples",
+        help="training pictures of a config, as they are or as augmentation changes them",
+        description="Show training pictures in the terminal, or save them as one PNG file.",
+    )
+    samples.add_argument("config", metavar="CONFIG", help="config file, or the name of one in configs/")
+    samples.add_argument(
+        "--augment", action="store_true", help="beside each picture what training makes of it"
+    )
+    samples.add_argument("--count", metavar="N", type=positive, help="pictures (default: 8, augmented 4)")
+    samples.add_argument(
+        "--seed", metavar="N", type=not_negative, default=0, help="which pictures (default: 0)"
+    )
+    samples.add_argument("--save", metavar="FILE", type=Path, help="write a PNG file instead")
+    samples.add_argument(
+        "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
+    )
+    samples.add_argument(
+        "--set",
+        metavar="K=V",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one setting",
+    )
+    add_workspace(samples)
+    samples.set_defaults(act=_samples)
 
 
 def run(args: Namespace) -> int:
     act: Callable[[Namespace], int] = args.act
     return act(args)
+
+
+def _add(args: Namespace) -> int:
+    from core.cli.adding import add_data_set, as_json, next_command, summary
+    from core.cli.fetching import fetch_progress
+
+    with fetch_progress(sys.stderr) as progress:
+        added = add_data_set(args.workspace, args.path, name=args.name, root=args.root, progress=progress)
+    if args.json:
+        out_json(as_json(added))
+    else:
+        out("\n".join(summary(added)))
+    say(f"{'wrote' if added.written else 'there already:'} {added.file}")
+    say(f"train on it with: {next_command(args.workspace, added)}")
+    return 0
+
+
+def _samples(args: Namespace) -> int:
+    from core.cli.mosaic import draw, save
+    from core.config.load import dump, load_experiment
+
+    target = Path(args.save).expanduser().absolute() if args.save is not None else None
+    if target is not None and target.suffix.lower() != ".png":
+        raise UsageError(f"--save: {clean(str(args.save))} must end in .png")
+    if target is not None and target.exists():
+        raise UsageError(f"--save: {clean(str(target))} is there already: give another name")
+    if target is None and not is_terminal(sys.stdout):
+        raise UsageError("pictures need a terminal; give --save FILE.png")
+    loaded = load_experiment(args.config, args.settings, data=args.data, workspace=args.workspace)
+    width = shutil.get_terminal_size().columns
+    count = args.count or (4 if args.augment else 8)
+    mosaic = _drawn(dump(loaded.experiment), args.augment, count, args.seed, width)
+    if target is None:
+        draw(mosaic, sys.stdout, width)
+        return 0
+    try:
+        save(mosaic, target)
+    except FileExistsError:
+        raise UsageError(f"--save: {clean(str(target))} is there already: give another name") from None
+    say(f"wrote {target}")
+    return 0
+
+
+def _drawn(config: str, augmented: bool, count: int, seed: int, width: int) -> Mosaic:
+    """The pictures, read and augmented in a child process, which has torch."""
+    import numpy as np
+
+    from core.cli.mosaic import as_mosaic, columns_for
+    from core.launch.children import child_environment, module_command
+
+    with tempfile.TemporaryDirectory(prefix="labtui-") as scratch:
+        file, result = Path(scratch, "config.yaml"), Path(scratch, "samples.npz")
+        file.write_text(config, encoding="utf-8")
+        words = [str(file), str(result), "--count", str(count), "--seed", str(seed)]
+        command = module_command("core.evaluate.samples", *words, *["--augmented"] * augmented)
+        done = subprocess.run(
+            command,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode or not result.exists():
+            lines = done.stderr.strip().splitlines()
+            said = clean(lines[-1]) if lines else f"it ended with {done.returncode}"
+            error = DataError if done.returncode == DataError.exit_code else LabError
+            raise error(said if error is DataError else f"The pictures could not be made: {said}")
+        with np.load(result, allow_pickle=False) as held:
+            pixels, titles = held["pixels"], held["titles"].tolist()
+            columns = int(held["columns"]) if augmented else columns_for(len(pixels), width)
+    return as_mosaic(pixels, titles, columns)

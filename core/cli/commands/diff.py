@@ -20,6 +20,7 @@ Compare two runs: only the settings that differ, then best and last value of eve
 Best is the best epoch by that measure, its number after @. A difference is only printed when both runs
 were measured on the same images, classes and in the same way; else it says what differs."""
 _WIDTH = 40
+_LABEL = 16
 
 
 def add(parser: ArgumentParser) -> None:
@@ -67,16 +68,19 @@ def document(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> dic
 
 def lines(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> list[str]:
     """The same for people."""
-    names = [middle_cut(summary.label, _WIDTH) for summary in summaries]
-    if names[0] == names[1]:
-        names = [middle_cut(summary.id, _WIDTH) for summary in summaries]
-    shown = []
+    names = [summary.label for summary in summaries]
+    shown: list[str] = []
+    if names[0] == names[1] or max(map(len, names)) > _LABEL:
+        names = ["first", "second"]
+        rows = zip(names, summaries, strict=True)
+        shown += [f"{word:6}  {summary.id}  {summary.name}".rstrip() for word, summary in rows]
+        shown.append("")
     if found.settings:
-        rows = [
+        settings = [
             (item.key, *(middle_cut(text or MISSING, _WIDTH) for text in item.texts), _remark(item.result))
             for item in found.settings
         ]
-        shown += table(("setting", *names, ""), rows)
+        shown += table(("setting", *names, ""), settings)
     else:
         shown.append("all settings are the same")
     if found.outcomes:

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
 from core.cli.words import best_words, started_words, state_words, time_left
+from core.launch.waiting import explain
 from core.store.catalogue import Catalogue
 from core.store.records import RunSummary
 from core.store.report import list_document
@@ -26,7 +27,7 @@ def run(args: Namespace) -> int:
     catalogue = Catalogue(args.workspace)
     every = catalogue.refresh()
     catalogue.save()
-    summaries = [summary for summary in every if _is_meant(summary, args)]
+    summaries = [summary for summary in explain(every, args.workspace.runs) if _is_meant(summary, args)]
     if args.json:
         out_json(list_document(summaries))
     elif summaries:

@@ -14,6 +14,7 @@ from core.cli.show_lines import (
     layer_lines,
     measure_lines,
 )
+from core.launch.waiting import explain
 from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.jobs import list_jobs
@@ -37,7 +38,8 @@ def run(args: Namespace) -> int:
     if args.json:
         out_json(show_document(found))
         return 0
-    summary, rows, jobs = summarise(found), measures(found), list_jobs(found)
+    (summary,) = explain([summarise(found)], found.root.parent)
+    rows, jobs = measures(found), list_jobs(found)
     network = model_summary(found)
     parts = [
         fact_lines(found, summary, network),

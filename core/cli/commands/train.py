@@ -11,6 +11,7 @@ from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, not_negative, positive, setting
 from core.errors import StateError, UsageError
 from core.launch.control import resume_run, start_run
+from core.launch.waiting import waiting_reason
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
 from core.store.state import derive_state
@@ -131,7 +132,8 @@ def _continue(args: Namespace, loaded: Loaded, kin: Kin) -> RunPaths:
 
 
 def started_words(found: RunPaths) -> str:
-    """`started ID`, or that it waits for a slot."""
-    state = derive_state(found)
-    waits = f": {state.reason}" if state.reason else ""
-    return f"queued {found.id}{waits}" if state.state == "queued" else f"started {found.id}"
+    """`started ID`, or why it waits."""
+    if derive_state(found).state != "queued":
+        return f"started {found.id}"
+    reason = waiting_reason(found)
+    return f"queued {found.id}: {reason}" if reason else f"queued {found.id}"

@@ -62,7 +62,8 @@ def ending(found: RunPaths, summary: RunSummary) -> str:
     if summary.state == "finished":
         best = summary.best
         tail = f"; best {best.metric} {best.value:.4f} at epoch {best.epoch}" if best else ""
-        return f"{found.id} finished {at}{tail}"
+        early = " early" if summary.early_stop is not None else ""
+        return f"{found.id} finished{early} {at}{tail}"
     if summary.state == "stopped":
         return f"{found.id} stopped {at}; `labtui resume {found.id}` goes on"
     reason = f": {summary.reason}" if summary.reason else ""

@@ -1,0 +1,196 @@
+"""Fetching torchvision's data sets from where they are published: resumed, checked, whole or not at all."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import ssl
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from core.datasets.arrays import array_folder, md5_of, needed
+from core.datasets.published import PUBLISHED, Archive, Published
+from core.errors import DataError
+from core.humanise import size as human_size
+from core.store.locks import acquire
+from core.text import clean
+
+_CHUNK = 1 << 18
+_TIMEOUT = 30.0
+_WAIT = 5.0
+_PARTIAL = 206
+_NOT_SATISFIABLE = 416
+_NETWORK = (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError)
+
+
+class Progress(Protocol):
+    """Called as bytes of `name` arrive; `total` is 0 when it is not known."""
+
+    def __call__(self, name: str, done: int, total: int) -> None: ...
+
+
+def fetch(name: str, root: Path, progress: Progress = lambda name, done, total: None) -> bool:
+    """Put the files of `name` below `root`; False when they are there already.
+
+    An archive that lies in `root` already is used. What was fetched in part goes on where it stopped, where
+    the server can. Raises DataError that says what to get by hand: no network, wrong checksum, full disk.
+    """
+    known = PUBLISHED[name]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root, known):
+            if _is_there(name, root):
+                return False
+            if len(known.archives) == 1:
+                _fetch_packed(known, root, progress)
+            else:
+                _fetch_files(known, root, progress)
+    except OSError as error:
+        where = clean(str(error.filename or root))
+        raise DataError(f"{where} cannot be written: {error.strerror or error}.") from error
+    array_folder(root, name)
+    return True
+
+
+def _is_there(name: str, root: Path) -> bool:
+    try:
+        array_folder(root, name)
+    except DataError:
+        return False
+    return True
+
+
+def _fetch_packed(known: Published, root: Path, progress: Progress) -> None:
+    (archive,) = known.archives
+    file = root / archive.name
+    own = not file.exists()
+    if own:
+        _download(archive, file, known, root, progress)
+    elif md5_of(file) != archive.md5:
+        raise DataError(
+            f"{clean(str(file))} is not the published {archive.name}: its checksum differs. Remove it and "
+            "try again."
+        )
+    temporary = root / f".new-{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        _unpack(file, known, temporary)
+        target = root / known.folder
+        target.mkdir(parents=True, exist_ok=True)
+        for path in sorted(temporary.iterdir()):
+            if not (target / path.name).exists():
+                os.replace(path, target / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if own:
+        file.unlink()
+
+
+def _unpack(file: Path, known: Published, folder: Path) -> None:
+    """Take the files that the set needs out of a tar file, and nothing else."""
+    folder.mkdir()
+    wanted = {f"{known.folder}/{name}" for name in needed(known)}
+    try:
+        with tarfile.open(file, "r:*") as packed:
+            for entry in packed:
+                if entry.name in wanted and entry.isfile():
+                    content = packed.extractfile(entry)
+                    assert content is not None
+                    with content, open(folder / Path(entry.name).name, "xb") as out:
+                        shutil.copyfileobj(content, out, _CHUNK)
+                    wanted.discard(entry.name)
+    except (tarfile.TarError, EOFError) as error:
+        raise DataError(f"{clean(str(file))} is damaged ({error}): remove it and try again.") from error
+    if wanted:
+        raise DataError(f"{clean(str(file))} has no {min(wanted)}: remove it and try again.")
+
+
+def _fetch_files(known: Published, root: Path, progress: Progress) -> None:
+    folder = root / known.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for archive in known.archives:
+        file = folder / archive.name
+        if not file.exists() and not file.with_suffix("").exists():
+            _download(archive, file, known, root, progress)
+
+
+def _download(archive: Archive, file: Path, known: Published, root: Path, progress: Progress) -> None:
+    """Fetch `archive` to `file` from the first address that has it, by way of `.NAME.part`."""
+    part = file.with_name(f".{file.name}.part")
+    reasons: list[str] = []
+    for url in archive.urls:
+        for _ in range(2):  # a part that turns out wrong is fetched once more from its beginning
+            began = part.stat().st_size if part.exists() else 0
+            try:
+                _receive(url, part, archive, progress)
+            except _NETWORK as error:
+                reasons.append(f"{urlsplit(url).hostname}: {_reason(error)}")
+                break
+            if md5_of(part) == archive.md5:
+                os.replace(part, file)
+                return
+            part.unlink()
+            reasons.append(f"{urlsplit(url).hostname}: what came is not {archive.name}")
+            if not began:
+                break
+    raise DataError(
+        f"{known.title} cannot be fetched ({'; '.join(map(clean, reasons))}). On a machine with a network "
+        f"get {_by_hand(known)}, put {'it' if len(known.archives) == 1 else 'them'} in "
+        f"{clean(str(file.parent))} and give this command again."
+    )
+
+
+def _by_hand(known: Published) -> str:
+    if len(known.archives) == 1:
+        return known.archives[0].urls[0]
+    names = ", ".join(archive.name for archive in known.archives)
+    return f"{names} from {os.path.dirname(known.archives[0].urls[0])}/"
+
+
+def _receive(url: str, part: Path, archive: Archive, progress: Progress) -> None:
+    """Append to `part` what is missing of `url`, or write it anew when the server sends all of it."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "labtui", **({"Range": f"bytes={have}-"} if have else {})}
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == _NOT_SATISFIABLE and have:  # all of it is there
+            return
+        raise
+    with answer:
+        if answer.status != _PARTIAL:
+            have = 0
+        length = int(answer.headers.get("Content-Length") or 0)
+        total = have + length if length else archive.bytes
+        with open(part, "ab" if have else "wb") as out:
+            done = have
+            progress(archive.name, done, total)
+            while data := answer.read(_CHUNK):
+                out.write(data)
+                done += len(data)
+                progress(archive.name, done, total)
+        if length and done < total:
+            raise ConnectionError(f"it broke off after {human_size(done)}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"{error.code} {error.reason}"
+    inner = error.reason if isinstance(error, urllib.error.URLError) else error
+    said = getattr(inner, "strerror", None) or str(inner)
+    return said or type(inner).__name__
+
+
+@contextmanager
+def _locked(root: Path, known: Published) -> Iterator[None]:
+    lock = acquire(root / f".{Path(known.folder).parts[0]}.lock", timeout=_WAIT)
+    if lock is None:
+        raise DataError(f"{known.title} is being fetched to {clean(str(root))} by another process.")
+    with lock:
+        yield

@@ -1,0 +1,206 @@
+"""What the run screen says around its pages: who and how far, jobs, the checkpoint under the cursor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from core import humanise
+from core.store.checkpoints import CHECKPOINT_ID
+from core.store.records import ACTIVE, Checkpoint, RunSummary
+from tui.cellfit import progress
+from tui.theme import STATE_TONES
+from tui.widgets.bars import Span
+from tui.widgets.run_table import outlook
+
+if TYPE_CHECKING:
+    from core.store.jobs import JobState
+    from core.store.measures import Measured
+    from tui.chart.curves import Curves
+    from tui.run_detail import Detail
+
+_RECENT = 600
+"""Seconds that the end of a job is said for."""
+
+
+def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple[list[Span], list[Span]]:
+    """The title line: name, state, progress, what is special; right the best and the final value.
+
+    `brief` leaves out what narrow screens have no room for.
+    """
+    text, text_tone = outlook(run)
+    left: list[Span] = [
+        (" labtui ▸ ", "muted"),
+        (run.label, "title"),
+        (f"  {humanise.state_glyph(run.state)} {run.state}", STATE_TONES.get(run.state, "text")),
+        (f" {run.epoch}/{run.epochs}", "text"),
+    ]
+    if run.state in ACTIVE:
+        left.append((f" {progress(run.epoch, run.epochs, 8)}", "accent"))
+    if run.imported:
+        left.append(("  imported, read-only", "warning"))
+    elif text and text != run.state:
+        left.append((f"  {text}", text_tone))
+    if run.state == "running" and curves is not None:
+        from tui.chart.views import under_way
+
+        left.append((f"  {under_way(curves)}", "muted"))
+    if run.state == "running" and run.reason:
+        left.append((f"  {run.reason}", "warning"))
+    if run.archived:
+        left.append(("  archived", "muted"))
+    if run.mode and run.mode != "full":
+        left.append((f"  {run.mode}", "muted"))
+    if run.parent:
+        left.append((f"  fork of {run.parent}", "muted"))
+    if run.tags:
+        left.append((f"  {' '.join(run.tags)}", "muted"))
+    right: list[Span] = []
+    if (
+        not brief
+        and curves is not None
+        and run.state not in ACTIVE
+        and (measured := _final(curves.finals, run.metric))
+    ):
+        right.append(measured)
+    if run.best is not None:
+        value = f"{humanise.number(run.best.metric, run.best.value)}@{run.best.epoch}"
+        right += [(f"{run.best.metric} ", "muted"), (f"★ {value} ", "accent")]
+    return left, right
+
+
+def jobs_line(jobs: Sequence[JobState], now: float | None = None) -> list[Span]:
+    """The job that runs or waits, else the one that ended a moment ago; empty when there is none."""
+    now = time.time() if now is None else now
+    active = [job for job in jobs if job.state in ACTIVE]
+    if active:
+        job, more = active[0], len(active) - 1
+        spans: list[Span] = [(f" {humanise.state_glyph(job.state)} {job.kind}", STATE_TONES[job.state])]
+        if job.total:
+            done = job.done or 0
+            spans.append((f" {progress(done, job.total, 12)} {done} of {job.total}", "text"))
+            if left := time_left(job, now):
+                spans.append((f"  {left}", "text"))
+        if job.now:
+            spans.append((f"  {job.now}", "muted"))
+        if job.state == "queued":
+            spans.append((f"  {job.reason}", "muted"))
+        if job.state == "stopping":
+            spans.append(("  stopping", "warning"))
+        if more:
+            spans.append((f"  and {more} more", "muted"))
+        return [*spans, ("  M stops it", "muted")]
+    ended = [job for job in jobs if job.ended is not None and now - job.ended < _RECENT]
+    if not ended:
+        return []
+    job = max(ended, key=lambda job: job.ended or 0.0)
+    spans = [(f" {humanise.state_glyph(job.state)} {job.kind} {job.state}", STATE_TONES[job.state])]
+    if job.total:
+        spans.append((f"  {job.done} of {job.total}", "text"))
+    if faults := job.result.get("unreadable"):
+        count = len(faults)
+        spans.append((f"  {count} checkpoint{'s' * (count > 1)} unreadable, marked ✗", "bad"))
+    if job.reason:
+        spans.append((f"  {job.reason}", "bad"))
+    return spans
+
+
+def time_left(job: JobState, now: float) -> str:
+    """`≈ 3 m`, from what is done so far; nothing before the first part is."""
+    if not job.started or not job.done or not job.total or job.done >= job.total:
+        return ""
+    return humanise.eta((now - job.started) / job.done * (job.total - job.done))
+
+
+def about_checkpoint(
+    checkpoint: Checkpoint | None, detail: Detail, measured: Mapping[str, Measured], *, brief: bool = False
+) -> tuple[list[Span], list[Span]]:
+    """The checkpoint under the cursor in words; right what the run takes on disk."""
+    right: list[Span] = []
+    if detail.usage is not None:
+        kept = humanise.size(detail.usage.checkpoints)
+        of = f", {kept} of it checkpoints" if detail.checkpoints and not brief else ""
+        right = [(f"run {humanise.size(detail.usage.bytes)}{of} ", "muted")]
+    if checkpoint is None:
+        return [], right
+    left: list[Span] = [(f" {checkpoint.id}", "text")]
+    if checkpoint.id in detail.unreadable:
+        return [*left, (f"  {detail.unreadable[checkpoint.id]}", "bad")], right
+    if checkpoint.pinned:
+        left.append(("  pinned", "accent"))
+    if checkpoint.superseded:
+        left.append(("  superseded: a later attempt started before it", "muted"))
+    for split, row in sorted(measured.items()):
+        if brief:
+            left.append((f"  {split} {humanise.metric(row.metrics.get('accuracy'))}", "muted"))
+            continue
+        numbers = "  ".join(
+            f"{name} {humanise.number(name, value)}" for name, value in row.metrics.items() if name != "loss"
+        )
+        left.append((f"  {split}: {numbers} ({humanise.count(row.images)} images)", "muted"))
+    return left, right
+
+
+def class_line(
+    row: Measured | None,
+    split: str,
+    means: tuple[float | None, float | None, int],
+    sorting: str,
+    *,
+    best: bool,
+    brief: bool = False,
+) -> tuple[list[Span], list[Span]]:
+    """What the classes below are of; right both kinds of accuracy by name.
+
+    `means` are micro, macro and the number of classes; `brief` for narrow screens.
+    """
+    if row is None:
+        return [(f" {split}", "text")], []
+    left: list[Span] = [(f" {split} of {row.checkpoint}", "text")]
+    if best:
+        left.append((" ★ best", "accent"))
+    left.append((f"  {humanise.count(row.images)} images", "muted"))
+    if not brief:
+        left.append((f"  {sorting} first" if sorting in ("worst", "best") else f"  by {sorting}", "muted"))
+    if row.key:
+        left.append(("  other data or settings", "warning"))
+    micro, macro, classes = means
+    right: list[Span] = []
+    if micro is not None:
+        right = [
+            ("micro ", "muted"),
+            (humanise.metric(micro), "text"),
+            ("  " if brief else " over all images  ", "muted"),
+            ("macro ", "muted"),
+            (humanise.metric(macro), "text"),
+            (" " if brief else f" mean of {classes} classes ", "muted"),
+        ]
+    return left, right
+
+
+def no_classes(run: RunSummary, split: str) -> str:
+    """Why there is nothing to say of the classes, and what to do."""
+    if split == "val" and run.state in ACTIVE and not run.epoch:
+        return "nothing measured yet: validation follows the first epoch"
+    return f"nothing measured on {split}: m measures"
+
+
+def no_network(run: RunSummary) -> str:
+    """Why nothing is said of the network."""
+    if run.state in ACTIVE:
+        return "not known yet: it is written down when training starts"
+    return "not known: this run kept no summary of its network"
+
+
+def epoch_of(checkpoint: str) -> tuple[int, int, str]:
+    """Epoch and attempt of a checkpoint id such as `a01-e0005`, to sort by."""
+    match = CHECKPOINT_ID.fullmatch(checkpoint)
+    return (int(match[2]), int(match[1]), checkpoint) if match else (0, 0, checkpoint)
+
+
+def _final(finals: Mapping[str, float], metric: str) -> Span | None:
+    """`test/accuracy 0.7712` when the test split was measured at the end."""
+    name = f"test/{metric.rsplit('/', 1)[-1]}"
+    value = finals.get(name)
+    return None if value is None else (f"{name} {humanise.number(name, value)}  ", "text")
