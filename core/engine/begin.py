@@ -64,7 +64,7 @@ def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Task) -> N
 
 def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, task: Task) -> None:
     restore(run, start, state, task.key, task.device)
-    if state.step_in_epoch >= task.steps_per_epoch:
+    if state.step_in_epoch > task.steps_per_epoch:
         raise CheckpointError(
             f"{start.file} stands beyond its epoch's last step: the data shrank; start a new run."
         )

@@ -27,6 +27,7 @@ from core.data.boxes_store import (
     fitted_sizes,
 )
 from core.data.boxes_targets import Targets, make_targets
+from core.data.cache import Cancelled
 from core.data.splits import announced, fits
 from core.datasets.boxes import Boxes
 from core.datasets.dataset import Dataset
@@ -131,7 +132,8 @@ class Detection:
 
         Metrics: loss and loss_<term>, means over the images; map, map_50, map_75, map_small, map_medium,
         map_large, mar_1, mar_10, mar_100, mar_small, mar_medium, mar_large as COCO defines them, on boxes in
-        the pixels of the originals. Those that no object has a say in are absent.
+        the pixels of the originals. Those that no object has a say in are absent. Raises
+        `core.data.cache.Cancelled` when the task is asked to stop.
 
         Predictions: what `found_arrays` and `truth_arrays` say; format, paths (n,) relative to root,
         class_names, category_ids.
@@ -210,6 +212,9 @@ class Detection:
         devices = [self.device] if self.device.type == "cuda" else []
         with in_evaluation(model), torch.no_grad(), torch.random.fork_rng(devices):
             for index in range(store.count):
+                # Hundreds of large images can take minutes.
+                if self._cancelled():
+                    raise Cancelled
                 boxes, labels = targets.of(index)
                 target = {"boxes": store.place(boxes), "labels": store.place(labels)}
                 torch.manual_seed(_SEED)

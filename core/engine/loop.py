@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import nn
 
+from core.data.cache import Cancelled
 from core.engine.checkpoint import DataKey, serialise
 from core.engine.log import log, told
 from core.engine.optim import rate_record
@@ -88,12 +89,11 @@ class Loop:
         state = self._state
         self._saved_step = state.step if saved else -1
         while state.epochs_done < self._settings.total_epochs and not state.ends_early:
-            if not self._train_epoch():
+            if not (self._train_epoch() and self._end_epoch()):
                 if self._saved_step != state.step:
                     state.require_finite()
                     self._save(mid_epoch=True, metrics={})
                 return False
-            self._end_epoch()
         return True
 
     def _train_epoch(self) -> bool:
@@ -126,7 +126,11 @@ class Loop:
         sums.seconds = time.monotonic() - begun
         return True
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self) -> bool:
+        """Measure, judge, record and save; False when asked to stop before all was measured.
+
+        The epoch is then still under way, after its last step.
+        """
         state, settings = self._state, self._settings
         epoch = state.epochs_done + 1
         state.require_finite()
@@ -136,10 +140,10 @@ class Loop:
         last = epoch >= settings.total_epochs
         measured: dict[str, Measurement] = {}
         if last or epoch % settings.measure_every == 0:
-            with state.measured() as model:
-                for split in ("val", *(name for name in settings.measure_splits if name != "val")):
-                    if split in self._task.splits:
-                        measured[split] = self._task.measure(model, split, extras=split == "val")
+            try:
+                measured = self._measure()
+            except Cancelled:
+                return False
         values = state.sums.means()
         if "val" in measured:
             values |= {f"val/{name}": value for name, value in measured["val"].metrics.items()}
@@ -168,6 +172,17 @@ class Loop:
         if data is not None:
             self._write(identifier, data, sha256, epoch, mid_epoch=False, metrics=values)
         self._tell(epoch, values, seconds)
+        return True
+
+    def _measure(self) -> dict[str, Measurement]:
+        """The splits that are measured at an epoch's end. Raises Cancelled."""
+        splits = ("val", *(name for name in self._settings.measure_splits if name != "val"))
+        with self._state.measured() as model:
+            return {
+                split: self._task.measure(model, split, extras=split == "val")
+                for split in splits
+                if split in self._task.splits
+            }
 
     def _judge(self, epoch: int, values: Mapping[str, float]) -> None:
         """Schedule, patience and best, by the values of this epoch that there are."""

@@ -67,7 +67,8 @@ class Task(Protocol):
     def measure(self, model: nn.Module, split: str, *, extras: bool = False) -> Measurement:
         """Measure `model` on a split, in evaluation mode; touches no global random generator.
 
-        `extras` adds what the config asks for beside the plain measures.
+        May raise `core.data.cache.Cancelled` when the task is asked to stop. `extras` adds what the config
+        asks for beside the plain measures.
         """
         ...
 

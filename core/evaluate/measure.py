@@ -138,9 +138,7 @@ class _Measuring:
             if self._of_run:
                 require_unchanged(self._dataset)
             self._model = build(setup.run, setup.experiment, len(setup.classes), setup.resolved)
-            # A detector is never called as a whole.
-            seen = self._model.get_submodule("backbone") if setup.experiment.is_detector else self._model
-            seen.register_forward_pre_hook(self._look)
+            self._model.register_forward_pre_hook(self._look)
         load_model(setup.run, point, content, self._model)
         return self._model
 
@@ -175,7 +173,7 @@ class _Measuring:
         self._progress.done += 1
 
     def _look(self, *_: object) -> None:
-        """Before every batch: a job that is asked to stop need not finish a split of a million images."""
+        """Before a classifier's every batch: a job that is asked to stop need not finish a million images."""
         if self._stop():
             raise Cancelled
 

@@ -146,7 +146,7 @@ def resign(run: RunPaths, identifier: str) -> None:
         (lambda content: content.update(rng={}), "does not fit this run"),
         (lambda content: content["optimizer"].update(param_groups=[]), "does not fit this run"),
         (lambda content: content["data"].update(batch=99), "made on other data, batch or seed"),
-        (lambda content: content.update(step_in_epoch=7), "beyond its epoch's last step"),
+        (lambda content: content.update(step_in_epoch=8), "beyond its epoch's last step"),
     ],
 )
 def test_content_that_does_not_fit(

@@ -59,12 +59,15 @@ def predictions(run: RunPaths, stem: str) -> BoxPredictions:
     return read
 
 
-@pytest.mark.parametrize("stop_at", [0, 2, 4, 11])
+# After 4 steps come 7 images to measure: 6 is in the midst of them, and so the epoch is not over yet.
+@pytest.mark.parametrize(("asked", "stop_at"), [(0, 0), (2, 2), (4, 4), (6, 4), (11, 4), (25, 11)])
 def test_resume_is_bit_exact(
-    box_lab: Any, box_run: RunPaths, sha: Sha, curve: Curve, stop_after: Any, stop_at: int
+    box_lab: Any, box_run: RunPaths, sha: Sha, curve: Curve, stop_after: Any, asked: int, stop_at: int
 ) -> None:
-    run = box_lab.train(stop=stop_after(stop_at))
+    run = box_lab.train(stop=stop_after(asked))
     assert choose(run, "last").step == stop_at
+    assert choose(run, "last").id.startswith("a01-e0001" if stop_at <= STEPS else "a01-e0003-s")
+    assert choose(run, "last").mid_epoch == (asked != 11)
     assert box_lab.resume(run) == "finished"
     assert sha(run) == sha(box_run)
     assert curve(run) == curve(box_run)
@@ -92,7 +95,8 @@ def test_resume_is_bit_exact_with(
 ) -> None:
     whole = box_lab.train("epochs=2", *overrides)
     run = box_lab.train("epochs=2", *overrides, stop=stop_after(2))
-    while box_lab.resume(run, total=2, stop=stop_after(2)) != "finished":
+    # An epoch asks at most 4 + 7 times whether to stop.
+    while box_lab.resume(run, total=2, stop=stop_after(12)) != "finished":
         pass
     assert sha(run) == sha(whole)
     assert curve(run) == curve(whole)
