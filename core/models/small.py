@@ -13,13 +13,13 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from core.models.pyramid import LightPyramid
 from core.models.small_heads import small_rcnn, small_retinanet
 
-STRIDES = {"0": 8, "1": 16, "2": 32}
+STRIDES = {"0": 8, "1": 16, "2": 32, "pool1": 64}
 
 
 class SmallBackbone(nn.Module):
-    """Convolutions down to strides 4, 8, 16 and 32, residual from 8 on, and a pyramid over 8, 16 and 32.
+    """Convolutions down to strides 4, 8, 16 and 32, residual from 8 on, and a pyramid from 8 to 64.
 
-    Maps float images (N, 3, H, W) to maps `0`, `1`, `2` of `out_channels` channels.
+    Maps float images (N, 3, H, W) to maps by the names of STRIDES, of `out_channels` channels.
     """
 
     def __init__(self, width: int = 24, out_channels: int = 64) -> None:
@@ -29,15 +29,15 @@ class SmallBackbone(nn.Module):
         self.body = nn.ModuleList([nn.Sequential(_conv(3, width // 2, 2), _conv(width // 2, width, 2))])
         for before, after in zip([width, *widths], widths, strict=False):
             self.body.append(nn.Sequential(_conv(before, after, 2), _Residual(after)))
-        self.fpn = LightPyramid(widths, out_channels)
+        self.fpn = LightPyramid(widths, out_channels, pooled=1)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         maps: OrderedDict[str, Tensor] = OrderedDict()
         stem, *stages = self.body
         value = stem(images)
-        for level, stage in zip(STRIDES, stages, strict=True):
+        for level, stage in enumerate(stages):
             value = stage(value)
-            maps[level] = value
+            maps[str(level)] = value
         pyramid: dict[str, Tensor] = self.fpn(maps)
         return pyramid
 

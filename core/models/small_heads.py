@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,6 @@ from core.models.roi_pool import PyramidPool
 SCALES = (1.5, 2.3)
 RATIOS = (0.5, 1.0, 2.0)
 _POOLED = 5
-_PRIOR = 0.01
 
 
 def anchors(
@@ -43,7 +41,8 @@ def small_rcnn(
 ) -> GeneralizedRCNN:
     """Faster R-CNN with few proposals on maps of `strides` by name; `outputs` counts the background.
 
-    A box of 56 pixels is pooled from stride 8. Thresholds are torchvision's.
+    A box of 56 pixels is pooled from stride 8, none from maps that are pooled themselves. Thresholds are
+    torchvision's.
     """
     channels = backbone.out_channels
     generator = anchors(tuple(strides.values()), scales, ratios)
@@ -58,8 +57,9 @@ def small_rcnn(
         post_nms_top_n={"training": 100, "testing": 100},
         nms_thresh=0.7,
     )
+    own = {name: stride for name, stride in strides.items() if not name.startswith("pool")}
     heads = RoIHeads(
-        PyramidPool(strides, _POOLED, canonical_scale=56, canonical_level=3),
+        PyramidPool(own, _POOLED, canonical_scale=56, canonical_level=3),
         nn.Sequential(nn.Flatten(1), nn.Linear(channels * _POOLED**2, hidden), nn.ReLU(inplace=True)),
         FastRCNNPredictor(hidden, outputs),
         fg_iou_thresh=0.5,
@@ -79,11 +79,11 @@ def small_retinanet(
     strides: Mapping[str, int],
     outputs: int,
     *,
-    convs: int = 2,
+    convs: int = 1,
     scales: Sequence[float] = SCALES,
     ratios: Sequence[float] = RATIOS,
 ) -> RetinaNet:
-    """RetinaNet whose towers have `convs` convolutions that keep the scale of what passes through them.
+    """RetinaNet whose towers have `convs` convolutions, which keep the scale of what passes through them.
 
     torchvision starts towers of any width with a deviation of 0.01: with 64 channels instead of 256 the
     signal, and the backbone's gradient, all but vanish.
@@ -93,7 +93,6 @@ def small_retinanet(
     head = RetinaNetHead(channels, generator.num_anchors_per_location()[0], outputs)
     head.classification_head.conv = _tower(channels, convs)
     head.regression_head.conv = _tower(channels, convs)
-    nn.init.constant_(head.classification_head.cls_logits.bias, -math.log((1 - _PRIOR) / _PRIOR))
     return RetinaNet(backbone, outputs, anchor_generator=generator, head=head)
 
 
@@ -103,7 +102,8 @@ def _tower(channels: int, convs: int) -> nn.Sequential:
         layer = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.constant_(layer.bias, 0)  # type: ignore[arg-type]  # made with a bias
-        layers += [layer, nn.ReLU(inplace=True)]
+        # torchvision's heads take the names of a flat tower for old ones, and rename them on loading.
+        layers.append(nn.Sequential(layer, nn.ReLU(inplace=True)))
     return nn.Sequential(*layers)
 
 

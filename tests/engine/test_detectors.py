@@ -457,3 +457,17 @@ def test_full_mode_of_a_fresh_network_trains_all() -> None:
     assert len(group.parameters) == len(list(model.parameters()))
     set_train_mode(model, given)
     assert all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_state_loads_as_a_plain_mapping(name: str) -> None:
+    """As it is in a checkpoint, without torch's marks of versions."""
+    model, other = built(name, **_deeper(name)), built(name, **_deeper(name))
+    for parameter in other.parameters():
+        parameter.data.add_(1)
+    other.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in other.state_dict().items())
+
+
+def _deeper(name: str) -> dict[str, Any]:
+    return {"model_args": {"convs": 3}} if name == "retinanet_small" else {}
