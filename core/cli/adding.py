@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.cli.output import table
-from core.config.data_schema import ARRAY_FORMATS, DataConfig
+from core.config.data_schema import ARRAY_FORMATS, BOX_FORMATS, DataConfig
 from core.config.workspace import Workspace, config_files
 from core.datasets.published import PUBLISHED
 from core.errors import LabError, UsageError
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 24
 _FEW = 10
 _LOOKED_AT = 60
+_DATA_FILES = (".json", ".yaml", ".yml")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".rar")
-_TITLES = {"folder": "class folders", "synthetic": "drawn pictures"}
+_TITLES = {
+    "folder": "class folders",
+    "synthetic": "drawn pictures",
+    "voc": "images with boxes (VOC)",
+    "coco": "images with boxes (COCO)",
+    "yolo": "images with boxes (YOLO)",
+}
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,13 @@ def add_data_set(
     else:
         if root is not None:
             raise UsageError(f"--root goes with {', '.join(ARRAY_FORMATS)}; {clean(given)} is a folder")
-        where = _folder(given)
+        where = _place(given)
         found = data_format(DataConfig(root=where))
         order = {"order": "file"} if found in ARRAY_FORMATS else {}
+        order = {"order": "frequency"} if found in BOX_FORMATS else order
         config = DataConfig.model_validate({"format": found, "root": where, **order})
-    name = _checked(name) if name is not None else _slug(where.name if given not in ARRAY_FORMATS else given)
+    own = where.name if where.is_dir() else where.parent.name if where.stem == "data" else where.stem
+    name = _checked(name) if name is not None else _slug(own if given not in ARRAY_FORMATS else given)
     file = workspace.configs / "data" / f"{name}.yaml"
     same = _names_the_same(file, config, workspace)
     dataset = open_dataset(config)
@@ -90,11 +99,14 @@ def summary(added: Added) -> list[str]:
     order = range(classes)
     shown = order if classes <= _MOST_CLASSES else order[:_FEW]
     rows = [[dataset.class_names[i], *(count(counts[split][i]) for split in splits)] for i in shown]
+    images = [count(len(dataset.splits[split])) for split in splits]
     if len(shown) < classes:
         rest = range(_FEW, classes)
         more = [count(sum(counts[split][i] for i in rest)) for split in splits]
         rows.append([f"{classes - _FEW} more classes", *more])
-    rows.append(["together", *(count(len(dataset.splits[split])) for split in splits)])
+    if dataset.kind == "detection":
+        rows.append(["objects", *(count(sum(counts[split])) for split in splits)])
+    rows.append(["images" if dataset.kind == "detection" else "together", *images])
     lines += table(("class", *splits), rows, "l" + "r" * len(splits))
     lines += ["", *(f"note: {note}" for note in (*dataset.notes, *_odd(added)))]
     return lines
@@ -156,13 +168,14 @@ def _odd(added: Added) -> list[str]:
     dataset = added.dataset
     notes = []
     counts = dataset.counts("train")
+    things = "objects" if dataset.kind == "detection" else "images"
     few = [name for name, images in zip(dataset.class_names, counts, strict=True) if images < _FEW]
     if few:
         names = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
-        notes.append(f"fewer than {_FEW} training images in {names}")
+        notes.append(f"fewer than {_FEW} training {things} in {names}")
     elif max(counts) >= 10 * min(counts):
         notes.append(
-            f"the largest class has {max(counts) // min(counts)} times the smallest's training images"
+            f"the largest class has {max(counts) // min(counts)} times the smallest's training {things}"
         )
     paths = dataset.splits["train"].paths
     notes += _pictures(dataset.root, paths[:: max(1, len(paths) // _LOOKED_AT)])
@@ -195,16 +208,19 @@ def _pictures(root: Path, paths: Sequence[str]) -> list[str]:
     if grey:
         notes.append(f"{grey} of them are grey")
     if clear:
-        notes.append(f"{clear} of them are see-through in places; what lies beneath is used")
+        notes.append(f"{clear} of them are see-through in places, and put on white")
     return notes
 
 
-def _folder(given: str) -> Path:
+def _place(given: str) -> Path:
+    """The folder or file of a data set, absolute. Raises UsageError and DataError for what is none."""
     path = _absolute(Path(given))
     if path.is_file() and path.suffix.lower() in _ARCHIVES:
         raise UsageError(f"{clean(str(path))} is an archive: unpack it and give the folder")
     if not path.exists() and "/" not in given and (guess := did_you_mean(given, ARRAY_FORMATS)):
         raise UsageError(f"there is no folder {clean(str(path))}{guess}")
+    if path.is_file() and path.suffix.lower() in _DATA_FILES:
+        return path
     from core.datasets.places import require_folder
 
     require_folder(path)
@@ -259,7 +275,8 @@ def _yaml(config: DataConfig, dataset: Dataset, file: Path) -> str:
         f"root: {as_text(relative)}",
     ]
     if config.order != "name":
-        lines.append(f"order: {config.order}   # of the classes, as published")
+        why = "as published" if config.order == "file" else "the most frequent first"
+        lines.append(f"order: {config.order}   # of the classes, {why}")
     has_test = "test" in dataset.splits
     if any("held out for validation" in note for note in dataset.notes):
         lines.append("# split: {ratio: 0.1, seed: 0}   # the part of train held out for validation")

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from core.config.conflicts import conflicts
+from core.config.data_schema import BOX_FORMATS
 from core.config.layers import (
     data_layer,
     expand,
@@ -79,10 +80,29 @@ def load_experiment(
 def load_data(file: Path, workspace: Workspace) -> DataConfig:
     """The data set in a file of configs/data. Raises ConfigError with every problem found."""
     place = Place(file, 1, file.parent)
-    tree = Tree(
-        {"data": {"extends": str(file)}, "model": "tinyvgg_a"}, {(): place, ("data", "extends"): place}
-    )
+    tree = Tree({"data": {"extends": str(file)}}, {(): place, ("data", "extends"): place})
     expand(tree, workspace)
+    return _data_of(tree)
+
+
+def named_data(given: str, overrides: Sequence[str] = (), *, workspace: Workspace) -> DataConfig:
+    """The data set `given`: a name in configs/data, a file of that kind, a folder, a COCO or YOLO file.
+
+    Raises ConfigError with every problem found.
+    """
+    place = Place(Path("data"), 0, Path.cwd())
+    tree = Tree({"data": given}, {(): place, ("data",): place})
+    expand(tree, workspace)
+    return _data_of(merge(tree, overrides_layer(overrides, workspace)))
+
+
+def _data_of(tree: Tree) -> DataConfig:
+    """The data alone, checked with a model of the kind that they are for."""
+    data = tree.value.get("data")
+    data = data if isinstance(data, dict) else {}
+    drawn = data.get("synthetic")
+    boxes = data.get("format") in BOX_FORMATS or (isinstance(drawn, dict) and drawn.get("boxes") is True)
+    tree.value["model"] = "fasterrcnn" if boxes else "tinyvgg_a"
     return _validated(tree).data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,15 @@ from core.datasets.synthetic import class_counts, class_names
 
 ROOT = Path(__file__).parents[2]
 LAB = Workspace(ROOT)
+DETECTION = {
+    "fasterrcnn-full": ("fasterrcnn", "full", 0.005, None, None),
+    "fasterrcnn-head": ("fasterrcnn", "head", 0.005, None, None),
+    "retinanet-full": ("retinanet", "full", 0.005, None, None),
+    "retinanet-head": ("retinanet", "head", 0.005, None, None),
+    "retinanet-b1e-4-h1e-2": ("retinanet", "split", 0.005, 1e-4, 1e-2),
+}
+"""Model, mode, learning rate, and those of backbone and head of the lab's five."""
+BCCD = Path(os.environ.get("LABTUI_BCCD", ROOT / "data/bccd"))
 
 
 @pytest.mark.parametrize("path", config_files(LAB), ids=lambda path: path.stem)
@@ -28,7 +38,7 @@ def test_every_shipped_config_is_valid_and_round_trips(path: Path) -> None:
     assert experiment.data.root.is_relative_to(ROOT / "data")
 
 
-@pytest.mark.parametrize("name", ["cifar10", "fashionmnist"])
+@pytest.mark.parametrize("name", ["bccd", "cifar10", "diatom", "fashionmnist"])
 def test_shipped_data_sets_are_valid(name: str) -> None:
     data = load_data(LAB.configs / "data" / f"{name}.yaml", LAB)
     assert data.root == ROOT / "data" / name
@@ -40,8 +50,8 @@ def test_which_there_are() -> None:
     scaled = ["a", "b", "b-lab", "c", "d", "d-multiscale", "d-multiscale-lab", "e"]
     tiny = [f"cifar10-tinyvgg-{name}" for name in (*scaled, *plain)]
     others = ["cifar10-mobilenet-head", "cifar10-mobilenet-split", "demo-tinyvgg", "fashionmnist-quickstart"]
-    assert names == sorted([*tiny, *others])
-    assert data_names(LAB) == ["cifar10", "fashionmnist"]
+    assert names == sorted([*tiny, *others, *DETECTION, "bccd-fasterrcnn-small"])
+    assert data_names(LAB) == ["bccd", "cifar10", "diatom", "fashionmnist"]
 
 
 @pytest.mark.parametrize("path", [*LAB.configs.rglob("*.yaml")], ids=lambda path: path.stem)
@@ -134,3 +144,40 @@ def test_the_demo_draws_uneven_classes_in_groups_and_holds_validation_out() -> N
     assert all(groups.count(group) >= 2 for group in groups)
     counts = class_counts(data.synthetic)
     assert max(counts) >= 3 * min(counts)
+
+
+@pytest.mark.parametrize("name", DETECTION)
+def test_detectors_are_the_lab_s(name: str) -> None:
+    experiment = load_experiment(name, workspace=LAB).experiment
+    model, mode, rate, back, head = DETECTION[name]
+    assert (experiment.model, experiment.mode) == (model, mode)
+    assert (experiment.learning_rate, experiment.back_lr, experiment.head_lr) == (rate, back, head)
+    assert (experiment.batch, experiment.weights, experiment.sides) == (4, "coco", (800, 1333))
+    assert experiment.optimizer == Optimizer(name="sgd", momentum=0.9, weight_decay=0.0)
+    assert (experiment.scheduler.name, experiment.augment) == ("none", Augment())
+    data = experiment.data
+    assert (data.format, data.order, data.empty, data.split.ratio) == ("diatom", "frequency", "keep", 0.2)
+
+
+def test_bccd_is_the_small_faster_rcnn() -> None:
+    experiment = load_experiment("bccd-fasterrcnn-small", workspace=LAB).experiment
+    assert (experiment.model, experiment.weights) == ("fasterrcnn_small", "none")
+    assert (experiment.epochs, experiment.batch, experiment.sides) == (5, 4, (144, 192))
+    assert experiment.optimizer == Optimizer(name="adamw", weight_decay=0.001)
+    assert experiment.scheduler == Scheduler(name="onecycle", peak=0.2)
+    assert (experiment.learning_rate, experiment.clip_norm) == (0.003, 5)
+    assert experiment.augment == Augment(hflip=True, vflip=True, color_jitter=ColorJitter(brightness=0.15))
+    assert (experiment.data.val, experiment.data.order) == ("test", "frequency")
+
+
+@pytest.mark.skipif(not BCCD.exists(), reason="BCCD is not in data/bccd (or $LABTUI_BCCD)")
+def test_bccd_by_its_own_lists() -> None:
+    data = load_experiment("bccd-fasterrcnn-small", data=str(BCCD), workspace=LAB).experiment.data
+    dataset = open_dataset(data)
+    assert {name: len(files) for name, files in dataset.splits.items()} == {"train": 292, "val": 72}
+    assert dict(zip(dataset.class_names, dataset.counts("val"), strict=True)) == {
+        "RBC": 805,
+        "WBC": 71,
+        "Platelets": 69,
+    }
+    assert sum(dataset.counts("train")) == 3941  # two of 3,943 have no width

@@ -1,4 +1,5 @@
-"""`labtui data add PATH`: what a data set is, written down; `data samples CONFIG`: pictures of one."""
+"""`labtui data add PATH`: what a data set is, written down; `data check D`: what is odd about it; `data
+samples CONFIG`: pictures of it."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _KNOWN = ", ".join(ARRAY_FORMATS)
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.description = "Find out what a data set is; look at its pictures."
+    parser.description = "Find out what a data set is and what is wrong with it; look at its pictures."
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     adding = actions.add_parser(
         "add",
@@ -35,7 +36,9 @@ def add(parser: ArgumentParser) -> None:
             "./NAME."
         ),
     )
-    adding.add_argument("path", metavar="PATH", help=f"the folder of the data set, or {_KNOWN}")
+    adding.add_argument(
+        "path", metavar="PATH", help=f"the folder of the data set, its COCO or YOLO file, or {_KNOWN}"
+    )
     adding.add_argument("--name", metavar="NAME", help="name in configs/data/ (default: the folder's)")
     adding.add_argument(
         "--root", metavar="DIR", type=folder, help="where to fetch to (default: data/NAME of the workspace)"
@@ -43,6 +46,21 @@ def add(parser: ArgumentParser) -> None:
     add_json(adding)
     add_workspace(adding)
     adding.set_defaults(act=_add)
+    checking = actions.add_parser(
+        "check",
+        help="read all of a data set and list what is changed, dropped or looks wrong",
+        description=(
+            "Read every image and annotation of a data set, count objects and classes, and list what is "
+            "repaired, dropped or looks wrong, with its file. Exits 3 when the set cannot be used."
+        ),
+    )
+    checking.add_argument(
+        "data", metavar="DATA", help="a folder, a name in configs/data/, or a COCO or YOLO file"
+    )
+    _add_settings(checking)
+    add_json(checking)
+    add_workspace(checking)
+    checking.set_defaults(act=_check)
     samples = actions.add_parser(
         "samples",
         help="training pictures of a config, as they are or as augmentation changes them",
@@ -60,7 +78,13 @@ def add(parser: ArgumentParser) -> None:
     samples.add_argument(
         "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
     )
-    samples.add_argument(
+    _add_settings(samples)
+    add_workspace(samples)
+    samples.set_defaults(act=_samples)
+
+
+def _add_settings(parser: ArgumentParser) -> None:
+    parser.add_argument(
         "--set",
         metavar="K=V",
         type=setting,
@@ -69,8 +93,6 @@ def add(parser: ArgumentParser) -> None:
         dest="settings",
         help="change one setting",
     )
-    add_workspace(samples)
-    samples.set_defaults(act=_samples)
 
 
 def run(args: Namespace) -> int:
@@ -91,6 +113,19 @@ def _add(args: Namespace) -> int:
     say(f"{'wrote' if added.written else 'there already:'} {added.file}")
     say(f"train on it with: {next_command(args.workspace, added)}")
     return 0
+
+
+def _check(args: Namespace) -> int:
+    from core.cli.checking import lines
+    from core.config.load import named_data
+    from core.datasets.check import check_dataset
+
+    check = check_dataset(named_data(args.data, args.settings, workspace=args.workspace))
+    if args.json:
+        out_json(check.as_json())
+    else:
+        out("\n".join(lines(check)))
+    return DataError.exit_code if check.errors else 0
 
 
 def _samples(args: Namespace) -> int:

@@ -1,0 +1,46 @@
+"""What `labtui data check` prints for people."""
+
+from __future__ import annotations
+
+from core.cli.output import table
+from core.datasets.check import Check
+from core.datasets.detect import BOXED
+from core.humanise import count
+from core.text import clean
+
+_MOST_CLASSES = 100
+
+
+def lines(check: Check) -> list[str]:
+    """One summary line, a table of the classes, then every error, warning and note with its file."""
+    where = f"{clean(str(check.root))}: " if check.root is not None else ""
+    found = [f"{where}{check.summary()}"]
+    if check.changed_files:
+        found.append(f"{count(check.changed_files)} of {count(check.images)} files changed or skipped")
+    if check.splits and not check.errors:
+        found += ["", *_classes(check)]
+    told = [
+        *(f"error: {item}" for item in check.errors),
+        *(f"warning: {item}" for item in check.warnings),
+        *(f"note: {item}" for item in check.notes),
+    ]
+    return [*found, "", *told] if told else found
+
+
+def _classes(check: Check) -> list[str]:
+    """Objects (images, where there are no boxes) of each class in each split, and the images of each."""
+    splits, boxes = list(check.splits.items()), check.format in BOXED or check.format == "synthetic"
+    ids = bool(check.category_ids)
+    rows = []
+    for name in check.classes[:_MOST_CLASSES]:
+        identity = [str(check.category_ids.get(name, ""))] if ids else []
+        rows.append([name, *identity, *(count(split.per_class[name]) for _, split in splits)])
+    if len(check.classes) > _MOST_CLASSES:
+        rows.append([f"{len(check.classes) - _MOST_CLASSES} more", *[""] * (ids + len(splits))])
+    blank = [""] if ids else []
+    if boxes:
+        rows.append(["objects", *blank, *(count(split.objects) for _, split in splits)])
+        rows.append(["without objects", *blank, *(count(split.empty_images) for _, split in splits)])
+    rows.append(["images", *blank, *(count(split.images) for _, split in splits)])
+    header = ["class", *(["id"] if ids else []), *(name for name, _ in splits)]
+    return table(header, rows, "l" + "r" * (len(header) - 1))
