@@ -29,7 +29,7 @@ def lines(check: Check) -> list[str]:
 
 def _classes(check: Check) -> list[str]:
     """Objects (images, where there are no boxes) of each class in each split, and the images of each."""
-    splits, boxes = list(check.splits.items()), check.format in BOXED or check.format == "synthetic"
+    splits, boxes = list(check.splits.items()), check.format in BOXED
     ids = bool(check.category_ids)
     rows = []
     for name in check.classes[:_MOST_CLASSES]:

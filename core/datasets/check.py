@@ -10,7 +10,7 @@ from typing import Any
 from core.config.schema import DataConfig
 from core.datasets.box_open import classes_of, split_images
 from core.datasets.boxed import Boxed, Seen, objects_by_class, read_boxed
-from core.datasets.detect import BOXED, data_format
+from core.datasets.detect import BOXED, data_format, has_boxes
 from core.datasets.findings import Finding, Findings, as_rows, count, some
 from core.errors import DataError
 
@@ -115,9 +115,17 @@ def check_dataset(data: DataConfig) -> Check:
     found = Findings()
     name: str = data.format
     try:
+        if data.kaggle is not None:
+            from core.datasets.kaggle import fetched
+
+            data, _ = fetched(data)
         name = data_format(data)
-        if name in BOXED:
-            return _of_boxed(data, name)
+        if has_boxes(data):
+            if name == "synthetic":
+                from core.datasets.synthetic import ensure_synthetic
+
+                ensure_synthetic(data)
+            return _of_boxed(data, "coco" if name == "synthetic" else name)
         return _of_images(data, name)
     except DataError as error:
         found.error("", str(error).rstrip("."))

@@ -30,7 +30,8 @@ def shared_images(root: Path, splits: Mapping[str, tuple[Seen, ...]]) -> list[st
         same = [seen.raw.path for seen in images if seen.raw.path in train]
         if same:
             verb = "is" if len(same) == 1 else "are"
-            notes.append(f"{count(len(same), 'image')} {verb} in both train and {split}: {some(same)}")
+            text = f"{count(len(same), 'image')} {verb} in both train and {split}"
+            notes.append(f"leak: {text}: {some(same)}")
         twins = []
         for seen in images:
             path = seen.raw.path
@@ -43,7 +44,7 @@ def shared_images(root: Path, splits: Mapping[str, tuple[Seen, ...]]) -> list[st
         if twins:
             verb = "has" if len(twins) == 1 else "have"
             text = f"{count(len(twins), 'image')} of {split} {verb} the content of a training image"
-            notes.append(f"{text}: {some(twins)}")
+            notes.append(f"leak: {text}: {some(twins)}")
     return notes
 
 

@@ -142,8 +142,8 @@ def test_a_leak_under_another_name_is_told(root: Path, box_files: ModuleType) ->
     (lists / "val.txt").write_text("a02\na03\na01\n")
     shutil.copy(root / "JPEGImages/a00.png", root / "JPEGImages/a02.png")
     leaks = [
-        "1 image is in both train and val: JPEGImages/a01.png",
-        "1 image of val has the content of a training image: JPEGImages/a02.png = JPEGImages/a00.png",
+        "leak: 1 image is in both train and val: JPEGImages/a01.png",
+        "leak: 1 image of val has the content of a training image: JPEGImages/a02.png = JPEGImages/a00.png",
     ]
     assert [note for note in opened(root).notes if note in leaks] == leaks
     assert [str(item) for item in check_dataset(DataConfig(root=root)).warnings] == leaks
