@@ -10,23 +10,25 @@ from pathlib import Path
 from core.datasets.boxed import Seen
 from core.datasets.findings import count, some
 
-_CHUNK = 1 << 16
+_HEAD = 1 << 16
+_Key = tuple[int, bytes]
 
 
 def shared_images(root: Path, splits: Mapping[str, tuple[Seen, ...]]) -> list[str]:
     """A sentence for each split that has images of the training images, with a few of them.
 
-    Only files of equal size are compared, first by their beginnings, then whole.
+    Only files of equal size are read: their beginnings, then whole those that begin alike.
     """
     notes = []
     train = {seen.raw.path for seen in splits["train"]}
-    sizes: dict[int, list[str]] = {}
+    others = {split: images for split, images in splits.items() if split != "train"}
+    sizes = {seen.look.bytes for images in others.values() for seen in images if seen.raw.path not in train}
+    heads: dict[_Key, list[str]] = {}
     for seen in splits["train"]:
-        sizes.setdefault(seen.look.bytes, []).append(seen.raw.path)
-    digests: dict[tuple[str, bool], bytes] = {}
-    for split, images in splits.items():
-        if split == "train":
-            continue
+        if seen.look.bytes in sizes:
+            heads.setdefault(_head(root, seen), []).append(seen.raw.path)
+    whole: dict[str, bytes] = {}
+    for split, images in others.items():
         same = [seen.raw.path for seen in images if seen.raw.path in train]
         if same:
             verb = "is" if len(same) == 1 else "are"
@@ -34,13 +36,12 @@ def shared_images(root: Path, splits: Mapping[str, tuple[Seen, ...]]) -> list[st
             notes.append(f"leak: {text}: {some(same)}")
         twins = []
         for seen in images:
-            path = seen.raw.path
-            if path in train:
+            if seen.raw.path in train or seen.look.bytes not in sizes:
                 continue
-            alike = sizes.get(seen.look.bytes, [])
-            twin = next((other for other in alike if _equal(root, path, other, digests)), None)
+            alike = heads.get(_head(root, seen), []) if heads else []
+            twin = next((path for path in alike if _same(root, seen.raw.path, path, whole)), None)
             if twin is not None:
-                twins.append(f"{path} = {twin}")
+                twins.append(f"{seen.raw.path} = {twin}")
         if twins:
             verb = "has" if len(twins) == 1 else "have"
             text = f"{count(len(twins), 'image')} of {split} {verb} the content of a training image"
@@ -48,22 +49,23 @@ def shared_images(root: Path, splits: Mapping[str, tuple[Seen, ...]]) -> list[st
     return notes
 
 
-def _equal(root: Path, one: str, other: str, known: dict[tuple[str, bool], bytes]) -> bool:
-    return all(
-        _digest(root, one, whole, known) == _digest(root, other, whole, known) for whole in (False, True)
-    )
+def _head(root: Path, seen: Seen) -> _Key:
+    try:
+        with open(os.path.join(root, seen.raw.path), "rb") as file:
+            return seen.look.bytes, hashlib.sha256(file.read(_HEAD)).digest()
+    except OSError:
+        return -1, os.fsencode(seen.raw.path)
 
 
-def _digest(root: Path, path: str, whole: bool, known: dict[tuple[str, bool], bytes]) -> bytes:
-    key = (path, whole)
-    if key not in known:
+def _same(root: Path, one: str, other: str, known: dict[str, bytes]) -> bool:
+    return _digest(root, one, known) == _digest(root, other, known)
+
+
+def _digest(root: Path, path: str, known: dict[str, bytes]) -> bytes:
+    if path not in known:
         try:
             with open(os.path.join(root, path), "rb") as file:
-                known[key] = (
-                    hashlib.file_digest(file, "sha256").digest()
-                    if whole
-                    else hashlib.sha256(file.read(_CHUNK)).digest()
-                )
+                known[path] = hashlib.file_digest(file, "sha256").digest()
         except OSError:
-            known[key] = path.encode("utf-8", "surrogateescape")
-    return known[key]
+            known[path] = os.fsencode(path)
+    return known[path]
