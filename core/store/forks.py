@@ -12,7 +12,9 @@ from core.store.records import Checkpoint
 from core.store.runs import meta_lock
 
 INHERITED_ATTEMPT = 0
-_RESOLVED_FROM = frozenset({"device", "threads", "precision", "image_size"})
+_RESOLVED_FROM = frozenset(
+    {"device", "threads", "precision", "image_size", "image_size.min", "image_size.max"}
+)
 
 
 def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed: Sequence[str]) -> None:

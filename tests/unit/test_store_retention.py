@@ -162,6 +162,21 @@ def test_a_forks_start_stays_while_it_is_the_start(lab: Workspace, run: RunPaths
     assert verify(choose(run, "3")) is None, "the parent's file is its own name"
 
 
+@pytest.mark.parametrize("changed", [[], ["data.order"]])
+def test_a_fork_takes_boxes_along_with_the_split(lab: Workspace, run: RunPaths, changed: list[str]) -> None:
+    run.split.write_text("{}")
+    run.objects.write_bytes(b"boxes")
+    start = choose(run, "3")
+    fork = create(
+        lab,
+        parent={"run": run.id, "checkpoint": start.id},
+        start=inherited_id(start),
+        prepare=lambda new: prepare_fork(run, start, new, changed),
+    )
+    assert (fork.split.exists(), fork.objects.exists()) == (not changed, not changed)
+    assert changed or fork.objects.read_bytes() == b"boxes"
+
+
 @pytest.mark.parametrize("how", ["kill", "eio"])
 def test_every_step_may_be_the_last(run: RunPaths, how: str) -> None:
     """Killed or failing at each operation: every checkpoint is whole or not there; the next call goes on."""
