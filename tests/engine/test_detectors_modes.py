@@ -140,7 +140,7 @@ def torchvisions(name: str, trained: int) -> nn.Module:
         return _mobilenet_extractor(mobilenet_v3_large(), True, trained)
 
 
-@pytest.mark.parametrize("trained", range(6))
+@pytest.mark.parametrize("trained", [0, 1, 4, 5])
 @pytest.mark.parametrize(
     "name",
     [
