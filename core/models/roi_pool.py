@@ -13,9 +13,9 @@ class PyramidPool(nn.Module):
     """Means of bilinear samples of features in `size` x `size` bins of each box.
 
     The numbers are those of `torchvision.ops.MultiScaleRoIAlign` (`samples` is its `sampling_ratio`), but
-    come as (boxes, size, size, channels). `strides` names the maps, finest first. A box is pooled from the
-    map that fits its area: one of `canonical_scale` pixels a side from stride 2**`canonical_level` (eq. 1 of
-    https://arxiv.org/abs/1612.03144).
+    come as float32 (boxes, size, size, channels). `strides` names the maps, finest first. A box is pooled
+    from the map that fits its area: one of `canonical_scale` pixels a side from stride 2**`canonical_level`
+    (eq. 1 of https://arxiv.org/abs/1612.03144).
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class PyramidPool(nn.Module):
         """Pool `boxes` (k, 4) of each image, in pixels, from maps (N, channels, h, w) by name."""
         maps = [features[name] for name in self.strides]
         # Each place of each map of each image is a row; a sample is a weighted sum of four rows.
-        table = torch.cat([value.permute(0, 2, 3, 1).flatten(0, 2) for value in maps])
+        table = torch.cat([value.permute(0, 2, 3, 1).flatten(0, 2) for value in maps]).float()
         rows, weights = self._samples([value.shape for value in maps], boxes)
-        pooled: Tensor = embedding_bag(rows, table, mode="sum", per_sample_weights=weights.to(table.dtype))
+        pooled: Tensor = embedding_bag(rows, table, mode="sum", per_sample_weights=weights)
         return pooled.view(-1, self.size, self.size, pooled.shape[1])
 
     def _samples(self, shapes: Sequence[torch.Size], boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

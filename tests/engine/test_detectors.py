@@ -320,6 +320,11 @@ def test_boxes_stay_float32_under_autocast(name: str) -> None:
         blank = torch.zeros(1, 4, 3, 3, dtype=torch.bfloat16)
         seen = [a.dtype for a in KeptAnchors(((8,),), ((1.0,),))(ImageList(blank, [(24, 24)]), [blank])]
         assert holder.anchor_generator is not None
+    model.train()
+    with torch.autocast("cpu", torch.bfloat16):
+        total = sum(detector_losses(model, images((96, 96), (96, 96)), [TWO, TWO]).values(), torch.zeros(()))
+    torch.autograd.backward(total)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
     assert found["boxes"].dtype == torch.float32
     assert set(seen) == {torch.float32}
     assert all(term.dtype == torch.float32 and torch.isfinite(term) for term in losses.values())
