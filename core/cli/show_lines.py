@@ -7,22 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.cli.job_words import progress_words
+from core.cli.metric_tables import class_table, main_names, metric_lines, shown
 from core.cli.output import table
 from core.cli.words import best_words, started_words, state_words, time_left
 from core.errors import CheckpointError
-from core.humanise import MISSING, age, count, number, size, state_glyph
+from core.humanise import MISSING, age, count, size, state_glyph
 from core.store.checkpoints import choose
 from core.store.jobs import JobState, unreadable
 from core.store.measures import Measured
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.store.usage import run_usage
-from core.text import clean, middle_cut
+from core.text import clean
 
 LAYERS = 40
 """More layers than these are only listed on request."""
-_CLASSES = 30
-_NAME = 40
 
 
 def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | None) -> list[str]:
@@ -58,7 +57,7 @@ def checkpoint_lines(
     """A row a checkpoint; those that a measuring job could not read are marked."""
     if not checkpoints:
         return ["no checkpoints yet"]
-    names = sorted({name for item in checkpoints for name in item.metrics if "/" in name})
+    names = main_names(sorted({name for item in checkpoints for name in item.metrics if "/" in name}))
     now = time.time()
     best = summary.best.checkpoint if summary.best else None
     bad = unreadable(jobs)
@@ -67,7 +66,7 @@ def checkpoint_lines(
             item.id,
             str(item.epoch),
             count(item.step),
-            *(number(name, item.metrics[name]) if name in item.metrics else MISSING for name in names),
+            *(shown(name, item.metrics.get(name)) for name in names),
             size(item.bytes),
             age(max(0.0, now - item.time)),
             ", ".join(_remarks(item, best, item.id in bad)),
@@ -81,49 +80,21 @@ def checkpoint_lines(
 
 
 def measure_lines(rows: Sequence[Measured]) -> list[str]:
-    """A row for each checkpoint, split and way of measuring."""
+    """A row for each checkpoint, split and way of measuring; several tables for a detector."""
     if not rows:
         return []
-    names = list(dict.fromkeys(name for row in rows for name in row.metrics))
-    cells = [
-        (
-            row.checkpoint,
-            row.split,
-            str(row.images),
-            *(number(name, row.metrics[name]) if name in row.metrics else MISSING for name in names),
-            _other(row),
-        )
-        for row in rows
-    ]
-    return table(("measured", "split", "images", *names, ""), cells, "llr" + "r" * len(names))
+    cells = [((row.checkpoint, row.split, str(row.images)), row.metrics) for row in rows]
+    return metric_lines(("measured", "split", "images"), cells, "llr", lambda at: _other(rows[at]))
 
 
 def class_lines(run: RunPaths, rows: Sequence[Measured]) -> list[str]:
-    """Accuracy of each class at the best checkpoint, the worst first when there are many."""
+    """Accuracy or precision of each class at the best checkpoint, the worst first when there are many."""
     try:
         best = choose(run, "best")
     except CheckpointError:
         return []
     own = [row for row in rows if row.checkpoint == best.id and row.split == "val" and not row.key]
-    found = [item for row in own for item in row.per_class if isinstance(item, dict)]
-    if not found:
-        return []
-    shown = found
-    if len(found) > _CLASSES:
-        shown = sorted(found, key=lambda item: (item.get("accuracy") is None, item.get("accuracy")))
-        shown = shown[:_CLASSES]
-    cells = [
-        (
-            middle_cut(clean(str(item.get("class"))), _NAME),
-            str(item.get("n")),
-            str(item.get("correct")),
-            number("accuracy", item.get("accuracy")),
-        )
-        for item in shown
-    ]
-    lines = table((f"class, val at {best.id}", "images", "right", "accuracy"), cells, "lrrr")
-    left = len(found) - len(shown)
-    return [*lines, f"and {left} more, all better"] if left else lines
+    return class_table([item for row in own for item in row.per_class], f"class, val at {best.id}")
 
 
 def job_lines(jobs: Sequence[JobState]) -> list[str]:

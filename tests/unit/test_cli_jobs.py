@@ -128,7 +128,7 @@ def test_measure_json_is_one_document(
     assert main(["measure", run.id, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["id"], document["job"], document["state"]) == (run.id, "measure-0001", "finished")
-    assert (document["rows"], document["unreadable"]) == (ROWS, [])
+    assert (document["rows"], document["unreadable"]) == ([{**row, "per_class": []} for row in ROWS], [])
     assert main(["measure", run.id, "--json", "--detach"]) == 0
     assert json.loads(capsys.readouterr().out) == {"id": run.id, "job": "measure-0002"}
 

@@ -7,19 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.cli.job_words import ending, exit_code
-from core.cli.output import INTERRUPTED, out, out_json, say, table
+from core.cli.metric_tables import class_table, metric_lines
+from core.cli.output import INTERRUPTED, out, out_json, say
 from core.cli.parser import add_json, not_negative, positive
 from core.errors import UsageError
 from core.evaluate.plan import plan_measure
-from core.humanise import MISSING, number
 from core.launch.jobs import start_job
 from core.store.catalogue import Catalogue, find_run
 from core.store.jobs import JobState
+from core.store.measures import read_row
 from core.store.metrics import decode_numbers
 from core.store.paths import RunPaths
+from core.store.report import cleaned
 
 _DESCRIPTION = """\
-Measure checkpoints of a run: losses, accuracies, per class, and save the predictions.
+Measure checkpoints of a run: losses, accuracies or COCO's 12 numbers, per class; and save the predictions.
 
 What has been measured already is not measured again, so a stopped or killed measure goes on when the
 same command is given again. A checkpoint that cannot be read is named and left out (exit 4); the others
@@ -102,31 +104,44 @@ def document(state: JobState) -> dict[str, Any]:
         "job": state.name,
         "state": state.state,
         "reason": state.reason,
-        "rows": state.result.get("rows", []),
+        "rows": [
+            {**row, "per_class": cleaned(_per_class(state.job.run, row))}
+            for row in state.result.get("rows", [])
+        ],
         "unreadable": state.result.get("unreadable", []),
     }
 
 
 def row_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """A table of measure rows: checkpoint, split, images and every metric that one of them has."""
-    metrics = [decode_numbers(row.get("metrics") or {}) for row in rows]
-    names = list(dict.fromkeys(name for values in metrics for name in values))
     cells = [
         (
-            str(row.get("checkpoint")),
-            str(row.get("split")),
-            str(row.get("n")),
-            *(number(name, values[name]) if name in values else MISSING for name in names),
+            (str(row.get("checkpoint")), str(row.get("split")), str(row.get("n"))),
+            decode_numbers(row.get("metrics") or {}),
         )
-        for row, values in zip(rows, metrics, strict=True)
+        for row in rows
     ]
-    return table(("checkpoint", "split", "images", *names), cells, "llr" + "r" * len(names))
+    return metric_lines(("checkpoint", "split", "images"), cells, "llr")
+
+
+def classes_lines(run: RunPaths, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where one checkpoint was measured: how each class does, split by split."""
+    lines: list[str] = []
+    if len({row.get("checkpoint") for row in rows}) == 1:
+        for row in rows:
+            lines += ["", *class_table(_per_class(run, row), f"class, {row.get('split')}")]
+    return lines
+
+
+def _per_class(run: RunPaths, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    measured = read_row(run, str(row.get("file")))
+    return measured.per_class if measured else ()
 
 
 def _tell(state: JobState, *, as_json: bool) -> None:
     rows = state.result.get("rows") or []
     if rows and not as_json:
-        for line in row_lines(rows):
+        for line in [*row_lines(rows), *classes_lines(state.job.run, rows)]:
             out(line)
     for marked in state.result.get("unreadable") or []:
         say(f"{marked.get('checkpoint')} was left out: {marked.get('reason')}")

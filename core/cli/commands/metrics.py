@@ -6,22 +6,20 @@ import csv
 import sys
 from argparse import ArgumentParser, Namespace
 
-from core.cli.output import out, out_json, plain, say, table
+from core.cli.lab_columns import lab_table
+from core.cli.metric_tables import metric_lines, shown
+from core.cli.output import out, out_json, plain, say
 from core.cli.parser import add_json, add_run
 from core.errors import UsageError
-from core.humanise import number
 from core.store.catalogue import find_run
+from core.store.files import read_json
+from core.store.measures import measures
 from core.store.metrics import read_history
+from core.store.paths import RunPaths
 from core.store.records import Record
 from core.store.report import metrics_document
 
 _PLACE = ("epoch", "step", "attempt", "t")
-_LAB = {
-    "train_loss": ("train/loss",),
-    "train_acc": ("train/accuracy",),
-    "val_loss": ("val/loss", "val/loss_random"),
-    "val_acc": ("val/accuracy", "val/accuracy_random"),
-}
 
 
 def add(parser: ArgumentParser) -> None:
@@ -33,7 +31,9 @@ def add(parser: ArgumentParser) -> None:
         "--format",
         choices=("labtui", "lab"),
         default="labtui",
-        help="lab: the columns epoch, train_loss, train_acc, val_loss, val_acc (with --csv)",
+        help="lab (with --csv): the columns epoch, train_loss, train_acc, val_loss, val_acc of a classifier; "
+        "of a detector train/loss to val/mar_medium, 22 in all, row n for epoch n, empty where nothing was "
+        "measured, -1.0 where no object counts; `labtui measure RUN --splits train` fills train/map",
     )
 
 
@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
         return 0
     history = read_history(found.metrics, steps=False)
     if args.csv and args.format == "lab":
-        _write_lab_csv(history.epochs)
+        _write_lab_csv(found, history.epochs)
     elif args.csv:
         _write_csv(history.epochs)
     elif history.epochs:
@@ -70,13 +70,10 @@ def _write_csv(rows: list[Record]) -> None:
         writer.writerow([plain(row.get(name, "")) for name in columns])
 
 
-def _write_lab_csv(rows: list[Record]) -> None:
-    """The lab's four columns; what was only measured under random changes stands for the plain measure."""
+def _write_lab_csv(found: RunPaths, rows: list[Record]) -> None:
+    model = str((read_json(found.spec) or {}).get("model"))
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["epoch", *_LAB])
-    for row in rows:
-        values = (next((row[name] for name in names if name in row), "") for names in _LAB.values())
-        writer.writerow([row["epoch"], *map(plain, values)])
+    writer.writerows(map(plain, row) for row in lab_table(model, rows, measures(found)))
 
 
 def _cell(text: str) -> str:
@@ -86,11 +83,11 @@ def _cell(text: str) -> str:
 
 def _lines(rows: list[Record]) -> list[str]:
     names = _measured(rows)
-    cells = [[str(row["epoch"]), *(number(name, row.get(name)) for name in names)] for row in rows]
-    return table(["epoch", *names], cells, "r" * (len(names) + 1))
+    cells = [((str(row["epoch"]),), {name: row[name] for name in names if name in row}) for row in rows]
+    return metric_lines(("epoch",), cells, "r")
 
 
 def _final_line(row: Record) -> str:
     """What was measured once, at the end, with the best checkpoint."""
-    values = (f"{name} {number(name, value)}" for name, value in row.items() if name not in _PLACE)
+    values = (f"{name} {shown(name, value)}" for name, value in row.items() if name not in _PLACE)
     return f"at the end, epoch {row['epoch']}:  " + "  ".join(values)

@@ -1,4 +1,4 @@
-"""`labtui predict RUN IMAGES...`: classifies new images with a checkpoint."""
+"""`labtui predict RUN IMAGES...`: the classes of new images, or the objects in them, by a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from core.store.catalogue import find_run
 from core.store.jobs import JobState
 
 _DESCRIPTION = """\
-Classify new images: a table of the likeliest classes, and a set of predictions in the run's folder.
+Look at new images: a table of the likeliest classes, or of the surest of the objects found, and a set of
+predictions in the run's folder.
 
 Images that cannot be read are named and left out."""
 _SHOWN = 3
@@ -71,17 +72,26 @@ def document(state: JobState) -> dict[str, Any]:
 
 
 def image_lines(images: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A row an image: its path and the likeliest classes with their probabilities, or surest boxes."""
-    rows = []
-    for image in images:
-        top = [
-            f"{item['class']} {item.get('probability', item.get('score')):.3f}"
-            for item in image["top"][:_SHOWN]
-        ]
-        rows.append((str(image["path"]), *top))
-    width = max(2, *map(len, rows))
-    header = ("image", "likeliest", *[""] * (width - 2))
-    return table(header[:width], [(*row, *[""] * (width - len(row))) for row in rows])
+    """A row an image: its path and the likeliest classes, or the number of boxes and the surest."""
+    boxes = any("found" in image for image in images)
+    rows = [
+        (
+            str(image["path"]),
+            *([str(image.get("found"))] if boxes else []),
+            *(
+                f"{item['class']} {item.get('probability', item.get('score')):.3f}"
+                for item in image["top"][:_SHOWN]
+            ),
+        )
+        for image in images
+    ]
+    header = ("image", "boxes", "surest") if boxes else ("image", "likeliest")
+    width = max(len(header), *map(len, rows))
+    return table(
+        [*header, *[""] * (width - len(header))],
+        [(*row, *[""] * (width - len(row))) for row in rows],
+        "lr" if boxes else "",
+    )
 
 
 def _tell(state: JobState, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from core.store.report import model_summary, show_document
 
 _DESCRIPTION = """\
 Show a run: how it stands, its network and what of it is trained, the disk that it takes, checkpoints,
-what was measured, jobs, and the accuracy of each class at the best checkpoint."""
+what was measured, jobs, and the accuracy or precision of each class at the best checkpoint."""
 
 
 def add(parser: ArgumentParser) -> None:

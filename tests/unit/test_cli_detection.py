@@ -1,0 +1,215 @@
+"""What the commands say of a detector's run: 12 numbers, classes with their objects, the lab's 22 columns."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cli.commands.predict import image_lines
+from core.cli.lab_columns import DETECTOR, lab_table
+from core.cli.main import main
+from core.cli.metric_tables import COCO, class_table, grouped, metric_lines
+from core.config.load import dump, load_experiment
+from core.config.workspace import Workspace
+from core.store.checkpoints import save_files
+from core.store.files import write_json
+from core.store.measures import Measured
+from core.store.metrics import MetricsWriter
+from core.store.paths import RunPaths
+from core.store.runs import create_run
+
+LOGS = Path(__file__).parents[3] / "shared/reference/diatom-logs"
+CONFIG = "data: {format: coco, root: pictures}\nmodel: fasterrcnn_small\nepochs: 3\n"
+TERMS = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
+PER_CLASS = [
+    {"class": "a [b]", "n": 7, "ap": 0.5, "ap_50": 0.75, "ap_75": 0.625, "recall": 0.875},
+    {"class": "none", "n": 0, "ap": None, "ap_50": None, "ap_75": None, "recall": None},
+]
+
+
+def numbers(base: float, *, without: str = "large") -> dict[str, float]:
+    """A validation without objects of one size: `base` plus a hundredth for each place in COCO's order."""
+    values = {name: base + place / 100 for place, name in enumerate(COCO) if not name.endswith(without)}
+    return {"loss": base, **dict.fromkeys(TERMS, base / 4), **values}
+
+
+def record(epoch: int, attempt: int = 1, **values: float) -> dict[str, Any]:
+    return {"t": 1.0, "epoch": epoch, "step": epoch * 5, "attempt": attempt, "scope": "epoch", **values}
+
+
+def named(split: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f"{split}/{name}": value for name, value in values.items()}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "small.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> RunPaths:
+    """Three epochs; the second was measured on the training images too, the third is measured in a job."""
+    loaded = load_experiment("small", workspace=workspace)
+    made = create_run(
+        workspace,
+        config_name="small",
+        config_text=dump(loaded.experiment),
+        model="fasterrcnn_small",
+        metric="val/map",
+        metric_mode="max",
+        total_epochs=3,
+        argv=["labtui"],
+    )
+    with MetricsWriter(made.metrics) as metrics:
+        for epoch in (1, 2, 3):
+            val = named("val", numbers(epoch / 10)) if epoch < 3 else {}
+            metrics.write(record(epoch, **{"train/loss": 1 / epoch, "lr": 0.001}, **val))
+            stem = f"a01-e000{epoch}"
+            values = {"attempt": 1, "epoch": epoch, "step": epoch * 5, "metrics": val}
+            save_files(made, stem, b"weights", values)
+            for split in ("val", "train") if epoch == 2 else ("val",):
+                row = {"checkpoint": stem, "sha256": "0" * 64, "split": split, "n": 9, "settings": {}}
+                base = epoch / 10 + (split == "train") / 2
+                write_json(
+                    made.measures / f"{stem}-{split}.json",
+                    {**row, **numbers(base), "per_class": PER_CLASS},
+                )
+    return made
+
+
+def test_the_lab_s_22_columns_in_its_order(run: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metrics", run.id, "--csv", "--format", "lab"]) == 0
+    header, *rows = csv.reader(capsys.readouterr().out.splitlines())
+    assert len(header) == 22
+    table = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [row["train/loss"] for row in table] == ["1.0", "0.5", str(1 / 3)]
+    assert [row["train/map"] for row in table] == ["", "0.7", ""]
+    # COCO's order differs from the lab's: mar_medium is 11th there, its value 0.1 higher.
+    assert [float(row["val/mar_medium"]) for row in table] == pytest.approx([0.2, 0.3, 0.4])
+    assert [row["val/map_large"] for row in table] == ["-1.0"] * 3
+    assert [row["train/mar_large"] for row in table] == ["", "-1.0", ""]
+    assert [row["val/loss"] for row in table] == ["0.1", "0.2", "0.3"]
+
+
+@pytest.mark.skipif(not LOGS.is_dir(), reason="the lab's tables are not here")
+@pytest.mark.parametrize("path", sorted(LOGS.glob("*.csv")), ids=lambda path: path.stem)
+def test_the_lab_s_own_tables_come_back(path: Path) -> None:
+    """Its numbers, as they would be stored here, make its file again."""
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert tuple(header) == DETECTOR
+    epochs, measured = [], []
+    for epoch, row in enumerate(rows, 1):
+        values = dict(zip(header, map(float, row), strict=True))
+        kept = {name: value for name, value in values.items() if value != -1}
+        train = {name[6:]: kept.pop(name) for name in list(kept) if name.startswith("train/m")}
+        epochs.append(record(epoch, **kept))
+        measured.append(Measured(f"a01-e{epoch:04d}", "train", "", "", 1747, train))
+    assert lab_table("fasterrcnn", epochs, measured)[1:] == [[float(cell) for cell in row] for row in rows]
+
+
+def measured(checkpoint: str, split: str, value: float, key: str = "") -> Measured:
+    return Measured(checkpoint, split, key, "", 9, {"loss": value, "map": value})
+
+
+def test_rows_belong_to_the_attempt_of_the_curve() -> None:
+    rows = [
+        measured("a01-e0002", "train", 0.9),
+        measured("a02-e0002", "train", 0.5),
+        measured("a02-e0002", "train", 0.7, key="12345678"),
+        measured("a02-e0002-s000007", "train", 0.8),
+        measured("a00-e0001", "train", 0.25),
+        measured("a01-e0004", "val", 0.125),
+    ]
+    header, *table = lab_table("retinanet", [record(1, 0), record(2, 2)], rows)
+    assert [row[header.index("train/map")] for row in table] == [0.25, 0.5, "", ""]
+    assert [row[header.index("val/map")] for row in table] == ["", "", "", 0.125]
+    assert lab_table("retinanet", [], []) == [list(DETECTOR)]
+
+
+def test_a_validation_without_objects_has_a_loss_only() -> None:
+    header, row = lab_table("retinanet", [record(1, **{"val/loss": 0.5})], [])
+    assert row[header.index("val/loss") :] == [0.5, *[-1.0] * 10]
+
+
+def test_metrics_of_a_detector_are_three_tables_and_never_minus_one(
+    run: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["metrics", run.id]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "epoch  train/loss    lr  val/loss  val/map  val/map_50  val/map_75  val/mar_100",
+        "    1       1.000  1e-3    0.1000   0.1000      0.1100      0.1200       0.1800",
+        "    2      0.5000  1e-3    0.2000   0.2000      0.2100      0.2200       0.2800",
+        "    3      0.3333  1e-3         –        –           –           –            –",
+    ]
+    sizes = ("map_small", "map_medium", "mar_1", "mar_10", "mar_small", "mar_medium")
+    assert lines[5].split() == ["by", "size,", "number", *(f"val/{name}" for name in sizes)]
+    assert lines[10].split() == ["loss", "terms", *(f"val/{term}" for term in TERMS)]
+    assert "-1" not in " ".join(lines).replace("1e-3", "")
+
+
+def test_show_has_main_numbers_then_the_rest_then_classes(
+    run: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", run.id]) == 0
+    text = capsys.readouterr().out
+    blocks = [block.splitlines() for block in text.split("\n\n")]
+    heads = [block[0].split() for block in blocks]
+    main_numbers = ["map", "map_50", "map_75", "mar_100"]
+    assert heads[1][:8] == ["checkpoint", "epoch", "step", "val/loss", *(f"val/{n}" for n in main_numbers)]
+    assert heads[2] == ["measured", "split", "images", "loss", *main_numbers]
+    assert heads[3][:3] == ["by", "size,", "number"]
+    assert heads[4][:2] == ["loss", "terms"]
+    assert blocks[5] == [
+        "class, val at a01-e0002  objects      AP    AP50    AP75  recall",
+        "a [b]                          7  0.5000  0.7500  0.6250  0.8750",
+        "none                           0       –       –       –       –",
+    ]
+    assert main(["show", run.id, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["measures"][0]["metrics"]["map_medium"] == pytest.approx(0.14)
+    assert "map_large" not in document["measures"][0]["metrics"]
+
+
+def test_other_programs_minus_one_is_not_shown() -> None:
+    lines = metric_lines(("",), [(("x",), {"map": 0.5, "map_large": -1.0, "loss": -1.0})], "l")
+    assert [line.split() for line in lines] == [
+        ["map", "loss"],
+        ["x", "0.5000", "-1.000"],
+        [],
+        ["by", "size,", "number", "map_large"],
+        ["x", "–"],
+    ]
+
+
+@pytest.mark.parametrize("names", [["loss", "accuracy", "loss_random"], ["train/loss", "val/top5", "lr"], []])
+def test_a_classifier_has_one_table(names: list[str]) -> None:
+    assert grouped(names) == [names]
+
+
+def test_many_classes_begin_with_the_worst() -> None:
+    rows = [{**PER_CLASS[0], "class": f"c{place}", "ap": place / 100} for place in range(40)]
+    lines = class_table([PER_CLASS[1], *reversed(rows)], "class")
+    assert [line.split()[0] for line in lines[1:31]] == [f"c{place}" for place in range(30)]
+    assert lines[31:] == ["and 11 more, all better, or without objects"]
+
+
+def test_new_images_have_a_count_and_their_surest_boxes() -> None:
+    top = [{"class": "cat", "score": 0.91, "box": [1, 2, 3, 4]}, {"class": "dog", "score": 0.5, "box": []}]
+    lines = image_lines(
+        [{"path": "a.png", "found": 12, "top": top}, {"path": "b.png", "found": 0, "top": []}]
+    )
+    assert lines == [
+        "image  boxes  surest",
+        "a.png     12  cat 0.910  dog 0.500",
+        "b.png      0",
+    ]
