@@ -329,9 +329,9 @@ async def test_an_early_end_is_said_and_marked(lab: Any, drive: Any) -> None:
     result = {"status": "finished", **place, "early_stop": {"epoch": 3, "best_epoch": 1}}
     run.attempt(1).result.write_text(json.dumps(result))
     async with drive(160, 50) as ui:
-        await ui.sees("ended early at epoch 3 of 9")
+        await ui.sees("finished early at epoch 3 of 9")
         await ui.press("enter")
-        await ui.sees("✓ finished 3/9", "ended early@3", "╎")
+        await ui.sees("✓ finished early 3/9", "finished early@3", "╎")
 
 
 async def test_an_imported_run_is_read_only(lab: Any, drive: Any) -> None:

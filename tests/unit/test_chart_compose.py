@@ -195,7 +195,7 @@ def test_the_end_of_training_is_marked_when_it_came_early() -> None:
     curve = Curve("val", "v", curve_of([1, 2, 3.0]), 1, best=(3, 3.0))
     data = ChartData("accuracy", (curve,), "key", early_stop=3, at_epoch=2)
     picture = draw(data)
-    assert "ended early@3" in title(picture)
+    assert "finished early@3" in title(picture)
     early, cursor = np.nonzero(picture.chars == "╎")[1], np.nonzero(picture.chars == "┊")[1]
     assert len(set(early.tolist())) == 1
     assert early[0] > cursor[0]

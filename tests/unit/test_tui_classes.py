@@ -280,7 +280,7 @@ def test_a_gpu_that_others_use_warns() -> None:
             "measure: waiting for GPU 0",
         ),
         ({"state": "running", "epoch": 0}, job("running"), "first epoch"),
-        ({"state": "finished", "early_stop": 8}, None, "ended early"),
+        ({"state": "finished", "early_stop": 8}, None, "finished early"),
         ({"state": "finished", "imported": True}, None, "imported"),
     ],
 )

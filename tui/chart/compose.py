@@ -247,7 +247,7 @@ def _title(data: ChartData, state: ViewState, lines: Sequence[_Line]) -> tuple[P
     if words:
         pieces.append((" " + " · ".join(words), MUTED))
     if data.early_stop is not None and any(curve.best for curve in data.curves):
-        pieces.append((f" ended early@{data.early_stop}", MUTED))
+        pieces.append((f" finished early@{data.early_stop}", MUTED))
     current = [line.curve.view for line in lines if not line.curve.ghost]
     if state.log and (hidden := sum(view.not_positive for view in current)):
         pieces.append((f" {humanise.count(hidden)} point{'s' * (hidden > 1)} not shown on log scale", WARN))

@@ -12,7 +12,7 @@ from core.store.records import ACTIVE, Checkpoint, RunSummary
 from tui.cellfit import progress
 from tui.theme import STATE_TONES
 from tui.widgets.bars import Span
-from tui.widgets.run_table import outlook
+from tui.widgets.run_table import outlook, state_words
 
 if TYPE_CHECKING:
     from core.store.jobs import JobState
@@ -33,14 +33,14 @@ def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple
     left: list[Span] = [
         (" labtui ▸ ", "muted"),
         (run.label, "title"),
-        (f"  {humanise.state_glyph(run.state)} {run.state}", STATE_TONES.get(run.state, "text")),
+        (f"  {humanise.state_glyph(run.state)} {state_words(run)}", STATE_TONES.get(run.state, "text")),
         (f" {run.epoch}/{run.epochs}", "text"),
     ]
     if run.state in ACTIVE:
         left.append((f" {progress(run.epoch, run.epochs, 8)}", "accent"))
     if run.imported:
         left.append(("  imported, read-only", "warning"))
-    elif text and text != run.state:
+    elif text and text != state_words(run):
         left.append((f"  {text}", text_tone))
     if run.state == "running" and curves is not None:
         from tui.chart.views import under_way

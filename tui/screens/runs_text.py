@@ -10,7 +10,7 @@ from core import humanise
 from tui.reader import Snapshot
 from tui.widgets.bars import Span
 from tui.widgets.config_list import ALL, ConfigRow, state_counts
-from tui.widgets.run_table import job_words, outlook
+from tui.widgets.run_table import job_words, outlook, state_words
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
@@ -64,11 +64,12 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
     spans: list[Span] = [
         (f" {run.label}", "text"),
         (f"  {run.model}  ", "muted"),
-        (f"{humanise.state_glyph(run.state)} {run.state}", tone if tone != "text" else "accent"),
+        (f"{humanise.state_glyph(run.state)} {state_words(run)}", tone if tone != "text" else "accent"),
     ]
-    if text and text != run.state:
-        early = f" at epoch {run.early_stop} of {run.epochs}" if run.early_stop is not None else ""
-        spans.append((f"  {text}{early}", tone))
+    if run.early_stop is not None:
+        spans.append((f" at epoch {run.early_stop} of {run.epochs}", "muted"))
+    elif text and text != run.state:
+        spans.append((f"  {text}", tone))
     if run.state == "running" and run.reason:
         spans.append((f"  {run.reason}", "warning"))
     if run.state == "running" and run.id in snapshot.curves:

@@ -136,10 +136,15 @@ def outlook(row: RunSummary, job: JobState | None = None) -> Span:
     if row.imported:
         return "imported", "muted"
     if row.state == "finished" and row.early_stop is not None:
-        return "ended early", "muted"
+        return "finished early", "muted"
     if row.started is not None and row.ended is not None and row.state == "finished":
         return f"took {humanise.duration(row.ended - row.started)}", "muted"
     return row.state, "muted"
+
+
+def state_words(run: RunSummary) -> str:
+    """The state, and whether it came early."""
+    return "finished early" if run.state == "finished" and run.early_stop is not None else run.state
 
 
 def job_words(job: JobState) -> str:
