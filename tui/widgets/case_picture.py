@@ -197,7 +197,11 @@ class CasePicture(Widget, can_focus=True):
             text = self._message or ("" if self._whole[0] else self.empty)
             colors = theme.palette(self.app.current_theme)
             if text:
-                self._lines = [Strip([Segment(cut(f" {text}", width), colors.warning if self._message else colors.muted)])]
+                self._lines = [
+                    Strip(
+                        [Segment(cut(f" {text}", width), colors.warning if self._message else colors.muted)]
+                    )
+                ]
             if min(self._whole) > 0:
                 self._lines += self._picture(colors)
         self.refresh()
@@ -255,7 +259,9 @@ class CasePicture(Widget, can_focus=True):
             style = colors.tone(tone.removesuffix("!"))
             style = style + (Style(bold=True) if tone.endswith("!") else Style.null())
             if pixels is not None:
-                style += _under(pixels, x, y) if through else Style(bgcolor=_background(self.app.current_theme))
+                style += (
+                    _under(pixels, x, y) if through else Style(bgcolor=_background(self.app.current_theme))
+                )
             pieces.append(Segment(sign, style))
             at = x + cell_len(sign)
         pieces += line.crop(at, line.cell_length)

@@ -309,9 +309,9 @@ class Matrix(Widget, can_focus=True):
     @property
     def _name_width(self) -> int:
         number = max((len(text) for text in self.counts.numbers), default=1)
-        least = len("  loose + wrong class") if self.counts.kinds else len(_ALARM) + 2
+        least = max((len(kind) + 4 for kind, _ in self.counts.kinds), default=len(_ALARM) + 2)
         wanted = max(self._longest + number + 3, least if self.counts.boxes else 8)
-        return min(wanted, max(self.size.width // 3, 12))
+        return min(wanted, max(self.size.width // 3, 23 if self.size.width >= 60 else 14))
 
     @property
     def _fixed(self) -> list[tuple[str, int]]:
@@ -402,7 +402,9 @@ class Matrix(Widget, can_focus=True):
         for title, size in self._fixed:
             here = title == "missed" and self._at[1] == self.counts.size
             text = f"{'…' if more and title == self._fixed[0][0] else ''}"
-            segments.append(Segment(text + fit(title, size - 1 - len(text), "right") + " ", self._bold(colors, here)))
+            segments.append(
+                Segment(text + fit(title, size - 1 - len(text), "right") + " ", self._bold(colors, here))
+            )
         return segments
 
     @staticmethod
@@ -428,7 +430,9 @@ class Matrix(Widget, can_focus=True):
         name_style = colors.strong if here else colors.text if row <= size else colors.muted
         if row < size:
             number = max(len(text) for text in counts.numbers)
-            label = f"{'▸' if here else '…' if more else ' '}{counts.numbers[row]:>{number}} {counts.names[row]}"
+            label = (
+                f"{'▸' if here else '…' if more else ' '}{counts.numbers[row]:>{number}} {counts.names[row]}"
+            )
         elif row == size:
             label = f"{'▸' if here else ' '}{_ALARM}"
         else:
@@ -446,12 +450,12 @@ class Matrix(Widget, can_focus=True):
             elif title == "inside":
                 value = counts.inside[row] if row < size else 0
                 segments.append(
-                    Segment(fit(str(value or "·") if row < size else "", width - 1, "right") + " ", colors.text)
+                    Segment(
+                        fit(str(value or "·") if row < size else "", width - 1, "right") + " ", colors.text
+                    )
                 )
             else:
-                segments.append(
-                    Segment(fit(str(self._sum(row)), width - 1, "right") + " ", colors.muted)
-                )
+                segments.append(Segment(fit(str(self._sum(row)), width - 1, "right") + " ", colors.muted))
         return segments
 
     def _sum(self, row: int) -> int:
@@ -501,9 +505,16 @@ class Matrix(Widget, can_focus=True):
         level = max(min(round(share * _LEVELS), _LEVELS), 1)
         current = self.app.current_theme
         background = current.background or ("#111417" if current.dark else "#FAFAF8")
-        return _shaded(background, str(tone.color.triplet.hex if tone.color and tone.color.triplet else "#808080"),
-                       str(colors.text.color.triplet.hex if colors.text.color and colors.text.color.triplet else "#808080"),
-                       level)
+        return _shaded(
+            background,
+            str(tone.color.triplet.hex if tone.color and tone.color.triplet else "#808080"),
+            str(
+                colors.text.color.triplet.hex
+                if colors.text.color and colors.text.color.triplet
+                else "#808080"
+            ),
+            level,
+        )
 
     # -- mouse
 
