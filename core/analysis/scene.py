@@ -108,4 +108,5 @@ def pair_iou(objects: Objects, found: Detections, thing: Ints, prediction: Ints)
     own = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
     other = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     whole = np.where(objects.crowd[thing], own, own + other - shared)
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    iou: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return iou
