@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.dialogs.confirm import ConfirmDialog
     from tui.screens.base import LabScreen
 
-_ABOUT_A_RUN = frozenset({"resume", "fork", "stop", "kill", "measure", "edit", "mark", "open"})
+_ABOUT_A_RUN = frozenset({"resume", "fork", "stop", "kill", "measure", "errors", "edit", "mark", "open"})
 
 
 def plain(text: str) -> Content:
@@ -42,7 +42,7 @@ def possible(action: str, run: RunSummary | None) -> bool:
         return not run.imported
     if action in ("stop", "kill"):
         return run.state in ACTIVE
-    return run.epoch > 0 if action == "measure" else True
+    return run.epoch > 0 if action in ("measure", "errors") else True
 
 
 def launch(screen: LabScreen, config: str) -> None:
@@ -130,6 +130,13 @@ def measure(screen: LabScreen, run: RunSummary, *, checkpoint: str = "", splits:
     from tui.dialogs.measure import MeasureDialog
 
     screen.app.push_screen(MeasureDialog(run, checkpoint=checkpoint, splits=splits))
+
+
+def errors(screen: LabScreen, run: RunSummary, *, checkpoint: str = "") -> None:
+    """Show what a run gets wrong: at `checkpoint`, or where it was best."""
+    from tui.screens.errors import ErrorsScreen
+
+    screen.app.push_screen(ErrorsScreen(run, _paths(screen, run).root, checkpoint))
 
 
 def stop_job(screen: LabScreen, run: RunSummary, job: JobState) -> None:

@@ -31,6 +31,8 @@ COMMANDS = {
     "diff": "two runs: settings that differ, best and last values",
     "measure": "measure checkpoints on any split or on other data",
     "predict": "classify new images",
+    "errors": "what a run gets wrong: matrix, kinds, cases, comparison",
+    "predictions": "detections of other tools as a run, and ours for them",
     "tag": "words to find a run by",
     "note": "a note on a run",
     "pin": "keep a checkpoint whatever the retention says",

@@ -21,13 +21,13 @@ from core.text import clean
 class Results:
     """Boxes found; those of image i are rows `offsets[i]:offsets[i + 1]`, in the file's order.
 
-    corners (n, 4) float32 x1, y1, x2, y2 in pixels, labels (n,) int64 0-based, scores (n,) float32.
+    corners (n, 4) float64 x1, y1, x2, y2 in pixels, labels (n,) int64 0-based, scores (n,) float64.
     """
 
     offsets: NDArray[np.int64]
-    corners: NDArray[np.float32]
+    corners: NDArray[np.float64]
     labels: NDArray[np.int64]
-    scores: NDArray[np.float32]
+    scores: NDArray[np.float64]
 
 
 def read_results(
@@ -62,9 +62,9 @@ def read_results(
     offsets = np.concatenate(([0], np.cumsum([len(image) for image in rows], dtype=np.int64)))
     return Results(
         offsets.astype(np.int64),
-        np.array([row[0] for row in flat], np.float32).reshape(-1, 4),
+        np.array([row[0] for row in flat], np.float64).reshape(-1, 4),
         np.array([row[1] for row in flat], np.int64),
-        np.array([row[2] for row in flat], np.float32),
+        np.array([row[2] for row in flat]),
     )
 
 

@@ -31,6 +31,7 @@ class LabScreen(Screen[None]):
         Binding("s", "stop", "stop and save"),
         Binding("S", "kill", "kill", show=False),
         Binding("m", "measure", "measure"),
+        Binding("e", "errors", "errors"),
         Binding("t", "edit", "tags and note"),
         Binding("i", "pictures", "pictures"),
         Binding("y", "log_axis", "log axis", show=False),
@@ -132,6 +133,10 @@ class LabScreen(Screen[None]):
     def action_measure(self) -> None:
         if run := self.target:
             run_actions.measure(self, run, checkpoint=self.start)
+
+    def action_errors(self) -> None:
+        if run := self.target:
+            run_actions.errors(self, run, checkpoint=self.start)
 
     def action_edit(self) -> None:
         if run := self.target:

@@ -43,7 +43,7 @@ class RunScreen(LabScreen):
     AUTO_FOCUS = ""
     KEY_ORDER = (
         *("app.pop_screen", "step(1)", "split", "sort", "stop_job"),
-        *("resume", "stop", "fork", "measure", "pin", "next_tab(1)"),
+        *("resume", "stop", "errors", "fork", "measure", "pin", "next_tab(1)"),
         *("edit", "log_axis", "x_axis", "pictures", "kill"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -38,6 +38,7 @@ class RunsScreen(LabScreen):
         "stop",
         "fork",
         "mark",
+        "errors",
         "filter",
         "next_match(1)",
         "sort",

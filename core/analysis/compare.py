@@ -1,0 +1,246 @@
+"""Two models on the same images: what the second mends, what it breaks, and whether that is chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.analysis.bootstrap import Interval, drawn_ap, draws, interval, mcnemar, mean_over_classes
+from core.analysis.boxes import Detections, Flags, Floats, Ints, Objects
+from core.analysis.cases import KIND, MISSED
+from core.analysis.errors import CLASSIFICATION, IOU, Errors, View
+from core.analysis.matching import Outcome
+from core.analysis.predictions import BoxPredictions, ClassPredictions
+from core.errors import DataError
+from core.text import clean
+
+_T = TypeVar("_T", bound=np.generic)
+STATES = ("fixed", "broken", "still_wrong", "both_right")
+
+
+@dataclass(frozen=True)
+class Change:
+    """An object that at least one model gets wrong. Classes are places among the names.
+
+    `first` and `second` are what became of it (correct, confused, missed), `taken_for` the class that each
+    model saw, None when it saw none.
+    """
+
+    image: int
+    path: str
+    object: int
+    truth: int
+    first: str
+    second: str
+    taken_for: tuple[int | None, int | None]
+
+
+class Comparison:
+    """`a` and `b` at thresholds, image by image the same; objects are those of `a`.
+
+    `p` is McNemar's for classification, else None: objects of one image are not independent.
+    """
+
+    def __init__(self, a: View, b: View, seed: int) -> None:
+        self.a = a
+        self.b = b
+        self._seed = seed
+        objects = a.scene.objects
+        self._normal = ~objects.crowd & ~objects.ignore
+        self._right = (_right(a), _right(b))
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Objects that are fixed, broken, still_wrong, both_right."""
+        return {state: len(self._of(state)) for state in STATES}
+
+    @property
+    def p(self) -> float | None:
+        if self.a.errors.kind != CLASSIFICATION:
+            return None
+        return mcnemar(self.counts["fixed"], self.counts["broken"])
+
+    @cached_property
+    def kinds(self) -> dict[str, tuple[int, int]]:
+        """How many there are of each kind in both."""
+        return {kind: (count, self.b.kinds[kind]) for kind, count in self.a.kinds.items()}
+
+    def changes(self, state: str) -> list[Change]:
+        """The objects that are `fixed`, `broken` or `still_wrong`; the largest first."""
+        objects = self.a.scene.objects
+        rows = self._of(state)
+        rows = rows[np.argsort(-objects.area[rows], kind="stable")]
+        found = []
+        for row in rows.tolist():
+            image = int(self.a.scene.image_of_object[row])
+            (first, took), (second, takes) = _fate(self.a, row), _fate(self.b, row)
+            truth = int(objects.classes[row])
+            path = self.a.errors.paths[image]
+            found.append(Change(image, path, row, truth, first, second, (took, takes)))
+        return found
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """accuracy and accuracy_macro at the score threshold, or map and map_50, which ignore it."""
+        if self.a.errors.kind == CLASSIFICATION:
+            hits, there = self._drawn_recall
+            return {
+                "accuracy": interval(*(part.sum(axis=1) / there.sum(axis=1) for part in hits)),
+                "accuracy_macro": interval(*(mean_over_classes(_divided(part, there)) for part in hits)),
+            }
+        first, second = self._drawn_ap
+        return {
+            "map": interval(mean_over_classes(first.mean(axis=2)), mean_over_classes(second.mean(axis=2))),
+            "map_50": interval(mean_over_classes(first[:, :, 0]), mean_over_classes(second[:, :, 0])),
+        }
+
+    @cached_property
+    def per_class(self) -> list[Interval]:
+        """Of each class its AP, or for classification the share of its images that is right."""
+        if self.a.errors.kind == CLASSIFICATION:
+            hits, there = self._drawn_recall
+            first, second = (_divided(part, there) for part in hits)
+        else:
+            first, second = (part.mean(axis=2) for part in self._drawn_ap)
+        return [interval(first[:, label], second[:, label]) for label in range(first.shape[1])]
+
+    @cached_property
+    def _weights(self) -> NDArray[np.float32]:
+        boxes = max(len(view.scene.found.scores) for view in (self.a, self.b))
+        return draws(self.a.errors.images, boxes, self._seed)
+
+    @cached_property
+    def _drawn_ap(self) -> tuple[Floats, Floats]:
+        return drawn_ap(self.a.scene, self._weights), drawn_ap(self.b.scene, self._weights)
+
+    @cached_property
+    def _drawn_recall(self) -> tuple[tuple[Floats, Floats], Floats]:
+        """Right images and all images (rounds, classes) of each class."""
+        label, image = self.a.scene.objects.classes, self.a.scene.image_of_object
+        member = np.zeros((self.a.errors.images, len(self.a.errors.classes)), np.float32)
+        member[image, label] = 1
+        first, second = (
+            (self._weights @ (member * np.bincount(image, weights=right)[:, None].astype(np.float32)))
+            for right in self._right
+        )
+        return (first.astype(np.float64), second.astype(np.float64)), (self._weights @ member).astype(
+            np.float64
+        )
+
+    def _of(self, state: str) -> Ints:
+        a, b = self._right
+        chosen = {"fixed": ~a & b, "broken": a & ~b, "still_wrong": ~a & ~b, "both_right": a & b}[state]
+        return np.flatnonzero(chosen & self._normal)
+
+
+def compare(
+    a: Errors,
+    b: Errors,
+    *,
+    score: float | tuple[float, float] | None = None,
+    iou: float = IOU,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two predictions of the same images at a score threshold, the same or one each.
+
+    Raises DataError when they are of different images, classes, tasks or annotations.
+    """
+    for what, one, other in (("task", a.kind, b.kind), ("classes", a.classes, b.classes)):
+        if one != other:
+            raise DataError(f"The two predictions cannot be compared: they differ in {what}.")
+    if not (a.labelled and b.labelled):
+        raise DataError("The two predictions cannot be compared: one has no annotations.")
+    b = _in_order_of(b, a)
+    first, second = score if isinstance(score, tuple) else (score, score)
+    return Comparison(
+        a.at(a.score if first is None else first, iou), b.at(b.score if second is None else second, iou), seed
+    )
+
+
+def _in_order_of(b: Errors, a: Errors) -> Errors:
+    if a.paths != b.paths:
+        place = {path: index for index, path in enumerate(b.paths)}
+        strange = [path for path in a.paths if path not in place]
+        if strange or len(a.paths) != len(b.paths):
+            example = f", such as {clean(strange[0])}" if strange else ""
+            raise DataError(
+                f"The two predictions cannot be compared: they are of different images ({len(a.paths)} and "
+                f"{len(b.paths)}{example}); measure both on the same split."
+            )
+        b = Errors(_reordered(b.source, np.array([place[path] for path in a.paths])), b.train_counts)
+    one, other = a.scene.objects, b.scene.objects
+    if not (
+        np.array_equal(one.offsets, other.offsets)
+        and np.array_equal(one.classes, other.classes)
+        and np.allclose(one.boxes, other.boxes, atol=0.01)
+    ):
+        raise DataError("The two predictions cannot be compared: their images are annotated differently.")
+    return b
+
+
+def _reordered(source: BoxPredictions | ClassPredictions, images: Ints) -> BoxPredictions | ClassPredictions:
+    origin = replace(source.origin, paths=tuple(source.origin.paths[image] for image in images))
+    if isinstance(source, ClassPredictions):
+        return ClassPredictions(
+            origin,
+            _taken(source.labels, images),
+            _taken(source.probabilities, images),
+            _taken(source.top_probabilities, images),
+            _taken(source.top_classes, images),
+            {},
+        )
+    rows, offsets = _rows(source.found.offsets, images)
+    found = source.found
+    objects = source.objects
+    if objects is not None:
+        kept, starts = _rows(objects.offsets, images)
+        objects = Objects(
+            starts,
+            objects.boxes[kept],
+            objects.classes[kept],
+            objects.crowd[kept],
+            objects.ignore[kept],
+            objects.area[kept],
+        )
+    return replace(
+        source,
+        origin=origin,
+        found=Detections(offsets, found.boxes[rows], found.classes[rows], found.scores[rows]),
+        objects=objects,
+        sizes=source.sizes[images],
+        image_ids=tuple(source.image_ids[image] for image in images) if source.image_ids else (),
+    )
+
+
+def _taken(column: NDArray[_T] | None, images: Ints) -> NDArray[_T] | None:
+    return None if column is None else column[images]
+
+
+def _rows(offsets: Ints, images: Ints) -> tuple[Ints, Ints]:
+    counts = np.diff(offsets)[images]
+    starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+    rows = np.repeat(offsets[images] - starts[:-1], counts) + np.arange(starts[-1])
+    return rows, starts
+
+
+def _right(view: View) -> Flags:
+    by = view.matching.found_by
+    right: Flags = by >= 0
+    right[right] = view.matching.outcome[by[right]] == Outcome.CORRECT
+    return right
+
+
+def _fate(view: View, row: int) -> tuple[str, int | None]:
+    by = int(view.matching.found_by[row])
+    if by < 0:
+        return MISSED, None
+    return KIND[Outcome(int(view.matching.outcome[by]))], int(view.scene.found.classes[by])
+
+
+def _divided(part: Floats, whole: Floats) -> Floats:
+    share: Floats = np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+    return share

@@ -1,0 +1,302 @@
+"""Annotations and detections of any tool, in COCO's formats, made into a run to look at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predictions
+from core.analysis.scene import Scene
+from core.config.load import dump, parse_experiment
+from core.config.workspace import Workspace
+from core.datasets.coco_file import as_integer, as_number, read_coco
+from core.datasets.findings import Findings
+from core.datasets.names import spelled
+from core.datasets.results import read_results
+from core.errors import DataError
+from core.store.attempts import record_attempt
+from core.store.files import write_bytes, write_json
+from core.store.metrics import encode
+from core.store.paths import RunPaths, checkpoint_id
+from core.store.runs import create_run, read_meta
+from core.text import clean
+
+ORIGIN = "imported.json"
+MODEL = "imported detections"
+SPLIT = "val"
+_EPOCH = 1
+_METRIC = "val/map"
+
+
+@dataclass(frozen=True)
+class ImportedPredictions:
+    """The run that came of two files. `missing` images are not in the folder, `notes` tell of odd records."""
+
+    run: RunPaths
+    images: int
+    objects: int
+    boxes: int
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+    metrics: Mapping[str, float | None]
+
+
+def import_predictions(
+    workspace: Workspace,
+    truth: Path,
+    results: Path,
+    images: Path,
+    *,
+    name: str = "",
+    argv: Sequence[str] = (),
+) -> ImportedPredictions:
+    """A finished, read-only run with the detections in `results` of the images annotated in `truth`.
+
+    Boxes are taken as written; images that are not in the folder keep theirs. Raises DataError for files
+    that are not COCO's or do not belong together, UsageError for a name that cannot be.
+    """
+    found = Findings()
+    there = _read_truth(truth, found)
+    guesses = read_results(results, there.image_ids, there.category_ids, found)
+    sha256 = _sha256(results)
+    arrays = {
+        **there.arrays(images.absolute()),
+        "format": np.array(FORMAT),
+        "checkpoint": np.array(checkpoint_id(1, _EPOCH)),
+        "sha256": np.array(sha256),
+        "image_offsets": guesses.offsets,
+        "boxes": guesses.corners,
+        "scores": guesses.scores,
+        "labels": guesses.labels,
+        "score_floor": np.array(0.0),
+        "nms_iou": np.array(1.0),
+        "max_det": np.array(int(np.diff(guesses.offsets).max(initial=0))),
+    }
+    read = arrays_as_predictions(arrays, results)
+    assert isinstance(read, BoxPredictions)
+    assert read.objects is not None
+    precision = Scene(read.objects, read.found, len(there.names)).precision
+    now = time.time()
+    per_class = [
+        {"class": label, "n": row.objects, "ap": row.ap, "ap_50": row.ap_50, "ap_75": row.ap_75}
+        for label, row in zip(there.names, precision.per_class, strict=True)
+    ]
+
+    def fill(new: RunPaths) -> None:
+        origin = {"truth": str(truth.absolute()), "results": str(results.absolute()), "sha256": sha256}
+        files = [{"path": origin["results"], "sha256": sha256}]
+        write_json(new.root / ORIGIN, {"files": files, **origin, "time": now})
+        note = f"detections of {clean(results.name)} on {clean(truth.name)}"
+        write_json(new.meta, {**read_meta(new), "note": note})
+        stem = f"{checkpoint_id(1, _EPOCH)}-{SPLIT}"
+        write_bytes(new.predictions / f"{stem}.npz", _packed(arrays))
+        values = {name: value for name, value in precision.summary.items() if value is not None}
+        row = {"checkpoint": checkpoint_id(1, _EPOCH), "sha256": sha256, "split": SPLIT, "settings": {}}
+        write_json(
+            new.measures / f"{stem}.json", {**row, "n": len(there.paths), **values, "per_class": per_class}
+        )
+        stamp = {"t": now, "epoch": _EPOCH, "step": _EPOCH, "attempt": 1, "scope": "epoch"}
+        line = {**stamp, **{f"{SPLIT}/{name}": value for name, value in values.items()}}
+        write_bytes(new.metrics, encode(line))
+        attempt = record_attempt(new, "finished", epoch=_EPOCH, step=_EPOCH, started=now, ended=now)
+        notes = [f"{item}\n" for item in _notes(found)]
+        write_bytes(attempt.log, "".join([f"imported from {clean(str(results))}\n", *notes]).encode())
+
+    run = create_run(
+        workspace,
+        config_name=results.stem,
+        config_text=_config(images),
+        model=MODEL,
+        metric=_METRIC,
+        metric_mode="max",
+        total_epochs=_EPOCH,
+        argv=list(argv),
+        name=name,
+        imported=True,
+        prepare=fill,
+    )
+    missing = tuple(path for path in there.paths if not os.path.isfile(images / path))
+    return ImportedPredictions(
+        run,
+        len(there.paths),
+        len(there.labels),
+        len(guesses.labels),
+        missing,
+        tuple(_notes(found)),
+        precision.summary,
+    )
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The annotations of a file: images and classes by id, objects image by image in the file's order."""
+
+    paths: tuple[str, ...]
+    image_ids: tuple[str, ...]
+    sizes: list[tuple[int, int]]
+    names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    counts: list[int]
+    corners: list[tuple[float, float, float, float]]
+    labels: list[int]
+    crowd: list[bool]
+    ignore: list[bool]
+    area: list[float]
+    source: list[int]
+
+    def arrays(self, root: Path) -> dict[str, Any]:
+        return {
+            "root": np.array(str(root)),
+            "paths": np.array(self.paths, np.str_),
+            "class_names": np.array(self.names, np.str_),
+            "image_ids": np.array(self.image_ids, np.str_),
+            "category_ids": np.array(self.category_ids, np.int64),
+            "sizes": np.array(self.sizes, np.int32).reshape(-1, 2),
+            "gt_offsets": np.concatenate(([0], np.cumsum(self.counts, dtype=np.int64))),
+            "gt_boxes": np.array(self.corners, np.float64).reshape(-1, 4),
+            "gt_labels": np.array(self.labels, np.int64),
+            "gt_crowd": np.array(self.crowd, np.bool_),
+            "gt_difficult": np.array(self.ignore, np.bool_),
+            "gt_area": np.array(self.area, np.float64),
+            "gt_source": np.array(self.source, np.int64),
+            "ignore_difficult": np.array(True),
+        }
+
+
+def _read_truth(path: Path, found: Findings) -> _Truth:
+    document = read_coco(path)
+    shown = path.name
+    names = _categories(path, document["categories"])
+    images = _images(path, document["images"])
+    label_at = {number: index for index, number in enumerate(names)}
+    rows: dict[str, list[tuple[tuple[float, float, float, float], int, bool, bool, float, int]]] = {
+        key: [] for key in images
+    }
+    for number, item in enumerate(document["annotations"], 1):
+        record = item if isinstance(item, dict) else {}
+        image, category = _key(record.get("image_id")), as_integer(record.get("category_id"))
+        corners = _corners(record.get("bbox"))
+        if image not in rows or category is None or category.value not in label_at:
+            found.drop(shown, f"annotation {number} is of an image or a class that the file has not")
+        elif corners is None:
+            found.drop(shown, f"annotation {number} has no box that is one")
+        else:
+            area = as_number(record.get("area"))
+            size = (corners[2] - corners[0]) * (corners[3] - corners[1])
+            identity = as_integer(record.get("id"))
+            rows[image].append(
+                (
+                    corners,
+                    label_at[category.value],
+                    bool(record.get("iscrowd") or 0),
+                    bool(record.get("ignore") or record.get("difficult") or 0),
+                    area[0] if area is not None and np.isfinite(area[0]) else size,
+                    identity.value if identity is not None else 0,
+                )
+            )
+    flat = [row for key in images for row in rows[key]]
+    columns: list[list[Any]] = [list(column) for column in zip(*flat, strict=True)] or [[] for _ in range(6)]
+    return _Truth(
+        tuple(images[key][0] for key in images),
+        tuple(images),
+        [_size(images[key][1], rows[key]) for key in images],
+        tuple(names.values()),
+        tuple(names),
+        [len(rows[key]) for key in images],
+        *columns,
+    )
+
+
+def _categories(path: Path, records: list[Any]) -> dict[int, str]:
+    """Names by rising id. Raises DataError for records without, or an id of two names."""
+    names: dict[int, str] = {}
+    for record in records:
+        number = as_integer(record.get("id")) if isinstance(record, dict) else None
+        name = spelled(str(record.get("name") or "")) if isinstance(record, dict) else ""
+        if number is None or not name:
+            raise DataError(f"{clean(str(path))}: a category has no id or no name.")
+        if names.setdefault(number.value, name) != name:
+            raise DataError(f"{clean(str(path))}: category id {number.value} is given twice.")
+    return dict(sorted(names.items()))
+
+
+def _images(path: Path, records: list[Any]) -> dict[str, tuple[str, tuple[int, int] | None]]:
+    """Path and size by id, rising. Raises DataError for records without, and ids given twice."""
+    images: dict[str, tuple[str, tuple[int, int] | None]] = {}
+    for record in records:
+        key = _key(record.get("id")) if isinstance(record, dict) else ""
+        name = record.get("file_name") if isinstance(record, dict) else None
+        if not key:
+            raise DataError(f"{clean(str(path))}: an image has no id.")
+        inside = _confined(str(name if isinstance(name, str) and name.strip() else key))
+        if key in images:
+            both = f"{clean(images[key][0])} and {clean(inside)}"
+            raise DataError(f"{clean(str(path))}: image id {clean(key)} is given to {both}.")
+        width, height = (as_integer(record.get(side)) for side in ("width", "height"))
+        size = (
+            (width.value, height.value) if width and height and min(width.value, height.value) > 0 else None
+        )
+        images[key] = (inside, size)
+    numeric = all(as_integer(key) for key in images)
+    return dict(sorted(images.items(), key=lambda item: int(item[0]) if numeric else item[0]))
+
+
+def _confined(name: str) -> str:
+    """A path below the folder of images, whatever the file says: no root, no way up."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    return "/".join(parts).replace("\0", "") or "image"
+
+
+def _key(value: object) -> str:
+    number = as_integer(value)
+    return str(number.value) if number is not None else clean(str(value or "").strip())
+
+
+def _corners(box: object) -> tuple[float, float, float, float] | None:
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    found = [as_number(value) for value in box]
+    values = [value[0] for value in found if value is not None and np.isfinite(value[0])]
+    if len(values) != 4 or values[2] <= 0 or values[3] <= 0:
+        return None
+    x, y, width, height = values
+    return x, y, x + width, y + height
+
+
+def _size(size: tuple[int, int] | None, rows: list[Any]) -> tuple[int, int]:
+    """The size as stated, else what the boxes need."""
+    if size is not None:
+        return size
+    ends = [row[0][2:] for row in rows] or [(1.0, 1.0)]
+    return int(np.ceil(max(x for x, _ in ends))), int(np.ceil(max(y for _, y in ends)))
+
+
+def _config(images: Path) -> str:
+    """A config that can be read as one; what was trained elsewhere is not known."""
+    data = {"root": str(images.absolute()), "format": "coco"}
+    settings = {"data": data, "model": "fasterrcnn", "epochs": _EPOCH}
+    text = dump(parse_experiment(json.dumps(settings), images))
+    return f"# imported detections: the network and its settings are not known\n{text}"
+
+
+def _notes(found: Findings) -> list[str]:
+    return [str(item) for item in (*found.of("error"), *found.of("warning"))]
+
+
+def _packed(arrays: Mapping[str, Any]) -> bytes:
+    buffer = BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,112 @@
+"""Objects and boxes side by side, with what every threshold needs of them computed once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import cached_property
+
+import numpy as np
+
+from core.analysis.boxes import Detections, Floats, Ints, Objects, image_of
+from core.analysis.matching import Matcher
+from core.analysis.overlaps import Overlaps, overlaps
+from core.analysis.precision import Precision, average_precision
+
+_MATCHERS = 4
+
+
+class Scene:
+    """`found` are the boxes that take part; `index` (n,) says where each stands among all stored ones."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        found: Detections,
+        classes: int,
+        *,
+        index: Ints | None = None,
+        pairs: Overlaps | None = None,
+    ) -> None:
+        self.objects = objects
+        self.found = found
+        self.classes = classes
+        self.index = np.arange(len(found.scores)) if index is None else index
+        self._pairs = pairs
+        self._matchers: OrderedDict[float, Matcher] = OrderedDict()
+
+    @property
+    def pairs(self) -> Overlaps:
+        """Overlapping boxes and objects, computed at the first call."""
+        if self._pairs is None:
+            self._pairs = overlaps(self.objects, self.found)
+        return self._pairs
+
+    def matcher(self, iou: float) -> Matcher:
+        """The matcher at an IoU threshold; the last few are kept."""
+        found = self._matchers.get(iou)
+        if found is None:
+            found = self._matchers[iou] = Matcher(self.objects, self.found, self.pairs, iou)
+            while len(self._matchers) > _MATCHERS:
+                self._matchers.popitem(last=False)
+        self._matchers.move_to_end(iou)
+        return found
+
+    @cached_property
+    def image_of_box(self) -> Ints:
+        return image_of(self.found.offsets)
+
+    @cached_property
+    def image_of_object(self) -> Ints:
+        return image_of(self.objects.offsets)
+
+    @cached_property
+    def objects_in_image(self) -> Ints:
+        """Objects (images,) that count: neither crowd nor ignored."""
+        normal = ~self.objects.crowd & ~self.objects.ignore
+        return np.bincount(self.image_of_object[normal], minlength=self.objects.images).astype(np.int64)
+
+    @cached_property
+    def objects_of_class(self) -> Ints:
+        """Objects (classes,) that count."""
+        normal = ~self.objects.crowd & ~self.objects.ignore
+        return np.bincount(self.objects.classes[normal], minlength=self.classes).astype(np.int64)
+
+    @cached_property
+    def precision(self) -> Precision:
+        """COCO's numbers of all boxes, whatever the score threshold."""
+        return average_precision(self.objects, self.found, self.classes)
+
+    def without(self, kept: Ints) -> Scene:
+        """The scene with only the boxes `kept` (k,), rising places in `found`."""
+        found, pairs = self.found, self.pairs
+        place = np.full(len(found.scores), -1, np.int64)
+        place[kept] = np.arange(len(kept))
+        inside = place[pairs.prediction] >= 0
+        counts = np.bincount(self.image_of_box[kept], minlength=found.images)
+        return Scene(
+            self.objects,
+            Detections(
+                np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+                found.boxes[kept],
+                found.classes[kept],
+                found.scores[kept],
+            ),
+            self.classes,
+            index=self.index[kept],
+            pairs=Overlaps(
+                place[pairs.prediction[inside]], pairs.object[inside], pairs.iou[inside], pairs.same[inside]
+            ),
+        )
+
+
+def pair_iou(objects: Objects, found: Detections, thing: Ints, prediction: Ints) -> Floats:
+    """IoU (k,) of boxes with objects, row by row; over the prediction's area alone for crowds."""
+    a, b = found.boxes[prediction], objects.boxes[thing]
+    width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
+    height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
+    shared = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    own = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
+    other = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
+    whole = np.where(objects.crowd[thing], own, own + other - shared)
+    iou: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return iou

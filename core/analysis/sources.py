@@ -1,0 +1,105 @@
+"""Which predictions a run has, and what its training set was like."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import CheckpointError, DataError, UsageError
+from core.store.checkpoints import choose, list_checkpoints
+from core.store.paths import RunPaths
+from core.text import clean
+
+_NAME = re.compile(r"(a\d{2,}-e(\d{4,})(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-(\w+))?\.npz")
+NEW = "new"
+"""The split under which predictions of new images stand."""
+
+
+@dataclass(frozen=True)
+class PredictionSet:
+    """One predictions file: of a checkpoint on a split. `key` tells further ones of the same apart.
+
+    Empty for the run's own settings, 8 hex digits for other ones, the number of a prediction of new images.
+    """
+
+    file: Path
+    checkpoint: str
+    epoch: int
+    split: str
+    key: str
+
+
+def prediction_sets(run: RunPaths) -> list[PredictionSet]:
+    """All predictions of a run by checkpoint, split and key; never raises."""
+    try:
+        names = sorted(os.listdir(run.predictions))
+    except OSError:
+        return []
+    found = ((name, _NAME.fullmatch(name)) for name in names)
+    return [
+        PredictionSet(run.predictions / name, match[1], int(match[2]), match[3], match[4] or "")
+        for name, match in found
+        if match
+    ]
+
+
+def find_predictions(run: RunPaths, at: str | None = None, split: str | None = None) -> PredictionSet:
+    """The predictions of a checkpoint (best, last, an epoch or an id) on a split.
+
+    By default of val, else of whatever there is, and of the best checkpoint, else of the newest that has
+    predictions. Raises DataError when there are none, UsageError when there are none like that.
+    """
+    every = prediction_sets(run)
+    if not every:
+        raise DataError(
+            f"Run {run.id} has no predictions to look at: `labtui measure {run.id} --at best` makes them."
+        )
+    splits = list(dict.fromkeys(item.split for item in every))
+    wanted = split or ("val" if "val" in splits else next((name for name in splits if name != NEW), NEW))
+    there = [item for item in every if item.split == wanted]
+    if not there:
+        raise UsageError(
+            f"Run {run.id} has no predictions of split '{clean(wanted)}', only of {', '.join(splits)}: "
+            f"`labtui measure {run.id} --splits {clean(wanted)}` makes them."
+        )
+    chosen = [item for item in there if item.checkpoint == _checkpoint(run, at, there)]
+    if not chosen:
+        names = list(dict.fromkeys(item.checkpoint for item in there))
+        shown = ", ".join(names if len(names) <= 6 else [*names[:2], "…", *names[-3:]])
+        raise UsageError(
+            f"Run {run.id} has no predictions of {clean(at or '')} on {wanted}, only of {shown}: "
+            f"`labtui measure {run.id} --at {clean(at or '')}` makes them."
+        )
+    # The run's own settings first; of new images the last ones.
+    return chosen[-1] if wanted == NEW else chosen[0]
+
+
+def train_counts(run: RunPaths) -> tuple[int, ...] | None:
+    """Training images (objects, with boxes) of each class; None where the run does not tell."""
+    from core.datasets.dataset import read_dataset
+
+    try:
+        dataset = read_dataset(run)
+        return None if dataset is None or "train" not in dataset.splits else dataset.counts("train")
+    except DataError:
+        return None
+
+
+def _checkpoint(run: RunPaths, at: str | None, there: list[PredictionSet]) -> str:
+    """The id that `at` means; what was predicted counts also when the checkpoint itself is gone."""
+    if at in {item.checkpoint for item in there}:
+        return str(at)
+    if at is not None and at.isdecimal():
+        of_epoch = [item.checkpoint for item in there if item.epoch == int(at)]
+        return of_epoch[-1] if of_epoch else ""
+    try:
+        found = choose(run, at or "best").id
+    except CheckpointError:
+        if at is not None and list_checkpoints(run):
+            raise
+        found = ""
+    has = any(item.checkpoint == found for item in there)
+    by_age = sorted(there, key=lambda item: (item.epoch, item.checkpoint))
+    return found if has or (at is not None and found) else by_age[-1].checkpoint

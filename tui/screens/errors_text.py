@@ -1,0 +1,296 @@
+"""What the errors screen says: header, thresholds, counts for the matrix, rows of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from core import humanise
+from tui.screens.errors_source import Source
+from tui.widgets.bars import Span
+from tui.widgets.case_picture import Frame
+from tui.widgets.case_table import KIND_WORDS, BoxRow, TableRow, share
+from tui.widgets.line_table import Column
+from tui.widgets.matrix import Counts
+
+if TYPE_CHECKING:
+    from core.analysis.cases import Case, Shown
+    from core.analysis.errors import ClassErrors, Errors, View
+    from core.analysis.groups import Grouped
+    from core.store.records import RunSummary
+
+TABS = (("matrix", "Matrix"), ("kinds", "Kinds"), ("classes", "Classes"), ("pr", "PR"), ("boxes", "Boxes"))
+KIND_COLUMNS = (
+    Column("kind", "kind of error", 24),
+    Column("n", "n", 8, "right"),
+    Column("gain", "dAP", 7, "right"),
+    Column("about", "what it is", 84),
+)
+CLASS_COLUMNS = (
+    Column("name", "class", 36),
+    Column("ap", "AP", 7, "right"),
+    Column("ap50", "AP50", 7, "right"),
+    Column("recall", "recall", 7, "right"),
+    Column("precision", "precis.", 7, "right"),
+    Column("val", "n val", 7, "right"),
+    Column("train", "n train", 7, "right"),
+    Column("confused", "most confused with", 32),
+)
+IMAGE_COLUMNS = (
+    Column("image", "image", 40),
+    Column("objects", "objects", 7, "right"),
+    Column("boxes", "boxes", 6, "right"),
+    Column("more", "too many", 8, "right"),
+    Column("bar", "", 40),
+)
+IMAGE_COLUMNS_CLASSES = (Column("image", "image", 40), Column("score", "score", 6, "right"))
+_ABOUT = {
+    "correct": ("", "right class, right place"),
+    "confused": ("Cls", "right place, another class"),
+    "missed": ("Miss", "an object that nothing was found for"),
+    "duplicate": ("Dupe", "a second box of the right class on an object that is found"),
+    "extra_label": (
+        "",
+        "a box of another class on an object that is found: NMS by class leaves it, A drops it",
+    ),
+    "loose": ("Loc", "the right class, but the box fits badly"),
+    "loose_wrong": ("Both", "the wrong class and the box fits badly"),
+    "background": ("Bkg", "a box where nothing is annotated"),
+    "ignored": ("", "a box on a crowd or a difficult object: counts neither way"),
+}
+_TIDE_WORDS = {
+    "Cls": "class (dAP counts extra labels too)",
+    "Loc": "place",
+    "Both": "both",
+    "Dupe": "duplicate",
+    "Bkg": "background",
+    "Miss": "missed",
+}
+
+
+def top(
+    run: RunSummary, source: Source | None, view: View | None, ap: str, *, width: int
+) -> tuple[list[Span], list[Span]]:
+    """Whose errors these are and how many things were looked at; right the AP, which knows no threshold."""
+    left: list[Span] = [(" " if width < 110 else " labtui ▸ errors of ", "muted")]
+    if source is None:
+        return [*left, (run.label, "title")], []
+    star = run.best is not None and run.best.checkpoint == source.checkpoint
+    left += [(f"{run.label}@{source.epoch}", "title"), (" ★" if star else "", "accent")]
+    left.append((f"  {source.split}", "text"))
+    if view is None:
+        return [*left, ("  reading …", "muted")], []
+    errors = view.errors
+    images = humanise.count(errors.images)
+    if errors.kind == "classification":
+        left.append((f" {images} images", "muted"))
+    else:
+        objects = humanise.count(int(view.matrix[:-1].sum()))
+        boxes = humanise.count(int(view.matrix[:, :-1].sum()))
+        if width < 110:
+            left.append((f" {images} img {objects} obj {boxes} boxes", "muted"))
+        else:
+            left.append((f" {images} images, {objects} objects, {boxes} boxes ≥ {view.score:.2f}", "muted"))
+    return left, [(f"{ap} ", "accent")]
+
+
+def summary(errors: Errors, view: View, *, width: int) -> str:
+    """`AP .4634 (all scores)`: computed here, slow at the first call."""
+    if errors.kind == "classification":
+        values = errors.summary
+        return f"accuracy {humanise.metric(values.get('accuracy'))}" if values else ""
+    ap = view.ap
+    if ap is None:
+        return ""
+    words = f"AP {humanise.metric(ap.summary['map'])}"
+    if width >= 110:
+        words += f"  AP50 {humanise.metric(ap.summary['map_50'])}"
+    return f"{words} (all scores)"
+
+
+def tabs(
+    tab: str, score: float, iou: float, nms: float | None, group: str, looks: str, *, boxes: bool, width: int
+) -> tuple[list[Span], list[Span]]:
+    """The tabs left; right the thresholds that everything follows."""
+    left: list[Span] = [(" ", "text")]
+    for name, title in TABS:
+        title = "Right/wrong" if name == "boxes" and not boxes else title
+        left += [(f"[{title}]", "accent") if name == tab else (title, "muted"), ("  ", "text")]
+    wide = width >= 110
+    right: list[Span] = [(f"{looks}  ", "muted")] if looks and wide else []
+    right += [("score ", "muted"), (f"◂ {score:.2f} ▸", "strong")]
+    if boxes:
+        right += [("  IoU ", "muted"), (f"{iou:.2f}", "text")]
+        right.append(
+            ("  NMS over classes" if wide else "  NMS", "warning") if nms is not None else ("", "text")
+        )
+    if wide or group != "off":
+        right += [("  groups ", "muted"), (group, "muted" if group == "off" else "warning")]
+    return left, [*right, (" ", "text")]
+
+
+def counts(view: View, grouped: Grouped | None) -> Counts:
+    """A view's matrix as the widget wants it."""
+    from core.analysis.cases import FALSE_ALARM_KINDS
+
+    boxes = view.errors.kind == "detection" or bool(view.matrix[:-1, -1].any())
+    alarms = view.false_alarms
+    if grouped is None:
+        names, cells, inside = view.errors.classes, view.matrix.tolist(), []
+        kinds = alarms.tolist()
+    else:
+        names, cells, inside = grouped.names, grouped.matrix.tolist(), grouped.inside.tolist()
+        kinds = [[int(line[list(members)].sum()) for members in grouped.members] for line in alarms]
+    detection = view.errors.kind == "detection"
+    return Counts(
+        tuple(names),
+        tuple(str(number) for number in range(1, len(names) + 1)),
+        cells,
+        tuple((KIND_WORDS[kind], line) for kind, line in zip(FALSE_ALARM_KINDS, kinds, strict=True))
+        if detection
+        else (),
+        inside,
+        boxes,
+    )
+
+
+def frames(shown: Shown, case: Case | None, names: Sequence[str]) -> list[Frame]:
+    """The boxes to draw over an image; those below the threshold are not."""
+    out = [
+        Frame(thing.box, names[thing.label], True, case is not None and thing.index == case.object)
+        for thing in shown.objects
+        if thing.box is not None
+    ]
+    out += [
+        Frame(
+            box.box,
+            f"{names[box.label]} {box.score:.2f}".replace(" 0.", " ."),
+            False,
+            case is not None and box.index == case.prediction,
+        )
+        for box in shown.boxes
+        if box.box is not None and box.kind != "dropped"
+    ]
+    return out
+
+
+def box_rows(
+    shown: Shown, case: Case | None, names: Sequence[str], likeliest: Sequence[tuple[int, float]]
+) -> list[BoxRow]:
+    """The boxes of an image in words, those of the case first; of classification the likeliest classes."""
+    rows = []
+    overlap = {box.object: box.iou for box in shown.boxes if box.kind in ("correct", "confused")}
+    for thing in shown.objects:
+        main = case is not None and thing.index == case.object
+        what = KIND_WORDS.get(thing.kind, thing.kind)
+        rows.append(
+            BoxRow(f"o{thing.index}", "T", names[thing.label], None, overlap.get(thing.index), what, main)
+        )
+    if likeliest:
+        truth = shown.objects[0].label if shown.objects else None
+        first = likeliest[0][0]
+        for label, score in likeliest:
+            what = "" if truth is None else "right" if label == truth else "wrong" if label == first else ""
+            rows.append(BoxRow(f"p{label}", "P", names[label], score, None, what, label == first))
+    else:
+        for box in shown.boxes:
+            main = case is not None and box.index == case.prediction
+            what = KIND_WORDS.get(box.kind, box.kind)
+            rows.append(BoxRow(f"p{box.index}", "P", names[box.label], box.score, box.iou, what, main))
+    return sorted(rows, key=lambda row: (not row.main, row.outcome == KIND_WORDS["dropped"]))
+
+
+def kind_rows(view: View) -> tuple[list[TableRow], str]:
+    """Kinds of errors with what mending each would bring, the worst first, and a line about the numbers."""
+    boxes = view.errors.kind == "detection"
+    gains = view.tide() if boxes else None
+    rows = []
+    for kind, count in sorted(view.kinds.items(), key=lambda item: (item[0] == "correct", -item[1])):
+        if not count and kind in ("ignored", "crowd"):
+            continue
+        if not boxes and kind not in ("correct", "confused", "missed"):
+            continue
+        tide_type, about = _ABOUT.get(kind, ("", ""))
+        if not boxes:
+            about = {"confused": "another class", "correct": "right class", "missed": "below the threshold"}[
+                kind
+            ]
+        gain = f"{gains.gain[tide_type]:.2f}" if gains is not None and tide_type else ""
+        tone = "good" if kind == "correct" else "muted" if kind == "ignored" else "text"
+        rows.append(
+            TableRow(
+                kind,
+                {
+                    "kind": (KIND_WORDS.get(kind, kind), tone),
+                    "n": (humanise.count(count), tone),
+                    "gain": (gain, "accent"),
+                    "about": (about, "muted"),
+                },
+            )
+        )
+    if gains is None:
+        return rows, " "
+    words = (
+        f" dAP: points of AP{round(100 * view.iou)} ({gains.ap:.2f} at these thresholds) that mending one kind "
+        "alone would bring (TIDE; Cls covers extra labels). They do not add up."
+    )
+    lean = view.imbalance()
+    if lean.towards_larger is not None and lean.expected is not None:
+        words += (
+            f" Confusions towards larger classes {lean.towards_larger:.0%}, by chance {lean.expected:.0%}."
+        )
+    return rows, words
+
+
+def class_rows(found: Sequence[ClassErrors]) -> list[TableRow]:
+    """Classes with their numbers, the lowest AP first; those without objects last."""
+    order = sorted(found, key=lambda row: (row.ap is None, row.ap or 0.0, -row.n_val, row.label))
+    names = [row.name for row in sorted(found, key=lambda row: row.label)]
+    return [_class_row(row, names) for row in order]
+
+
+def _class_row(row: ClassErrors, names: Sequence[str]) -> TableRow:
+    tone = "text" if row.n_val else "muted"
+    other = f"{names[row.confused_with]} {row.confused_n}" if row.confused_with is not None else ""
+    cells: dict[str, Span] = {
+        "name": (row.name, tone),
+        "ap": (humanise.metric(row.ap), tone),
+        "ap50": (humanise.metric(row.ap_50), tone),
+        "recall": (share(row.recall), tone),
+        "precision": (share(row.precision), tone),
+        "val": (humanise.count(row.n_val), tone),
+        "train": (humanise.MISSING if row.n_train is None else humanise.count(row.n_train), "muted"),
+        "confused": (other, "muted"),
+    }
+    return TableRow(str(row.label), cells)
+
+
+def image_rows(view: View) -> tuple[list[TableRow], str]:
+    """Images by how many boxes they have more than objects, and means at several thresholds."""
+    from tui.widgets.case_table import image_name
+
+    steps = tuple(step for step in (0.05, 0.1, 0.25, 0.5, 0.75, 0.9) if step >= view.errors.floor)
+    found = view.counts((view.score, *steps))
+    objects, boxes = found.objects, found.boxes[0]
+    order = (boxes - objects).argsort(kind="stable")[::-1]
+    most = max(int(boxes.max(initial=0)), int(objects.max(initial=0)), 1)
+    rows = []
+    for image in order.tolist():
+        there, seen = int(objects[image]), int(boxes[image])
+        wide = 40 / max(most, 40)
+        bar = "█" * round(min(there, seen) * wide) + "▒" * round(max(seen - there, 0) * wide)
+        bar += "·" * round(max(there - seen, 0) * wide)
+        cells: Mapping[str, Span] = {
+            "image": (image_name(view.errors.paths[image]), "text"),
+            "objects": (str(there), "text"),
+            "boxes": (str(seen), "text"),
+            "more": (f"{seen - there:+d}" if seen != there else "0", "bad" if seen > there else "muted"),
+            "bar": (bar, "accent"),
+        }
+        rows.append(TableRow(str(image), cells))
+    images = max(view.errors.images, 1)
+    means = "  ".join(
+        f"≥{step:.2f}: {int(line.sum()) / images:.2f}"
+        for step, line in zip(steps, found.boxes[1:], strict=True)
+    )
+    return rows, f" {int(objects.sum()) / images:.2f} objects an image; boxes an image at scores {means}"

@@ -1,0 +1,214 @@
+"""Tables of cases, of the boxes in an image, of kinds of errors and of classes with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from core import humanise
+from core.text import clean
+from tui.widgets.line_table import Column, LineTable, Span
+
+if TYPE_CHECKING:
+    from core.analysis.cases import Case
+
+KIND_WORDS = {
+    "correct": "right",
+    "confused": "confused",
+    "missed": "missed",
+    "duplicate": "duplicate",
+    "extra_label": "extra label",
+    "loose": "loose box",
+    "loose_wrong": "loose + wrong class",
+    "background": "background",
+    "ignored": "ignored",
+    "crowd": "crowd",
+    "dropped": "below threshold",
+}
+"""What an outcome is called on the screen."""
+JUDGED = {"model_wrong": "model wrong", "label_wrong": "label wrong", "unclear": "unclear"}
+SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
+_LOOKED_AT = 1000
+"""Cases among which the cursor's one is looked for after a change."""
+
+
+def share(value: float | None) -> str:
+    """A score or an IoU: `0.94`."""
+    return humanise.MISSING if value is None else f"{value:.2f}"
+
+
+class CaseTable(LineTable["Case"]):
+    """The cases of a cell; `judged` says what was judged, by case key."""
+
+    BAR = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,l", "choose", "picture", key_display="⏎"),
+        Binding("o", "sort", "sort"),
+    ]
+    names: tuple[str, ...] = ()
+    judged: Mapping[str, str] = {}
+    boxes = True
+    mixed = False
+    sorting = "rank"
+
+    class SortWanted(Message):
+        """Another order is wanted."""
+
+    def key(self, row: Case) -> str:
+        return case_key(row)
+
+    def _find(self, key: str | None) -> int | None:
+        if key is None:
+            return None
+        if self.cursor < len(self.rows) and self.key(self.rows[self.cursor]) == key:
+            return self.cursor
+        near = range(min(len(self.rows), _LOOKED_AT))
+        return next((index for index in near if self.key(self.rows[index]) == key), None)
+
+    def columns(self, width: int) -> list[Column]:
+        counts = [Column("score", "score", 5, "right")]
+        if self.boxes:
+            counts += [Column("iou", "IoU", 5, "right"), Column("objects", "objects", 7, "right")]
+            counts += [Column("boxes", "boxes", 5, "right")]
+        more = [Column("kind", "kind", 19 if self.mixed else 11)] if self.boxes else []
+        if self.mixed or not self.boxes:
+            more += [Column("what", "truth → prediction", 28)]
+        room = width - 2 - 12
+        chosen = []
+        for column in counts + more:
+            if room >= column.width + 1:
+                room -= column.width + 1
+                chosen.append(column)
+        judged = [Column("judged", "", 1)]
+        used = sum(column.width + 1 for column in chosen + judged) + 2
+        return [
+            Column("sign", "", 1),
+            Column("image", "image", max(min(width - used - 1, 40), 8), middle=True),
+            *chosen,
+            *judged,
+        ]
+
+    def cells(self, row: Case) -> dict[str, Sequence[Span] | Span]:
+        here = self.key(row) == self.cursor_key
+        verdict = self.judged.get(self.key(row), "")
+        return {
+            "sign": ("▸" if here else " ", "text"),
+            "image": (image_name(row.path), "text"),
+            "score": (share(row.score), "text"),
+            "iou": (share(row.iou), "text"),
+            "objects": (str(row.objects), "muted"),
+            "boxes": (str(row.boxes), "muted"),
+            "kind": (KIND_WORDS.get(row.kind, row.kind), "muted"),
+            "what": (case_words(row, self.names), "muted"),
+            "judged": ({"model_wrong": "M", "label_wrong": "L", "unclear": "?"}.get(verdict, ""), "accent"),
+        }
+
+    def action_sort(self) -> None:
+        self.post_message(self.SortWanted())
+
+
+def case_key(case: Case) -> str:
+    """What names a case whatever the thresholds."""
+    if case.prediction is not None:
+        return f"{case.image}:p{case.prediction}"
+    return f"{case.image}:o{case.object}"
+
+
+def image_name(path: str) -> str:
+    """The last part of an image's path, harmless."""
+    return clean(PurePosixPath(path).name or path)
+
+
+def case_words(case: Case, names: Sequence[str]) -> str:
+    """`cat → dog`, `cat missed`, `false alarm: dog`."""
+    if case.predicted is None:
+        return f"{names[case.truth]} missed" if case.truth is not None else humanise.MISSING
+    if case.truth is None:
+        return f"{names[case.predicted]}"
+    if case.truth == case.predicted:
+        return f"{names[case.truth]} right"
+    return f"{names[case.truth]} → {names[case.predicted]}"
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """One box of an image: `letter` T or P, its outcome in words; `main` belongs to the case shown."""
+
+    key: str
+    letter: str
+    name: str
+    score: float | None
+    iou: float | None
+    outcome: str
+    main: bool
+
+
+class BoxTable(LineTable[BoxRow]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", show=False)]
+
+    def key(self, row: BoxRow) -> str:
+        return row.key
+
+    def columns(self, width: int) -> list[Column]:
+        outcome = 19 if width >= 50 else 11
+        name = max(min(width - 3 - 12 - outcome - 2, 32), 6)
+        return [
+            Column("sign", "", 3),
+            Column("name", "class", name, middle=True),
+            Column("score", "score", 5, "right"),
+            Column("iou", "IoU", 5, "right"),
+            Column("outcome", "outcome", outcome),
+        ]
+
+    def cells(self, row: BoxRow) -> dict[str, Sequence[Span] | Span]:
+        tone = "series0" if row.letter == "T" else "series1"
+        good = row.outcome == KIND_WORDS["correct"]
+        quiet = row.outcome in (KIND_WORDS["dropped"], KIND_WORDS["ignored"], KIND_WORDS["crowd"])
+        return {
+            "sign": [("▸" if row.main else " ", "accent"), (row.letter, tone), (" ", "text")],
+            "name": (row.name, "strong" if row.main else "muted" if quiet else "text"),
+            "score": (share(row.score) if row.letter == "P" else "", "text"),
+            "iou": (share(row.iou) if row.iou else "", "text"),
+            "outcome": (row.outcome, "good" if good else "muted" if quiet else "bad"),
+        }
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of a plain table: texts and tones by column key."""
+
+    key: str
+    cells: Mapping[str, Span]
+
+
+class PlainTable(LineTable[TableRow]):
+    """Columns that are set, the first of them as wide as there is room."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "cases", key_display="⏎")]
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None, empty: str = "") -> None:
+        super().__init__(id=id, empty=empty)
+        self.shown = tuple(columns)
+
+    def key(self, row: TableRow) -> str:
+        return row.key
+
+    def columns(self, width: int) -> list[Column]:
+        first, *others = self.shown
+        room = width - 2 - 14
+        chosen = []
+        for column in others:
+            if column.width + 1 <= room:
+                chosen.append(column)
+                room -= column.width + 1
+        wide = min(room + 13, first.width)
+        return [Column("sign", "", 1), Column(first.key, first.title, wide, middle=True), *chosen]
+
+    def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:
+        here = row.key == self.cursor_key
+        return {"sign": ("▸" if here else " ", "text"), **row.cells}
