@@ -13,12 +13,13 @@ from core.store.measures import Measured
 from core.store.paths import JobPaths
 from core.store.records import Checkpoint
 from core.store.usage import Usage
+from tui.class_rows import SORTS, Means, averages, class_rows
 from tui.dialogs.edit import tag_changes
 from tui.run_detail import Detail
 from tui.screens import run_text
 from tui.screens.runs_text import gpu_spans
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of
-from tui.widgets.class_table import SORTS, ClassTable, averages, class_rows
+from tui.widgets.class_table import ClassTable
 from tui.widgets.layer_table import LayerTable, layer_rows
 from tui.widgets.run_table import matches, outlook
 
@@ -63,16 +64,17 @@ def test_classes_in_order(order: str, names: list[str]) -> None:
 
 
 def test_micro_and_macro_leave_absent_classes_out() -> None:
-    micro, macro, counted = averages(class_rows(PER_CLASS))
-    assert micro == 60 / 100
-    assert macro == pytest.approx((0.75 + 0.4 + 1.0) / 3)
-    assert counted == 3
+    means = averages(class_rows(PER_CLASS))
+    assert means.micro == 60 / 100
+    assert means.macro == pytest.approx((0.75 + 0.4 + 1.0) / 3)
+    assert (means.classes, means.count) == (3, 100)
 
 
 def test_all_predicted_as_the_largest_class() -> None:
     """95 against 5: micro 0.95, macro 0.5."""
     rows = class_rows([{"class": "a", "n": 95, "correct": 95}, {"class": "b", "n": 5, "correct": 0}])
-    assert averages(rows)[:2] == (0.95, 0.5)
+    means = averages(rows)
+    assert (means.micro, means.macro) == (0.95, 0.5)
 
 
 def test_an_absent_class_is_a_dash_with_no_images() -> None:
@@ -215,13 +217,13 @@ def test_the_checkpoint_under_the_cursor_in_words() -> None:
 
 
 def test_both_accuracies_are_named() -> None:
-    left, right = run_text.class_line(row(split="val"), "val", (0.6, 0.7167, 3), "worst", best=True)
+    left, right = run_text.class_line(row(split="val"), "val", Means(0.6, 0.7167, 3, 400), "worst", best=True)
     assert text(left) == " val of a01-e0003 ★ best  400 images  worst first"
     assert text(right) == "micro 0.6000 over all images  macro 0.7167 mean of 3 classes "
-    brief = run_text.class_line(row(), "train", (0.6, 0.7, 3), "name", best=False, brief=True)
+    brief = run_text.class_line(row(), "train", Means(0.6, 0.7, 3, 400), "name", best=False, brief=True)
     assert text(brief[1]) == "micro 0.6000  macro 0.7000 "
     assert "other data" in text(
-        run_text.class_line(row(key="0123abcd"), "val", (0.6, 0.7, 3), "worst", best=False)[0]
+        run_text.class_line(row(key="0123abcd"), "val", Means(0.6, 0.7, 3, 400), "worst", best=False)[0]
     )
 
 
