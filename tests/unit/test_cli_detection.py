@@ -12,14 +12,19 @@ import numpy as np
 import pytest
 
 import core.cli.commands.measure as measure
+import core.datasets.outline as outline
+import core.launch.preview as preview
 from core.cli.commands.predict import image_lines
+from core.cli.estimate import disk_words
 from core.cli.lab_columns import DETECTOR, lab_table
 from core.cli.main import main
 from core.cli.metric_tables import COCO, class_table, grouped, metric_lines
+from core.cli.progress import Position, epoch_line
 from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
 from core.datasets.boxes import Boxes
 from core.datasets.dataset import FileList, make_dataset, store_dataset
+from core.datasets.outline import Outline
 from core.errors import UsageError
 from core.store.checkpoints import save_files
 from core.store.files import write_json
@@ -316,3 +321,23 @@ def test_the_lab_s_form_of_measure_takes_the_training_images_too(
     capsys.readouterr()
     assert main(["measure", run.id, "--checkpoint", "x"]) == 2
     assert "--checkpoint goes with --config" in capsys.readouterr().err
+
+
+def test_a_followed_run_s_line_has_the_main_numbers() -> None:
+    position = Position(total=3)
+    row = record(1, **{"train/loss": 1.25, "train/loss_box_reg": 0.5}, **named("val", numbers(0.5)))
+    position.take(row)
+    assert epoch_line(position, row).startswith(
+        "epoch 1/3  train/loss 1.250  val/loss 0.5000  val/map 0.5000  val/map_50 0.5100  val/map_75 0.5200  "
+        "val/mar_100 0.5800"
+    )
+
+
+def test_the_disk_estimate_counts_boxes(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_experiment("small", ["epochs=5", "predict.max_det=50"], workspace=workspace)
+    data = Outline(("a", "b"), 90, 40, 0, False, False, False, "/pictures")
+    monkeypatch.setattr(outline, "outline", lambda _: data)
+    monkeypatch.setattr(preview, "describe", lambda *_: {"checkpoint_bytes": 1_000_000})
+    # 28 bytes for each of 50 boxes in 40 images, five times.
+    words = disk_words(workspace, loaded.experiment)
+    assert words.startswith("disk: ≈ 5.3 MB for 5 checkpoints and their predictions")
