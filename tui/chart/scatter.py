@@ -101,13 +101,16 @@ def _cells(values: Floats, bounds: axes.Bounds, cells: int) -> NDArray[np.int64]
 
 
 def _number(text: str, row: int, column: int, chars: NDArray[np.str_], styles: NDArray[np.int64]) -> None:
-    """`text` right of a point, else left of it, where that is free."""
-    for start in (column + 1, column - len(text)):
-        place = slice(start, start + len(text))
-        if start >= 0 and place.stop <= chars.shape[1] and (chars[row, place] == " ").all():
-            chars[row, place] = list(text)
-            styles[row, place] = MUTED
-            return
+    """`text` right of a point, else left of it, else a line above or below, where that is free."""
+    for line in (row, row - 1, row + 1):
+        for start in (column + 1, column - len(text)):
+            place = slice(start, start + len(text))
+            if not (0 <= line < chars.shape[0] and 0 <= start and place.stop <= chars.shape[1]):
+                continue
+            if (chars[line, place] == " ").all():
+                chars[line, place] = list(text)
+                styles[line, place] = MUTED
+                return
 
 
 def _legend(data: ScatterData, sign: str) -> tuple[Piece, ...]:

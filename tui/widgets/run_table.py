@@ -56,10 +56,7 @@ class RunTable(LineTable["RunSummary"]):
         self._longest = min(max(longest, 14), _NAME)
         widest = max((len(f"{row.epoch}/{row.epochs}") for row in rows), default=0)
         self._epoch_width = min(max(widest, _EPOCH), 13)
-        self._has_boxes = any(
-            row.best is not None and row.best.metric == "val/map" and row.best.map_50 is not None
-            for row in rows
-        )
+        self._has_boxes = any_boxes(rows)
         super().set_rows(rows)
 
     def columns(self, width: int) -> list[Column]:
@@ -148,6 +145,13 @@ def outlook(row: RunSummary, job: JobState | None = None) -> Span:
     if row.started is not None and row.ended is not None and row.state == "finished":
         return f"took {humanise.duration(row.ended - row.started)}", "muted"
     return row.state, "muted"
+
+
+def any_boxes(rows: Sequence[RunSummary]) -> bool:
+    """Whether there is a run with an mAP at an IoU of 0.5 to show beside its mAP."""
+    return any(
+        row.best is not None and row.best.metric == "val/map" and row.best.map_50 is not None for row in rows
+    )
 
 
 def job_words(job: JobState) -> str:
