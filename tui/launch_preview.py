@@ -142,7 +142,7 @@ def _data(experiment: Experiment, data: Outline) -> list[str]:
     if data.test:
         lines.append(f"  {count(data.test)} test images, measured at the end")
     steps = math.ceil(data.train / experiment.batch)
-    return [*lines, f"  {count(steps)} steps an epoch with batch {experiment.batch}"]
+    return [*lines, f"  {count(steps)} step{'s' * (steps != 1)} an epoch with batch {experiment.batch}"]
 
 
 def _training(experiment: Experiment) -> list[str]:

@@ -68,7 +68,7 @@ def detector_metrics(epoch: int, epochs: int, terms: tuple[str, ...], top: float
 
 def _shares(own: Mapping[str, float], objects: int) -> dict[str, float | None]:
     names = {"ap": "map", "ap_50": "map_50", "ap_75": "map_75", "recall": "mar_100"}
-    return {key: own[name] if objects else None for key, name in names.items()}
+    return {key: own.get(name) if objects else None for key, name in names.items()}
 
 
 def run_time(epoch: int) -> float:

@@ -105,7 +105,7 @@ def _number(text: str, row: int, column: int, chars: NDArray[np.str_], styles: N
     for line in (row, row - 1, row + 1):
         for start in (column + 1, column - len(text)):
             place = slice(start, start + len(text))
-            if not (0 <= line < chars.shape[0] and 0 <= start and place.stop <= chars.shape[1]):
+            if not (0 <= line < chars.shape[0] and start >= 0 and place.stop <= chars.shape[1]):
                 continue
             if (chars[line, place] == " ").all():
                 chars[line, place] = list(text)
