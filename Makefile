@@ -1,4 +1,4 @@
-# make demo: train a small network and watch it; make test: all checks.
+# make demo: train a small detector and watch it; make test: all checks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

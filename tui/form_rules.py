@@ -21,6 +21,19 @@ _SCHEDULES = {
     "peak": ("onecycle",),
     "warmup": ("none", "plateau", "step", "cosine"),
 }
+_OF_BOXES = {
+    "data.empty": ("voc", "diatom", "coco", "yolo", "synthetic"),
+    "data.difficult": ("voc", "diatom"),
+    "data.one_based": ("voc", "diatom"),
+    "data.boxes": ("coco",),
+}
+"""Settings of data with boxes, by the formats that they say something about."""
+_OF_OBJECTS = ("data.synthetic.most", "data.synthetic.empty")
+_OF_DETECTORS = ("trainable_layers", "augment.vflip", "augment.scale_jitter")
+_OF_CLASSIFIERS = (
+    *("augment.pad_crop", "augment.scale", "augment.test_scale", "augment.tta"),
+    *("label_smoothing", "measure.random"),
+)
 _SUBSETS_OF = 3
 """Lists of at most so many words can be stepped through."""
 
@@ -57,6 +70,12 @@ def _data(key: str, values: Values) -> str:
     drawn = kind == "synthetic" or any(_is_set(values, "data.synthetic.", kind))
     if key.startswith("data.synthetic.") and not drawn:
         return "goes with data.format: synthetic"
+    if key in _OF_OBJECTS and values.get("data.synthetic.boxes") != "true":
+        return "goes with data.synthetic.boxes"
+    if key in _OF_BOXES and not _finds_boxes(values):
+        return "goes with a detector: classifiers take no boxes"
+    if key in _OF_BOXES and kind not in ("auto", *_OF_BOXES[key]):
+        return f"goes with data.format: {' or '.join(_OF_BOXES[key])}"
     if key in ("data.train", "data.test") and kind in (*_ARRAYS, "synthetic"):
         return f"data.format: {kind} has its own"
     if key.startswith("data.split.") and values.get("data.val"):
@@ -72,9 +91,27 @@ def _is_set(values: Values, prefix: str, kind: str) -> list[bool]:
 def _model(key: str, values: Values) -> str:
     if key == "blocks" and values.get("model") != "tinyvgg":
         return "goes with model: tinyvgg"
-    if key == "weights_sha256" and values.get("weights", "none") in ("", "none", "imagenet"):
+    if key == "weights_sha256" and values.get("weights", "none") in ("", "none", "imagenet", "coco"):
         return "goes with a file of weights"
+    if key == "trainable_layers" and values.get("mode") == "head":
+        return "mode: head trains no stage"
     return ""
+
+
+def _kind(key: str, values: Values) -> str:
+    """What only detectors have, or only classifiers."""
+    boxes = _finds_boxes(values)
+    if boxes and key in _OF_CLASSIFIERS:
+        return "goes with a classifier: detectors have none"
+    if not boxes and (key in _OF_DETECTORS or key.startswith("predict.")):
+        return "goes with a detector"
+    return ""
+
+
+def _finds_boxes(values: Values) -> bool:
+    from core.config.names import is_detector
+
+    return is_detector(values.get("model", ""))
 
 
 def _rates(key: str, values: Values) -> str:
@@ -130,6 +167,12 @@ def _running(key: str, values: Values) -> str:
 _RULES: tuple[tuple[str, Callable[[str, Values], str]], ...] = (
     ("data.", _data),
     ("blocks", _model),
+    ("predict.", _kind),
+    ("trainable_layers", _kind),
+    ("trainable_layers", _model),
+    ("label_smoothing", _kind),
+    ("measure.random", _kind),
+    ("augment.", _kind),
     ("weights_sha256", _model),
     ("learning_rate", _rates),
     ("back_lr", _rates),

@@ -43,6 +43,22 @@ def with_value(fields: Fields, key: str, value: str) -> Fields:
     return ruled({**fields, key: replace(fields[key], value=value)})
 
 
+def followed(fields: Fields, experiment: Experiment) -> Fields:
+    """`fields` as `experiment` has them where nobody changed them: defaults depend on the model.
+
+    `experiment` is what the fields say.
+    """
+    from core.config.fields import form_values
+
+    values = form_values(experiment)
+    moved = {
+        key: replace(field, value=clean(values[key]), original=clean(values[key]))
+        for key, field in fields.items()
+        if key in values and not field.changed and field.value != clean(values[key])
+    }
+    return ruled({**fields, **moved}) if moved else fields
+
+
 def overrides(fields: Fields) -> list[str]:
     """What was changed, as `KEY=VALUE` words."""
     return [f"{field.key}={field.value}" for field in changed(fields)]
@@ -81,12 +97,14 @@ def faults_by_field(problems: Iterable[Problem], fields: Fields) -> tuple[dict[s
 
 def model_choices(names: Sequence[str]) -> list[Choice]:
     """The networks by name, each with its family."""
-    from core.config.names import BLOCKS_MODEL, TINYVGG
+    from core.config.names import BLOCKS_MODEL, TINYVGG, is_detector
     from tui.dialogs.choose import Choice
 
     def note(name: str) -> str:
         if name == BLOCKS_MODEL:
             return "TinyVGG made of blocks"
+        if is_detector(name):
+            return "detector"
         return "TinyVGG" if name in TINYVGG else "torchvision"
 
     return [Choice(name, note(name)) for name in names]

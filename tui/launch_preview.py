@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _TOP = 20
 """Probabilities kept of an image when there are more than a thousand classes."""
 _MANY = 1000
+_BYTES_OF_A_BOX = 28
+"""Four corners, a score and a class."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,13 @@ def _disk(experiment: Experiment, forecast: Forecast, checkpoint: int, workspace
 
 
 def _predictions(experiment: Experiment, data: Outline | None) -> int:
-    """About the bytes of the probabilities that one measured epoch leaves."""
+    """About the bytes of the probabilities or boxes that one measured epoch leaves."""
     if data is None:
         return 0
     images = {"train": data.train, "val": data.val, "test": data.test}
+    if experiment.is_detector:
+        boxes = experiment.predict.max_det * sum(images[split] for split in experiment.measure.splits)
+        return _BYTES_OF_A_BOX * boxes
     kept = len(data.classes) if len(data.classes) <= _MANY else 2 * _TOP
     return 4 * kept * sum(images[split] for split in experiment.measure.splits)
 
@@ -116,10 +121,18 @@ def _outline(experiment: Experiment) -> Outline:
 
 
 def _data(experiment: Experiment, data: Outline) -> list[str]:
-    count, classes = humanise.count, f"in {len(data.classes)} classes"
+    count = humanise.count
+    classes = f"in {len(data.classes)} class{'es' * (len(data.classes) != 1)}"
     if data.drawn:
-        return [f"data: {count(data.train)} pictures {classes}, drawn when training starts"]
-    lines = [f"data: {data.where}", f"  {count(data.train)} training images {classes}"]
+        what = "pictures with boxes" if experiment.is_detector else "pictures"
+        return [f"data: {count(data.train)} {what} {classes}, drawn when training starts"]
+    lines = [f"data: {data.where}"]
+    if data.objects is None:
+        lines.append(f"  {count(data.train)} training images {classes}")
+    else:
+        lines.append(f"  {count(data.train)} training images")
+        held = ", those held out included" if data.held_out else ""
+        lines.append(f"  {count(data.objects)} objects {classes}{held}")
     if data.held_out:
         lines.append(f"  {count(data.val)} more held out for validation")
     elif data.val_is_test:
@@ -129,13 +142,16 @@ def _data(experiment: Experiment, data: Outline) -> list[str]:
     if data.test:
         lines.append(f"  {count(data.test)} test images, measured at the end")
     steps = math.ceil(data.train / experiment.batch)
-    return [*lines, f"  {count(steps)} steps an epoch with batch {experiment.batch}"]
+    return [*lines, f"  {count(steps)} step{'s' * (steps != 1)} an epoch with batch {experiment.batch}"]
 
 
 def _training(experiment: Experiment) -> list[str]:
-    stop = experiment.early_stop
+    stop, count = experiment.early_stop, humanise.count
     epochs = f"at most {experiment.epochs}" if stop else str(experiment.epochs)
     lines = [f"{experiment.model}: {epochs} epochs, {_rate(experiment)}"]
+    if experiment.is_detector:
+        short, long = experiment.sides
+        lines.append(f"  short side of the images {count(short)} pixels, long side at most {count(long)}")
     if stop:
         lines.append(f"  ends early after {stop.patience} epochs without a better one")
     checkpoint = experiment.checkpoint

@@ -227,22 +227,25 @@ class _RunList:
 
 
 class _Tail:
-    """One run's metrics file, read as it grows."""
+    """One run's metrics file, read as it grows, and what was measured beside it."""
 
     def __init__(self, run: RunPaths) -> None:
         from core.store.metrics import MetricsReader
         from tui.chart.curves import EMPTY as NO_CURVES
         from tui.chart.curves import CurveBuilder
+        from tui.measured import MeasuredReader
 
+        self._measured = MeasuredReader(run)
         self._reader = MetricsReader(run.metrics)
         self._builder = CurveBuilder()
         self.curves = NO_CURVES
 
     def read(self) -> bool:
         """Take in what was written since; True when there was something."""
-        if not self._reader.poll():
+        grown, measured = self._reader.poll(), self._measured.read()
+        if not grown and not measured:
             return False
-        self.curves = self._builder.update(self._reader.history)
+        self.curves = self._builder.update(self._reader.history, self._measured.points)
         return True
 
 

@@ -28,13 +28,14 @@ _LAST = 4000
 class Samples:
     """`pixels` is (n, height, width, 3) uint8 with a title each; `columns` of them stand in a row.
 
-    With `augmented`, each row is an original and what training would make of it.
+    With `augmented`, each row is an original and what training would make of it. `boxes`: they are drawn in.
     """
 
     pixels: Pixels
     titles: tuple[str, ...]
     columns: int
     augmented: bool = False
+    boxes: bool = False
 
 
 class SampleReader:
@@ -96,11 +97,12 @@ def load(path: Path, *, augmented: bool) -> Samples:
     try:
         with np.load(path, allow_pickle=False) as content:
             pixels, titles, columns = content["pixels"], content["titles"], int(content["columns"])
+            boxes = "labels" in content and bool((content["labels"] < 0).all())
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"the pictures could not be read: {clean(str(error))}") from error
     if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8 or len(titles) != len(pixels):
         raise DataError(f"the pictures could not be read: {pixels.dtype} of shape {pixels.shape}")
-    return Samples(pixels, tuple(clean(str(title)) for title in titles), max(columns, 1), augmented)
+    return Samples(pixels, tuple(clean(str(title)) for title in titles), max(columns, 1), augmented, boxes)
 
 
 def _sentence(said: str) -> str:

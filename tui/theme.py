@@ -14,6 +14,9 @@ from textual.theme import Theme
 # Okabe-Ito, brightened where a dark background would swallow it, darkened where a light one would.
 _SERIES_DARK = ("#56B4E9", "#E69F00", "#00C08B", "#F0E442", "#E58CC0", "#F0703A", "#7C9BFF", "#C8C8C8")
 _SERIES_LIGHT = ("#0072B2", "#B45F00", "#007A59", "#7A6F00", "#A8407F", "#C24100", "#2A48B8", "#404040")
+# From early to late, ever further from the background.
+_RAMP_DARK = ("#6A5ACD", "#4F7FE0", "#38A5D8", "#2FBFA8", "#5CCB6B", "#A4D644", "#E6DC3C", "#FFF6B0")
+_RAMP_LIGHT = ("#B39A00", "#7D9A00", "#2F8F4E", "#00808A", "#0068A8", "#3A4BB0", "#5B2A9A", "#3B0A50")
 
 DARK = Theme(
     name="labtui-dark",
@@ -72,6 +75,7 @@ class Palette:
     cursor: Style
     cursor_away: Style
     series: tuple[Style, ...]
+    ramp: tuple[Style, ...]
 
     def tone(self, name: str) -> Style:
         """The style called `name`, or that of series 3 for `series3`."""
@@ -104,6 +108,7 @@ def _palette(colors: tuple[str, ...], dark: bool) -> Palette:
         cursor=style(foreground) + Style(reverse=True),
         cursor_away=Style(bold=True, underline=True),
         series=tuple(style(Color.parse(color)) for color in (_SERIES_DARK if dark else _SERIES_LIGHT)),
+        ramp=tuple(style(Color.parse(color)) for color in (_RAMP_DARK if dark else _RAMP_LIGHT)),
     )
 
 

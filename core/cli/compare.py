@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from core.cli.compare_classes import ClassOutcome, compare_classes
+from core.errors import DataError
 from core.store.files import read_json
 from core.store.measures import measures
 from core.store.metrics import History, read_history
@@ -55,11 +58,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`differences` are sentences on images, classes and ways of measuring: with any, no value compares."""
+    """`differences` are sentences on images, classes and ways of measuring: with any, no value compares.
+
+    `classes` are only there when they compare.
+    """
 
     settings: tuple[Setting, ...]
     outcomes: tuple[Outcome, ...]
     differences: tuple[str, ...]
+    classes: tuple[ClassOutcome, ...] = ()
 
     @property
     def comparable(self) -> bool:
@@ -72,7 +79,9 @@ def compare(first: RunPaths, second: RunPaths) -> Comparison:
 
     runs = (first, second)
     old, new = (parse_experiment(run.config.read_text(encoding="utf-8"), run.config) for run in runs)
-    return Comparison(_settings(old, new), _outcomes(*map(_history, runs)), tuple(_differences(*runs)))
+    differences = tuple(_differences(*runs))
+    classes = () if differences else compare_classes(*runs)
+    return Comparison(_settings(old, new), _outcomes(*map(_history, runs)), differences, classes)
 
 
 def _settings(old: Experiment, new: Experiment) -> tuple[Setting, ...]:
@@ -146,7 +155,8 @@ def _differences(first: RunPaths, second: RunPaths) -> list[str]:
     if a.get("class_names") != b.get("class_names"):
         found.append(_about_classes(a.get("class_names"), b.get("class_names")))
     if a.get("fingerprint") != b.get("fingerprint"):
-        found += _about_images(_part(a, "val"), _part(b, "val"))
+        images = _about_images(_part(a, "val"), _part(b, "val"))
+        found += images or _about_objects(first, second)
     settings = [_eval_settings(run) for run in (first, second)]
     if settings[0] is not None and settings[1] is not None:
         found += _about_settings(settings[0], settings[1])
@@ -176,6 +186,32 @@ def _about_images(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
         return [f"the validation images differ: {counts[0]} and {counts[1]}"]
     shared = len(set(a.get("paths") or ()) & set(b.get("paths") or ()))
     return [f"the validation images differ: {shared} of {counts[0]} are the same"]
+
+
+def _about_objects(first: RunPaths, second: RunPaths) -> list[str]:
+    """Whether the same validation images have the same boxes."""
+    counts = [_val_objects(run) for run in (first, second)]
+    if counts[0] is None or counts[1] is None or counts[0] == counts[1]:
+        return []
+    return [
+        f"the validation images are the same, their boxes are not: {counts[0][0]} and {counts[1][0]} objects"
+    ]
+
+
+def _val_objects(run: RunPaths) -> tuple[int, str] | None:
+    """How many objects the validation images have, and a hash of all about them; None without boxes."""
+    from core.datasets.boxes import update_digest
+    from core.datasets.dataset import read_dataset
+
+    try:
+        dataset = read_dataset(run) if run.objects.exists() else None
+    except (DataError, OSError):
+        return None
+    if dataset is None or dataset.boxes is None or "val" not in dataset.boxes:
+        return None
+    digest = hashlib.sha256()
+    update_digest(digest, dataset.boxes["val"])
+    return len(dataset.boxes["val"]), digest.hexdigest()
 
 
 def _part(split: Mapping[str, Any], name: str) -> Mapping[str, Any]:

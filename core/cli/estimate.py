@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PATIENCE = 20.0
 """Seconds after which a start no longer waits for the estimate."""
 _MANY, _TOP = 1000, 20
+_BYTES_OF_A_BOX = 28
 
 
 def disk_words(workspace: Workspace, experiment: Experiment, timeout: float = PATIENCE) -> str:
@@ -33,10 +34,13 @@ def disk_words(workspace: Workspace, experiment: Experiment, timeout: float = PA
     checkpoint = told.get("checkpoint_bytes")
     if not isinstance(checkpoint, int):
         return ""
-    images = {"train": data.train, "val": data.val, "test": data.test}
-    kept = len(data.classes) if len(data.classes) <= _MANY else 2 * _TOP
-    predictions = 4 * kept * sum(images[split] for split in experiment.measure.splits)
-    needed = disk_estimate(experiment, checkpoint, predictions)
+    counts = {"train": data.train, "val": data.val, "test": data.test}
+    images = sum(counts[split] for split in experiment.measure.splits)
+    if experiment.is_detector:
+        each = _BYTES_OF_A_BOX * experiment.predict.max_det
+    else:
+        each = 4 * (len(data.classes) if len(data.classes) <= _MANY else 2 * _TOP)
+    needed = disk_estimate(experiment, checkpoint, each * images)
     number = saved_checkpoints(experiment, experiment.epochs)
     words = f"≈ {size(needed)} for {number} checkpoint{'s' if number > 1 else ''} and their predictions"
     free = free_space(workspace)

@@ -20,6 +20,12 @@ from core.store.locks import is_network
 
 Level = Literal["ok", "note", "bad"]
 _LOW_DISK = 5e9
+_EXTRAS = {
+    "wandb": ("wandb", "log.wandb"),
+    "tensorboard": ("tensorboard", "log.tensorboard"),
+    "kagglehub": ("kaggle", "data.kaggle"),
+}
+"""By package: the extra that brings it, and the key that needs it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ def examine(workspace: Workspace) -> list[Finding]:
     """All findings, in the order in which they are shown."""
     return [
         *_software(),
-        *_trackers(),
+        *_extras(),
         *_devices(),
         *_processor(),
         *_disk(workspace),
@@ -100,14 +106,14 @@ def _devices() -> Iterator[Finding]:
         )
 
 
-def _trackers() -> Iterator[Finding]:
-    for extra in ("wandb", "tensorboard"):
-        found = _installed(extra)
+def _extras() -> Iterator[Finding]:
+    for package, (extra, key) in _EXTRAS.items():
+        found = _installed(package)
         if found:
-            yield Finding(extra, "ok", found)
+            yield Finding(package, "ok", found)
         else:
-            advice = f"only needed for `log.{extra}`: `pip install 'labtui[{extra}]'`"
-            yield Finding(extra, "note", "not installed", advice)
+            advice = f"only needed for `{key}`: `pip install 'labtui[{extra}]'`"
+            yield Finding(package, "note", "not installed", advice)
 
 
 def _installed(distribution: str) -> str:

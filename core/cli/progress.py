@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, TextIO, cast
 
+from core.cli.metric_tables import main_names
 from core.cli.output import say
 from core.humanise import count, duration, eta, loss, metric, number
 from core.store.records import DerivedState, Record
@@ -184,9 +185,10 @@ def numbers(position: Position) -> str:
 def epoch_line(position: Position, record: Record) -> str:
     """`epoch 3/13  train/loss 1.234  val/accuracy 0.5123  412 images/s  42 s  left ≈ 7 m`."""
     words = [f"epoch {position.done}/{position.total}"]
-    for name, value in record.items():
-        shown = "/" in name and not name.startswith(("time/", "images/"))
-        if shown and isinstance(value, int | float):
+    measured = (name for name in record if "/" in name and not name.startswith(("time/", "images/")))
+    for name in main_names(measured):
+        value = record[name]
+        if isinstance(value, int | float):
             words.append(f"{name} {number(name, float(value))}")
     if position.speed is not None:
         words.append(f"{count(round(position.speed))} images/s")

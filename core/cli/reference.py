@@ -7,7 +7,7 @@ from itertools import groupby
 
 from core.cli.output import table
 from core.config.fields import FieldSpec, as_text, field_specs
-from core.config.names import CLASSIFIERS, TINYVGG
+from core.config.names import CLASSIFIERS, DETECTORS, TINYVGG
 
 REQUIRED = "required"
 NOTHING = "nothing"
@@ -25,7 +25,9 @@ _MODELS = """
 
 Tiny VGGs for small pictures: {tiny}; `tinyvgg` with `blocks`.
 
-torchvision's: {torchvision}.
+torchvision's classifiers: {torchvision}.
+
+Detectors: {detectors}.
 
 Your own: `./net.py:build`, a function called with `num_classes` and what stands in `model_args`.
 """
@@ -48,7 +50,9 @@ def page() -> str:
             shown = value if value in (REQUIRED, NOTHING) else f"`{value}`"
             cells = (f"`{spec.key}`", takes(spec), shown, f"{spec.help}{mark}")
             parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
-    parts.append(_MODELS.format(tiny=_names(TINYVGG), torchvision=_names(CLASSIFIERS)))
+    parts.append(
+        _MODELS.format(tiny=_names(TINYVGG), torchvision=_names(CLASSIFIERS), detectors=_names(DETECTORS))
+    )
     return "".join(parts)
 
 

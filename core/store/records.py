@@ -102,12 +102,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch by the run's metric; `checkpoint` is None when none was kept of it."""
+    """The best epoch by the run's metric; `checkpoint` is None when none was kept of it.
+
+    `map_50` is that epoch's mAP at an IoU of 0.5, for detectors.
+    """
 
     metric: str
     value: float
     epoch: int
     checkpoint: str | None
+    map_50: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,41 @@ learning_rate: 0.02
 epochs: 12
 batch: 32
 """
+BOX_CONFIG = """\
+data: {format: synthetic, root: ../data/boxes, synthetic: {images: 200, boxes: true}}
+model: fasterrcnn_small
+epochs: 6
+"""
+TERMS = ("classifier", "box_reg", "objectness", "rpn_box_reg")
+BOXES = {"Eunotia silesiaca": (805, 1.2), "[rare]": (6, 0.5), "G. olivaceum": (71, 1.3), "unseen": (0, 0.0)}
+"""Objects by class, and how its AP compares with mAP."""
+
+
+def detector_metrics(epoch: int, epochs: int, terms: tuple[str, ...], top: float) -> dict[str, float]:
+    """What a detector's epoch record has: mAP climbs to `top`, then slips; losses by terms."""
+    share = min(epoch / max(0.8 * epochs, 1), 2 - epoch / max(0.8 * epochs, 1))
+    score = top * (1 - math.exp(-3 * share)) / (1 - math.exp(-3))
+    loss = {term: (number + 1) * 0.2 * math.exp(-2 * epoch / epochs) for number, term in enumerate(terms)}
+    scores = {"map": score, "map_50": min(1.4 * score, 1.0), "map_75": 0.9 * score}
+    scores |= {"map_medium": 0.8 * score, "map_large": 1.1 * score}
+    scores |= {"mar_1": 0.6 * score, "mar_10": score, "mar_100": 1.15 * score}
+    return {
+        "train/loss": sum(loss.values()),
+        **{f"train/loss_{term}": value for term, value in loss.items()},
+        "val/loss": 0.2 + 1.3 * sum(loss.values()),
+        **{f"val/loss_{term}": 0.05 + 1.3 * value for term, value in loss.items()},
+        **{f"val/{key}": value for key, value in scores.items()},
+    }
+
+
+def _shares(own: Mapping[str, float], objects: int) -> dict[str, float | None]:
+    names = {"ap": "map", "ap_50": "map_50", "ap_75": "map_75", "recall": "mar_100"}
+    return {key: own.get(name) if objects else None for key, name in names.items()}
+
+
+def run_time(epoch: int) -> float:
+    """When an epoch of a fabricated run ended: one a minute."""
+    return time.time() - 3600 + 60 * epoch
 
 
 @dataclass
@@ -169,6 +205,72 @@ class Lab:
         name = f"{checkpoint}-{split}-{key}" if key else f"{checkpoint}-{split}"
         write_json(run.measures / f"{name}.json", row)
 
+    def detector(
+        self,
+        *,
+        name: str = "",
+        epochs: int = 6,
+        total: int = 0,
+        terms: tuple[str, ...] = TERMS,
+        train: tuple[int, ...] = (),
+        top: float = 0.46,
+        state: str = "finished",
+        checkpoints: bool = True,
+    ) -> RunPaths:
+        """A run of a detector; mAP rises to `top`, a little before the last epoch.
+
+        There is no small object, so that map_small is absent. `train` are epochs measured on the training
+        images, too.
+        """
+        run = create_run(
+            self.workspace,
+            config_name="boxes",
+            config_text=_stored_config("boxes"),
+            model="fasterrcnn_small",
+            metric="val/map",
+            metric_mode="max",
+            total_epochs=total or epochs,
+            argv=["test"],
+        )
+        run.meta.write_text(json.dumps({"name": name, "tags": [], "note": ""}))
+        splits = {"train": {"paths": []}, "val": {"paths": []}}
+        write_json(run.split, {"kind": "detection", "class_names": list(BOXES), "splits": splits})
+        self.attempt(run)
+        with MetricsWriter(run.metrics) as writer:
+            for epoch in range(1, epochs + 1):
+                metrics = detector_metrics(epoch, epochs, terms, top)
+                place = {"t": run_time(epoch), "epoch": epoch, "step": epoch * STEPS, "attempt": 1}
+                more = {"lr": 0.005 * 0.9**epoch, "time/epoch": 60.0, "images/s": 50.0}
+                writer.write({**place, "scope": "epoch", **metrics, **more})
+                identifier = checkpoint_id(1, epoch)
+                if checkpoints:
+                    place = {**place, "mid_epoch": False}
+                    save_files(run, identifier, b"weights", {**place, "metrics": metrics})
+                self.measure_boxes(run, identifier, metrics, "val")
+                if epoch in train:
+                    self.measure_boxes(run, identifier, metrics, "train", better=1.5)
+        self.end(run, state, epochs)
+        return run
+
+    def measure_boxes(
+        self, run: RunPaths, checkpoint: str, metrics: Mapping[str, float], split: str, better: float = 1.0
+    ) -> None:
+        """A measure row of boxes; classes without objects have no AP."""
+        side = read_json(run.checkpoints / f"{checkpoint}.json") or {}
+        own = {key[4:]: value for key, value in metrics.items() if key.startswith("val/")}
+        own = {key: value * better if key.startswith("m") else value for key, value in own.items()}
+        classes = [
+            {
+                "class": label,
+                "n": objects,
+                **{key: value and share * value for key, value in _shares(own, objects).items()},
+            }
+            for label, (objects, share) in BOXES.items()
+        ]
+        row = {"checkpoint": checkpoint, "sha256": side.get("sha256", ""), "split": split, "settings": {}}
+        file = run.measures / f"{checkpoint}-{split}.json"
+        write_json(file, {**row, "n": 72, **own, "per_class": classes})
+
     def job(
         self,
         run: RunPaths,
@@ -210,15 +312,12 @@ class Lab:
             self.locks.pop().release()
 
 
-_config: list[str] = []
+@cache
+def _stored_config(name: str = "demo") -> str:
+    from core.config.load import dump, parse_experiment
 
-
-def _stored_config() -> str:
-    if not _config:
-        from core.config.load import dump, parse_experiment
-
-        _config.append(dump(parse_experiment(CONFIG, Path("/tmp/labtui-test/demo.yaml"))))
-    return _config[0]
+    text = BOX_CONFIG if name == "boxes" else CONFIG
+    return dump(parse_experiment(text, Path(f"/tmp/labtui-test/{name}.yaml")))
 
 
 @pytest.fixture

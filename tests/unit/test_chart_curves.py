@@ -176,3 +176,18 @@ def test_the_first_epoch_is_drawn_by_steps(summary: Any) -> None:
     later = single(running, curves([step(n) for n in range(1, 5)], [epoch(1)]), "loss", "epoch")
     assert [curve.label for curve in later.curves] == ["val"]
     assert later.key != data.key
+
+
+def test_what_was_measured_beside_joins_its_epoch() -> None:
+    history, builder = History(), CurveBuilder()
+    history.extend([epoch(1), epoch(2), epoch(3)])
+    measured = {
+        (1, 1): {"train/map": 0.2, "val/loss": 99.0},
+        (1, 3): {"train/map": 0.6},
+        (2, 2): {"train/map": 0.9},
+    }
+    view = builder.update(history, measured).epochs
+    assert view["train/map"].x("epoch").tolist() == [1, 3]
+    assert view["train/map"].x("step").tolist() == [STEPS, 3 * STEPS]
+    assert view["train/map"].y.tolist() == [0.2, 0.6]
+    assert view["val/loss"].y.tolist() == [1, 1 / 2, 1 / 3]

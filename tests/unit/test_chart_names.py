@@ -11,7 +11,7 @@ from core.store.records import Best
 from tui.chart.curves import Curves
 from tui.chart.names import family, in_order, line
 from tui.chart.series import Series, SeriesView
-from tui.chart.views import chart_names, is_squashed, overlay, single
+from tui.chart.views import beside, chart_names, is_squashed, overlay, single
 
 EVERY = (
     *("train/accuracy", "val/accuracy", "test/accuracy", "val/accuracy_tta", "val/accuracy_random"),
@@ -45,7 +45,15 @@ def curves(**changed: SeriesView) -> Curves:
         ("lr_back", "lr", "back"),
         ("lr/head", "lr", "head"),
         ("lr", "lr", "lr"),
-        ("val/map_50", "map_50", "val"),
+        ("val/map", "map", "val"),
+        ("train/map", "map", "train"),
+        ("val/map_50", "map", "IoU .50"),
+        ("test/map_75", "map", "test IoU .75"),
+        ("val/map_small", "map by size", "small"),
+        ("val/mar_100", "mar", "100 boxes"),
+        ("val/mar_large", "mar by size", "large"),
+        ("val/loss_box_reg", "loss terms", "box_reg"),
+        ("train/loss_classification", "loss terms", "classification"),
         ("images/s", "s", "images/s"),
     ],
 )
@@ -107,6 +115,73 @@ def test_learning_rates_that_need_a_log_scale(rates: list[float], squashed: bool
     own = curves(lr=view_of(*rates))
     del own.epochs["lr_back"], own.epochs["lr_head"]  # type: ignore[attr-defined]
     assert single(summary(), own, "lr", "epoch").log is squashed
+
+
+DETECTOR = (
+    *("train/loss", "train/loss_classifier", "train/loss_box_reg", "val/loss", "val/loss_classifier"),
+    *("val/loss_box_reg", "val/map", "val/map_50", "val/map_75", "val/map_large", "val/mar_1", "val/mar_10"),
+    *("train/map", "train/map_50", "grad_norm", "lr", "images/s", "time/epoch"),
+)
+
+
+def detector() -> Curves:
+    return Curves({name: view_of(0.2, 0.5, 0.6) for name in DETECTOR}, {}, {})
+
+
+def test_charts_of_a_detector_in_the_order_of_looking() -> None:
+    assert chart_names([detector()], "val/map") == [
+        *("map", "loss", "loss terms", "lr", "val/map against val/loss", "val/map_50 against val/map_75"),
+        *("grad_norm", "map by size", "mar", "images/s"),
+    ]
+    assert chart_names([detector()], "val/loss")[:3] == ["loss", "map", "loss terms"]
+    assert chart_names([], "val/map") == ["map", "loss"]
+
+
+def test_map_with_its_further_ious_but_of_training_itself_alone(summary: Any) -> None:
+    run = summary(metric="val/map", best=Best("val/map", 0.6, 3, None))
+    chart = single(run, detector(), "map", "epoch")
+    assert [(curve.label, curve.letter) for curve in chart.curves] == [
+        *(("train", "t"), ("val", "v"), ("IoU .50", "5"), ("IoU .75", "7"))
+    ]
+    assert [curve.best for curve in chart.curves if curve.label == "val"] == [(3, 0.6)]
+    assert chart.bounded
+    assert [curve.label for curve in single(run, detector(), "map", "epoch", further=False).curves] == [
+        *("train", "val")
+    ]
+
+
+def test_a_term_is_one_colour_with_a_small_letter_in_training(summary: Any) -> None:
+    curves = single(summary(metric="val/map"), detector(), "loss terms", "epoch").curves
+    assert [(curve.label, curve.letter, curve.color, curve.dotted) for curve in curves] == [
+        ("classifier", "C", 0, False),
+        ("classifier", "c", 0, True),
+        ("box_reg", "B", 1, False),
+        ("box_reg", "b", 1, True),
+    ]
+
+
+def test_loss_itself_has_no_terms_in_it(summary: Any) -> None:
+    chart = single(summary(metric="val/map"), detector(), "loss", "epoch")
+    assert [curve.label for curve in chart.curves] == ["train", "val"]
+
+
+def test_four_charts_of_marked_runs(summary: Any) -> None:
+    runs = [summary(id=name, metric="val/map") for name in "ab"]
+    own = {"a": detector(), "b": Curves({"val/map": view_of(0.1)}, {}, {})}
+    marks = {"a": ("A", 0), "b": ("B", 1)}
+    charts = beside(runs, own, marks, "epoch", apart=True)
+    assert [chart.title for chart in charts] == ["train/loss", "val/loss", "train/map", "val/map"]
+    assert [[curve.letter for curve in chart.curves] for chart in charts] == [["A"], ["A"], ["A"], ["A", "B"]]
+    assert not any(curve.dotted for chart in charts for curve in chart.curves)
+    assert charts[2].empty == "not measured: m measures train"
+    assert [chart.title for chart in beside(runs, own, marks, "epoch", apart=False)] == ["map", "loss"]
+
+
+def test_one_run_that_is_not_marked_has_its_own_charts(summary: Any) -> None:
+    run = summary(id="a", metric="val/accuracy")
+    charts = beside([run], {"a": curves()}, {}, "epoch", apart=False)
+    assert [chart.title for chart in charts] == ["accuracy", "loss"]
+    assert [curve.label for curve in charts[0].curves] == ["train", "val", "test"]
 
 
 def test_lines_in_a_fixed_order() -> None:

@@ -8,14 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import core.cli.commands.measure as measure
+import core.datasets.outline as outline
+import core.launch.preview as preview
 from core.cli.commands.predict import image_lines
+from core.cli.estimate import disk_words
 from core.cli.lab_columns import DETECTOR, lab_table
 from core.cli.main import main
 from core.cli.metric_tables import COCO, class_table, grouped, metric_lines
+from core.cli.progress import Position, epoch_line
 from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
+from core.datasets.boxes import Boxes
+from core.datasets.dataset import FileList, make_dataset, store_dataset
+from core.datasets.outline import Outline
+from core.errors import UsageError
 from core.store.checkpoints import save_files
 from core.store.files import write_json
 from core.store.measures import Measured
@@ -213,3 +223,121 @@ def test_new_images_have_a_count_and_their_surest_boxes() -> None:
         "a.png     12  cat 0.910  dog 0.500",
         "b.png      0",
     ]
+
+
+def second_run(run: RunPaths, workspace: Workspace, ap: float) -> RunPaths:
+    """Another run of the config, whose best checkpoint finds the first class with `ap`."""
+    made = create_run(
+        workspace,
+        config_name="small",
+        config_text=run.config.read_text(),
+        model="fasterrcnn_small",
+        metric="val/map",
+        metric_mode="max",
+        total_epochs=3,
+        argv=["labtui"],
+        name="second",
+    )
+    val = named("val", numbers(0.5))
+    with MetricsWriter(made.metrics) as metrics:
+        metrics.write(record(1, **val))
+    save_files(made, "a01-e0001", b"weights", {"attempt": 1, "epoch": 1, "step": 5, "metrics": val})
+    row = {"checkpoint": "a01-e0001", "sha256": "0" * 64, "split": "val", "n": 9, "settings": {}}
+    classes = [{**PER_CLASS[0], "ap": ap}, PER_CLASS[1]]
+    write_json(made.measures / "a01-e0001-val.json", {**row, **numbers(0.5), "per_class": classes})
+    return made
+
+
+def with_boxes(run: RunPaths, *corners: tuple[float, float, float, float]) -> None:
+    """Store a validation image with these objects as the run's data."""
+    count = len(corners)
+    boxes = Boxes(
+        offsets=np.array([0, count]),
+        corners=np.array(corners, np.float32),
+        labels=np.zeros(count, np.int64),
+        crowd=np.zeros(count, np.bool_),
+        difficult=np.zeros(count, np.bool_),
+        area=np.ones(count, np.float32),
+        source=np.arange(count),
+        sizes=np.array([[64, 64]], np.int32),
+        image_ids=("1",),
+    )
+    files = FileList(("val/1.png",), (-1,), (9,))
+    names = ("a [b]", "none")
+    store_dataset(run, make_dataset(Path("/pictures"), names, {"val": files}, boxes={"val": boxes}))
+
+
+def test_diff_compares_classes_at_each_run_s_best(
+    run: RunPaths, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = second_run(run, workspace, 0.625)
+    for one in (run, other):
+        with_boxes(one, (1, 2, 30, 40), (5, 5, 9, 9))
+    assert main(["diff", run.id, other.id]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    best = next(line.split() for line in lines if line.startswith("val/map_medium"))
+    assert best == ["val/map_medium", "0.2400@2", "0.5400@1", "+0.3000", "0.2400@2", "0.5400@1"]
+    label = f"small-{run.id[-4:]}"
+    assert [line.split() for line in lines[-2:]] == [
+        ["class,", "val", "at", "best", "objects", "AP", label, "AP", "second", "delta"],
+        ["a", "[b]", "7", "0.5000", "0.6250", "+0.1250"],
+    ]
+    assert main(["diff", run.id, other.id, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    nothing = {"class": "none", "n": 0, "score": "ap", "first": None, "second": None, "delta": None}
+    assert document["comparable"] is True
+    assert document["classes"] == [
+        {"class": "a [b]", "n": 7, "score": "ap", "first": 0.5, "second": 0.625, "delta": 0.125},
+        nothing,
+    ]
+
+
+def test_diff_does_not_compare_runs_on_other_boxes(
+    run: RunPaths, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = second_run(run, workspace, 0.625)
+    with_boxes(run, (1, 2, 30, 40), (5, 5, 9, 9))
+    with_boxes(other, (1, 2, 31, 40))
+    assert main(["diff", run.id, other.id]) == 0
+    text = capsys.readouterr().out
+    assert "the validation images are the same, their boxes are not: 2 and 1 objects" in text
+    assert "class, val at best" not in text
+    assert "+0." not in text
+
+
+def test_the_lab_s_form_of_measure_takes_the_training_images_too(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def plan(*given: Any, **wish: Any) -> None:
+        asked.append(wish["splits"])
+        raise UsageError("enough")
+
+    monkeypatch.setattr(measure, "plan_measure", plan)
+    for words in ([run.id], ["--config", "small"], ["--config", "small", "--splits", "test"]):
+        assert main(["measure", *words]) == 2
+    assert asked == [["val"], ["val", "train"], ["test"]]
+    capsys.readouterr()
+    assert main(["measure", run.id, "--checkpoint", "x"]) == 2
+    assert "--checkpoint goes with --config" in capsys.readouterr().err
+
+
+def test_a_followed_run_s_line_has_the_main_numbers() -> None:
+    position = Position(total=3)
+    row = record(1, **{"train/loss": 1.25, "train/loss_box_reg": 0.5}, **named("val", numbers(0.5)))
+    position.take(row)
+    assert epoch_line(position, row).startswith(
+        "epoch 1/3  train/loss 1.250  val/loss 0.5000  val/map 0.5000  val/map_50 0.5100  val/map_75 0.5200  "
+        "val/mar_100 0.5800"
+    )
+
+
+def test_the_disk_estimate_counts_boxes(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_experiment("small", ["epochs=5", "predict.max_det=50"], workspace=workspace)
+    data = Outline(("a", "b"), 90, 40, 0, False, False, False, "/pictures")
+    monkeypatch.setattr(outline, "outline", lambda _: data)
+    monkeypatch.setattr(preview, "describe", lambda *_: {"checkpoint_bytes": 1_000_000})
+    # 28 bytes for each of 50 boxes in 40 images, five times.
+    words = disk_words(workspace, loaded.experiment)
+    assert words.startswith("disk: ≈ 5.3 MB for 5 checkpoints and their predictions")

@@ -110,13 +110,15 @@ def test_doctor_names_gpus_by_bus_and_says_who_is_on_them(
     assert words in f"{found.value} {found.advice}"
 
 
-def test_doctor_says_how_to_get_the_trackers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    there = {"wandb": "0.23.0", "tensorboard": "", "torch": "2.9.0"}
+def test_doctor_says_how_to_get_the_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"wandb": "0.23.0", "tensorboard": "", "kagglehub": "", "torch": "2.9.0"}
     monkeypatch.setattr(health, "_installed", lambda name: there[name])
     found = {finding.name: finding for finding in health.examine(Workspace(tmp_path))}
     assert (found["wandb"].level, found["wandb"].value) == ("ok", "0.23.0")
     assert found["tensorboard"].level == "note"
     assert "labtui[tensorboard]" in found["tensorboard"].advice
+    assert (found["kagglehub"].level, found["kagglehub"].value) == ("note", "not installed")
+    assert found["kagglehub"].advice == "only needed for `data.kaggle`: `pip install 'labtui[kaggle]'`"
 
 
 def test_doctor_says_what_to_do_about_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

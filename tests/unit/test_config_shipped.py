@@ -49,7 +49,8 @@ def test_which_there_are() -> None:
     plain = [f"v{number}" for number in range(5)]
     scaled = ["a", "b", "b-lab", "c", "d", "d-multiscale", "d-multiscale-lab", "e"]
     tiny = [f"cifar10-tinyvgg-{name}" for name in (*scaled, *plain)]
-    others = ["cifar10-mobilenet-head", "cifar10-mobilenet-split", "demo-tinyvgg", "fashionmnist-quickstart"]
+    others = ["cifar10-mobilenet-head", "cifar10-mobilenet-split", "fashionmnist-quickstart"]
+    others += ["demo-detector", "demo-tinyvgg"]
     assert names == sorted([*tiny, *others, *DETECTION, "bccd-fasterrcnn-small"])
     assert data_names(LAB) == ["bccd", "cifar10", "diatom", "fashionmnist"]
 
@@ -135,8 +136,9 @@ def test_cifar10_is_read_from_either_form(torchvision_files: ModuleType, tmp_pat
     assert len(open_dataset(data).splits["val"]) == 20
 
 
-def test_the_demo_draws_uneven_classes_in_groups_and_holds_validation_out() -> None:
-    data = load_experiment("demo-tinyvgg", workspace=LAB).experiment.data
+@pytest.mark.parametrize("name", ["demo-detector", "demo-tinyvgg"])
+def test_the_demo_draws_uneven_classes_in_groups_and_holds_validation_out(name: str) -> None:
+    data = load_experiment(name, workspace=LAB).experiment.data
     assert data.format == "synthetic"
     assert data.synthetic is not None
     assert data.val is None

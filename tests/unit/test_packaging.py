@@ -125,9 +125,9 @@ def test_installed_away_from_the_checkout_it_makes_a_workspace(wheel: Path, tmp_
     here = {path.relative_to(ROOT / "configs") for path in (ROOT / "configs").rglob("*.yaml")}
     made = tmp_path / "lab" / "configs"
     assert {path.relative_to(made) for path in made.rglob("*.yaml")} == here
-    checked = run([labtui, "config", "check", "--workspace", "lab", "demo-tinyvgg", "--json"])
+    checked = run([labtui, "config", "check", "--workspace", "lab", "demo-detector", "--json"])
     assert json.loads(checked.stdout) == {
-        "file": str(made / "demo-tinyvgg.yaml"),
+        "file": str(made / "demo-detector.yaml"),
         "valid": True,
         "problems": [],
     }

@@ -13,12 +13,13 @@ from core.store.measures import Measured
 from core.store.paths import JobPaths
 from core.store.records import Checkpoint
 from core.store.usage import Usage
+from tui.class_rows import SORTS, Means, averages, class_rows
 from tui.dialogs.edit import tag_changes
 from tui.run_detail import Detail
 from tui.screens import run_text
 from tui.screens.runs_text import gpu_spans
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of
-from tui.widgets.class_table import SORTS, ClassTable, averages, class_rows
+from tui.widgets.class_table import ClassTable
 from tui.widgets.layer_table import LayerTable, layer_rows
 from tui.widgets.run_table import matches, outlook
 
@@ -63,16 +64,72 @@ def test_classes_in_order(order: str, names: list[str]) -> None:
 
 
 def test_micro_and_macro_leave_absent_classes_out() -> None:
-    micro, macro, counted = averages(class_rows(PER_CLASS))
-    assert micro == 60 / 100
-    assert macro == pytest.approx((0.75 + 0.4 + 1.0) / 3)
-    assert counted == 3
+    means = averages(class_rows(PER_CLASS))
+    assert means.micro == 60 / 100
+    assert means.macro == pytest.approx((0.75 + 0.4 + 1.0) / 3)
+    assert (means.classes, means.count) == (3, 100)
 
 
 def test_all_predicted_as_the_largest_class() -> None:
     """95 against 5: micro 0.95, macro 0.5."""
     rows = class_rows([{"class": "a", "n": 95, "correct": 95}, {"class": "b", "n": 5, "correct": 0}])
-    assert averages(rows)[:2] == (0.95, 0.5)
+    means = averages(rows)
+    assert (means.micro, means.macro) == (0.95, 0.5)
+
+
+BOXES = [
+    {"class": "Eunotia", "n": 39, "ap": 0.5, "ap_50": 0.8, "ap_75": 0.4, "recall": 0.6},
+    {"class": "unseen", "n": 0, "ap": None, "ap_50": None, "ap_75": None, "recall": None},
+    {"class": "never found", "n": 6, "ap": 0.0, "ap_50": 0.0, "ap_75": 0.0, "recall": 0.0},
+    {"class": "\x1b[31mrare", "n": 5, "ap": 0.25, "ap_50": 0.5, "ap_75": -1, "recall": float("nan")},
+]
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("worst", ["never found", "␛[31mrare", "Eunotia", "unseen"]),
+        ("best", ["Eunotia", "␛[31mrare", "never found", "unseen"]),
+        ("images", ["Eunotia", "never found", "␛[31mrare", "unseen"]),
+    ],
+)
+def test_classes_with_boxes_in_order(order: str, names: list[str]) -> None:
+    assert [row.name for row in sorted(class_rows(BOXES), key=SORTS[order])] == names
+
+
+def test_a_class_with_boxes_in_a_row() -> None:
+    table = ClassTable()
+    table.set_rows(class_rows(BOXES))
+    assert [column.key for column in table.columns(80)][1:7] == [
+        *("name", "images", "ap", "ap_50", "ap_75", "recall")
+    ]
+    eunotia, unseen, never, rare = (table.cells(row) for row in class_rows(BOXES))
+    assert [eunotia[key][0] for key in ("images", "ap", "ap_50", "ap_75", "recall")] == [
+        *("39", "0.5000", "0.8000", "0.4000", "0.6000")
+    ]
+    assert [unseen[key] for key in ("images", "ap", "ap_50", "ap_75", "recall")] == [
+        *(("0", "muted"), *[("–", "muted")] * 4)
+    ]
+    assert unseen["bar"] == ("", "accent")
+    assert never["ap"] == ("0.0000", "text")
+    assert (rare["ap"][0], rare["ap_75"][0], rare["recall"][0]) == ("0.2500", "–", "–")
+
+
+def test_map_is_the_mean_over_classes_with_objects_and_says_n() -> None:
+    means = averages(class_rows(BOXES))
+    assert means.macro == pytest.approx((0.5 + 0.0 + 0.25) / 3)
+    assert means.at_50 == pytest.approx((0.8 + 0.0 + 0.5) / 3)
+    assert (means.micro, means.classes, means.count) == (None, 3, 50)
+    line = text(run_text.class_line(row(split="val"), "val", means, "worst", best=False)[1])
+    assert line == "AP 0.2500  AP50 0.4333  mean of 3 classes, n = 50 objects "
+    brief = text(run_text.class_line(row(split="val"), "val", means, "worst", best=False, brief=True)[1])
+    assert brief == "AP 0.2500  AP50 0.4333  n = 50 "
+
+
+def test_without_objects_nothing_is_said_of_ap() -> None:
+    means = averages(class_rows(BOXES[1:2]))
+    line = text(run_text.class_line(row(split="val"), "val", means, "worst", best=False)[1])
+    assert line == "n = 0: AP says nothing without objects "
 
 
 def test_an_absent_class_is_a_dash_with_no_images() -> None:
@@ -191,6 +248,35 @@ def test_measured_splits_are_columns_once_there_are_some() -> None:
         assert sum(column.width + 1 for column in table.columns(width)) <= width + 1
 
 
+def test_a_detectors_checkpoints_show_map_50_and_no_empty_column() -> None:
+    table = CheckpointTable()
+    table.metric = "val/map"
+    metrics = {"val/map": 0.46, "val/map_50": 0.62, "train/loss": 0.4}
+    table.set_rows([checkpoint(metrics=metrics)])
+    assert [column.key for column in table.columns(100)][:5] == ["sign", "epoch", "own", "beside", "step"]
+    assert "train" not in [column.key for column in table.columns(200)]
+    cells = table.cells(checkpoint(metrics=metrics))
+    assert (cells["own"], cells["beside"]) == (("0.4600", "text"), ("0.6200", "text"))
+    table.measured = measured_of([row(metrics={"loss": 1.0, "map": 0.9})], [checkpoint()])
+    assert table.cells(checkpoint(metrics=metrics))["eval train"] == ("0.9000", "text")
+
+
+def test_of_a_detectors_measures_the_main_numbers_are_told() -> None:
+    detail = Detail("r", (checkpoint(),))
+    metrics = {
+        "loss": 0.7,
+        "loss_box_reg": 0.2,
+        "map": 0.46,
+        "map_50": 0.62,
+        "map_small": 0.1,
+        "mar_100": 0.5,
+    }
+    left = text(run_text.about_checkpoint(checkpoint(), detail, {"train": row(metrics=metrics)})[0])
+    assert left == " a01-e0003  train: map 0.4600  map_50 0.6200  mar_100 0.5000 (400 images)"
+    brief = run_text.about_checkpoint(checkpoint(), detail, {"train": row(metrics=metrics)}, brief=True)[0]
+    assert text(brief) == " a01-e0003  train 0.4600"
+
+
 def test_pinned_best_and_unreadable_have_signs() -> None:
     table = CheckpointTable()
     table.best, table.unreadable = "a01-e0003", {"a01-e0004": "damaged"}
@@ -215,13 +301,13 @@ def test_the_checkpoint_under_the_cursor_in_words() -> None:
 
 
 def test_both_accuracies_are_named() -> None:
-    left, right = run_text.class_line(row(split="val"), "val", (0.6, 0.7167, 3), "worst", best=True)
+    left, right = run_text.class_line(row(split="val"), "val", Means(0.6, 0.7167, 3, 400), "worst", best=True)
     assert text(left) == " val of a01-e0003 ★ best  400 images  worst first"
     assert text(right) == "micro 0.6000 over all images  macro 0.7167 mean of 3 classes "
-    brief = run_text.class_line(row(), "train", (0.6, 0.7, 3), "name", best=False, brief=True)
+    brief = run_text.class_line(row(), "train", Means(0.6, 0.7, 3, 400), "name", best=False, brief=True)
     assert text(brief[1]) == "micro 0.6000  macro 0.7000 "
     assert "other data" in text(
-        run_text.class_line(row(key="0123abcd"), "val", (0.6, 0.7, 3), "worst", best=False)[0]
+        run_text.class_line(row(key="0123abcd"), "val", Means(0.6, 0.7, 3, 400), "worst", best=False)[0]
     )
 
 

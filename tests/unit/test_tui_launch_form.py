@@ -17,6 +17,7 @@ from tui.launch_form import (
     changed,
     faults_by_field,
     fields_of,
+    followed,
     model_choices,
     overrides,
     with_value,
@@ -63,12 +64,57 @@ def idle(fields: Fields, **values: str) -> set[str]:
         ({"data__format": "cifar10"}, {"data.train", "data.test", "data.synthetic.size"}, {"data.val"}),
         ({"data__format": "synthetic"}, {"data.train"}, {"data.synthetic.size"}),
         ({"data__val": "test"}, {"data.split.ratio"}, set()),
+        (
+            {},
+            {
+                *("predict.score_floor", "predict.max_det", "trainable_layers", "augment.vflip"),
+                *("augment.scale_jitter", "data.empty", "data.difficult", "data.one_based", "data.boxes"),
+            },
+            {"label_smoothing", "augment.tta", "augment.scale", "measure.random"},
+        ),
+        (
+            {"model": "fasterrcnn", "data__format": "voc", "weights": "coco"},
+            {
+                *("label_smoothing", "augment.tta", "augment.scale", "augment.pad_crop", "measure.random"),
+                *("augment.test_scale", "weights_sha256", "data.boxes"),
+            },
+            {
+                *("predict.nms_iou", "trainable_layers", "augment.vflip", "augment.scale_jitter"),
+                *("augment.hflip", "data.empty", "data.difficult", "data.one_based", "image_size"),
+            },
+        ),
+        ({"model": "retinanet_small", "data__format": "coco"}, {"data.one_based"}, {"data.boxes"}),
+        ({"model": "fasterrcnn", "mode": "head"}, {"trainable_layers"}, {"predict.max_det"}),
+        ({"data__format": "synthetic"}, {"data.synthetic.most", "data.synthetic.empty"}, set()),
+        (
+            {"data__format": "synthetic", "data__synthetic__boxes": "true", "model": "fasterrcnn_small"},
+            {"data.difficult"},
+            {"data.synthetic.most", "data.synthetic.empty", "data.empty"},
+        ),
     ],
 )
 def test_what_counts(fields: Fields, values: dict[str, str], without: set[str], counting: set[str]) -> None:
     found = idle(fields, **values)
     assert without <= found
     assert not counting & found
+
+
+def test_defaults_follow_the_model_where_nobody_changed_them(fields: Fields) -> None:
+    chosen = with_value(with_value(fields, "model", "fasterrcnn_small"), "batch", "7")
+    text = CONFIG.replace("tinyvgg_a", "fasterrcnn_small").replace("folder", "voc") + "batch: 7\n"
+    moved = followed(chosen, parse_experiment(text, Path("/tmp/x.yaml")))
+    assert moved["image_size"].value == "{min: 240, max: 320}"
+    assert moved["learning_rate"].value == "0.005"
+    assert (moved["batch"].value, moved["batch"].original) == ("7", "32")
+    assert overrides(moved) == ["model=fasterrcnn_small", "batch=7"]
+    back = with_value(moved, "model", "tinyvgg_a")
+    assert followed(back, parse_experiment(CONFIG, Path("/tmp/x.yaml")))["image_size"].value == "32"
+
+
+def test_detectors_in_the_list_of_networks() -> None:
+    notes = {choice.value: choice.note for choice in model_choices(MODELS)}
+    assert notes["retinanet_small"] == notes["ssd300_vgg16"] == "detector"
+    assert notes["resnet18"] == "torchvision"
 
 
 def test_every_reason_is_about_a_setting_that_exists(fields: Fields) -> None:

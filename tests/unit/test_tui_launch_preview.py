@@ -101,6 +101,66 @@ TOLD = {
 }
 
 
+VOC = """<annotation><filename>{name}.png</filename><size><width>64</width><height>48</height></size>
+{objects}</annotation>"""
+OBJECT = """<object><name>{name}</name><bndbox><xmin>2</xmin><ymin>2</ymin><xmax>20</xmax><ymax>20</ymax>
+</bndbox></object>"""
+
+
+@pytest.fixture
+def boxes(tmp_path: Path) -> Workspace:
+    """Nine images with 1, 2 and so on objects of two classes, the last one without any; 2 to validate."""
+    from PIL import Image
+
+    root = tmp_path / "voc"
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main", "../configs"):
+        (root / folder).mkdir(parents=True)
+    for number in range(9):
+        Image.new("RGB", (64, 48)).save(root / "JPEGImages" / f"{number}.png")
+        objects = "".join(OBJECT.format(name="ab"[n % 2]) for n in range(number + 1)) if number < 8 else ""
+        (root / "Annotations" / f"{number}.xml").write_text(VOC.format(name=number, objects=objects))
+    (root / "ImageSets" / "Main" / "train.txt").write_text("\n".join("0125678"))
+    (root / "ImageSets" / "Main" / "val.txt").write_text("3\n4\n")
+    (tmp_path / "configs" / "d.yaml").write_text(
+        "data: {root: ../voc, format: voc, train: {list: ImageSets/Main/train.txt},"
+        " val: {list: ImageSets/Main/val.txt}}\nmodel: fasterrcnn_small\n"
+    )
+    return Workspace(tmp_path)
+
+
+def test_images_objects_and_classes_of_data_with_boxes(boxes: Workspace) -> None:
+    experiment = load_experiment("d", workspace=boxes).experiment
+    found = describe(experiment, [])
+    assert found.problem == ""
+    lines = [line.strip().replace(THIN_SPACE, " ") for line in found.lines]
+    assert "7 training images" in lines
+    assert f"{1 + 2 + 3 + 6 + 7 + 8} objects in 2 classes" in lines
+    assert "2 to validate" in lines
+    assert "2 steps an epoch with batch 4" in lines
+    assert "short side of the images 240 pixels, long side at most 320" in lines
+
+
+def test_drawn_pictures_with_boxes(boxes: Workspace) -> None:
+    path = boxes.configs / "e.yaml"
+    path.write_text(
+        "data: {format: synthetic, root: ../none, synthetic: {boxes: true}}\nmodel: retinanet_small\n"
+    )
+    lines = describe(load_experiment("e", workspace=boxes).experiment, []).lines
+    assert any("pictures with boxes in " in line and "drawn when training starts" in line for line in lines)
+
+
+def test_the_disk_holds_boxes_and_no_probabilities(boxes: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, TOLD)
+    asked: list[int] = []
+    monkeypatch.setattr(
+        "core.launch.preview.disk_estimate",
+        lambda _, checkpoint, predictions: asked.append(predictions) or 10,
+    )
+    experiment = load_experiment("d", ["predict.max_det=50"], workspace=boxes).experiment
+    network(experiment, describe(experiment, []), boxes)
+    assert asked == [2 * 50 * 28]
+
+
 def stand_in(monkeypatch: pytest.MonkeyPatch, told: object, needed: int = 10**9) -> None:
     """Answers without a process."""
     monkeypatch.setattr("core.launch.preview.describe", lambda *_: told)

@@ -11,7 +11,7 @@ from core.store.records import Best
 from tui.cellfit import cut, fit, progress
 from tui.chart.spec import ViewState
 from tui.widgets.config_list import ALL, config_rows, state_counts
-from tui.widgets.run_table import RunTable, matches, outlook, remaining, sort_runs
+from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, remaining, sort_runs
 
 WIDE = "実験名前テスト"
 
@@ -77,6 +77,19 @@ def test_best_carries_its_epoch_and_nan_warns(summary: Any) -> None:
     cells = RunTable().cells(run)
     assert cells["best"] == ("0.8076@12", "text")
     assert cells["loss"] == ("NaN", "warning")
+
+
+def test_map_50_of_the_best_epoch_beside_map(summary: Any) -> None:
+    found = summary(metric="val/map", best=Best("val/map", 0.4634, 38, None, 0.4933))
+    other = summary(id="other", best=Best("val/accuracy", 0.9, 3, None))
+    table = RunTable()
+    table._has_boxes = any_boxes([found, other])
+    assert [column.key for column in table.columns(70)][3:5] == ["best", "map_50"]
+    assert table.cells(found)["map_50"] == ("0.4933", "text")
+    assert table.cells(other)["map_50"] == ("–", "muted")
+    assert not any_boxes([other, summary(best=None), summary(best=Best("val/map", 0.1, 1, None))])
+    for width in range(52, 200, 7):
+        assert sum(column.width + 1 for column in table.columns(width)) <= width + 1
 
 
 def test_sorting_by_best_knows_which_way_is_better(summary: Any) -> None:

@@ -39,12 +39,26 @@ class Sticky:
         self, low: float, high: float, *, live: bool, floor: float | None, ceiling: float | None
     ) -> Bounds:
         """The range for data from `low` to `high`, never beyond `floor` and `ceiling`."""
-        if live and self.y and self.y[0] <= low and high <= self.y[1]:
-            return self.y
-        if live and self.y:
-            low, high = min(low, self.y[0]), max(high, self.y[1])
-        self.y = padded(low, high, floor, ceiling)
+        self.y = _held(self.y, low, high, floor, ceiling) if live else padded(low, high, floor, ceiling)
         return self.y
+
+    def value_range(
+        self, low: float, high: float, *, live: bool, floor: float | None, ceiling: float | None
+    ) -> Bounds:
+        """The same for an x that is a value like y, not a time."""
+        self.x = _held(self.x, low, high, floor, ceiling) if live else padded(low, high, floor, ceiling)
+        return self.x
+
+
+def _held(
+    known: Bounds | None, low: float, high: float, floor: float | None, ceiling: float | None
+) -> Bounds:
+    """`known` as long as it holds the data, else a range that holds both."""
+    if known is None:
+        return padded(low, high, floor, ceiling)
+    if known[0] <= low and high <= known[1]:
+        return known
+    return padded(min(low, known[0]), max(high, known[1]), floor, ceiling)
 
 
 def padded(low: float, high: float, floor: float | None, ceiling: float | None) -> Bounds:

@@ -87,9 +87,9 @@ def compose(
     state = replace(state, log=state.log or data.log)
     columns, rows = plot.canvas_size(width, height)
     if columns < 4 or rows < 2:
-        return _message(data, "", width, height)
+        return message(data.title, "", width, height)
     if not any(curve.view.last(state.axis) for curve in curves):
-        return _message(data, data.empty, width, height)
+        return message(data.title, data.empty, width, height)
     x_range = _x_range(curves, state, sticky, data, columns)
     lines = [_line(curve, state, x_range, 2 * columns) for curve in curves]
     y_range = _y_range(lines, x_range, state, sticky, data)
@@ -184,11 +184,11 @@ def _frame(
     )
     y_ticks = axes.log_ticks(y_range, y_count) if state.log else axes.linear_ticks(y_range, y_count)
     return plot.frame(
-        width, height, _at_cells(x_ticks, x_range, columns), _at_cells(y_ticks, y_range, rows), state.axis
+        width, height, at_cells(x_ticks, x_range, columns), at_cells(y_ticks, y_range, rows), state.axis
     )
 
 
-def _at_cells(ticks: Sequence[axes.Tick], bounds: axes.Bounds, cells: int) -> tuple[tuple[int, str], ...]:
+def at_cells(ticks: Sequence[axes.Tick], bounds: axes.Bounds, cells: int) -> tuple[tuple[int, str], ...]:
     """Ticks at cell numbers, one to a cell."""
     placed: dict[int, str] = {}
     for value, label in ticks:
@@ -270,11 +270,12 @@ def _legend(data: ChartData) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def _message(data: ChartData, text: str, width: int, height: int) -> Picture:
+def message(title: str, text: str, width: int, height: int) -> Picture:
+    """A sentence in the middle instead of a chart."""
     chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
     styles = np.full(chars.shape, MUTED, dtype=np.int64)
     text = text if len(text) <= width - 2 else text[: max(width - 3, 0)] + "…"
     if height > 0 and 0 < len(text) <= width:
         left = (width - len(text)) // 2
         chars[height // 2, left : left + len(text)] = list(text)
-    return Picture(((data.title, TEXT),), (), chars, styles)
+    return Picture(((title, TEXT),), (), chars, styles)

@@ -14,6 +14,7 @@ from tui.chart.series import Floats, Series, SeriesView
 if TYPE_CHECKING:
     from core.store.metrics import History, StepRows
     from core.store.records import Record
+    from tui.measured import Points
 
 Parts = tuple[Floats, Floats]
 _DONE, _TOTAL = "step_in_epoch", "steps_per_epoch"
@@ -59,8 +60,13 @@ class CurveBuilder:
         self._cuts: tuple[int, int, int] = (0, 0, 0)
         self._origins: dict[int, float] = {}
 
-    def update(self, history: History) -> Curves:
-        """Curves of the history as it is now; they stay as they are when it grows."""
+    def update(self, history: History, measured: Points | None = None) -> Curves:
+        """Curves of the history as it is now; they stay as they are when it grows.
+
+        `measured` has further metrics by attempt and epoch; what training itself wrote counts first.
+        """
+        measured = measured or {}
+        epochs = [{**measured.get((row["attempt"], row["epoch"]), {}), **row} for row in history.epochs]
         cuts = (id(history), len(history.resumes), len(history.superseded_steps))
         if cuts != self._cuts:
             self._cuts, self._steps, self._origins = cuts, {}, {}
@@ -69,7 +75,7 @@ class CurveBuilder:
         for name in history.steps.names:
             self._extend_steps(history.steps, name, clock, parts)
         return Curves(
-            _by_name(history.epochs, clock),
+            _by_name(epochs, clock),
             {name: series.view() for name, series in self._steps.items()},
             _by_name(_ascending(history.superseded_epochs), clock),
             {name: row[name] for row in history.finals for name in row if name not in _PLACE},

@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core import humanise
 from core.store.records import ACTIVE, RunSummary
 from tui.chart.compose import ChartData, Curve
 from tui.chart.curves import EMPTY, Curves
-from tui.chart.names import family, in_order, is_bounded, is_plain, line
+from tui.chart.names import (
+    PAIRS,
+    Pair,
+    charts_in_order,
+    family,
+    in_order,
+    is_bounded,
+    is_crowding,
+    is_plain,
+    line,
+    pair_of,
+)
+from tui.chart.scatter import ScatterData
 from tui.chart.series import SeriesView
 
 _HIDDEN = ("time", "images", "step")
@@ -20,12 +33,53 @@ _QUARTER, _SQUASHED, _SAMPLE = 0.25, 20.0, 1000
 
 
 def chart_names(all_curves: Sequence[Curves], metric: str) -> list[str]:
-    """Charts to draw: the run's own metric, the loss, then the rest by name; timings last."""
+    """Charts to draw: the run's own metric, the loss, then the rest; timings last."""
     names = {name for curves in all_curves for name in (*curves.epochs, *curves.steps)}
     first = [family(metric) if metric else "accuracy", "loss"]
-    learned = sorted({family(name) for name in names if not name.startswith(_HIDDEN)} - set(first))
+    learned = {family(name) for name in names if not name.startswith(_HIDDEN)}
+    pairs = {pair.chart for pair in PAIRS if {pair.x, pair.y} <= names}
     timings = sorted(name for name in names if name in ("images/s", "time/step"))
-    return list(dict.fromkeys([*first, *learned, *timings]))
+    main, *rest = [first[0], *charts_in_order({"loss", *learned, *pairs} - {first[0]})]
+    return list(dict.fromkeys([main, *rest, *timings]))
+
+
+def of_chart(
+    run: RunSummary,
+    curves: Curves | None,
+    chart: str,
+    axis: str,
+    *,
+    at_epoch: int | None = None,
+    early_stop: int | None = None,
+    further: bool = True,
+) -> ChartData | ScatterData:
+    """What `single` gives, or `against` for a chart of one metric against another."""
+    pair = pair_of(chart)
+    if pair is not None:
+        return against(run, curves, pair)
+    return single(run, curves, chart, axis, at_epoch=at_epoch, early_stop=early_stop, further=further)
+
+
+def against(run: RunSummary, curves: Curves | None, pair: Pair) -> ScatterData:
+    """A point for each epoch in which both metrics were measured."""
+    curves = curves or EMPTY
+    x, y = (curves.epochs.get(name) for name in (pair.x, pair.y))
+    places: NDArray[np.float64] = np.empty((3, 0))
+    if x is not None and y is not None:
+        epochs, of_x, of_y = np.intersect1d(x.x("epoch"), y.x("epoch"), return_indices=True)
+        places = np.stack([epochs, x.y[of_x], y.y[of_y]])
+        places = places[:, np.isfinite(places).all(axis=0)]
+    return ScatterData(
+        pair.chart,
+        epochs=places[0],
+        x=places[1],
+        y=places[2],
+        key=run.id,
+        names=(pair.x, pair.y),
+        live=run.state in ACTIVE,
+        empty=nothing_yet(run, curves),
+        best=run.best.epoch if run.best is not None else None,
+    )
 
 
 def single(
@@ -47,7 +101,7 @@ def single(
     drawn: list[Curve] = []
     for name in in_order(_names(curves, chart)):
         view = curves.finest(name, axis)
-        if view is None or _says_nothing(name, view):
+        if view is None or _says_nothing(name, view) or is_crowding(name):
             continue
         if not (further or is_plain(name) or name == run.metric):
             continue
@@ -79,7 +133,8 @@ def overlay(
 ) -> ChartData:
     """One chart for several runs: colour and letter name the run; train is dotted, its letter small.
 
-    Further lines such as `tta` are left out, unless a run goes by one.
+    Further lines such as `tta` are left out, unless a run goes by one. `chart` may be the whole name of a
+    metric, such as `train/map`: then there is one line a run.
     """
     drawn: list[Curve] = []
     for run in runs:
@@ -87,8 +142,8 @@ def overlay(
         own = curves.get(run.id, EMPTY)
         for name in in_order(_names(own, chart)):
             view = own.finest(name, axis)
-            if view is not None and (is_plain(name) or name == run.metric):
-                train = name.startswith("train/")
+            if view is not None and (is_plain(name) or name in (run.metric, chart)):
+                train = name.startswith("train/") and name != chart
                 drawn.append(Curve(run.label, letter.lower() if train else letter, view, color, dotted=train))
     drawn.sort(key=lambda curve: curve.dotted)
     return ChartData(
@@ -97,9 +152,32 @@ def overlay(
         key=f"{' '.join(run.id for run in runs)} {axis}",
         bounded=is_bounded(chart),
         live=any(run.state in ACTIVE for run in runs),
-        empty="no data yet",
+        empty="not measured: m measures train" if chart.startswith("train/") else "no data yet",
         log=chart == "lr" and any(is_squashed(curve.view) for curve in drawn),
     )
+
+
+def beside(
+    runs: Sequence[RunSummary],
+    curves: Mapping[str, Curves],
+    marks: Mapping[str, tuple[str, int]],
+    axis: str,
+    *,
+    apart: bool,
+) -> list[ChartData]:
+    """The charts of some runs, or of one that is not marked: its metric and the loss.
+
+    `apart`: loss and metric in training and validation in charts of their own.
+    """
+    first = runs[0]
+    main = family(first.metric) if first.metric else "accuracy"
+    names = [main if main != "loss" else "accuracy", "loss"]
+    if apart:
+        names = [f"{split}/{name}" for name in names[::-1] for split in ("train", "val")]
+    if len(runs) == 1 and not marks:
+        own, early = curves.get(first.id), first.early_stop
+        return [single(first, own, name, axis, early_stop=early, further=False) for name in names]
+    return [overlay(runs, curves, marks, name, axis) for name in names]
 
 
 def nothing_yet(run: RunSummary, curves: Curves) -> str:

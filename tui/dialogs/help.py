@@ -17,6 +17,7 @@ from tui.widgets.checkpoint_table import PINNED
 
 _TOOLKIT = ("screen.copy_text", "app.focus_next", "app.focus_previous")
 _STATES = ("queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost")
+_IN_LINE = 4
 
 
 class HelpDialog(ModalScreen[None]):
@@ -44,9 +45,11 @@ class HelpDialog(ModalScreen[None]):
             text.append(f" {key:>9} ", colors.accent)
             text.append(f" {description}\n")
         text.append("\n")
-        for state in _STATES:
-            text.append(f" {humanise.state_glyph(state):>9} ", colors.state(state))
-            text.append(f" {state}\n")
+        for number, state in enumerate(_STATES):
+            text.append(
+                f" {humanise.state_glyph(state):>{9 if number % _IN_LINE == 0 else 2}} ", colors.state(state)
+            )
+            text.append(f" {state:<9}" + "\n" * (number % _IN_LINE == _IN_LINE - 1))
         text.append(f" {'★':>9} ", colors.accent)
         text.append(" best epoch by the run's metric\n")
         text.append(f" {PINNED:>9} ", colors.accent)

@@ -269,6 +269,8 @@ class LaunchScreen(Screen[None]):
             return
         self._preview = preview
         self._is_checking = False
+        if preview.experiment is not None:
+            self._fields = launch_form.followed(self._fields, preview.experiment)
         self._show_form()
         self._show_right()
         if self._start_when_checked:

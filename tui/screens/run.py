@@ -13,13 +13,14 @@ from textual.widget import Widget
 
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from tui import run_actions
+from tui.class_rows import averages, class_rows
 from tui.reader import Snapshot, Wanted
 from tui.screens import run_text
 from tui.screens.base import LabScreen
 from tui.widgets.bars import KeyBar, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of
-from tui.widgets.class_table import ClassTable, averages, class_rows, sort_of_column
+from tui.widgets.class_table import ClassTable, sort_of_column
 from tui.widgets.layer_table import LayerTable, layer_rows
 from tui.widgets.line_view import LineView
 
@@ -44,12 +45,13 @@ class RunScreen(LabScreen):
     KEY_ORDER = (
         *("app.pop_screen", "step(1)", "split", "sort", "stop_job"),
         *("resume", "stop", "errors", "fork", "measure", "pin", "next_tab(1)"),
-        *("edit", "log_axis", "x_axis", "pictures", "kill"),
+        *("more_charts", "edit", "log_axis", "x_axis", "pictures", "kill"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
         Binding("M", "stop_job", "stop measuring"),
         Binding("p", "pin", "pin or unpin"),
+        Binding("v", "more_charts", "more charts"),
         Binding("y", "log_axis", "log axis"),
         Binding("x", "x_axis", "x axis"),
         Binding("tab", "next_tab(1)", "next tab", key_display="tab"),
@@ -62,6 +64,7 @@ class RunScreen(LabScreen):
 
     tab: var[str] = var("charts", init=False)
     split: var[str] = var("val", init=False)
+    chart_page: var[int] = var(0, init=False)
 
     def __init__(self, run_id: str) -> None:
         super().__init__()
@@ -250,6 +253,7 @@ class RunScreen(LabScreen):
     # -- charts
 
     def on_resize(self) -> None:
+        self.chart_page = min(self.chart_page, self._chart_pages - 1)
         self.call_after_refresh(self.draw_charts)
 
     def draw_charts(self) -> None:
@@ -259,19 +263,43 @@ class RunScreen(LabScreen):
         from tui.chart import views
 
         curves = self.snapshot.curves.get(self.run_id)
-        shown = 2 if self.has_class("-narrow") else _CHARTS
-        names = views.chart_names([curves] if curves else [], run.metric)[:shown]
+        every = self._chart_names()
         axis, early = self.view.axis, run.early_stop
+        start = self.chart_page * self._charts_shown
+        names = every[start : start + self._charts_shown]
         for number in range(_CHARTS):
             chart = self.query_one(f"#chart{number}", Chart)
             chart.display = number < len(names)
             if number < len(names):
-                chart.show(views.single(run, curves, names[number], axis, early_stop=early))
+                chart.show(views.of_chart(run, curves, names[number], axis, early_stop=early))
         chosen = self.query_one("#checkpoints", CheckpointTable).current
         at = chosen.epoch if chosen else None
         self.query_one("#curve", Chart).show(
-            views.single(run, curves, names[0], axis, at_epoch=at, early_stop=early, further=False)
+            views.single(run, curves, every[0], axis, at_epoch=at, early_stop=early, further=False)
         )
+
+    @property
+    def _charts_shown(self) -> int:
+        return 2 if self.has_class("-narrow") else _CHARTS
+
+    def _chart_names(self) -> list[str]:
+        from tui.chart import views
+
+        run, curves = self.run, self.snapshot.curves.get(self.run_id)
+        return views.chart_names([curves] if curves else [], run.metric if run else "")
+
+    @property
+    def _chart_pages(self) -> int:
+        return -(-len(self._chart_names()) // self._charts_shown) if self.snapshot.curves else 1
+
+    def validate_chart_page(self, page: int) -> int:
+        return page % self._chart_pages
+
+    def watch_chart_page(self) -> None:
+        self.draw_charts()
+
+    def action_more_charts(self) -> None:
+        self.chart_page += 1
 
     @on(CheckpointTable.Highlighted, "#checkpoints")
     def _checkpoint_highlighted(self) -> None:
@@ -313,6 +341,8 @@ class RunScreen(LabScreen):
             return detail is not None and any(job.state in ACTIVE for job in detail.jobs)
         if action == "pin":
             return self.is_mounted and self.checkpoint is not None
+        if action == "more_charts":
+            return self.is_mounted and self.tab == "charts" and self._chart_pages > 1
         if action in ("log_axis", "x_axis"):
             return self.tab in ("charts", "checkpoints")
         return super().check_action(action, parameters)

@@ -18,8 +18,21 @@ if TYPE_CHECKING:
     from core.store.jobs import JobState
     from core.store.measures import Measured
     from tui.chart.curves import Curves
+    from tui.class_rows import Means
     from tui.run_detail import Detail
 
+_TOLD = (
+    "accuracy",
+    "accuracy_macro",
+    "accuracy_tta",
+    "accuracy_random",
+    "top5",
+    "map",
+    "map_50",
+    "map_75",
+    "mar_100",
+)
+"""What the line about a checkpoint says of a split, the main number first."""
 _RECENT = 600
 """Seconds that the end of a job is said for."""
 
@@ -132,12 +145,12 @@ def about_checkpoint(
     if checkpoint.superseded:
         left.append(("  superseded: a later attempt started before it", "muted"))
     for split, row in sorted(measured.items()):
+        told = [name for name in _TOLD if name in row.metrics]
         if brief:
-            left.append((f"  {split} {humanise.metric(row.metrics.get('accuracy'))}", "muted"))
+            value = row.metrics.get(told[0]) if told else None
+            left.append((f"  {split} {humanise.metric(value)}", "muted"))
             continue
-        numbers = "  ".join(
-            f"{name} {humanise.number(name, value)}" for name, value in row.metrics.items() if name != "loss"
-        )
+        numbers = "  ".join(f"{name} {humanise.number(name, row.metrics[name])}" for name in told)
         left.append((f"  {split}: {numbers} ({humanise.count(row.images)} images)", "muted"))
     return left, right
 
@@ -145,15 +158,15 @@ def about_checkpoint(
 def class_line(
     row: Measured | None,
     split: str,
-    means: tuple[float | None, float | None, int],
+    means: Means,
     sorting: str,
     *,
     best: bool,
     brief: bool = False,
 ) -> tuple[list[Span], list[Span]]:
-    """What the classes below are of; right both kinds of accuracy by name.
+    """What the classes below are of; right both kinds of accuracy by name, or mAP and what it is a mean of.
 
-    `means` are micro, macro and the number of classes; `brief` for narrow screens.
+    `brief` is for narrow screens.
     """
     if row is None:
         return [(f" {split}", "text")], []
@@ -165,18 +178,32 @@ def class_line(
         left.append((f"  {sorting} first" if sorting in ("worst", "best") else f"  by {sorting}", "muted"))
     if row.key:
         left.append(("  other data or settings", "warning"))
-    micro, macro, classes = means
-    right: list[Span] = []
-    if micro is not None:
-        right = [
-            ("micro ", "muted"),
-            (humanise.metric(micro), "text"),
-            ("  " if brief else " over all images  ", "muted"),
-            ("macro ", "muted"),
-            (humanise.metric(macro), "text"),
-            (" " if brief else f" mean of {classes} classes ", "muted"),
-        ]
-    return left, right
+    return left, _means_of_boxes(means, brief) if means.boxes else _means(means, brief)
+
+
+def _means(means: Means, brief: bool) -> list[Span]:
+    if means.micro is None:
+        return []
+    return [
+        ("micro ", "muted"),
+        (humanise.metric(means.micro), "text"),
+        ("  " if brief else " over all images  ", "muted"),
+        ("macro ", "muted"),
+        (humanise.metric(means.macro), "text"),
+        (" " if brief else f" mean of {means.classes} classes ", "muted"),
+    ]
+
+
+def _means_of_boxes(means: Means, brief: bool) -> list[Span]:
+    """`AP .4657  AP50 .8319  mean of 3 classes, n = 921`: n is what the numbers rest on."""
+    objects = f"n = {humanise.count(means.count)}"
+    if means.macro is None:
+        return [(f"{objects}: AP says nothing without objects ", "muted")]
+    spans = [("AP ", "muted"), (humanise.metric(means.macro), "text")]
+    if means.at_50 is not None:
+        spans += [("  AP50 ", "muted"), (humanise.metric(means.at_50), "text")]
+    about = "" if brief else f"mean of {means.classes} class{'es' * (means.classes != 1)}, "
+    return [*spans, (f"  {about}{objects}{'' if brief else ' objects'} ", "muted")]
 
 
 def no_classes(run: RunSummary, split: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.store.records import RunSummary
 
 _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
+_CHARTS = ("#metric", "#loss", "#third", "#fourth")
 _MARKED_AT_MOST = 8
 
 
@@ -39,6 +40,7 @@ class RunsScreen(LabScreen):
         "fork",
         "mark",
         "errors",
+        "apart",
         "filter",
         "next_match(1)",
         "sort",
@@ -55,6 +57,7 @@ class RunsScreen(LabScreen):
         Binding("n", "launch", "new run"),
         Binding("a", "archived", "archived runs"),
         Binding("space", "mark", "mark", key_display="space"),
+        Binding("v", "apart", "four charts"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("o", "sort", "sort"),
         Binding("escape", "back", "clear", show=False),
@@ -69,6 +72,7 @@ class RunsScreen(LabScreen):
     pane: var[str] = var("runs", init=False)
     sorting: var[str] = var("newest", init=False)
     archived: var[bool] = var(False, init=False)
+    apart: var[bool] = var(False, init=False)
 
     def __init__(self) -> None:
         super().__init__(classes="-pane-runs")
@@ -86,6 +90,8 @@ class RunsScreen(LabScreen):
                 with Container(id="charts"):
                     yield Chart(id="metric", title="accuracy")
                     yield Chart(id="loss", title="loss")
+                    yield Chart(id="third", classes="further")
+                    yield Chart(id="fourth", classes="further")
         yield SpanLine(id="status")
         yield KeyBar()
 
@@ -187,20 +193,24 @@ class RunsScreen(LabScreen):
         runs = self.chart_runs
         if not runs or not self.snapshot.curves:
             return
-        from tui.chart import views
-        from tui.chart.names import family
+        from tui.chart.views import beside
 
-        axis = self.view.axis
-        main = family(runs[0].metric) if runs[0].metric else "accuracy"
-        for widget, chart in (("#metric", main if main != "loss" else "accuracy"), ("#loss", "loss")):
-            if len(runs) == 1 and not self._marked:
-                curves = self.snapshot.curves.get(runs[0].id)
-                data = views.single(
-                    runs[0], curves, chart, axis, early_stop=runs[0].early_stop, further=False
-                )
-            else:
-                data = views.overlay(runs, self.snapshot.curves, self._marked, chart, axis)
-            self.query_one(widget, Chart).show(data)
+        shown = beside(runs, self.snapshot.curves, self._marked, self.view.axis, apart=self.apart)
+        for index, widget in enumerate(_CHARTS):
+            chart = self.query_one(widget, Chart)
+            chart.display = index < len(shown)
+            if index < len(shown):
+                chart.show(shown[index])
+
+    def watch_apart(self, apart: bool) -> None:
+        self.set_class(apart, "-four")
+        self.draw_charts()
+
+    def action_apart(self) -> None:
+        """Training and validation in charts of their own, or not."""
+        self.apart = not self.apart
+        if self.apart and self.has_class("-narrow"):
+            self.action_pane("charts")
 
     def _age(self) -> None:
         if self.is_shown:
@@ -289,10 +299,12 @@ class RunsScreen(LabScreen):
             self.notify(f"{_MARKED_AT_MOST} runs are marked: unmark one first", markup=False)
             return
         self.table.marks = dict(self._marked)
+        self.apart = self.apart and bool(self._marked)
         self.table.action_move(1)
         self.table.refresh_changed()
         self.draw_charts()
         self.ask()
+        self.refresh_bindings()
 
     def action_sort(self) -> None:
         names = list(SORTS)
@@ -333,15 +345,19 @@ class RunsScreen(LabScreen):
             self.query_text = ""
         elif self._marked:
             self._marked = {}
+            self.apart = False
             self._fill_table(self.snapshot)
             self.draw_charts()
             self.ask()
+            self.refresh_bindings()
 
     # -- what is done to runs
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "next_match":
             return bool(self.query_text)
+        if action == "apart":
+            return bool(self._marked)
         if action == "launch":
             return not self.query_text
         if action == "archived":

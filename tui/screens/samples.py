@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _DRAWS = 6
 """Pictures in a row of an original and its draws, as far as is known before the first is there."""
 _MOST = 200
+_FOR_BOXES = 2
+"""Steps by which pictures are larger where boxes are to be seen."""
 
 
 class SamplesScreen(Screen[None]):
@@ -45,6 +47,7 @@ class SamplesScreen(Screen[None]):
         self._about = name
         self._config = config
         self._reader = SampleReader()
+        self._has_boxes = False
 
     @property
     def lab(self) -> LabApp:
@@ -98,6 +101,9 @@ class SamplesScreen(Screen[None]):
     def _found(self, reader: SampleReader, found: Samples) -> None:
         if reader is self._reader and self.is_attached:
             columns = found.columns if found.augmented else 0
+            if found.boxes and not self._has_boxes:
+                self._has_boxes = True
+                self.grid.resize_pictures(_FOR_BOXES)
             self.grid.show(found.pixels, found.titles, columns=columns)
             self._show_top()
 

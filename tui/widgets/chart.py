@@ -19,6 +19,7 @@ from tui.chart.spec import ViewState
 if TYPE_CHECKING:
     from tui.chart.axes import Sticky
     from tui.chart.compose import ChartData, Picture
+    from tui.chart.scatter import ScatterData
 
 REDRAW_INTERVAL = 1 / 3
 MARKER = os.environ.get("LABTUI_MARKER", "ascii" if os.environ.get("TERM") == "linux" else "braille")
@@ -29,19 +30,19 @@ class Chart(Widget):
 
     DEFAULT_CSS = "Chart { height: 1fr; width: 1fr; }"
 
-    def __init__(self, *, id: str | None = None, title: str = "") -> None:
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, title: str = "", classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
         self._title = title
-        self._data: ChartData | None = None
+        self._data: ChartData | ScatterData | None = None
         self._state = ViewState()
         self._sticky: Sticky | None = None
         self._strips: list[Strip] = []
         self._drawn_at = 0.0
         self._pending = False
 
-    def show(self, data: ChartData) -> None:
+    def show(self, data: ChartData | ScatterData) -> None:
         """Draw `data` soon; the axes start afresh when its key is another."""
-        if self._data is None or data.key != self._data.key:
+        if self._data is None or (data.title, data.key) != (self._data.title, self._data.key):
             self._sticky = None
             self._drawn_at = 0.0
         self._data = data
@@ -109,14 +110,18 @@ class Chart(Widget):
     def _picture(self, width: int, height: int) -> Picture:
         from tui.chart.axes import Sticky
         from tui.chart.compose import compose
+        from tui.chart.scatter import ScatterData, compose_scatter
 
         assert self._data is not None
         if self._sticky is None:
             self._sticky = Sticky()
+        if isinstance(self._data, ScatterData):
+            return compose_scatter(self._data, self._sticky, width, height, MARKER)
         return compose(self._data, self._state, self._sticky, width, height, MARKER)
 
     def _colored(self, picture: Picture, width: int) -> list[Strip]:
         from tui.chart.compose import SERIES_STYLE
+        from tui.chart.scatter import RAMP_STYLE
 
         colors = theme.palette(self.app.current_theme)
         named = (colors.faint, colors.text, colors.muted, colors.warning, colors.accent + Style(bold=True))
@@ -124,6 +129,8 @@ class Chart(Widget):
         def style(number: int) -> Style:
             if number < SERIES_STYLE:
                 return named[number]
+            if number >= RAMP_STYLE:
+                return colors.ramp[number - RAMP_STYLE]
             return colors.series[(number - SERIES_STYLE) % len(colors.series)]
 
         strips = [Strip(_title_row(picture, width, style))]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from core.store.measures import Measured
 
 PINNED = "⚑"
+_BESIDE = {"val/map": "val/map_50", "val/map_50": "val/map"}
+"""What is shown beside the run's own metric."""
 
 
 class CheckpointTable(LineTable[Checkpoint]):
@@ -44,7 +46,12 @@ class CheckpointTable(LineTable[Checkpoint]):
             Column("own", self.metric, max(len(self.metric), 8), "right"),
         ]
         splits = {split for rows in self.measured.values() for split in rows}
+        beside = _BESIDE.get(self.metric, "")
+        train = f"train/{leaf}"
+        # Detectors have no score in training but what a job measured.
+        has_train = not self.rows or any(train in row.metrics for row in self.rows)
         more = [
+            *([Column("beside", beside.rsplit("/", 1)[-1], 8, "right")] if beside else []),
             Column("age", "age", 5, "right"),
             Column("size", "size", 9, "right"),
             *(
@@ -52,7 +59,7 @@ class CheckpointTable(LineTable[Checkpoint]):
                 for split in ("test", "train")
                 if split in splits
             ),
-            Column("train", f"train/{leaf}", max(len(leaf) + 6, 8), "right"),
+            *([Column("train", train, max(len(train), 8), "right")] if has_train else []),
             Column("val loss", "val/loss", 8, "right"),
             Column("step", "step", 9, "right"),
             Column("id", "checkpoint", 28),
@@ -63,7 +70,7 @@ class CheckpointTable(LineTable[Checkpoint]):
             if column.width + 1 <= room:
                 chosen.append(column.key)
                 room -= column.width + 1
-        order = ("step", "train", "val loss", "eval train", "eval test", "size", "age", "id")
+        order = ("beside", "step", "train", "val loss", "eval train", "eval test", "size", "age", "id")
         by_key = {column.key: column for column in more}
         return [*shown, *(by_key[key] for key in order if key in chosen)]
 
@@ -82,6 +89,7 @@ class CheckpointTable(LineTable[Checkpoint]):
             "epoch": (f"{row.epoch}{' part' if row.mid_epoch else ''}", tone),
             "step": (humanise.count(row.step), "text"),
             "own": _value(row, self.metric, tone),
+            "beside": _value(row, _BESIDE.get(self.metric, ""), tone),
             "train": _value(row, f"train/{leaf}", tone),
             "val loss": _value(row, "val/loss", tone),
             "eval train": self._evaluated(row, "train", leaf),

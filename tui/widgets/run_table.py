@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from core.store.records import RunSummary
 
 BAR = 6
-_SIGN, _EPOCH, _BEST, _LOSS, _RATE, _AGE = 4, 7, 11, 8, 7, 5
+_SIGN, _EPOCH, _BEST, _SCORE, _LOSS, _RATE, _AGE = 4, 7, 11, 6, 8, 7, 5
 _NAME = 36
-_WORDS = 40
-"""Cells that name and outlook together do not give up for further columns."""
-_COLUMNS = ("loss", "rate", "started")
+_WORDS, _FEW_WORDS = 40, 32
+"""Cells that name and outlook together do not give up for further columns, or for a further score."""
+_COLUMNS = ("map_50", "loss", "rate", "started")
 _ORDER = ("running", "stopping", "starting", "queued", "failed", "lost", "stopped", "finished")
 
 SORTS: dict[str, Callable[[RunSummary], Any]] = {
@@ -45,6 +45,7 @@ class RunTable(LineTable["RunSummary"]):
     _longest = _NAME
     _epoch_width = _EPOCH
     _bar = True
+    _has_boxes = False
 
     def key(self, row: RunSummary) -> str:
         return row.id
@@ -55,6 +56,7 @@ class RunTable(LineTable["RunSummary"]):
         self._longest = min(max(longest, 14), _NAME)
         widest = max((len(f"{row.epoch}/{row.epochs}") for row in rows), default=0)
         self._epoch_width = min(max(widest, _EPOCH), 13)
+        self._has_boxes = any_boxes(rows)
         super().set_rows(rows)
 
     def columns(self, width: int) -> list[Column]:
@@ -70,13 +72,15 @@ class RunTable(LineTable["RunSummary"]):
         ]
         room -= BAR + 1 if bar else 0
         more = (
+            *([Column("map_50", "map_50", _SCORE)] if self._has_boxes else []),
             Column("started", "age", _AGE, "right"),
             Column("loss", "val loss", _LOSS, "right"),
             Column("rate", "lr", _RATE),
         )
         taken = []
         for column in more:
-            if room - column.width - 1 >= _WORDS:
+            words = _FEW_WORDS if column.key == "map_50" else _WORDS
+            if room - column.width - 1 >= words:
                 taken.append(column)
                 room -= column.width + 1
         shown += sorted(taken, key=lambda column: _COLUMNS.index(column.key))
@@ -102,6 +106,7 @@ class RunTable(LineTable["RunSummary"]):
             "name": (row.label, "muted" if row.archived else "text"),
             "epoch": self._epoch(row),
             "best": best,
+            "map_50": _number("val/map_50", row.best.map_50 if row.best is not None else None),
             "loss": _number("val/loss", row.last.get("val/loss")),
             "rate": _number("lr", row.last.get("lr")),
             "started": (_age(row.started or row.created), "muted"),
@@ -145,6 +150,13 @@ def outlook(row: RunSummary, job: JobState | None = None) -> Span:
 def state_words(run: RunSummary) -> str:
     """The state, and whether it came early."""
     return "finished early" if run.state == "finished" and run.early_stop is not None else run.state
+
+
+def any_boxes(rows: Sequence[RunSummary]) -> bool:
+    """Whether there is a run with an mAP at an IoU of 0.5 to show beside its mAP."""
+    return any(
+        row.best is not None and row.best.metric == "val/map" and row.best.map_50 is not None for row in rows
+    )
 
 
 def job_words(job: JobState) -> str:

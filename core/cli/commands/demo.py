@@ -14,13 +14,13 @@ from core.store.catalogue import Catalogue
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
 
-CONFIG = "demo-tinyvgg"
+CONFIG = "demo-detector"
 DEFAULT_FOLDER = "labtui-demo"
 
 
 def add(parser: ArgumentParser) -> None:
     parser.description = (
-        "Train a small network on made-up pictures, for about a minute, and open the screens on it."
+        "Train a small detector on drawn diatoms, for about a minute and a half, and open the screens on it."
     )
     parser.add_argument(
         "dir", metavar="DIR", nargs="?", type=folder, help=f"workspace to make (default: ./{DEFAULT_FOLDER})"

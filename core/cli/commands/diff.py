@@ -6,16 +6,19 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from core.cli.compare import Comparison, Outcome, Value, compare
+from core.cli.compare_classes import class_lines
+from core.cli.metric_tables import shown as metric_text
 from core.cli.output import out, out_json, table
 from core.cli.parser import add_json
-from core.humanise import MISSING, number
+from core.humanise import MISSING
 from core.store.catalogue import find_run, summarise
 from core.store.records import RunSummary
 from core.store.report import summary_document
 from core.text import middle_cut
 
 _DESCRIPTION = """\
-Compare two runs: only the settings that differ, then best and last value of every measure.
+Compare two runs: only the settings that differ, then best and last value of every measure, and the classes
+that differ most at each run's best checkpoint.
 
 Best is the best epoch by that measure, its number after @. A difference is only printed when both runs
 were measured on the same images, classes and in the same way; else it says what differs."""
@@ -61,6 +64,17 @@ def document(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> dic
             }
             for item in found.outcomes
         ],
+        "classes": [
+            {
+                "class": item.name,
+                "n": item.n,
+                "score": item.score,
+                "first": item.values[0],
+                "second": item.values[1],
+                "delta": item.delta,
+            }
+            for item in found.classes
+        ],
         "comparable": found.comparable,
         "differences": list(found.differences),
     }
@@ -86,6 +100,8 @@ def lines(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> list[s
     if found.outcomes:
         header = ("", f"best {names[0]}", f"best {names[1]}", "delta", f"last {names[0]}", f"last {names[1]}")
         shown += ["", *table(header, [_row(item, found.comparable) for item in found.outcomes], "lrrrrr")]
+    classes = class_lines(found.classes, (names[0], names[1]))
+    shown += ["", *classes] if classes else []
     if found.differences:
         shown += ["", *(f"no comparison: {text}" for text in found.differences)]
     return shown
@@ -98,7 +114,7 @@ def _row(item: Outcome, comparable: bool) -> tuple[str, ...]:
 
 
 def _text(name: str, value: Value | None) -> str:
-    return MISSING if value is None else f"{number(name, value.value)}@{value.epoch}"
+    return MISSING if value is None else f"{metric_text(name, value.value)}@{value.epoch}"
 
 
 def _point(value: Value | None) -> dict[str, Any] | None:

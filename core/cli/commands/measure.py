@@ -10,10 +10,12 @@ from core.cli.job_words import ending, exit_code
 from core.cli.metric_tables import class_table, metric_lines
 from core.cli.output import INTERRUPTED, out, out_json, say
 from core.cli.parser import add_json, not_negative, positive
+from core.config.names import is_detector
 from core.errors import UsageError
 from core.evaluate.plan import plan_measure
 from core.launch.jobs import start_job
 from core.store.catalogue import Catalogue, find_run
+from core.store.files import read_json
 from core.store.jobs import JobState
 from core.store.measures import read_row
 from core.store.metrics import decode_numbers
@@ -26,7 +28,10 @@ Measure checkpoints of a run: losses, accuracies or COCO's 12 numbers, per class
 What has been measured already is not measured again, so a stopped or killed measure goes on when the
 same command is given again. A checkpoint that cannot be read is named and left out (exit 4); the others
 are measured. It runs as a job with a slot of its own: Ctrl-C stops it and keeps what is done, a hang-up
-leaves it running. The test images are measured only when --splits asks for them."""
+leaves it running. The test images are measured only when --splits asks for them.
+
+`labtui measure --config F` does for a detector what the lab's measure.py did: the validation loss and the mAP
+of the training images, of every checkpoint of the config's newest run."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -35,6 +40,7 @@ def add(parser: ArgumentParser) -> None:
         "run", metavar="RUN", nargs="?", help="run id, unique prefix or part of it, name, or @last"
     )
     parser.add_argument("--config", metavar="F", help="the newest run of this config, in place of RUN")
+    parser.add_argument("--checkpoint", metavar="NAME", help="with --config: its newest run of this name")
     parser.add_argument(
         "--at",
         metavar="WHICH",
@@ -45,8 +51,7 @@ def add(parser: ArgumentParser) -> None:
         "--splits",
         metavar="S",
         type=_words,
-        default=["val"],
-        help="val, train, test, with commas between (default: val)",
+        help="val, train, test, with commas between (default: val; for a detector by --config val,train)",
     )
     parser.add_argument(
         "--data",
@@ -71,7 +76,7 @@ def run(args: Namespace) -> int:
         args.workspace,
         found,
         at=args.at,
-        splits=args.splits,
+        splits=args.splits or _usual_splits(args, found),
         data=args.data,
         batch=args.batch,
         workers=args.worker,
@@ -152,14 +157,25 @@ def _run(args: Namespace) -> RunPaths:
     if (args.run is None) == (args.config is None):
         raise UsageError("labtui measure: give RUN, or --config F for the newest run of a config")
     if args.run is not None:
+        if args.checkpoint:
+            raise UsageError(
+                "labtui measure: --checkpoint goes with --config; --at chooses checkpoints of a run"
+            )
         return find_run(args.workspace, args.run)
     from core.config.layers import find_config
 
     source = find_config(args.config, args.workspace)
     for summary in Catalogue(args.workspace).refresh():
-        if summary.config == source.stem:
+        if summary.config == source.stem and args.checkpoint in (None, summary.name):
             return RunPaths(args.workspace.runs / summary.id)
-    raise UsageError(f"{source} has no run yet: `labtui train --config {args.config}` starts one")
+    name = f" of the name {args.checkpoint}" if args.checkpoint else ""
+    raise UsageError(f"{source} has no run{name} yet: `labtui train --config {args.config}` starts one")
+
+
+def _usual_splits(args: Namespace, found: RunPaths) -> list[str]:
+    """The lab's measure.py took a config and measured its detector on the training images too."""
+    detector = is_detector(str((read_json(found.spec) or {}).get("model")))
+    return ["val", "train"] if detector and args.config is not None else ["val"]
 
 
 def _words(text: str) -> list[str]:
