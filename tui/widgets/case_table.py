@@ -156,12 +156,13 @@ class BoxTable(LineTable[BoxRow]):
 
     def columns(self, width: int) -> list[Column]:
         outcome = 19 if width >= 50 else 11
-        name = max(min(width - 3 - 12 - outcome - 2, 32), 6)
+        overlap = [Column("iou", "IoU", 5, "right")] if width >= 34 else []
+        used = 4 + 6 + 6 * len(overlap) + outcome + 1
         return [
             Column("sign", "", 3),
-            Column("name", "class", name, middle=True),
+            Column("name", "class", max(min(width - used - 1, 32), 6), middle=True),
             Column("score", "score", 5, "right"),
-            Column("iou", "IoU", 5, "right"),
+            *overlap,
             Column("outcome", "outcome", outcome),
         ]
 
@@ -200,13 +201,14 @@ class PlainTable(LineTable[TableRow]):
 
     def columns(self, width: int) -> list[Column]:
         first, *others = self.shown
-        room = width - 2 - 14
+        least = min(first.width, 24 if width >= 60 else 14)
+        room = width - 3 - least
         chosen = []
         for column in others:
             if column.width + 1 <= room:
                 chosen.append(column)
                 room -= column.width + 1
-        wide = min(room + 13, first.width)
+        wide = min(room + least, first.width)
         return [Column("sign", "", 1), Column(first.key, first.title, wide, middle=True), *chosen]
 
     def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:
