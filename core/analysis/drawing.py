@@ -56,12 +56,12 @@ def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = 
     font = load_font(max(13, min(size) // 45))
     draw = ImageDraw.Draw(picture)
     names = view.errors.classes
-    for thing in shown.objects:
+    for thing in sorted(shown.objects, key=lambda thing: thing.index == case.object):
         if thing.box is not None and (not only or thing.index == case.object):
             box = tuple(value * scale for value in thing.box)
             _outline(draw, box, TRUTH, dashed=False)
             _label(draw, (box[0], box[1]), f"T {names[thing.label]}", TRUTH, font, above=True)
-    for found in shown.boxes:
+    for found in sorted(shown.boxes, key=lambda found: found.index == case.prediction):
         mine = found.index == case.prediction
         if found.box is not None and found.kind != "dropped" and (mine or not only):
             colour = WRONG if mine and case.kind != "correct" else PREDICTION
