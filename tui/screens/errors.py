@@ -31,7 +31,7 @@ class ErrorsScreen(ErrorPages):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     KEY_ORDER = (
-        *("back", "choose", "case(1)", "judge('model_wrong')", "judge('label_wrong')", "judge('unclear')"),
+        *("back", "choose", "case(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')"),
         *("score(1)", "iou", "nms", "step(1)", "diagonal", "normalise", "sort", "groups", "open_group"),
         *("to_case", "zoom(2.0)", "zoom(0.5)", "layer('only')", "layer('truth')", "layer('predicted')"),
         *("next_tab(1)", "source", "filter", "worst", "note", "root", "whole"),
@@ -50,8 +50,8 @@ class ErrorsScreen(ErrorPages):
         Binding("n", "case(1)", "next case"),
         Binding("n", "sample", "other pictures"),
         Binding("b", "case(-1)", "previous case", show=False),
-        Binding("1", "judge('model_wrong')", "model wrong"),
-        Binding("2", "judge('label_wrong')", "label wrong"),
+        Binding("1", "judge('model wrong')", "model wrong"),
+        Binding("2", "judge('label wrong')", "label wrong"),
         Binding("3", "judge('unclear')", "unclear"),
         Binding("m", "note", "note"),
         Binding("t", "layer('truth')", "truth"),
@@ -156,7 +156,7 @@ class ErrorsScreen(ErrorPages):
             line.focus()
 
     def filter_by(self, text: str) -> None:
-        """Show classes with all words of `text` in their names; the filter line calls it with every letter."""
+        """Show classes with all words of `text` in their names; called with every letter that is typed."""
         words = text.lower().split()
         names = self.matrix.counts.names
         found = frozenset(at for at, name in enumerate(names) if all(word in name.lower() for word in words))

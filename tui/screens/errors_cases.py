@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from textual import on
 
+from core.errors import LabError
 from tui.run_actions import plain
 from tui.screens import errors_text
+from tui.screens.errors_judge import Judgements
 from tui.screens.errors_source import Pictures
 from tui.screens.errors_state import ErrorsState
 from tui.widgets.bars import Span, SpanLine
@@ -53,6 +55,8 @@ class CaseSteps(ErrorsState):
         self._root: Path | None = None
         self._pictures = Pictures()
         self._layers = frozenset(LAYERS)
+        self._to_judge: list[Callable[[], Judgements | LabError | OSError]] = []
+        self._judging = False
 
     @property
     def cases(self) -> CaseTable:
@@ -104,6 +108,10 @@ class CaseSteps(ErrorsState):
             return
         self.newest.ask("cases", partial(_find, view, wanted, self.cases.sorting), self._have_cases)
 
+    def sign(self, view: View, case: Case) -> str:
+        """The letter of what was judged."""
+        return self.judged.sign(view, case)
+
     def list_again(self) -> None:
         """Have the same cases found in another view."""
         self.list_cases(self._wanted)
@@ -114,6 +122,7 @@ class CaseSteps(ErrorsState):
             return
         table = self.cases
         table.mixed = wanted is not None and wanted.mixed
+        table.sign_of = partial(self.sign, view)
         table.set_rows(cases)
         table.border_title = plain(wanted.title if wanted is not None else "Cases")
         order = "" if table.sorting == "rank" else f" by {table.sorting}"
@@ -194,7 +203,7 @@ class CaseSteps(ErrorsState):
         notes += ["only this error"] if "only" in self._layers else []
         left += [(f"  {', '.join(notes)}", "warning")] if notes else []
         about.show(left, [(f"{table.cursor + 1} of {len(table.rows)} ", "muted")])
-        words, tone = self.judged.words(case)
+        words, tone = self.judged.words(view, case)
         line.show([(f" {words}", tone)])
 
     def action_root(self) -> None:
@@ -215,36 +224,59 @@ class CaseSteps(ErrorsState):
     # -- judgements
 
     def action_judge(self, verdict: str) -> None:
-        case = self.cases.current
-        if case is not None:
-            self._judge(case, "" if self.judged.verdict(case) == verdict else verdict, None)
+        case, view = self.cases.current, self.view
+        if case is not None and view is not None:
+            before = self.judged.on(view, case)
+            again = before is not None and before.verdict == verdict
+            self._judge(case, "" if again else verdict, None)
 
     def action_note(self) -> None:
-        from tui.dialogs.choose import ChooseDialog
+        from tui.dialogs.choose import Choice, ChooseDialog
 
-        case = self.cases.current
-        if case is None:
+        case, view = self.cases.current, self.view
+        if case is None or view is None:
             return
+        before = self.judged.on(view, case)
+        choices = [Choice(before.note, "as it is")] if before is not None and before.note else []
 
         def noted(text: str | None) -> None:
             if text is not None:
-                self._judge(case, self.judged.verdict(case) or "unclear", text)
+                self._judge(case, None, text)
 
-        self.app.push_screen(ChooseDialog("A note on this case", [], free="type a sentence"), noted)
+        self.app.push_screen(ChooseDialog("A note on this case", choices, free="type a sentence"), noted)
 
-    def _judge(self, case: Case, verdict: str, note: str | None) -> None:
-        if self.view is not None:
-            # One name for all, so that they are written one after the other; none may be skipped.
-            name = f"judge {case.image} {case.prediction} {case.object}"
-            self.newest.ask(
-                name, partial(self.judged.judge, self.view, case, verdict, note), self._have_judged
-            )
+    def _judge(self, case: Case, verdict: str | None, note: str | None) -> None:
+        """Save in a thread, in turn: each starts from what the one before has left."""
+        view = self.view
+        if view is not None:
+            self._to_judge.append(lambda: self._saved(view, case, verdict, note))
+            self._judge_next()
 
-    def _have_judged(self, _: object) -> None:
-        table = self.cases
-        table.judged = self.judged.by_case
-        table.refresh_changed()
+    def _judge_next(self) -> None:
+        if self._to_judge and not self._judging:
+            self._judging = True
+            self.lab.perform(self._to_judge.pop(0), self._have_judged)
+
+    def _saved(
+        self, view: View, case: Case, verdict: str | None, note: str | None
+    ) -> Judgements | LabError | OSError:
+        try:
+            return self.judged.judge(view, case, verdict, note)
+        except (LabError, OSError) as error:
+            return error
+
+    def _have_judged(self, judged: Judgements | LabError | OSError) -> None:
+        self._judging = False
+        if not self.is_attached:
+            return
+        if not isinstance(judged, Judgements):
+            self._to_judge.clear()
+            self.lab.show_error(judged)
+            return
+        self.judged = judged
+        self.cases.refresh_changed()
         self._show_verdict()
+        self._judge_next()
 
 
 def _find(view: View, wanted: Wanted, sorting: str) -> tuple[View, Wanted, Sequence[Case]]:

@@ -33,7 +33,7 @@ class ErrorPages(CaseSteps):
 
     def opened(self, errors: Errors) -> None:
         table = self.cases
-        table.names, table.judged = errors.classes, self.judged.by_case
+        table.names = errors.classes
         table.boxes = errors.kind == "detection"
         self._wanted, self._class = None, None
         self.query_one("#images").display = self.query_one("#image-about").display = table.boxes

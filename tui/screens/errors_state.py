@@ -60,7 +60,7 @@ class ErrorsState(Background):
         self.errors: Errors | None = None
         self.view: View | None = None
         self.grouped: Grouped | None = None
-        self.judged = Judgements()
+        self.judged = Judgements(self._paths, None, {})
         self._words = 0
         self._ap = ""
 
@@ -102,7 +102,7 @@ class ErrorsState(Background):
         """Show the errors in another predictions file."""
         self.source, self.errors, self.view, self._ap = source, None, None, ""
         self.show_top()
-        self.newest.ask("open", partial(_read, source), self._opened)
+        self.newest.ask("open", partial(_read, self._paths, source), self._opened)
 
     def _opened(self, found: tuple[Source, Errors, Judgements]) -> None:
         source, errors, judged = found
@@ -234,10 +234,10 @@ class ErrorsState(Background):
         self.query_one("#tabs-line", SpanLine).show(left, right)
 
 
-def _read(source: Source) -> tuple[Source, Errors, Judgements]:
+def _read(run: RunPaths, source: Source) -> tuple[Source, Errors, Judgements]:
     from core.analysis.errors import open_errors
 
-    return source, open_errors(source.file), Judgements.read(source.file)
+    return source, open_errors(source.file), Judgements.read(run, source)
 
 
 def _computed(errors: Errors, at: Thresholds, words: int) -> tuple[View, Grouped | None, Counts]:

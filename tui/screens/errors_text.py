@@ -182,9 +182,8 @@ def box_rows(
     for thing in shown.objects:
         main = case is not None and thing.index == case.object
         what = KIND_WORDS.get(thing.kind, thing.kind)
-        rows.append(
-            BoxRow(f"o{thing.index}", "T", names[thing.label], None, overlap.get(thing.index), what, main)
-        )
+        iou = overlap.get(thing.index) if thing.box is not None else None
+        rows.append(BoxRow(f"o{thing.index}", "T", names[thing.label], None, iou, what, main))
     if likeliest:
         truth = shown.objects[0].label if shown.objects else None
         first = likeliest[0][0]
@@ -217,16 +216,16 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
         }
         rows.append(TableRow(kind, cells))
     lean, words = view.imbalance(), ""
-    if lean.towards_larger is not None and lean.expected is not None:
+    if lean.towards_larger is not None and lean.expected:
         words = (
-            f"{lean.towards_larger:.0%} of {lean.confused} confusions go to a class with more training "
-            f"objects; by chance {lean.expected:.0%}"
+            f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions go to a class with more "
+            f"training objects; by chance {lean.expected:.0%}"
         )
     if gains is None:
         return rows, (words, "")
     first = (
-        f"dAP: points that AP{round(100 * view.iou)} ({gains.ap:.1f} here) gains if one kind is mended (TIDE, "
-        "class errors and extra labels in one); they do not add up"
+        f"dAP: points that AP{round(100 * view.iou)} ({gains.ap:.1f} here) gains if one kind is mended (TIDE "
+        "with class errors and extra labels as one); they do not add up"
     )
     return rows, (first, words)
 

@@ -270,7 +270,7 @@ def overlay(
 ) -> dict[tuple[int, int], Cell]:
     """Cells (column, row) that boxes and labels take; those of the case lie on top of the others.
 
-    Where a dashed line runs along a solid one, they take turns.
+    Where a dashed line runs along a solid one, they take turns; corners of solid ones stay.
     """
     shown = [
         frame
@@ -289,7 +289,8 @@ def overlay(
             if 0 <= x < columns and 0 <= y < rows:
                 tone = _tone(frame)
                 before = cells.get((x, y))
-                if before is not None and not frame.truth and before[0] in _SOLID and (x + y) % 2:
+                solid = before is not None and not frame.truth and before[0] in _SOLID
+                if solid and before is not None and (before[0] in _SOLID[2:] or (x + y) % 2):
                     continue
                 cells[x, y] = sign, tone, True
     if "labels" in layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
@@ -31,7 +31,6 @@ KIND_WORDS = {
     "dropped": "below threshold",
 }
 """What an outcome is called on the screen."""
-JUDGED = {"model_wrong": "model wrong", "label_wrong": "label wrong", "unclear": "unclear"}
 SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
 _LOOKED_AT = 1000
 """Cases among which the cursor's one is looked for after a change."""
@@ -43,7 +42,7 @@ def share(value: float | None) -> str:
 
 
 class CaseTable(LineTable["Case"]):
-    """The cases of a cell; `judged` says what was judged, by case key."""
+    """The cases of a cell; `sign_of` gives a letter for what was judged."""
 
     BAR = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,10 +50,13 @@ class CaseTable(LineTable["Case"]):
         Binding("o", "sort", "sort"),
     ]
     names: tuple[str, ...] = ()
-    judged: Mapping[str, str] = {}
     boxes = True
     mixed = False
     sorting = "rank"
+
+    def __init__(self, *, id: str | None = None, empty: str = "") -> None:
+        super().__init__(id=id, empty=empty)
+        self.sign_of: Callable[[Case], str] = _unjudged
 
     class SortWanted(Message):
         """Another order is wanted."""
@@ -95,7 +97,6 @@ class CaseTable(LineTable["Case"]):
 
     def cells(self, row: Case) -> dict[str, Sequence[Span] | Span]:
         here = self.key(row) == self.cursor_key
-        verdict = self.judged.get(self.key(row), "")
         return {
             "sign": ("▸" if here else " ", "text"),
             "image": (image_name(row.path), "text"),
@@ -105,11 +106,15 @@ class CaseTable(LineTable["Case"]):
             "boxes": (str(row.boxes), "muted"),
             "kind": (KIND_WORDS.get(row.kind, row.kind), "muted"),
             "what": (case_words(row, self.names), "muted"),
-            "judged": ({"model_wrong": "M", "label_wrong": "L", "unclear": "?"}.get(verdict, ""), "accent"),
+            "judged": (self.sign_of(row), "accent"),
         }
 
     def action_sort(self) -> None:
         self.post_message(self.SortWanted())
+
+
+def _unjudged(case: Case) -> str:
+    return ""
 
 
 def case_key(case: Case) -> str:
