@@ -12,7 +12,7 @@ import numpy as np
 
 from core.analysis.boxes import Ints
 from core.analysis.cases import Case, Shown
-from core.analysis.errors import View
+from core.analysis.errors import DETECTION, View
 from core.datasets.pictures import open_picture
 from core.errors import DataError
 from core.text import clean, middle_cut
@@ -80,7 +80,7 @@ def case_words(view: View, case: Case) -> str:
         parts.append(f"truth {names[case.truth]}")
     if case.predicted is not None:
         parts.append(f"prediction {names[case.predicted]} {case.score or 0:.2f}")
-    if case.iou:
+    if case.iou and view.errors.kind == DETECTION:
         parts.append(f"IoU {case.iou:.2f}")
     return ", ".join(parts)
 

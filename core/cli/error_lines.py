@@ -49,7 +49,7 @@ def summary_lines(view: View) -> list[str]:
     if numbers:
         lines.append(f"{', '.join(numbers)} (all predictions: the score threshold has no part in it)")
     lean = view.imbalance()
-    if lean.towards_larger is not None and lean.expected is not None:
+    if lean.towards_larger is not None and lean.expected:
         lines.append(
             f"{lean.towards_larger:.0%} of confusions go to a class with more training objects; "
             f"{lean.expected:.0%} would by their numbers alone"
