@@ -148,10 +148,6 @@ def test_tide_of_public_sets(name: str, score: float, reference: ModuleType, err
     assert tide.gain == pytest.approx(wanted["tidecv_dAP"], abs=near)
 
 
-def coordinate(least: int, most: int) -> Any:
-    return st.integers(least, most).map(lambda value: value * 5.0)
-
-
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[Objects, Detections]:
     """Few places, classes and scores: ties, crowds and difficult objects are the rule."""
