@@ -13,7 +13,7 @@ from tui.screens.errors_cases import CaseSteps, Wanted
 from tui.screens.errors_source import Pictures, right_and_wrong
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_curve import CurveView
-from tui.widgets.case_table import KIND_WORDS, PlainTable, image_name
+from tui.widgets.case_table import KIND_WORDS, BoxTable, PlainTable, image_name
 from tui.widgets.picture_grid import PictureGrid
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ErrorPages(CaseSteps):
     def opened(self, errors: Errors) -> None:
         table = self.cases
         table.names = errors.classes
-        table.boxes = errors.kind == "detection"
+        table.boxes = self.query_one("#boxes", BoxTable).boxes = errors.kind == "detection"
         self._wanted, self._class = None, None
         self.query_one("#images").display = self.query_one("#image-about").display = table.boxes
         self.query_one("#grid").display = not table.boxes

@@ -45,6 +45,15 @@ class Source:
         return f"{self.checkpoint} {self.split}{f' {self.key}' if self.key else ''}"
 
 
+@dataclass(frozen=True)
+class Thresholds:
+    """What the screen follows; `score` is not below what was stored, `nms` None: as predicted."""
+
+    score: float
+    iou: float = 0.5
+    nms: float | None = None
+
+
 def sources(run: RunPaths) -> list[Source]:
     """What was kept, newest epoch first; never raises."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,7 +12,7 @@ from textual.reactive import var
 from core.store.paths import RunPaths
 from tui.screens import errors_text
 from tui.screens.errors_judge import Judgements
-from tui.screens.errors_source import Source, chosen, sources, train_counts
+from tui.screens.errors_source import Source, Thresholds, chosen, sources, train_counts
 from tui.screens.errors_work import Background
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_picture import CasePicture
@@ -31,15 +31,6 @@ IOUS = (0.5, 0.2, 0.75)
 """The usual threshold, the lab's own, a strict one."""
 NMS = 0.5
 GROUPS = ("off", "1 word", "2 words")
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What the screen follows; `score` is not below what was stored, `nms` None: as predicted."""
-
-    score: float
-    iou: float = IOUS[0]
-    nms: float | None = None
 
 
 class ErrorsState(Background):
@@ -180,11 +171,9 @@ class ErrorsState(Background):
     def action_score(self, by: int) -> None:
         if self.errors is None:
             return
-        low, now = self.errors.floor, self.thresholds.score
         # On the grid of steps, whatever the floor is.
-        score = min(max(round(round(now / STEP) * STEP + by * STEP, 2), low), HIGHEST)
-        if score == now and by < 0 and low:
-            self.notify(f"no box below {low:.2f} was kept: measure again for more", markup=False)
+        steps = round(self.thresholds.score / STEP) + by
+        score = min(max(round(steps * STEP, 2), self.errors.floor), HIGHEST)
         self.thresholds = replace(self.thresholds, score=score)
 
     def action_iou(self) -> None:
@@ -223,12 +212,11 @@ class ErrorsState(Background):
         at, errors = self.thresholds, self.errors
         left, right = errors_text.tabs(
             self.tab,
-            at.score,
-            at.iou,
-            at.nms,
+            at,
             GROUPS[self._words],
             self.matrix.looks,
             boxes=errors is None or errors.kind == "detection",
+            floor=errors.floor if errors is not None else 0.0,
             width=width,
         )
         self.query_one("#tabs-line", SpanLine).show(left, right)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
-from tui.screens.errors_source import Source
+from tui.screens.errors_source import Source, Thresholds
 from tui.widgets.bars import Span
 from tui.widgets.case_picture import Frame
 from tui.widgets.case_table import KIND_WORDS, BoxRow, TableRow, share
@@ -105,7 +105,7 @@ def summary(errors: Errors, view: View, *, width: int) -> str:
 
 
 def tabs(
-    tab: str, score: float, iou: float, nms: float | None, group: str, looks: str, *, boxes: bool, width: int
+    tab: str, at: Thresholds, group: str, looks: str, *, boxes: bool, floor: float, width: int
 ) -> tuple[list[Span], list[Span]]:
     """The tabs left; right the thresholds that everything follows."""
     wide = width >= 110
@@ -117,11 +117,13 @@ def tabs(
             ("  " if wide else " ", "text"),
         ]
     right: list[Span] = [(f"{looks}  ", "muted")] if looks and wide else []
-    right += [("score ", "muted"), (f"◂ {score:.2f} ▸", "strong")]
+    right += [("score ", "muted"), (f"◂ {at.score:.2f} ▸", "strong")]
+    if 0 < at.score <= floor:
+        right.append((" lowest kept" if wide else " lowest", "warning"))
     if boxes:
-        right += [("  IoU ", "muted"), (f"{iou:.2f}", "text")]
+        right += [("  IoU ", "muted"), (f"{at.iou:.2f}", "text")]
         right.append(
-            ("  NMS over classes" if wide else "  NMS", "warning") if nms is not None else ("", "text")
+            ("  NMS over classes" if wide else "  NMS", "warning") if at.nms is not None else ("", "text")
         )
     if wide or group != "off":
         right += [("  groups ", "muted"), (group, "muted" if group == "off" else "warning")]
@@ -217,10 +219,8 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
         rows.append(TableRow(kind, cells))
     lean, words = view.imbalance(), ""
     if lean.towards_larger is not None and lean.expected:
-        words = (
-            f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions go to a class with more "
-            f"training objects; by chance {lean.expected:.0%}"
-        )
+        share_of = f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions"
+        words = f"{share_of} go to a class with more training objects; by chance {lean.expected:.0%}"
     if gains is None:
         return rows, (words, "")
     first = (

@@ -155,13 +155,14 @@ class BoxRow:
 
 class BoxTable(LineTable[BoxRow]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", show=False)]
+    boxes = True
 
     def key(self, row: BoxRow) -> str:
         return row.key
 
     def columns(self, width: int) -> list[Column]:
         outcome = 19 if width >= 50 else 11
-        overlap = [Column("iou", "IoU", 5, "right")] if width >= 34 else []
+        overlap = [Column("iou", "IoU", 5, "right")] if width >= 34 and self.boxes else []
         used = 4 + 6 + 6 * len(overlap) + outcome + 1
         return [
             Column("sign", "", 3),
