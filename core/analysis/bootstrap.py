@@ -56,7 +56,10 @@ def draws(images: int, boxes: int, seed: int) -> NDArray[np.float32]:
 def drawn_ap(scene: Scene, weights: NDArray[np.float32]) -> Floats:
     """COCO's AP (rounds, classes, 10 IoU thresholds) of each draw, NaN without objects."""
     outcomes = np.stack(
-        [Matcher(scene.objects, scene.found, scene.pairs, iou).at(-np.inf).outcome for iou in IOUS]
+        [
+            Matcher(scene.objects, scene.found, scene.pairs, iou, scene.ranking).at(-np.inf).outcome
+            for iou in IOUS
+        ]
     )
     right, ignored = outcomes == Outcome.CORRECT, outcomes == Outcome.IGNORED
     found = np.full((len(weights), scene.classes, len(IOUS)), np.nan)

@@ -63,33 +63,61 @@ class Matching:
         return self.found_by < 0
 
 
+class Ranking:
+    """What no threshold changes: pairs by preference, ranks of predictions, the best overlap of each.
+
+    `pairs` are grouped by prediction, the most wanted object first: the highest IoU, on ties the later one.
+    """
+
+    def __init__(self, objects: Objects, found: Detections, pairs: Overlaps) -> None:
+        order = np.lexsort((-pairs.object, -pairs.iou, pairs.prediction))
+        self.objects = objects
+        self.scores = found.scores
+        self.pairs = Overlaps(
+            pairs.prediction[order], pairs.object[order], pairs.iou[order], pairs.same[order]
+        )
+        self.normal = (~objects.crowd & ~objects.ignore)[self.pairs.object]
+        by_rank = np.argsort(-found.scores, kind="stable")
+        self.rank = np.empty(len(found.scores), np.int64)
+        self.rank[by_rank] = np.arange(len(found.scores))
+        self.within = _within_limit(found, self.rank)
+        self.same = _best(self.pairs, self.pairs.same & self.normal, len(found.scores))
+        self.other = _best(self.pairs, ~self.pairs.same & self.normal, len(found.scores))
+
+
 class Matcher:
     """Matches at one IoU threshold; all that does not depend on the score threshold is done once.
 
     COCO's matching goes by falling score, so what it finds at a score threshold is the beginning of what it
-    finds without one: only the second pass has to be repeated. Raises ValueError for an IoU below `LEAST`.
+    finds without one: only the second pass has to be repeated. Matchers of the same boxes can share a
+    `ranking`. Raises ValueError for an IoU below `LEAST`.
     """
 
-    def __init__(self, objects: Objects, found: Detections, pairs: Overlaps, iou: float) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        found: Detections,
+        pairs: Overlaps,
+        iou: float,
+        ranking: Ranking | None = None,
+    ) -> None:
         if iou < LEAST:
             raise ValueError(f"the IoU threshold must be at least {LEAST}, got {iou}")
+        ranking = ranking or Ranking(objects, found, pairs)
+        pairs, normal = ranking.pairs, ranking.normal
         self.iou = iou
         self._scores = found.scores
-        self._by_rank = np.argsort(-found.scores, kind="stable")
-        self._rank = np.empty(len(found.scores), np.int64)
-        self._rank[self._by_rank] = np.arange(len(found.scores))
-        self._within = _within_limit(found, self._rank)
+        self._rank = ranking.rank
+        self._within = ranking.within
         least = min(iou, 1 - 1e-10)
-        normal = (~objects.crowd & ~objects.ignore)[pairs.object]
         near = (pairs.iou >= least) & self._within[pairs.prediction]
         self._partner, self._found_by = self._assigned(
-            *_preferences(pairs, near & pairs.same & normal), len(objects.classes)
+            *_chosen(pairs, near & pairs.same & normal), len(objects.classes)
         )
         self._correct = self._partner >= 0
         self._ignored = _ignore(objects, pairs, near & pairs.same & ~normal, self._rank, self._partner)
-        self._others = _preferences(pairs, near & ~pairs.same & normal)
-        self._same = _best(pairs, pairs.same & normal, len(found.scores))
-        self._other = _best(pairs, ~pairs.same & normal, len(found.scores))
+        self._others = _chosen(pairs, near & ~pairs.same & normal)
+        self._same, self._other = ranking.same, ranking.other
         (same, _), (other, _) = self._same, self._other
         self._alarm = np.select(
             [same >= least, other >= least, same >= LEAST, other >= LEAST],
@@ -173,6 +201,8 @@ def confusion(objects: Objects, found: Detections, matching: Matching, classes: 
 
 def _within_limit(found: Detections, rank: Ints) -> Flags:
     """The best `MOST_PER_CLASS` of each image and class."""
+    if np.diff(found.offsets).max(initial=0) <= MOST_PER_CLASS:
+        return np.ones(len(rank), np.bool_)
     image = image_of(found.offsets)
     order = np.lexsort((rank, found.classes, image))
     fresh = np.ones(len(order), np.bool_)
@@ -184,12 +214,9 @@ def _within_limit(found: Detections, rank: Ints) -> Flags:
     return within
 
 
-def _preferences(pairs: Overlaps, allowed: Flags) -> tuple[Ints, Ints]:
-    """Predictions and objects of the `allowed` pairs, grouped by prediction, the highest IoU first."""
-    chosen = np.flatnonzero(allowed)
-    prediction, thing = pairs.prediction[chosen], pairs.object[chosen]
-    order = np.lexsort((-thing, -pairs.iou[chosen], prediction))
-    return prediction[order], thing[order]
+def _chosen(pairs: Overlaps, allowed: Flags) -> tuple[Ints, Ints]:
+    """Predictions and objects of the `allowed` pairs, in their order."""
+    return pairs.prediction[allowed], pairs.object[allowed]
 
 
 def _ignore(objects: Objects, pairs: Overlaps, allowed: Flags, rank: Ints, partner: Ints) -> Flags:
@@ -215,8 +242,8 @@ def _best(pairs: Overlaps, allowed: Flags, predictions: int) -> tuple[Floats, In
     """The highest IoU of each prediction among `allowed` pairs, and the (later) object it is with."""
     iou = np.zeros(predictions)
     thing = np.full(predictions, -1, np.int64)
-    chosen = np.flatnonzero(allowed)
-    order = chosen[np.lexsort((pairs.object[chosen], pairs.iou[chosen]))]
+    # Backwards, so that the first pair of a prediction has the last word.
+    order = np.flatnonzero(allowed)[::-1]
     iou[pairs.prediction[order]] = pairs.iou[order]
     thing[pairs.prediction[order]] = pairs.object[order]
     return iou, thing

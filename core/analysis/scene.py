@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from core.analysis.boxes import Detections, Floats, Ints, Objects, image_of
-from core.analysis.matching import Matcher
+from core.analysis.matching import Matcher, Ranking
 from core.analysis.overlaps import Overlaps, overlaps
 from core.analysis.precision import Precision, average_precision
 
@@ -45,11 +45,15 @@ class Scene:
         """The matcher at an IoU threshold; the last few are kept."""
         found = self._matchers.get(iou)
         if found is None:
-            found = self._matchers[iou] = Matcher(self.objects, self.found, self.pairs, iou)
+            found = self._matchers[iou] = Matcher(self.objects, self.found, self.pairs, iou, self.ranking)
             while len(self._matchers) > _MATCHERS:
                 self._matchers.popitem(last=False)
         self._matchers.move_to_end(iou)
         return found
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        return Ranking(self.objects, self.found, self.pairs)
 
     @cached_property
     def image_of_box(self) -> Ints:

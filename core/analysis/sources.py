@@ -34,15 +34,16 @@ class PredictionSet:
 def prediction_sets(run: RunPaths) -> list[PredictionSet]:
     """All predictions of a run by checkpoint, split and key; never raises."""
     try:
-        names = sorted(os.listdir(run.predictions))
+        names = os.listdir(run.predictions)
     except OSError:
         return []
     found = ((name, _NAME.fullmatch(name)) for name in names)
-    return [
+    sets = [
         PredictionSet(run.predictions / name, match[1], int(match[2]), match[3], match[4] or "")
         for name, match in found
         if match
     ]
+    return sorted(sets, key=lambda item: (item.checkpoint, item.split, item.key))
 
 
 def find_predictions(run: RunPaths, at: str | None = None, split: str | None = None) -> PredictionSet:

@@ -41,7 +41,7 @@ def _keep(found: Detections, images: Ints, kept: np.ndarray, iou: float) -> None
     area = (x2 - x1) * (y2 - y1)
     for at in range(most - 1):
         if not alive[:, at].any():
-            break
+            continue
         later = slice(at + 1, most)
         width = np.minimum(x2[:, later], x2[:, at, None]) - np.maximum(x1[:, later], x1[:, at, None])
         height = np.minimum(y2[:, later], y2[:, at, None]) - np.maximum(y1[:, later], y1[:, at, None])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.analysis.boxes import Flags, Floats, Ints
+from core.analysis.boxes import Flags, Ints
 from core.analysis.matching import Matching, Outcome
 from core.analysis.overlaps import LEAST
 from core.analysis.scene import Scene
@@ -49,8 +49,10 @@ def tide(scene: Scene, matching: Matching) -> Tide:
     counts = {name: int((kind == place).sum()) for place, name in enumerate(TYPES[:-1])}
     counts["Miss"] = int(missed.sum())
 
+    by_score = np.empty(len(outcome), np.int64)
+    by_score[scene.ranking.rank] = np.arange(len(outcome))
     there = np.bincount(scene.objects.classes[normal], minlength=scene.classes)
-    base = _mean_ap(scene.found.classes, scene.found.scores, right, kept, there)
+    base = _mean_ap(scene.found.classes, by_score, right, kept, there)
     best = _best_for_object(scene, target, used)
     gain = {}
     for place, name in enumerate(TYPES[:-1]):
@@ -58,10 +60,10 @@ def tide(scene: Scene, matching: Matching) -> Tide:
         mended = of_type & best
         labels = scene.found.classes.copy()
         labels[mended] = scene.objects.classes[target[mended]]
-        value = _mean_ap(labels, scene.found.scores, right | mended, kept & (~of_type | mended), there)
+        value = _mean_ap(labels, by_score, right | mended, kept & (~of_type | mended), there)
         gain[name] = max(value - base, 0.0)
     found = there - np.bincount(scene.objects.classes[missed], minlength=scene.classes)
-    value = _mean_ap(scene.found.classes, scene.found.scores, right, kept, found)
+    value = _mean_ap(scene.found.classes, by_score, right, kept, found)
     gain["Miss"] = max(value - base, 0.0)
     return Tide(counts, gain, base)
 
@@ -86,9 +88,10 @@ def _types(matching: Matching, wrong: Flags) -> Ints:
 def _within(scene: Scene) -> Flags:
     """The best `MOST_PER_IMAGE` boxes of each image."""
     image, offsets = scene.image_of_box, scene.found.offsets
-    order = np.lexsort((-scene.found.scores, image))
-    within = np.empty(len(order), np.bool_)
-    within[order] = np.arange(len(order)) - offsets[image[order]] < MOST_PER_IMAGE
+    within = np.ones(len(image), np.bool_)
+    if np.diff(offsets).max(initial=0) > MOST_PER_IMAGE:
+        order = np.lexsort((scene.ranking.rank, image))
+        within[order] = np.arange(len(order)) - offsets[image[order]] < MOST_PER_IMAGE
     return within
 
 
@@ -103,10 +106,11 @@ def _best_for_object(scene: Scene, target: Ints, used: Flags) -> Flags:
     return best
 
 
-def _mean_ap(labels: Ints, scores: Floats, right: Flags, kept: Flags, there: Ints) -> float:
+def _mean_ap(labels: Ints, by_score: Ints, right: Flags, kept: Flags, there: Ints) -> float:
     """The mean over classes of average precision at 101 recalls, in points of 100."""
-    chosen = np.flatnonzero(kept)
-    order = chosen[np.lexsort((-scores[chosen], labels[chosen]))]
+    order = by_score[kept[by_score]]
+    # A stable sort of short integers is a radix sort.
+    order = order[np.argsort(labels[order].astype(np.int16), kind="stable")]
     found = np.bincount(labels[order], minlength=len(there))
     ends = np.cumsum(found)
     values = []

@@ -42,9 +42,17 @@ def summary() -> Callable[..., RunSummary]:
 @pytest.fixture(scope="session")
 def reference() -> ModuleType:
     """Public sets of boxes with published values."""
-    spec = importlib.util.spec_from_file_location(
-        "reference_boxes", Path(__file__).with_name("reference_boxes.py")
-    )
+    return _beside("reference_boxes")
+
+
+@pytest.fixture(scope="session")
+def error_files() -> ModuleType:
+    """Predictions to look at errors of."""
+    return _beside("error_files")
+
+
+def _beside(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

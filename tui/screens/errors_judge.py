@@ -1,41 +1,64 @@
-"""What was judged about cases, as the screen shows it."""
+"""What was judged about cases, as the screen shows and saves it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui.widgets.case_table import JUDGED, case_key
+from core.store import judgements as store
+from core.store.judgements import Judgement
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
     from core.analysis.errors import View
+    from core.store.paths import RunPaths
+    from tui.screens.errors_source import Source
+
+SIGNS = {"model wrong": "M", "label wrong": "L", "unclear": "?"}
+NOTE = "✎"
 
 
 class Judgements:
-    """Verdicts and notes by case key."""
+    """Verdicts and notes on one predictions file; written by threads, one at a time."""
 
-    def __init__(self) -> None:
-        self.by_case: Mapping[str, str] = {}
-        self._notes: dict[str, str] = {}
+    def __init__(self, run: RunPaths, source: Source | None, known: Mapping[str, Judgement]) -> None:
+        self._run = run
+        self._source = source
+        self._known = known
 
     @classmethod
-    def read(cls, file: Path) -> Judgements:
-        return cls()
+    def read(cls, run: RunPaths, source: Source) -> Judgements:
+        """Those that were saved. Raises DataError when their file is damaged."""
+        return cls(run, source, store.read_judgements(source.file))
 
-    def verdict(self, case: Case) -> str:
-        return self.by_case.get(case_key(case), "")
+    def on(self, view: View, case: Case) -> Judgement | None:
+        """What was judged about a case, if anything."""
+        if not self._known:
+            return None
+        from core.analysis.judged import judgement_of
 
-    def words(self, case: Case) -> tuple[str, str]:
+        return self._known.get(judgement_of(view, case).key)
+
+    def sign(self, view: View, case: Case) -> str:
+        """One letter for a table."""
+        found = self.on(view, case)
+        return "" if found is None else SIGNS.get(found.verdict, NOTE)
+
+    def words(self, view: View, case: Case) -> tuple[str, str]:
         """What to say about a case, and in which tone."""
-        verdict = self.verdict(case)
-        if not verdict:
+        found = self.on(view, case)
+        if found is None:
             return "judged: – (1 model wrong, 2 label wrong, 3 unclear)", "muted"
-        note = self._notes.get(case_key(case), "")
-        return f"judged: {JUDGED[verdict]}{f' · {note}' if note else ''}", "accent"
+        parts = [found.verdict or "–", *([" ".join(found.note.split())] if found.note else [])]
+        return f"judged: {' · '.join(parts)}", "accent"
 
-    def judge(self, view: View, case: Case, verdict: str, note: str | None) -> None:
-        self.by_case = {**self.by_case, case_key(case): verdict}
-        if note is not None:
-            self._notes[case_key(case)] = note
+    def judge(self, view: View, case: Case, verdict: str | None, note: str | None) -> Judgements:
+        """Save; None keeps what is there. Raises LabError, OSError."""
+        from core.analysis.judged import judgement_of
+
+        assert self._source is not None, "only what was read can be judged"
+        before = self.on(view, case)
+        verdict = verdict if verdict is not None else before.verdict if before is not None else ""
+        note = note if note is not None else before.note if before is not None else ""
+        store.judge(self._run, self._source.file, judgement_of(view, case, verdict, note))
+        return Judgements.read(self._run, self._source)

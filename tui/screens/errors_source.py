@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from textual import work
-from textual.screen import Screen
 
 from core.errors import DataError, LabError
 from core.store.checkpoints import CHECKPOINT_ID
@@ -22,9 +18,11 @@ from core.text import clean
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from core.analysis.errors import View
     from core.store.records import RunSummary
 
 _IMAGES_KEPT = 6
+_SAMPLE, _SIDE = 48, 64
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,15 @@ class Source:
     def name(self) -> str:
         """`a01-e0038 val`."""
         return f"{self.checkpoint} {self.split}{f' {self.key}' if self.key else ''}"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What the screen follows; `score` is not below what was stored, `nms` None: as predicted."""
+
+    score: float
+    iou: float = 0.5
+    nms: float | None = None
 
 
 def sources(run: RunPaths) -> list[Source]:
@@ -111,75 +118,18 @@ class Pictures:
         return found, ""
 
 
-class Newest:
-    """Runs functions in threads, one at a time for each name; of those asked for meanwhile only the last."""
+def right_and_wrong(view: View, pictures: Pictures, root: Path, seed: int) -> tuple[Any, list[str]]:
+    """Random pictures that were told right and wrong, in turns: pixels (n, h, w, 3) and a title each."""
+    import numpy as np
 
-    def __init__(self, owner: Background) -> None:
-        self._owner = owner
-        self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {}
-        self._busy: set[str] = set()
-
-    def ask(self, name: str, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Call `function` in a thread, then `then` with its result on the screen's own."""
-        with self._lock:
-            self._waiting[name] = function, then
-            if name in self._busy:
-                return
-            self._busy.add(name)
-        self._owner.in_background(name)
-
-    @property
-    def idle(self) -> bool:
-        """Nothing is computed or waits."""
-        with self._lock:
-            return not self._busy
-
-    def run(self, name: str) -> None:
-        """In the thread: do what waits until nothing does."""
-        while True:
-            with self._lock:
-                job = self._waiting.pop(name, None)
-                if job is None:
-                    self._busy.discard(name)
-                    return
-            function, then = job
-            try:
-                result = function()
-            except LabError as error:
-                self._owner.on_screen(self._owner.failed, str(error))
-                continue
-            except BaseException:
-                with self._lock:
-                    self._busy.discard(name)
-                raise
-            with self._lock:
-                outdated = name in self._waiting
-            if not outdated:
-                self._owner.on_screen(then, result)
-
-
-class Background(Screen[None]):
-    """What a screen needs to have `Newest` work for it."""
-
-    @work(thread=True, group="errors", exit_on_error=False)
-    def in_background(self, name: str) -> None:
-        self.newest.run(name)
-
-    @property
-    def newest(self) -> Newest:
-        raise NotImplementedError
-
-    def failed(self, sentence: str) -> None:
-        """Say why something could not be read."""
-        raise NotImplementedError
-
-    def on_screen(self, function: Callable[[Any], None], result: Any) -> None:
-        """Call `function` where widgets may be touched, unless the screen has gone."""
-        app = self.app
-        if self.is_attached and app.is_running:
-            app.call_from_thread(self._guarded, function, result)
-
-    def _guarded(self, function: Callable[[Any], None], result: Any) -> None:
-        if self.is_attached:
-            function(result)
+    names = view.errors.classes
+    right, wrong = (view.sample(which, _SAMPLE // 2, seed) for which in (True, False))
+    cases = [case for pair in zip_longest(wrong, right) for case in pair if case is not None]
+    pixels, titles = [], []
+    for case in cases:
+        image, _ = pictures.open(root, case.path)
+        if image is not None:
+            pixels.append(np.asarray(image.resize((_SIDE, _SIDE))))
+            truth, guess = names[case.truth or 0], names[case.predicted or 0]
+            titles.append(f"✓ {truth}" if truth == guess else f"✗ {truth} → {guess}")
+    return (np.stack(pixels) if pixels else None), titles

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
-from tui.screens.errors_source import Source
+from tui.screens.errors_source import Source, Thresholds
 from tui.widgets.bars import Span
 from tui.widgets.case_picture import Frame
 from tui.widgets.case_table import KIND_WORDS, BoxRow, TableRow, share
@@ -43,7 +43,6 @@ IMAGE_COLUMNS = (
     Column("more", "too many", 8, "right"),
     Column("bar", "", 40),
 )
-IMAGE_COLUMNS_CLASSES = (Column("image", "image", 40), Column("score", "score", 6, "right"))
 _ABOUT = {
     "correct": ("", "right class, right place"),
     "confused": ("Cls", "right place, another class"),
@@ -51,20 +50,17 @@ _ABOUT = {
     "duplicate": ("Dupe", "a second box of the right class on an object that is found"),
     "extra_label": (
         "",
-        "a box of another class on an object that is found: NMS by class leaves it, A drops it",
+        "another class on an object that is found: NMS by class leaves it, A drops it",
     ),
     "loose": ("Loc", "the right class, but the box fits badly"),
     "loose_wrong": ("Both", "the wrong class and the box fits badly"),
     "background": ("Bkg", "a box where nothing is annotated"),
     "ignored": ("", "a box on a crowd or a difficult object: counts neither way"),
 }
-_TIDE_WORDS = {
-    "Cls": "class (dAP counts extra labels too)",
-    "Loc": "place",
-    "Both": "both",
-    "Dupe": "duplicate",
-    "Bkg": "background",
-    "Miss": "missed",
+_ABOUT_CLASSES = {
+    "correct": "right class",
+    "confused": "another class",
+    "missed": "the likeliest class is below the threshold",
 }
 
 
@@ -109,20 +105,25 @@ def summary(errors: Errors, view: View, *, width: int) -> str:
 
 
 def tabs(
-    tab: str, score: float, iou: float, nms: float | None, group: str, looks: str, *, boxes: bool, width: int
+    tab: str, at: Thresholds, group: str, looks: str, *, boxes: bool, floor: float, width: int
 ) -> tuple[list[Span], list[Span]]:
     """The tabs left; right the thresholds that everything follows."""
+    wide = width >= 110
     left: list[Span] = [(" ", "text")]
     for name, title in TABS:
         title = "Right/wrong" if name == "boxes" and not boxes else title
-        left += [(f"[{title}]", "accent") if name == tab else (title, "muted"), ("  ", "text")]
-    wide = width >= 110
+        left += [
+            (f"[{title}]", "accent") if name == tab else (title, "muted"),
+            ("  " if wide else " ", "text"),
+        ]
     right: list[Span] = [(f"{looks}  ", "muted")] if looks and wide else []
-    right += [("score ", "muted"), (f"◂ {score:.2f} ▸", "strong")]
+    right += [("score ", "muted"), (f"◂ {at.score:.2f} ▸", "strong")]
+    if 0 < at.score <= floor:
+        right.append((" lowest kept" if wide else " lowest", "warning"))
     if boxes:
-        right += [("  IoU ", "muted"), (f"{iou:.2f}", "text")]
+        right += [("  IoU ", "muted"), (f"{at.iou:.2f}", "text")]
         right.append(
-            ("  NMS over classes" if wide else "  NMS", "warning") if nms is not None else ("", "text")
+            ("  NMS over classes" if wide else "  NMS", "warning") if at.nms is not None else ("", "text")
         )
     if wide or group != "off":
         right += [("  groups ", "muted"), (group, "muted" if group == "off" else "warning")]
@@ -183,9 +184,8 @@ def box_rows(
     for thing in shown.objects:
         main = case is not None and thing.index == case.object
         what = KIND_WORDS.get(thing.kind, thing.kind)
-        rows.append(
-            BoxRow(f"o{thing.index}", "T", names[thing.label], None, overlap.get(thing.index), what, main)
-        )
+        iou = overlap.get(thing.index) if thing.box is not None else None
+        rows.append(BoxRow(f"o{thing.index}", "T", names[thing.label], None, iou, what, main))
     if likeliest:
         truth = shown.objects[0].label if shown.objects else None
         first = likeliest[0][0]
@@ -200,46 +200,34 @@ def box_rows(
     return sorted(rows, key=lambda row: (not row.main, row.outcome == KIND_WORDS["dropped"]))
 
 
-def kind_rows(view: View) -> tuple[list[TableRow], str]:
-    """Kinds of errors with what mending each would bring, the worst first, and a line about the numbers."""
+def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
+    """Kinds of errors with what mending each brings, the most frequent first, and two lines on them."""
     boxes = view.errors.kind == "detection"
     gains = view.tide() if boxes else None
     rows = []
     for kind, count in sorted(view.kinds.items(), key=lambda item: (item[0] == "correct", -item[1])):
-        if not count and kind in ("ignored", "crowd"):
+        if (not count and kind == "ignored") or (not boxes and kind not in _ABOUT_CLASSES):
             continue
-        if not boxes and kind not in ("correct", "confused", "missed"):
-            continue
-        tide_type, about = _ABOUT.get(kind, ("", ""))
-        if not boxes:
-            about = {"confused": "another class", "correct": "right class", "missed": "below the threshold"}[
-                kind
-            ]
-        gain = f"{gains.gain[tide_type]:.2f}" if gains is not None and tide_type else ""
+        tide_type, about = _ABOUT.get(kind, ("", "")) if boxes else ("", _ABOUT_CLASSES[kind])
         tone = "good" if kind == "correct" else "muted" if kind == "ignored" else "text"
-        rows.append(
-            TableRow(
-                kind,
-                {
-                    "kind": (KIND_WORDS.get(kind, kind), tone),
-                    "n": (humanise.count(count), tone),
-                    "gain": (gain, "accent"),
-                    "about": (about, "muted"),
-                },
-            )
-        )
+        cells = {
+            "kind": (KIND_WORDS.get(kind, kind), tone),
+            "n": (humanise.count(count), tone),
+            "gain": (f"{gains.gain[tide_type]:.2f}" if gains is not None and tide_type else "", "accent"),
+            "about": (about, "muted"),
+        }
+        rows.append(TableRow(kind, cells))
+    lean, words = view.imbalance(), ""
+    if lean.towards_larger is not None and lean.expected:
+        share_of = f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions"
+        words = f"{share_of} go to a class with more training objects; by chance {lean.expected:.0%}"
     if gains is None:
-        return rows, " "
-    words = (
-        f" dAP: points of AP{round(100 * view.iou)} ({gains.ap:.2f} at these thresholds) that mending one kind "
-        "alone would bring (TIDE; Cls covers extra labels). They do not add up."
+        return rows, (words, "")
+    first = (
+        f"dAP: points that AP{round(100 * view.iou)} ({gains.ap:.1f} here) gains if one kind is mended (TIDE "
+        "with class errors and extra labels as one); they do not add up"
     )
-    lean = view.imbalance()
-    if lean.towards_larger is not None and lean.expected is not None:
-        words += (
-            f" Confusions towards larger classes {lean.towards_larger:.0%}, by chance {lean.expected:.0%}."
-        )
-    return rows, words
+    return rows, (first, words)
 
 
 def class_rows(found: Sequence[ClassErrors]) -> list[TableRow]:
@@ -293,4 +281,4 @@ def image_rows(view: View) -> tuple[list[TableRow], str]:
         f"≥{step:.2f}: {int(line.sum()) / images:.2f}"
         for step, line in zip(steps, found.boxes[1:], strict=True)
     )
-    return rows, f" {int(objects.sum()) / images:.2f} objects an image; boxes an image at scores {means}"
+    return rows, f" {int(objects.sum()) / images:.2f} objects an image; boxes at scores {means}"

@@ -5,10 +5,12 @@ Needs numpy and plotext: imported when it is drawn.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -23,8 +25,19 @@ if TYPE_CHECKING:
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-class CurveView(Widget):
+class CurveView(Widget, can_focus=True):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "step(-1)", "previous class", show=False),
+        Binding("right,l", "step(1)", "other class", key_display="←→"),
+    ]
     DEFAULT_CSS = "CurveView { height: 1fr; width: 1fr; }"
+
+    class Stepped(Message):
+        """The curve of another class is wanted."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -37,6 +50,9 @@ class CurveView(Widget):
         """Draw a curve; None: nothing to draw."""
         self._curve, self._title, self._score = curve, title, score
         self._draw()
+
+    def action_step(self, by: int) -> None:
+        self.post_message(self.Stepped(by))
 
     def on_resize(self) -> None:
         self._draw()
@@ -109,8 +125,9 @@ class CurveView(Widget):
                 chars[window][row, column] = "*" if MARKER == "ascii" else "◆"
                 tones[window][row, column] = 3
         lines = []
-        for signs, numbers in zip(chars.tolist(), tones.tolist(), strict=True):
-            segments, start = [], 0
+        for signs, numbers in zip(list(chars), list(tones), strict=True):
+            segments: list[Segment] = []
+            start = 0
             for index in range(1, len(numbers) + 1):
                 if index == len(numbers) or numbers[index] != numbers[start]:
                     segments.append(Segment("".join(signs[start:index]), names[numbers[start]]))

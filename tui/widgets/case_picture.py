@@ -26,6 +26,7 @@ from tui.widgets.picture import Pixels, mode_of, strips
 
 Box = tuple[float, float, float, float]
 
+LAYERS = ("truth", "predicted", "labels")
 _SOLID = "━┃┏┓┗┛"
 _DASHED = "┄┆┌┐└┘"
 _MOST_ZOOM = 64.0
@@ -68,7 +69,7 @@ class CasePicture(Widget, can_focus=True):
         self._frames: tuple[Frame, ...] = ()
         self._message = ""
         self.empty = empty
-        self._layers = frozenset(("truth", "predicted", "labels"))
+        self._drawn = frozenset(LAYERS)
         self._zoom = 1.0
         self._centre: tuple[float, float] | None = None
         self._lines: list[Strip] = []
@@ -94,9 +95,9 @@ class CasePicture(Widget, can_focus=True):
         """Nothing but a sentence."""
         self.show(None, (0, 0), (), message)
 
-    def layers(self, names: frozenset[str]) -> None:
+    def draw_layers(self, names: frozenset[str]) -> None:
         """Which of truth, predicted, labels and, if given, only (this case's boxes) to draw."""
-        self._layers = names
+        self._drawn = names
         self._draw()
 
     @property
@@ -197,11 +198,8 @@ class CasePicture(Widget, can_focus=True):
             text = self._message or ("" if self._whole[0] else self.empty)
             colors = theme.palette(self.app.current_theme)
             if text:
-                self._lines = [
-                    Strip(
-                        [Segment(cut(f" {text}", width), colors.warning if self._message else colors.muted)]
-                    )
-                ]
+                tone = colors.warning if self._message else colors.muted
+                self._lines = [Strip([Segment(cut(f" {text}", width), tone)])]
             if min(self._whole) > 0:
                 self._lines += self._picture(colors)
         self.refresh()
@@ -222,7 +220,7 @@ class CasePicture(Widget, can_focus=True):
             lines = strips(pixels, mode, dark=self.app.current_theme.dark)
         else:
             lines = [Strip([Segment("·" * columns, colors.faint)], columns) for _ in range(rows)]
-        cells = overlay(self._frames, region, scale, columns, rows, self._layers)
+        cells = overlay(self._frames, region, scale, columns, rows, self._drawn)
         by_row: dict[int, dict[int, Cell]] = {}
         for (x, y), cell in cells.items():
             by_row.setdefault(y, {})[x] = cell
@@ -259,9 +257,8 @@ class CasePicture(Widget, can_focus=True):
             style = colors.tone(tone.removesuffix("!"))
             style = style + (Style(bold=True) if tone.endswith("!") else Style.null())
             if pixels is not None:
-                style += (
-                    _under(pixels, x, y) if through else Style(bgcolor=_background(self.app.current_theme))
-                )
+                plain = Style(bgcolor=_background(self.app.current_theme))
+                style += _under(pixels, x, y) if through else plain
             pieces.append(Segment(sign, style))
             at = x + cell_len(sign)
         pieces += line.crop(at, line.cell_length)
@@ -273,7 +270,7 @@ def overlay(
 ) -> dict[tuple[int, int], Cell]:
     """Cells (column, row) that boxes and labels take; those of the case lie on top of the others.
 
-    Where a dashed line runs along a solid one, they take turns.
+    Where a dashed line runs along a solid one, they take turns; corners of solid ones stay.
     """
     shown = [
         frame
@@ -292,7 +289,8 @@ def overlay(
             if 0 <= x < columns and 0 <= y < rows:
                 tone = _tone(frame)
                 before = cells.get((x, y))
-                if before is not None and not frame.truth and before[0] in _SOLID and (x + y) % 2:
+                solid = before is not None and not frame.truth and before[0] in _SOLID
+                if solid and before is not None and (before[0] in _SOLID[2:] or (x + y) % 2):
                     continue
                 cells[x, y] = sign, tone, True
     if "labels" in layers:
@@ -314,7 +312,7 @@ def _place(box: Box, region: Box, scale: float) -> tuple[int, int, int, int]:
 
 def _outline(place: tuple[int, int, int, int], signs: str) -> list[tuple[tuple[int, int], str]]:
     left, top, right, bottom = place
-    flat, upright, *corners = signs
+    flat, upright, corners = signs[0], signs[1], signs[2:]
     out = [((x, y), flat) for y in (top, bottom) for x in range(left + 1, right)]
     out += [((x, y), upright) for x in (left, right) for y in range(top + 1, bottom)]
     places = ((left, top), (right, top), (left, bottom), (right, bottom))
@@ -339,7 +337,7 @@ def _label(
             text = cut(f" {'T' if frame.truth else 'P'} {frame.label} ", columns)
             size = cell_len(text)
         start = min(max(left + 1, 0), max(columns - size, 0))
-        order = (top, top - 1, top + 1) if frame.truth else (bottom, bottom + 1, bottom - 1)
+        order: tuple[int, ...] = (top, top - 1, top + 1) if frame.truth else (bottom, bottom + 1, bottom - 1)
         if frame.main:
             order += (top + 2, bottom - 2, 0, rows - 1)
         for y in order:

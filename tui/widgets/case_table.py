@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
@@ -31,7 +31,6 @@ KIND_WORDS = {
     "dropped": "below threshold",
 }
 """What an outcome is called on the screen."""
-JUDGED = {"model_wrong": "model wrong", "label_wrong": "label wrong", "unclear": "unclear"}
 SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
 _LOOKED_AT = 1000
 """Cases among which the cursor's one is looked for after a change."""
@@ -43,7 +42,7 @@ def share(value: float | None) -> str:
 
 
 class CaseTable(LineTable["Case"]):
-    """The cases of a cell; `judged` says what was judged, by case key."""
+    """The cases of a cell; `sign_of` gives a letter for what was judged."""
 
     BAR = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,10 +50,13 @@ class CaseTable(LineTable["Case"]):
         Binding("o", "sort", "sort"),
     ]
     names: tuple[str, ...] = ()
-    judged: Mapping[str, str] = {}
     boxes = True
     mixed = False
     sorting = "rank"
+
+    def __init__(self, *, id: str | None = None, empty: str = "") -> None:
+        super().__init__(id=id, empty=empty)
+        self.sign_of: Callable[[Case], str] = _unjudged
 
     class SortWanted(Message):
         """Another order is wanted."""
@@ -95,7 +97,6 @@ class CaseTable(LineTable["Case"]):
 
     def cells(self, row: Case) -> dict[str, Sequence[Span] | Span]:
         here = self.key(row) == self.cursor_key
-        verdict = self.judged.get(self.key(row), "")
         return {
             "sign": ("▸" if here else " ", "text"),
             "image": (image_name(row.path), "text"),
@@ -105,11 +106,15 @@ class CaseTable(LineTable["Case"]):
             "boxes": (str(row.boxes), "muted"),
             "kind": (KIND_WORDS.get(row.kind, row.kind), "muted"),
             "what": (case_words(row, self.names), "muted"),
-            "judged": ({"model_wrong": "M", "label_wrong": "L", "unclear": "?"}.get(verdict, ""), "accent"),
+            "judged": (self.sign_of(row), "accent"),
         }
 
     def action_sort(self) -> None:
         self.post_message(self.SortWanted())
+
+
+def _unjudged(case: Case) -> str:
+    return ""
 
 
 def case_key(case: Case) -> str:
@@ -150,18 +155,20 @@ class BoxRow:
 
 class BoxTable(LineTable[BoxRow]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", show=False)]
+    boxes = True
 
     def key(self, row: BoxRow) -> str:
         return row.key
 
     def columns(self, width: int) -> list[Column]:
         outcome = 19 if width >= 50 else 11
-        name = max(min(width - 3 - 12 - outcome - 2, 32), 6)
+        overlap = [Column("iou", "IoU", 5, "right")] if width >= 34 and self.boxes else []
+        used = 4 + 6 + 6 * len(overlap) + outcome + 1
         return [
             Column("sign", "", 3),
-            Column("name", "class", name, middle=True),
+            Column("name", "class", max(min(width - used - 1, 32), 6), middle=True),
             Column("score", "score", 5, "right"),
-            Column("iou", "IoU", 5, "right"),
+            *overlap,
             Column("outcome", "outcome", outcome),
         ]
 
@@ -200,13 +207,14 @@ class PlainTable(LineTable[TableRow]):
 
     def columns(self, width: int) -> list[Column]:
         first, *others = self.shown
-        room = width - 2 - 14
+        least = min(first.width, 24 if width >= 60 else 14)
+        room = width - 3 - least
         chosen = []
         for column in others:
             if column.width + 1 <= room:
                 chosen.append(column)
                 room -= column.width + 1
-        wide = min(room + 13, first.width)
+        wide = min(room + least, first.width)
         return [Column("sign", "", 1), Column(first.key, first.title, wide, middle=True), *chosen]
 
     def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:

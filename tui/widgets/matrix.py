@@ -1,4 +1,4 @@
-"""A confusion matrix as a heat map: names stay while cells scroll, missed and false alarms are always there."""
+"""A confusion matrix as a heat map: names stay while cells scroll; missed and false alarms always show."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class Matrix(Widget, can_focus=True):
         return sum(line) - line[name] + (self.counts.inside[name] if self.counts.inside else 0)
 
     def _worst(self) -> tuple[int, int]:
-        """The confusion of two classes that happens most, else whatever is wrong most, else the first cell."""
+        """The most frequent confusion of two classes, else what is wrong most often, else the first cell."""
         counts, size = self.counts, self.counts.size
         best, found = 0, (0, 0)
         for row in range(size):

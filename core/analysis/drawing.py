@@ -1,0 +1,220 @@
+"""Cases and matrices as pictures: truth with solid lines, predictions with dashed ones, both with labels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.analysis.boxes import Ints
+from core.analysis.cases import Case, Shown
+from core.analysis.errors import DETECTION, View
+from core.datasets.pictures import open_picture
+from core.errors import DataError
+from core.text import clean, middle_cut
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+TRUTH, PREDICTION, WRONG = (0, 158, 115), (86, 180, 233), (213, 94, 0)
+"""Okabe and Ito's green, blue and vermilion."""
+_LONGEST = 1600
+_SHORTEST = 480
+_DASH = 8
+# Those with Korean first: DejaVu has none.
+_PLACES = (
+    "/usr/share/fonts/truetype/nanum/NanumGothic.ttf",
+    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
+    "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
+    "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",
+    "/System/Library/Fonts/AppleSDGothicNeo.ttc",
+    "C:/Windows/Fonts/malgun.ttf",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
+    "/usr/share/fonts/TTF/DejaVuSans.ttf",
+)
+
+
+def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = False) -> Image:
+    """The image of a case with its boxes, under a line on what is wrong; `only` the boxes of this case.
+
+    `root` replaces the folder in which the images lay. An image that is missing or damaged is drawn as grey.
+    """
+    shown = view.image(case.image)
+    picture, problem = _picture(view, shown, root)
+    scale = min(_LONGEST / max(picture.size), max(1.0, _SHORTEST / max(picture.size)))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    from PIL import Image as images
+    from PIL import ImageDraw
+
+    picture = picture.resize(size, images.Resampling.LANCZOS if scale < 1 else images.Resampling.NEAREST)
+    font = load_font(max(13, min(size) // 45))
+    draw = ImageDraw.Draw(picture)
+    names = view.errors.classes
+    for thing in sorted(shown.objects, key=lambda thing: thing.index == case.object):
+        if thing.box is not None and (not only or thing.index == case.object):
+            box = tuple(value * scale for value in thing.box)
+            _outline(draw, box, TRUTH, dashed=False)
+            _label(draw, (box[0], box[1]), f"T {names[thing.label]}", TRUTH, font, above=True)
+    for found in sorted(shown.boxes, key=lambda found: found.index == case.prediction):
+        mine = found.index == case.prediction
+        if found.box is not None and found.kind != "dropped" and (mine or not only):
+            colour = WRONG if mine and case.kind != "correct" else PREDICTION
+            box = tuple(value * scale for value in found.box)
+            _outline(draw, box, colour, dashed=True)
+            text = f"P {names[found.label]} {found.score:.2f}"
+            _label(draw, (box[0], box[3]), text, colour, font, above=False)
+    return _titled(picture, [case_words(view, case), *([problem] if problem else [])], font)
+
+
+def case_words(view: View, case: Case) -> str:
+    """One line on a case."""
+    names = view.errors.classes
+    parts = [clean(case.path), case.kind.replace("_", " ")]
+    if case.truth is not None:
+        parts.append(f"truth {names[case.truth]}")
+    if case.predicted is not None:
+        parts.append(f"prediction {names[case.predicted]} {case.score or 0:.2f}")
+    if case.iou and view.errors.kind == DETECTION:
+        parts.append(f"IoU {case.iou:.2f}")
+    return ", ".join(parts)
+
+
+def draw_matrix(matrix: Ints, names: list[str] | tuple[str, ...], title: str = "") -> Image:
+    """A matrix (n + 1, n + 1) as a heat map with counts: green right, orange wrong, shaded by their log."""
+    from PIL import Image as images
+    from PIL import ImageDraw
+
+    count = len(names)
+    cell = 34 if count <= 24 else 22
+    font, small = load_font(14 if cell > 30 else 11), load_font(13 if cell > 30 else 9)
+    rows, columns = [*names, "false alarm"], [*names, "missed"]
+    rows, columns = ([middle_cut(name, 32) for name in part] for part in (rows, columns))
+    left = 12 + int(max(font.getlength(name) for name in rows))
+    top = 48 + int(max(font.getlength(name) for name in columns))
+    side = cell * (count + 1)
+    picture = images.new("RGB", (left + side + 12, top + side + 12), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((8, 6), f"{title}  rows truth, columns prediction".strip(), fill="black", font=font)
+    strongest = np.log1p(max(int(matrix.max(initial=1)), 1))
+    for column, name in enumerate(columns):
+        turned = images.new("RGBA", (int(font.getlength(name)) + 4, cell), (255, 255, 255, 0))
+        ImageDraw.Draw(turned).text((0, (cell - _height(font)) // 2 - 1), name, fill="black", font=font)
+        turned = turned.rotate(90, expand=True)
+        picture.paste(turned, (left + column * cell, top - turned.height - 4), turned)
+    for row, name in enumerate(rows):
+        draw.text((6, top + row * cell + (cell - _height(font)) // 2 - 1), name, fill="black", font=font)
+        for column in range(count + 1):
+            value = int(matrix[row, column])
+            x, y = left + column * cell, top + row * cell
+            hue = TRUTH if row == column else WRONG
+            share = 0.0 if not value else 0.15 + 0.85 * np.log1p(value) / strongest
+            shade = tuple(round(255 + (part - 255) * share) for part in hue)
+            draw.rectangle((x, y, x + cell, y + cell), fill=shade, outline=(225, 225, 225))
+            if value:
+                ink = "white" if share > 0.75 else "black"
+                text = str(value)
+                draw.text(
+                    (x + (cell - small.getlength(text)) / 2, y + (cell - _height(small)) / 2 - 1),
+                    text,
+                    fill=ink,
+                    font=small,
+                )
+    return picture
+
+
+def _height(font: FreeTypeFont | ImageFont) -> int:
+    return int(font.getbbox("0")[3])
+
+
+@lru_cache(maxsize=16)
+def load_font(size: int) -> FreeTypeFont | ImageFont:
+    """A font of this size in pixels that has Korean, if there is one; else whatever there is."""
+    from PIL import ImageFont
+
+    for file in _font_files():
+        try:
+            return ImageFont.truetype(file, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)
+
+
+@lru_cache(maxsize=1)
+def _font_files() -> tuple[str, ...]:
+    files = [place for place in _PLACES if os.path.isfile(place)]
+    if any("dejavu" not in place.lower() for place in files):
+        return tuple(files)
+    try:
+        command = ["fc-match", "-s", "-f", "%{file}\n", ":lang=ko"]
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
+        found = [line for line in listed.splitlines()[:1] if os.path.isfile(line)]
+    except (OSError, subprocess.SubprocessError):
+        found = []
+    return (*found, *files)
+
+
+def _picture(view: View, shown: Shown, root: Path | None) -> tuple[Image, str]:
+    from PIL import Image as images
+
+    try:
+        return open_picture(root or view.errors.root, shown.path), ""
+    except DataError as error:
+        return images.new("RGB", shown.size or (320, 240), (128, 128, 128)), str(error)
+
+
+def _outline(draw: ImageDraw, box: tuple[float, ...], colour: tuple[int, int, int], *, dashed: bool) -> None:
+    x1, y1, x2, y2 = box
+    if not dashed:
+        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=colour, width=3)
+        return
+    for start, end in (
+        ((x1, y1), (x2, y1)),
+        ((x2, y1), (x2, y2)),
+        ((x2, y2), (x1, y2)),
+        ((x1, y2), (x1, y1)),
+    ):
+        length = max(abs(end[0] - start[0]), abs(end[1] - start[1]))
+        for at in np.arange(0, length, 2 * _DASH):
+            part = [at / length, min(1.0, (at + _DASH) / length)]
+            points = [
+                (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
+                for share in part
+            ]
+            draw.line(points, fill=colour, width=3)
+
+
+def _label(
+    draw: ImageDraw,
+    corner: tuple[float, float],
+    text: str,
+    colour: tuple[int, int, int],
+    font: FreeTypeFont | ImageFont,
+    *,
+    above: bool,
+) -> None:
+    width, height = draw.im.size
+    left, _, right, bottom = draw.textbbox((0, 0), text, font=font)
+    x = min(max(corner[0], 0), max(width - (right - left) - 6, 0))
+    y = corner[1] - bottom - 4 if above else corner[1]
+    y = min(max(y, 0), max(height - bottom - 4, 0))
+    draw.rectangle((x, y, x + right - left + 6, y + bottom + 4), fill=colour)
+    draw.text((x + 3, y + 1), text, fill="black", font=font)
+
+
+def _titled(picture: Image, lines: list[str], font: FreeTypeFont | ImageFont) -> Image:
+    from PIL import Image as images
+    from PIL import ImageDraw
+
+    step = int(font.getbbox("Äg")[3]) + 5
+    canvas = images.new("RGB", (picture.width, picture.height + step * len(lines) + 6), "white")
+    draw = ImageDraw.Draw(canvas)
+    for row, line in enumerate(lines):
+        draw.text((6, 4 + row * step), line, fill="black", font=font)
+    canvas.paste(picture, (0, step * len(lines) + 6))
+    return canvas

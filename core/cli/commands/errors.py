@@ -1,0 +1,262 @@
+"""`labtui errors RUN`: what a run gets wrong, from its saved predictions."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.cli.output import out, out_json, say
+from core.cli.parser import add_json, add_run, positive
+from core.errors import DataError, UsageError
+from core.store.catalogue import find_run
+from core.text import clean, did_you_mean
+
+if TYPE_CHECKING:
+    from core.analysis.cases import Case, Cases
+    from core.analysis.errors import Errors, View
+
+_DESCRIPTION = """\
+What a run gets wrong: matrix, kinds of error, a row a class, single cases; from saved predictions, so that
+thresholds can be tried without the model.
+
+A missed object is one that nothing found; a false alarm a box that is no object: duplicate, extra label (on
+an object of another class that is found already), loose box, loose + wrong class, background.
+
+Kinds and cases follow the thresholds; AP never does."""
+_WORDS = ("any", "missed", "false_alarm")
+_LISTED, _IN_JSON, _SAVED = 20, 10_000, 50
+
+
+def add(parser: ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
+    add_run(parser)
+    parser.add_argument(
+        "--at", metavar="WHICH", help="best, last, an epoch or a checkpoint id (default: best)"
+    )
+    parser.add_argument("--split", metavar="SPLIT", help="val, train, test, new (default: val)")
+    parser.add_argument("--score", metavar="S", type=_share, help="predictions of at least this score")
+    parser.add_argument(
+        "--iou", metavar="T", type=_overlap, default=0.5, help="least IoU of a match (default: 0.5)"
+    )
+    parser.add_argument(
+        "--agnostic-nms", metavar="T", type=_share, help="as if NMS had not kept classes apart, at this IoU"
+    )
+    parser.add_argument("--group", choices=("genus", "two"), help="classes by the first, or first two words")
+    parser.add_argument(
+        "--cases", metavar=("GT", "PRED"), nargs=2, help="cases of a cell: classes, any, missed, false_alarm"
+    )
+    parser.add_argument("--kind", metavar="KIND", help="cases of one kind, such as extra_label")
+    parser.add_argument(
+        "--mistakes", action="store_true", help="labels that are likely wrong, the likeliest first"
+    )
+    parser.add_argument("--judged", action="store_true", help="cases that somebody has judged")
+    parser.add_argument("--compare", metavar="RUN", help="with another run on the same images")
+    parser.add_argument(
+        "--compare-at", metavar="WHICH", help="checkpoint of the other run (default: as --at)"
+    )
+    parser.add_argument("--limit", metavar="N", type=positive, help="most cases to list and to draw")
+    parser.add_argument("--root", metavar="DIR", type=Path, help="where the images lie now")
+    parser.add_argument(
+        "--save", metavar="DIR", type=Path, help="new folder for pictures of matrix and cases"
+    )
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    from core.analysis.errors import open_errors
+    from core.analysis.sources import find_predictions, train_counts
+
+    found = find_run(args.workspace, args.run)
+    source = find_predictions(found, args.at, args.split)
+    errors = open_errors(source.file, train_counts(found))
+    score = errors.score if args.score is None else args.score
+    if args.score is not None and args.score < errors.floor:
+        say(f"no box below {errors.floor:g} was kept: --score {args.score:g} counts as {errors.floor:g}")
+    view = errors.at(score, args.iou, agnostic_nms=args.agnostic_nms)
+    say(f"{found.id}, {source.checkpoint} on {source.split}")
+    if args.judged:
+        return _judged(args, errors, source.file)
+    cases, total = _cases(args, view)
+    document: dict[str, Any] = {"id": found.id, "checkpoint": source.checkpoint, "split": source.split}
+    lines: list[str] = []
+    if args.json:
+        document |= _document(args, view, cases, total)
+    else:
+        lines = _lines(args, view, cases, total)
+    if args.compare is not None:
+        _compare(args, errors, score, document, lines)
+    if args.json:
+        out_json(document)
+    for line in lines:
+        out(line)
+    if args.save is not None:
+        _save(args, view, cases if _asked(args) else cases[:_SAVED])
+    return 0
+
+
+def _asked(args: Namespace) -> bool:
+    return bool(args.cases or args.kind or args.mistakes)
+
+
+def _cases(args: Namespace, view: View) -> tuple[list[Case], int]:
+    """The cases asked for, else all that is wrong; as many as are listed, and how many there are."""
+    from core.analysis.mistakes import likely_mistakes
+
+    limit = args.limit or (_IN_JSON if args.json else _SAVED if args.save else _LISTED)
+    if args.mistakes:
+        every = [case for _, case in likely_mistakes(view, 10 * _IN_JSON)]
+        return every[:limit], len(every)
+    if args.kind is not None and args.kind not in view.kinds:
+        raise UsageError(f"there is no kind '{clean(args.kind)}', only {', '.join(view.kinds)}")
+    if args.cases or args.kind:
+        row, column = (_place(args, view, word) for word in args.cases or ("any", "any"))
+        chosen = view.cases(row, column, args.kind)
+        return chosen[:limit], len(chosen)
+    kinds = (
+        [kind for kind in view.kinds if kind not in ("correct", "ignored")] if view.errors.labelled else []
+    )
+    parts: list[Cases] = [view.cases(kind=kind) for kind in kinds]
+    listed: list[Case] = []
+    for part in parts:
+        listed += part[: max(limit - len(listed), 0)]
+    return listed, sum(map(len, parts))
+
+
+def _place(args: Namespace, view: View, word: str) -> Any:
+    """A row or a column: a class or a group by its name, or one of the words."""
+    from core.analysis.groups import group_members
+
+    names = view.errors.classes
+    words = word.replace(" ", "_").lower()
+    if word in names:
+        return names.index(word)
+    if words == "any":
+        return None
+    if words in ("missed", "false_alarm"):
+        return len(names)
+    members = group_members(names, 2 if args.group == "two" else 1) if args.group else {}
+    if word in members:
+        return members[word]
+    if word.isdecimal() and 1 <= int(word) <= len(names):
+        return int(word) - 1
+    guess = did_you_mean(word, [*names, *members, *_WORDS])
+    raise UsageError(f"there is no class '{clean(word)}' in this run{guess}")
+
+
+def _document(args: Namespace, view: View, cases: list[Case], total: int) -> dict[str, Any]:
+    from core.cli.error_document import case_documents, errors_document, group_document
+
+    document = errors_document(view)
+    if args.group:
+        document["groups"] = group_document(view, view.grouped(2 if args.group == "two" else 1))
+    return {**document, "cases": case_documents(view, cases), "cases_total": total}
+
+
+def _lines(args: Namespace, view: View, cases: list[Case], total: int) -> list[str]:
+    from core.cli.error_lines import case_lines, class_lines, matrix_lines, summary_lines
+
+    if _asked(args):
+        return case_lines(view, cases, total)
+    lines = summary_lines(view)
+    if not view.errors.labelled or args.compare is not None:
+        return lines
+    grouped = view.grouped(2 if args.group == "two" else 1) if args.group else None
+    lines += ["", *matrix_lines(view, grouped)]
+    if grouped:
+        lines += [f"spelt alike: {one} and {other}" for one, other in grouped.likely_typos]
+        return lines
+    return [*lines, "", *class_lines(view)]
+
+
+def _compare(
+    args: Namespace, errors: Errors, score: float, document: dict[str, Any], lines: list[str]
+) -> None:
+    from core.analysis.compare import compare
+    from core.analysis.errors import open_errors
+    from core.analysis.sources import find_predictions
+
+    other = find_run(args.workspace, args.compare)
+    source = find_predictions(other, args.compare_at or args.at, args.split)
+    found = compare(errors, open_errors(source.file), score=score, iou=args.iou)
+    if args.json:
+        from core.cli.error_document import compare_document
+
+        named = {"run": other.id, "checkpoint": source.checkpoint, "split": source.split}
+        document["compare"] = {**named, **compare_document(found, args.limit or _IN_JSON)}
+    else:
+        from core.cli.error_lines import compare_lines
+
+        lines += ["", *compare_lines(found, (str(document["id"]), f"{other.id} {source.checkpoint}"))]
+
+
+def _judged(args: Namespace, errors: Errors, file: Path) -> int:
+    from core.analysis.judged import as_coco, as_csv, as_voc
+    from core.cli.error_document import judgement_document
+    from core.store.judgements import read_judgements
+
+    items = list(read_judgements(file).values())
+    if args.json:
+        out_json({"judgements": [judgement_document(item) for item in items]})
+    elif args.save is None:
+        out(as_csv(items).rstrip("\n"))
+    if args.save is not None:
+        import json
+
+        folder = _new_folder(args.save)
+        (folder / "judgements.csv").write_text(as_csv(items), encoding="utf-8")
+        if errors.kind == "detection":
+            document = as_coco(errors, items)
+            (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+            (folder / "voc").mkdir()
+            for name, data in as_voc(document).items():
+                (folder / "voc" / name).write_bytes(data)
+        say(f"{len(items)} judgements in {clean(str(folder))}")
+    return 0
+
+
+def _save(args: Namespace, view: View, cases: list[Case]) -> None:
+    from core.analysis.drawing import draw_case, draw_matrix
+
+    folder = _new_folder(args.save)
+    names, matrix = view.errors.classes, view.matrix
+    if args.group:
+        grouped = view.grouped(2 if args.group == "two" else 1)
+        names, matrix = grouped.names, grouped.matrix
+    draw_matrix(matrix, names, f"score {view.score:g}, IoU {view.iou:g}").save(folder / "matrix.png")
+    root = args.root or view.errors.root
+    missing = 0
+    for number, case in enumerate(cases, 1):
+        missing += not (root / case.path.partition("#")[0]).is_file()
+        draw_case(view, case, args.root).save(folder / f"case-{number:04d}-{case.kind}.png")
+    if missing:
+        say(f"{missing} images are not in {clean(str(root))}: --root DIR says where they lie now")
+    say(f"matrix and {len(cases)} cases in {clean(str(folder))}")
+
+
+def _new_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UsageError(f"--save: {clean(str(folder))} is not empty: give a new folder")
+    except OSError as error:
+        raise DataError(f"--save: {clean(str(folder))}: {error.strerror}") from None
+    return folder
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0 to 1")
+    return value
+
+
+def _overlap(text: str) -> float:
+    value = _share(text)
+    if value < 0.1:
+        raise argparse.ArgumentTypeError(f"an IoU of {text} says nothing: give 0.1 to 1")
+    return value

@@ -1,0 +1,185 @@
+"""What `labtui errors` prints for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.analysis.bootstrap import CONFIDENCE, Interval
+from core.analysis.cases import FALSE_ALARM_KINDS, Case
+from core.analysis.compare import Comparison
+from core.analysis.errors import DETECTION, View
+from core.analysis.groups import Grouped
+from core.cli.output import table
+from core.humanise import MISSING
+from core.text import clean, middle_cut
+
+_MATRIX = 16
+"""A matrix of more classes is a list of its largest confusions."""
+_CONFUSIONS = 20
+_NAME = 32
+
+
+def summary_lines(view: View) -> list[str]:
+    """Counts at the thresholds, kinds of false alarm, TIDE, and the numbers that ignore the score."""
+    errors, kinds = view.errors, view.kinds
+    thresholds = f"score >= {view.score:g}"
+    if errors.kind == DETECTION:
+        thresholds += f", IoU >= {view.iou:g}"
+        if view.agnostic_nms is not None:
+            thresholds += f", class-agnostic NMS {view.agnostic_nms:g}"
+    boxes = sum(count for kind, count in kinds.items() if kind != "missed")
+    objects = int(view.scene.objects_of_class.sum())
+    lines = [f"{errors.images} images, {objects} objects, {boxes} predictions at {thresholds}"]
+    if not errors.labelled:
+        return [*lines, "no annotations: nothing is right or wrong"]
+    lines.append(f"correct {kinds['correct']}, confused {kinds['confused']}, missed {kinds['missed']}")
+    if errors.kind == DETECTION:
+        alarms = [f"{kind.replace('_', ' ')} {kinds[kind]}" for kind in FALSE_ALARM_KINDS]
+        lines.append(f"false alarms {sum(kinds[kind] for kind in FALSE_ALARM_KINDS)}: {', '.join(alarms)}")
+        if kinds["ignored"]:
+            lines.append(f"ignored {kinds['ignored']} (on crowds and difficult objects)")
+        found = view.tide()
+        parts = [f"{name} {count} (+{found.gain[name]:.2f})" for name, count in found.counts.items()]
+        lines.append(
+            f"TIDE: {', '.join(parts)}; points of AP if one kind alone were mended, they do not add up"
+        )
+    summary = view.ap.summary if view.ap else errors.summary
+    named = ("map", "map_50", "map_75") if view.ap else tuple(summary)
+    numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
+    if numbers:
+        lines.append(f"{', '.join(numbers)} (all predictions: the score threshold has no part in it)")
+    lean = view.imbalance()
+    if lean.towards_larger is not None and lean.expected:
+        lines.append(
+            f"{lean.towards_larger:.0%} of confusions go to a class with more training objects; "
+            f"{lean.expected:.0%} would by their numbers alone"
+        )
+    return lines
+
+
+def matrix_lines(view: View, grouped: Grouped | None = None) -> list[str]:
+    """The matrix, or the largest confusions where it is too wide."""
+    names = list(grouped.names if grouped else view.errors.classes)
+    matrix = grouped.matrix if grouped else view.matrix
+    if len(names) <= _MATRIX:
+        header = ("truth \\ prediction", *(str(place + 1) for place in range(len(names))), "missed")
+        rows = [
+            (
+                f"{place + 1} {middle_cut(name, _NAME)}",
+                *(str(value or "·") for value in matrix[place].tolist()),
+            )
+            for place, name in enumerate([*names, "false alarm"])
+        ]
+        rows[-1] = ("false alarm", *rows[-1][1:])
+        return table(header, rows, "l" + "r" * (len(names) + 1))
+    if grouped:
+        rows = [
+            (
+                name,
+                str(len(labels)),
+                *(
+                    str(value)
+                    for value in (
+                        matrix[g, :-1].sum() + matrix[g, -1],
+                        matrix[g, g],
+                        grouped.inside[g],
+                        matrix[g, -1],
+                        matrix[-1, g],
+                    )
+                ),
+            )
+            for g, (name, labels) in enumerate(zip(names, grouped.members, strict=True))
+        ]
+        return table(
+            ("group", "classes", "objects", "in group", "inside", "missed", "false alarm"), rows, "lrrrrrr"
+        )
+    wrong = matrix[:-1, :-1].copy()
+    wrong[range(len(names)), range(len(names))] = 0
+    order = (-wrong).ravel().argsort(kind="stable")[:_CONFUSIONS].tolist()
+    rows = [
+        (
+            middle_cut(names[at // len(names)], _NAME),
+            middle_cut(names[at % len(names)], _NAME),
+            str(wrong.ravel()[at]),
+        )
+        for at in order
+        if wrong.ravel()[at]
+    ]
+    return table(("truth", "taken for", "count"), rows, "llr") if rows else ["no confusions"]
+
+
+def class_lines(view: View) -> list[str]:
+    """A row a class."""
+    rows = [
+        (
+            middle_cut(row.name, _NAME),
+            MISSING if row.n_train is None else str(row.n_train),
+            str(row.n_val),
+            _number(row.ap),
+            _number(row.ap_50),
+            _number(row.recall),
+            _number(row.precision),
+            f"{middle_cut(view.errors.classes[row.confused_with], _NAME)} {row.confused_n}"
+            if row.confused_with is not None
+            else MISSING,
+        )
+        for row in view.per_class()
+    ]
+    header = ("class", "n train", "n val", "ap", "ap_50", "recall", "precision", "most confused with")
+    return table(header, rows, "lrrrrrrl")
+
+
+def case_lines(view: View, cases: Sequence[Case], total: int) -> list[str]:
+    """A row a case, and how many there are."""
+    names = view.errors.classes
+    rows = [
+        (
+            clean(case.path),
+            MISSING if case.truth is None else middle_cut(names[case.truth], _NAME),
+            MISSING if case.predicted is None else middle_cut(names[case.predicted], _NAME),
+            MISSING if case.score is None else f"{case.score:.3f}",
+            MISSING if case.iou is None else f"{case.iou:.2f}",
+            case.kind.replace("_", " "),
+            str(case.objects),
+            str(case.boxes),
+        )
+        for case in cases
+    ]
+    header = ("image", "truth", "prediction", "score", "IoU", "kind", "objects", "boxes")
+    more = [f"and {total - len(rows)} more: --limit N lists them"] if total > len(rows) else []
+    return [*table(header, rows, "lllrrlrr"), *more] if rows else ["no cases"]
+
+
+def compare_lines(found: Comparison, names: tuple[str, str]) -> list[str]:
+    """Counts and intervals; per class only what is beyond chance."""
+    first = next(iter(found.intervals.values()))
+    lines = [
+        f"first {names[0]}, second {names[1]}",
+        ", ".join(f"{state.replace('_', ' ')} {count}" for state, count in found.counts.items()) + " objects",
+    ]
+    if found.p is not None:
+        lines.append(f"McNemar's test: p = {found.p:.3g}")
+    share = f"{CONFIDENCE:.0%} interval"
+    lines.append(f"paired bootstrap over images, {first.rounds} draws, {share} of second - first:")
+    rows = [_interval(name, value) for name, value in found.intervals.items()]
+    classes = found.a.errors.classes
+    clear = [(classes[label], value) for label, value in enumerate(found.per_class) if value.beyond_chance]
+    rows += [_interval(middle_cut(name, _NAME), value) for name, value in clear]
+    return [
+        *lines,
+        *table(("", "first", "second", "difference", "interval", ""), rows, "lrrrrl"),
+        f"{len(clear)} of {len(classes)} classes differ by more than chance",
+    ]
+
+
+def _interval(name: str, value: Interval) -> tuple[str, ...]:
+    span = MISSING
+    if value.low is not None and value.high is not None:
+        span = f"{value.low:+.4f} to {value.high:+.4f}"
+    change = MISSING if value.difference is None else f"{value.difference:+.4f}"
+    words = "more than chance" if value.beyond_chance else "within chance"
+    return name, _number(value.first), _number(value.second), change, span, words
+
+
+def _number(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.4f}"

@@ -1,0 +1,139 @@
+"""The tabs beside the matrix: kinds of errors, classes, precision against recall, boxes per image."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+
+from tui.screens import errors_text
+from tui.screens.errors_cases import CaseSteps, Wanted
+from tui.screens.errors_source import Pictures, right_and_wrong
+from tui.widgets.bars import SpanLine
+from tui.widgets.case_curve import CurveView
+from tui.widgets.case_table import KIND_WORDS, BoxTable, PlainTable, image_name
+from tui.widgets.picture_grid import PictureGrid
+
+if TYPE_CHECKING:
+    from core.analysis.errors import Errors, View
+    from core.store.records import RunSummary
+
+
+class ErrorPages(CaseSteps):
+    """Each page is made when it is looked at, and anew when the view is another."""
+
+    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
+        super().__init__(run, root, checkpoint)
+        self._pages: dict[str, View] = {}
+        self._class: int | None = None
+        self._seed = 0
+        self._grid_pictures = Pictures()
+
+    def opened(self, errors: Errors) -> None:
+        table = self.cases
+        table.names = errors.classes
+        table.boxes = self.query_one("#boxes", BoxTable).boxes = errors.kind == "detection"
+        self._wanted, self._class = None, None
+        self.query_one("#images").display = self.query_one("#image-about").display = table.boxes
+        self.query_one("#grid").display = not table.boxes
+
+    def view_changed(self) -> None:
+        # The matrix tells of its cell; what was chosen elsewhere is to be found in the new view, too.
+        if self._wanted is not None and self._wanted.free:
+            self.list_again()
+        self.show_page()
+
+    def training_known(self) -> None:
+        for page in ("classes", "kinds"):
+            self._pages.pop(page, None)
+        self.show_page()
+
+    def show_page(self) -> None:
+        """Fill the tab that is shown, unless it shows this view already."""
+        view, tab = self.view, self.tab
+        if view is None or tab == "matrix" or self._pages.get(tab) is view:
+            return
+        self._pages[tab] = view
+        if tab == "boxes" and view.errors.kind == "classification":
+            root = self._root or view.errors.root
+            work = partial(right_and_wrong, view, self._grid_pictures, root, self._seed)
+            self.newest.ask("page grid", work, self._have_grid)
+            return
+        make = partial(_made, tab, view, self._class)
+        self.newest.ask(f"page {tab}", make, partial(self._have_page, tab, view))
+
+    def _have_grid(self, found: tuple[Any, list[str]]) -> None:
+        pixels, titles = found
+        grid = self.query_one("#grid", PictureGrid)
+        if pixels is None:
+            grid.say("none of the pictures is there: R, in a picture, says where they are now")
+        else:
+            grid.show(pixels, titles)
+
+    def action_sample(self) -> None:
+        """Other pictures for right and wrong."""
+        self._seed += 1
+        self._pages.pop("boxes", None)
+        self.show_page()
+
+    def _have_page(self, tab: str, view: View, found: Any) -> None:
+        if view is not self.view:
+            return
+        if tab == "kinds":
+            rows, lines = found
+            self.query_one("#kinds", PlainTable).set_rows(rows)
+            for name, words in zip(("#kind-line", "#kind-more"), lines, strict=True):
+                self.query_one(name, SpanLine).show([(f" {words}", "muted")])
+        elif tab == "classes":
+            self.query_one("#classes", PlainTable).set_rows(found)
+        elif tab == "boxes":
+            rows, words = found
+            self.query_one("#images", PlainTable).set_rows(rows)
+            self.query_one("#image-about", SpanLine).show([(f" {words}", "muted")])
+        elif found[0] == self._class:
+            label, curve = found
+            title = "all classes together" if label is None else view.errors.classes[label]
+            self.query_one("#pr", CurveView).show(curve, title, view.score)
+
+    @on(CurveView.Stepped)
+    def _class_stepped(self, event: CurveView.Stepped) -> None:
+        if self.view is not None:
+            order: list[int | None] = [None, *range(len(self.view.errors.classes))]
+            self._class = order[(order.index(self._class) + event.by) % len(order)]
+            self._pages.pop("pr", None)
+            self.show_page()
+
+    @on(PlainTable.Chosen, "#classes")
+    def _class_chosen(self, event: PlainTable.Chosen) -> None:
+        self._class = int(event.key)
+        self._pages.pop("pr", None)
+        self.tab = "pr"
+
+    @on(PlainTable.Chosen, "#kinds")
+    def _kind_chosen(self, event: PlainTable.Chosen) -> None:
+        title = KIND_WORDS.get(event.key, event.key)
+        self.tab = "matrix"
+        self.list_cases(Wanted(None, None, event.key, title, mixed=True, free=True))
+        self.step = "cases"
+
+    @on(PlainTable.Chosen, "#images")
+    def _image_chosen(self, event: PlainTable.Chosen) -> None:
+        if self.view is not None:
+            image = int(event.key)
+            title = image_name(self.view.errors.paths[image])
+            self.tab = "matrix"
+            self.list_cases(Wanted(None, None, None, title, mixed=True, image=image, free=True))
+            self.step = "picture"
+
+
+def _made(tab: str, view: View, label: int | None) -> object:
+    """What a page shows."""
+    if tab == "kinds":
+        return errors_text.kind_rows(view)
+    if tab == "classes":
+        return errors_text.class_rows(view.per_class())
+    if tab == "boxes":
+        return errors_text.image_rows(view)
+    return label, view.pr_curve(label)
