@@ -31,7 +31,7 @@ _FURTHER = {
     "map_small": _Further("map by size", "small", "S", 0),
     "map_medium": _Further("map by size", "medium", "M", 1),
     "map_large": _Further("map by size", "large", "L", 2),
-    "mar_1": _Further("mar", "1 box", "1", 0),
+    "mar_1": _Further("mar", "1 box", "o", 0),
     "mar_10": _Further("mar", "10 boxes", "t", 1),
     "mar_100": _Further("mar", "100 boxes", "h", 2),
     "mar_small": _Further("mar by size", "small", "S", 0),

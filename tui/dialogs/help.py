@@ -58,6 +58,8 @@ class HelpDialog(ModalScreen[None]):
         text.append(" the checkpoint under the cursor; where a run ended early\n")
         text.append(f" {'⠂⠂⠂':>9} ", colors.series[0])
         text.append(" dotted: train; full line: validation; grey: epochs that a resume trained again\n")
+        text.append(f" {'•••':>9} ", colors.ramp[-2])
+        text.append(" one score against another: a point an epoch, from early to late by colour\n")
         return text
 
     def action_close(self) -> None:
