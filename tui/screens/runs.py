@@ -45,11 +45,7 @@ class RunsScreen(LabScreen):
         "next_match(1)",
         "sort",
         "measure",
-        "edit",
-        "archived",
-        "pictures",
-        "kill",
-        "app.leave",
+        *("edit", "archived", "pictures", "kill", "app.leave"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "next_match(1)", "next match"),
