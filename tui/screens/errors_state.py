@@ -16,7 +16,7 @@ from tui.screens.errors_source import Source, Thresholds, chosen, sources, train
 from tui.screens.errors_work import Background
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_picture import CasePicture
-from tui.widgets.matrix import Matrix
+from tui.widgets.matrix import NOWHERE, Matrix
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
@@ -52,6 +52,7 @@ class ErrorsState(Background):
         self.view: View | None = None
         self.grouped: Grouped | None = None
         self.judged = Judgements(self._paths, None, {})
+        self.problem = False
         self._words = 0
         self._ap = ""
 
@@ -92,6 +93,7 @@ class ErrorsState(Background):
     def open_source(self, source: Source) -> None:
         """Show the errors in another predictions file."""
         self.source, self.errors, self.view, self._ap = source, None, None, ""
+        self.problem = False
         self.show_top()
         self.newest.ask("open", partial(_read, self._paths, source), self._opened)
 
@@ -133,12 +135,15 @@ class ErrorsState(Background):
         self.app.push_screen(ChooseDialog(f"Errors of {self._run.label} at", choices, current=current), take)
 
     def failed(self, sentence: str) -> None:
-        matrix = self.matrix
-        matrix.empty = sentence
-        matrix.refresh()
-        self.query_one("#picture", CasePicture).empty = ""
         if self.view is not None:
             self.notify(sentence, severity="error", markup=False)
+            return
+        matrix = self.matrix
+        matrix.empty = sentence
+        matrix.show(NOWHERE)
+        self.query_one("#picture", CasePicture).empty = ""
+        self.problem = True
+        self.show_top()
 
     # -- thresholds: everything follows
 
@@ -207,7 +212,9 @@ class ErrorsState(Background):
         """Draw the two lines above: whose errors, and at which thresholds."""
         width = self.size.width or self.app.size.width
         view = self.view
-        left, right = errors_text.top(self._run, self.source, view, self._ap or "AP …", width=width)
+        left, right = errors_text.top(
+            self._run, self.source, view, self._ap or "AP …", width=width, problem=self.problem
+        )
         self.query_one("#top", SpanLine).show(left, right if view is not None else [])
         at, errors = self.thresholds, self.errors
         left, right = errors_text.tabs(

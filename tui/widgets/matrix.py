@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import wrap
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -375,7 +376,8 @@ class Matrix(Widget, can_focus=True):
         width = self.size.width
         colors = theme.palette(self.app.current_theme)
         if not self.counts.size:
-            segments = [Segment(f" {self.empty}" if y == 0 else "", colors.muted)]
+            words = wrap(self.empty, max(width - 2, 10), break_on_hyphens=False)
+            segments = [Segment(f" {words[y]}" if y < len(words) else "", colors.muted)]
         elif y == 0:
             segments = self._head(colors)
         else:
