@@ -44,9 +44,9 @@ class HelpDialog(ModalScreen[None]):
             text.append(f" {key:>9} ", colors.accent)
             text.append(f" {description}\n")
         text.append("\n")
-        for state in _STATES:
+        for place, state in enumerate(_STATES):
             text.append(f" {humanise.state_glyph(state):>9} ", colors.state(state))
-            text.append(f" {state}\n")
+            text.append(f" {state:<10}" if place % 2 == 0 else f" {state}\n")
         text.append(f" {'★':>9} ", colors.accent)
         text.append(" best epoch by the run's metric\n")
         text.append(f" {PINNED:>9} ", colors.accent)

@@ -19,7 +19,8 @@ from tui.screens.errors_state import ErrorsState
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_picture import LAYERS, CasePicture
 from tui.widgets.case_table import KIND_WORDS, SORTS, BoxTable, CaseTable, case_words, image_name
-from tui.widgets.matrix import Matrix, Place, place_words
+from tui.widgets.matrix import Matrix
+from tui.widgets.matrix_counts import Place, place_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image

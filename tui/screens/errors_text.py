@@ -11,11 +11,11 @@ from tui.widgets.bars import Span
 from tui.widgets.case_picture import Frame
 from tui.widgets.case_table import KIND_WORDS, BoxRow, TableRow, share
 from tui.widgets.line_table import Column
-from tui.widgets.matrix import Counts
+from tui.widgets.matrix_counts import Counts
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case, Shown
-    from core.analysis.errors import ClassErrors, Errors, View
+    from core.analysis.errors import ClassErrors, View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
 
@@ -99,17 +99,18 @@ def top(
     return left, [(f"{ap} ", "accent")]
 
 
-def summary(errors: Errors, view: View, *, width: int) -> str:
-    """`AP .4634 (all scores)`: computed here, slow at the first call."""
-    if errors.kind == "classification":
-        values = errors.summary
-        return f"accuracy {humanise.metric(values.get('accuracy'))}" if values else ""
-    ap = view.ap
-    if ap is None:
-        return ""
-    words = f"AP {humanise.metric(ap.summary['map'])}"
+def summary(view: View) -> Mapping[str, float | None]:
+    """The numbers of all scores, computed anew: slow for boxes at the first call."""
+    return view.ap.summary if view.ap is not None else view.errors.summary
+
+
+def summary_words(numbers: Mapping[str, float | None], *, width: int) -> str:
+    """`AP 0.4634 (all scores)`, `accuracy 0.8021`."""
+    if "map" not in numbers:
+        return f"accuracy {humanise.metric(numbers.get('accuracy'))}" if numbers else ""
+    words = f"AP {humanise.metric(numbers['map'])}"
     if width >= 110:
-        words += f"  AP50 {humanise.metric(ap.summary['map_50'])}"
+        words += f"  AP50 {humanise.metric(numbers['map_50'])}"
     return f"{words} (all scores)"
 
 
