@@ -229,9 +229,8 @@ def test_training_images_that_are_validated_on_are_a_leak(tmp_path: Path, box_fi
         file.write("val: images/train\n")
     found = check(root)
     assert (found.images, found.objects, found.dropped) == (2, 2, 1)
-    assert (
-        told(found)[-1] == "leak: 2 images are in both train and val: images/train/1.png, images/train/2.png"
-    )
+    names = "images/train/1.png, images/train/2.png"
+    assert told(found)[-1] == f"leak: 2 images are in both train and val: {names}"
 
 
 # Without data.yaml

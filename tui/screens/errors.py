@@ -10,7 +10,7 @@ from textual.containers import Container
 
 from tui.run_actions import plain
 from tui.screens import errors_text
-from tui.screens.errors_pages import ErrorPages
+from tui.screens.errors_compare import CHANGE_COLUMNS, ErrorComparison
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_picture import CasePicture
@@ -21,11 +21,11 @@ from tui.widgets.picture_grid import PictureGrid
 if TYPE_CHECKING:
     from textual.widget import Widget
 
-_FOCUS = {"kinds": "#kinds", "classes": "#classes", "pr": "#pr", "boxes": "#images"}
+_FOCUS = {"kinds": "#kinds", "classes": "#classes", "pr": "#pr", "boxes": "#images", "ab": "#changes"}
 _STEPS = {"matrix": "#matrix", "cases": "#cases", "picture": "#picture"}
 
 
-class ErrorsScreen(ErrorPages):
+class ErrorsScreen(ErrorComparison):
     CSS_PATH = "errors.tcss"
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
@@ -34,7 +34,7 @@ class ErrorsScreen(ErrorPages):
         *("back", "choose", "case(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')"),
         *("score(1)", "iou", "nms", "step(1)", "diagonal", "normalise", "sort", "groups", "open_group"),
         *("to_case", "zoom(2.0)", "zoom(0.5)", "layer('only')", "layer('truth')", "layer('predicted')"),
-        *("next_tab(1)", "source", "filter", "worst", "note", "root", "whole"),
+        *("next_tab(1)", "compare", "source", "save", "filter", "worst", "note", "root", "whole"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "back", key_display="esc"),
@@ -45,7 +45,7 @@ class ErrorsScreen(ErrorPages):
         Binding("g", "groups", "groups"),
         Binding("space", "open_group", "open group", key_display="space"),
         Binding("slash", "filter", "classes", key_display="/"),
-        Binding("tab", "next_tab(1)", "kinds, classes, PR, boxes", key_display="tab"),
+        Binding("tab", "next_tab(1)", "next tab", key_display="tab"),
         Binding("shift+tab", "next_tab(-1)", "previous tab", show=False),
         Binding("n", "case(1)", "next case"),
         Binding("n", "sample", "other pictures"),
@@ -58,6 +58,8 @@ class ErrorsScreen(ErrorPages):
         Binding("p", "layer('predicted')", "predictions"),
         Binding("L", "layer('labels')", "labels", show=False),
         Binding("e", "layer('only')", "only this error"),
+        Binding("a", "compare", "compare with"),
+        Binding("w", "save", "write picture"),
         Binding("c", "source", "checkpoint, split"),
         Binding("R", "root", "where the images are"),
     ]
@@ -89,6 +91,10 @@ class ErrorsScreen(ErrorPages):
                 yield SpanLine(id="image-about")
                 yield PlainTable(errors_text.IMAGE_COLUMNS, id="images", empty="reading …")
                 yield PictureGrid(id="grid")
+            with Container(id="page-ab"):
+                yield SpanLine(id="ab-counts")
+                yield SpanLine(id="ab-numbers")
+                yield PlainTable(CHANGE_COLUMNS, id="changes")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -177,6 +183,8 @@ class ErrorsScreen(ErrorPages):
         on_matrix = self.tab == "matrix"
         if action in ("case", "judge", "note"):
             return on_matrix and self.step != "matrix" and self.view is not None
+        if action in ("save", "compare"):
+            return self.view is not None
         if action == "sample":
             return self.tab == "boxes" and self.errors is not None and self.errors.kind == "classification"
         if action in ("layer", "root"):

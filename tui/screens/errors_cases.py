@@ -14,12 +14,13 @@ from core.errors import LabError
 from tui.run_actions import plain
 from tui.screens import errors_text
 from tui.screens.errors_judge import Judgements
-from tui.screens.errors_source import Pictures
+from tui.screens.errors_source import Pictures, save_picture
 from tui.screens.errors_state import ErrorsState
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_picture import LAYERS, CasePicture
 from tui.widgets.case_table import KIND_WORDS, SORTS, BoxTable, CaseTable, case_words, image_name
-from tui.widgets.matrix import Matrix, Place, place_words
+from tui.widgets.matrix import Matrix
+from tui.widgets.matrix_counts import Place, place_words
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,6 +43,7 @@ class Wanted:
     title: str
     mixed: bool = False
     image: int | None = None
+    mistakes: bool = False
     free: bool = False
 
 
@@ -221,6 +223,16 @@ class CaseSteps(ErrorsState):
 
         self.app.push_screen(ChooseDialog("Where are the images?", choices, free="or type a folder"), found)
 
+    def action_save(self) -> None:
+        """Write the picture of the case, or of the matrix, as a PNG file."""
+        view = self.view
+        if view is not None:
+            case = self.cases.current if self.step != "matrix" else None
+            name = f"{self._run.id}-{self.source.checkpoint if self.source is not None else ''}"
+            folder = self.lab.workspace.root / "pictures"
+            work = partial(save_picture, view, case, folder, name, self._root, only="only" in self._layers)
+            self.lab.perform(work, lambda path: self.notify(f"written: {path}", markup=False))
+
     # -- judgements
 
     def action_judge(self, verdict: str) -> None:
@@ -280,6 +292,10 @@ class CaseSteps(ErrorsState):
 
 
 def _find(view: View, wanted: Wanted, sorting: str) -> tuple[View, Wanted, Sequence[Case]]:
+    if wanted.mistakes:
+        from core.analysis.mistakes import likely_mistakes
+
+        return view, wanted, [case for _, case in likely_mistakes(view)]
     found = view.cases(wanted.rows, wanted.columns, wanted.kind)
     if sorting != "rank":
         found = found.sorted_by(sorting)

@@ -113,15 +113,18 @@ class ErrorPages(CaseSteps):
 
     @on(PlainTable.Chosen, "#kinds")
     def _kind_chosen(self, event: PlainTable.Chosen) -> None:
-        title = KIND_WORDS.get(event.key, event.key)
+        mistakes = event.key == errors_text.MISTAKES
+        title = "likely wrong labels" if mistakes else KIND_WORDS.get(event.key, event.key)
         self.tab = "matrix"
-        self.list_cases(Wanted(None, None, event.key, title, mixed=True, free=True))
+        kind = None if mistakes else event.key
+        self.list_cases(Wanted(None, None, kind, title, mixed=True, mistakes=mistakes, free=True))
         self.step = "cases"
 
     @on(PlainTable.Chosen, "#images")
+    @on(PlainTable.Chosen, "#changes")
     def _image_chosen(self, event: PlainTable.Chosen) -> None:
         if self.view is not None:
-            image = int(event.key)
+            image = int(event.key.split()[0])
             title = image_name(self.view.errors.paths[image])
             self.tab = "matrix"
             self.list_cases(Wanted(None, None, None, title, mixed=True, image=image, free=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -18,11 +20,13 @@ from core.text import clean
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from core.analysis.cases import Case
     from core.analysis.errors import View
     from core.store.records import RunSummary
 
 _IMAGES_KEPT = 6
 _SAMPLE, _SIDE = 48, 64
+_PICTURES = 10000
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,31 @@ def right_and_wrong(view: View, pictures: Pictures, root: Path, seed: int) -> tu
             truth, guess = names[case.truth or 0], names[case.predicted or 0]
             titles.append(f"✓ {truth}" if truth == guess else f"✗ {truth} → {guess}")
     return (np.stack(pixels) if pixels else None), titles
+
+
+def save_picture(
+    view: View, case: Case | None, folder: Path, name: str, root: Path | None, *, only: bool = False
+) -> Path:
+    """Write a case with its boxes, or the matrix, as a new PNG file in `folder`; returns where.
+
+    Raises DataError when it cannot be written.
+    """
+    from core.analysis.drawing import draw_case, draw_matrix
+
+    if case is None:
+        title = f"score {view.score:g}, IoU {view.iou:g}"
+        image, what = draw_matrix(view.matrix, view.errors.classes, title), "matrix"
+    else:
+        image, what = draw_case(view, case, root, only=only), f"case-{case.image:05d}-{case.kind}"
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(1, _PICTURES):
+            file = folder / f"{name}-{what}-{number}.png"
+            with suppress(FileExistsError), open(file, "xb") as target:
+                target.write(data.getvalue())
+                return file
+    except OSError as error:
+        raise DataError(f"{clean(str(folder))}: {error.strerror}") from None
+    raise DataError(f"{clean(str(folder))} is full of pictures of this: move some away.")

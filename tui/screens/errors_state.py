@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.reactive import var
 
+from core.store.measures import read_row
 from core.store.paths import RunPaths
 from tui.screens import errors_text
 from tui.screens.errors_judge import Judgements
@@ -17,13 +18,15 @@ from tui.screens.errors_work import Background
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_picture import CasePicture
 from tui.widgets.matrix import Matrix
+from tui.widgets.matrix_counts import NOWHERE
+from tui.widgets.matrix_draw import MANY
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
     from tui.application import LabApp
-    from tui.widgets.matrix import Counts
+    from tui.widgets.matrix_counts import Counts
 
 STEP = 0.05
 HIGHEST = 0.95
@@ -52,6 +55,7 @@ class ErrorsState(Background):
         self.view: View | None = None
         self.grouped: Grouped | None = None
         self.judged = Judgements(self._paths, None, {})
+        self.problem = False
         self._words = 0
         self._ap = ""
 
@@ -92,6 +96,7 @@ class ErrorsState(Background):
     def open_source(self, source: Source) -> None:
         """Show the errors in another predictions file."""
         self.source, self.errors, self.view, self._ap = source, None, None, ""
+        self.problem = False
         self.show_top()
         self.newest.ask("open", partial(_read, self._paths, source), self._opened)
 
@@ -133,12 +138,15 @@ class ErrorsState(Background):
         self.app.push_screen(ChooseDialog(f"Errors of {self._run.label} at", choices, current=current), take)
 
     def failed(self, sentence: str) -> None:
-        matrix = self.matrix
-        matrix.empty = sentence
-        matrix.refresh()
-        self.query_one("#picture", CasePicture).empty = ""
         if self.view is not None:
             self.notify(sentence, severity="error", markup=False)
+            return
+        matrix = self.matrix
+        matrix.empty = sentence
+        matrix.show(NOWHERE)
+        self.query_one("#picture", CasePicture).empty = ""
+        self.problem = True
+        self.show_top()
 
     # -- thresholds: everything follows
 
@@ -154,9 +162,11 @@ class ErrorsState(Background):
             return
         self.view, self.grouped = view, grouped
         self.matrix.show(counts)
+        self.set_class(counts.size > MANY, "-many")
         self.show_top()
         self.view_changed()
-        self.newest.ask("ap", partial(_summary, view, self.size.width), self._have_ap)
+        row = f"{self.source.file.stem}.json" if self.source is not None else ""
+        self.newest.ask("ap", partial(_summary, view, self._paths, row, self.size.width), self._have_ap)
         self.refresh_bindings()
 
     def _have_ap(self, found: tuple[View, str]) -> None:
@@ -207,7 +217,9 @@ class ErrorsState(Background):
         """Draw the two lines above: whose errors, and at which thresholds."""
         width = self.size.width or self.app.size.width
         view = self.view
-        left, right = errors_text.top(self._run, self.source, view, self._ap or "AP …", width=width)
+        left, right = errors_text.top(
+            self._run, self.source, view, self._ap or "AP …", width=width, problem=self.problem
+        )
         self.query_one("#top", SpanLine).show(left, right if view is not None else [])
         at, errors = self.thresholds, self.errors
         left, right = errors_text.tabs(
@@ -234,5 +246,10 @@ def _computed(errors: Errors, at: Thresholds, words: int) -> tuple[View, Grouped
     return view, grouped, errors_text.counts(view, grouped)
 
 
-def _summary(view: View, width: int) -> tuple[View, str]:
-    return view, errors_text.summary(view.errors, view, width=width)
+def _summary(view: View, run: RunPaths, row: str, width: int) -> tuple[View, str]:
+    """AP or accuracy: as it was measured, where that is kept; else computed, which takes its time."""
+    measured = read_row(run, row) if row and view.agnostic_nms is None else None
+    numbers = measured.metrics if measured is not None else {}
+    needed = ("map", "map_50") if view.errors.kind == "detection" else ("accuracy",)
+    found = numbers if all(name in numbers for name in needed) else errors_text.summary(view)
+    return view, errors_text.summary_words(found, width=width)

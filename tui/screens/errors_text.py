@@ -11,15 +11,24 @@ from tui.widgets.bars import Span
 from tui.widgets.case_picture import Frame
 from tui.widgets.case_table import KIND_WORDS, BoxRow, TableRow, share
 from tui.widgets.line_table import Column
-from tui.widgets.matrix import Counts
+from tui.widgets.matrix_counts import Counts
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case, Shown
-    from core.analysis.errors import ClassErrors, Errors, View
+    from core.analysis.errors import ClassErrors, View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
 
-TABS = (("matrix", "Matrix"), ("kinds", "Kinds"), ("classes", "Classes"), ("pr", "PR"), ("boxes", "Boxes"))
+TABS = (
+    ("matrix", "Matrix"),
+    ("kinds", "Kinds"),
+    ("classes", "Classes"),
+    ("pr", "PR"),
+    ("boxes", "Boxes"),
+    ("ab", "A/B"),
+)
+MISTAKES = "mistakes"
+"""The row below the kinds of errors that lists likely wrong labels."""
 KIND_COLUMNS = (
     Column("kind", "kind of error", 24),
     Column("n", "n", 8, "right"),
@@ -50,7 +59,7 @@ _ABOUT = {
     "duplicate": ("Dupe", "a second box of the right class on an object that is found"),
     "extra_label": (
         "",
-        "another class on an object that is found: NMS by class leaves it, A drops it",
+        "another class on an object that is found (dAP: with confused); A drops it",
     ),
     "loose": ("Loc", "the right class, but the box fits badly"),
     "loose_wrong": ("Both", "the wrong class and the box fits badly"),
@@ -65,7 +74,7 @@ _ABOUT_CLASSES = {
 
 
 def top(
-    run: RunSummary, source: Source | None, view: View | None, ap: str, *, width: int
+    run: RunSummary, source: Source | None, view: View | None, ap: str, *, width: int, problem: bool = False
 ) -> tuple[list[Span], list[Span]]:
     """Whose errors these are and how many things were looked at; right the AP, which knows no threshold."""
     left: list[Span] = [(" " if width < 110 else " labtui ▸ errors of ", "muted")]
@@ -75,7 +84,7 @@ def top(
     left += [(f"{run.label}@{source.epoch}", "title"), (" ★" if star else "", "accent")]
     left.append((f"  {source.split}", "text"))
     if view is None:
-        return [*left, ("  reading …", "muted")], []
+        return [*left, ("" if problem else "  reading …", "muted")], []
     errors = view.errors
     images = humanise.count(errors.images)
     if errors.kind == "classification":
@@ -90,17 +99,18 @@ def top(
     return left, [(f"{ap} ", "accent")]
 
 
-def summary(errors: Errors, view: View, *, width: int) -> str:
-    """`AP .4634 (all scores)`: computed here, slow at the first call."""
-    if errors.kind == "classification":
-        values = errors.summary
-        return f"accuracy {humanise.metric(values.get('accuracy'))}" if values else ""
-    ap = view.ap
-    if ap is None:
-        return ""
-    words = f"AP {humanise.metric(ap.summary['map'])}"
+def summary(view: View) -> Mapping[str, float | None]:
+    """The numbers of all scores, computed anew: slow for boxes at the first call."""
+    return view.ap.summary if view.ap is not None else view.errors.summary
+
+
+def summary_words(numbers: Mapping[str, float | None], *, width: int) -> str:
+    """`AP 0.4634 (all scores)`, `accuracy 0.8021`."""
+    if "map" not in numbers:
+        return f"accuracy {humanise.metric(numbers.get('accuracy'))}" if numbers else ""
+    words = f"AP {humanise.metric(numbers['map'])}"
     if width >= 110:
-        words += f"  AP50 {humanise.metric(ap.summary['map_50'])}"
+        words += f"  AP50 {humanise.metric(numbers['map_50'])}"
     return f"{words} (all scores)"
 
 
@@ -217,6 +227,9 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
             "about": (about, "muted"),
         }
         rows.append(TableRow(kind, cells))
+    about = "where a sure model disagrees with the label: 2 marks a wrong one"
+    cells = {"kind": ("likely wrong labels", "text"), "about": (about, "muted")}
+    rows.append(TableRow(MISTAKES, cells))
     lean, words = view.imbalance(), ""
     if lean.towards_larger is not None and lean.expected:
         share_of = f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions"
@@ -224,8 +237,8 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
     if gains is None:
         return rows, (words, "")
     first = (
-        f"dAP: points that AP{round(100 * view.iou)} ({gains.ap:.1f} here) gains if one kind is mended (TIDE "
-        "with class errors and extra labels as one); they do not add up"
+        f"dAP: points AP{round(100 * view.iou)} ({gains.ap:.1f} here) would gain without one kind (TIDE); "
+        "they do not add up"
     )
     return rows, (first, words)
 

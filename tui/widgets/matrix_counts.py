@@ -1,0 +1,116 @@
+"""The numbers that a matrix shows, and its cells in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rich.cells import cell_len
+
+from core.humanise import MISSING
+
+ALARM = "false alarm"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A matrix over `names`, which are classes or groups; `numbers` stand above columns that are narrow.
+
+    `cells` is (n + 1, n + 1): rows truth, columns prediction, the last column missed, the last row false
+    alarms. `kinds` are the false alarms (n,) by kind. `inside` (n,) counts confusions within a group. Without
+    `boxes` there is nothing to miss and no false alarm.
+    """
+
+    names: tuple[str, ...]
+    numbers: tuple[str, ...]
+    cells: Sequence[Sequence[int]]
+    kinds: tuple[tuple[str, Sequence[int]], ...] = ()
+    inside: Sequence[int] = ()
+    boxes: bool = True
+
+    @property
+    def size(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def longest(self) -> int:
+        """Terminal cells of the longest name."""
+        return max((cell_len(name) for name in self.names), default=0)
+
+    @cached_property
+    def digits(self) -> int:
+        """Digits of the largest count."""
+        return len(str(max((max(line) for line in self.cells), default=0)))
+
+    @cached_property
+    def most_wrong(self) -> int:
+        """The largest count beside the diagonal."""
+        beside = (
+            count for row, line in enumerate(self.cells) for column, count in enumerate(line) if row != column
+        )
+        return max(beside, default=1)
+
+    @cached_property
+    def row_sums(self) -> tuple[int, ...]:
+        """Of classes and false alarms, then of each kind of them."""
+        return (*map(sum, self.cells), *(sum(line) for _, line in self.kinds))
+
+    @cached_property
+    def column_sums(self) -> tuple[int, ...]:
+        return tuple(map(sum, zip(*self.cells, strict=True)))
+
+    def count(self, row: int, column: int) -> int:
+        """A cell; rows beyond the false alarms are kinds of them."""
+        size = self.size
+        return self.cells[row][column] if row <= size else self.kinds[row - size - 1][1][column]
+
+    def wrong(self, name: int) -> int:
+        """How often a class, or a class of a group, is taken for another or missed."""
+        line = self.cells[name]
+        return sum(line) - line[name] + (self.inside[name] if self.inside else 0)
+
+    def worst(self) -> tuple[int, int]:
+        """The most frequent confusion of two classes, else what is wrong most often, else the first cell."""
+        size = self.size
+        best, found = 0, (0, 0)
+        for row in range(size):
+            for column in range(size):
+                if row != column and self.cells[row][column] > best:
+                    best, found = self.cells[row][column], (row, column)
+        if best or not self.boxes or not size:
+            return found
+        edge = [(self.cells[row][size], (row, size)) for row in range(size)]
+        edge += [(self.cells[size][column], (size, column)) for column in range(size)]
+        most, found = max(edge, key=lambda item: item[0])
+        return found if most else (0, 0)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cell: `row` None is the row of false alarms, `column` None that of missed objects.
+
+    `kind` narrows false alarms down.
+    """
+
+    row: int | None
+    column: int | None
+    kind: str = ""
+
+
+NOWHERE = Counts((), (), ((0,),))
+
+
+def place_words(counts: Counts, place: Place | None) -> str:
+    """A cell in words, such as `cat → dog`, `cat missed`, `false alarm: dog`."""
+    if place is None:
+        return MISSING
+    names = counts.names
+    if place.row is None:
+        what = place.kind or ALARM
+        return f"{what}: {names[place.column]}" if place.column is not None else what
+    if place.column is None:
+        return f"{names[place.row]} missed"
+    if place.row == place.column:
+        return f"{names[place.row]} right"
+    return f"{names[place.row]} → {names[place.column]}"
