@@ -543,7 +543,11 @@ async def test_groups_open_and_filter(diatoms: Any, drive: Any) -> None:
         await press(ui, "enter")
         assert matrix._class_rows == [67]
         assert matrix.has_focus
-        await press(ui, "slash", "escape")
+        await press(ui, "escape")
+        assert len(matrix._class_rows) == 68
+        await press(ui, "slash")
+        await ui.type("species1")
+        await press(ui, "escape")
         assert len(matrix._class_rows) == 68
 
 
