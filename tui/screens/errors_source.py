@@ -99,7 +99,7 @@ class Pictures:
             except DataError as error:
                 if not (root / path.partition("#")[0]).exists():
                     where = clean(str(root))
-                    return None, f"{clean(path)} is not in {where}: R says where the images are now"
+                    return None, f"no image (R says where they are): {clean(path)} is not in {where}"
                 return None, str(error)
             self._kept[root, path] = found
             while len(self._kept) > _IMAGES_KEPT:
