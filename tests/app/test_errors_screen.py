@@ -324,7 +324,7 @@ async def test_missing_images_keep_their_boxes(run: Any, drive: Any, tmp_path: P
     async with drive(160, 50) as ui:
         await open_errors(ui)
         await press(ui, "enter", "enter")
-        await ui.sees("0000.png is not in", "T dog", "P cat .90")
+        await ui.sees("R says where they are", "0000.png is not in", "T dog", "P cat .90")
         assert "▀" not in ui.text()
         await press(ui, "R")
         await ui.sees("Where are the images?")
@@ -543,7 +543,11 @@ async def test_groups_open_and_filter(diatoms: Any, drive: Any) -> None:
         await press(ui, "enter")
         assert matrix._class_rows == [67]
         assert matrix.has_focus
-        await press(ui, "slash", "escape")
+        await press(ui, "escape")
+        assert len(matrix._class_rows) == 68
+        await press(ui, "slash")
+        await ui.type("species1")
+        await press(ui, "escape")
         assert len(matrix._class_rows) == 68
 
 
@@ -634,3 +638,28 @@ async def test_pictures_are_written(run: Any, drive: Any, lab: Any) -> None:
         await ui.until(lambda: len(list(folder.glob("*-case-00000-confused-*.png"))) == 2)
         with Image.open(next(folder.glob("*-case-*-1.png"))) as image:
             assert image.format == "PNG"
+
+
+async def test_a_smaller_terminal_keeps_the_step(run: Any, drive: Any) -> None:
+    async with drive(160, 50) as ui:
+        screen = await open_errors(ui)
+        await press(ui, "enter", "enter", "n")
+        await ui.pilot.resize_terminal(80, 24)
+        await settled(ui)
+        await ui.sees("P cat .55", "2 of 2", "T dog")
+        assert screen.step == "picture"
+        await ui.pilot.resize_terminal(120, 34)
+        await settled(ui)
+        await press(ui, "escape", "escape")
+        await ui.sees("false alarm", "[2]")
+
+
+async def test_colours_of_a_light_theme(run: Any, drive: Any) -> None:
+    async with drive(120, 34) as ui:
+        screen = await open_errors(ui)
+        before = screen.query_one(Matrix).render_line(2)
+        ui.app.theme = "labtui-light"
+        await settled(ui)
+        assert screen.query_one(Matrix).render_line(2) != before
+        await press(ui, "enter", "enter")
+        await ui.sees("T dog", "▀")

@@ -134,7 +134,7 @@ class ErrorsScreen(ErrorComparison):
         self.show_case(self.cases.current)
 
     def action_back(self) -> None:
-        """A step back; from the matrix to where one came from."""
+        """A step back; from the matrix, once it shows all classes, to where one came from."""
         if self.tab != "matrix":
             self.tab = "matrix"
         elif self.step == "picture":
@@ -143,6 +143,9 @@ class ErrorsScreen(ErrorComparison):
             self.step = "matrix"
             if self._wanted is not None and self._wanted.free:
                 self.list_cases(self.of_cell(self.matrix.place))
+        elif self.matrix.only is not None:
+            self.matrix.filter(None)
+            self.show_top()
         else:
             self.dismiss()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +10,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import DataError, LabError
+from core.errors import DataError
 from core.store.checkpoints import CHECKPOINT_ID
-from core.store.measures import ROW_NAME
 from core.store.paths import RunPaths
 from core.text import clean
 
@@ -59,16 +57,14 @@ class Thresholds:
 
 
 def sources(run: RunPaths) -> list[Source]:
-    """What was kept, newest epoch first; never raises."""
-    try:
-        names = os.listdir(run.predictions)
-    except OSError:
-        return []
-    found = []
-    for name in names:
-        match = ROW_NAME.fullmatch(f"{name.removesuffix('.npz')}.json") if name.endswith(".npz") else None
-        if match is not None:
-            found.append(Source(run.predictions / name, match[1], match[2], match[3] or ""))
+    """What was kept of images with annotations, newest epoch first; never raises."""
+    from core.analysis.sources import NEW, prediction_sets
+
+    found = [
+        Source(item.file, item.checkpoint, item.split, item.key)
+        for item in prediction_sets(run)
+        if item.split != NEW
+    ]
     return sorted(found, key=lambda item: (-item.epoch, item.split != "val", item.split, item.key))
 
 
@@ -84,17 +80,6 @@ def chosen(found: list[Source], run: RunSummary, checkpoint: str = "") -> Source
         if at_best:
             return at_best[0]
     return own[0] if own else None
-
-
-def train_counts(run: RunPaths) -> tuple[int, ...] | None:
-    """Objects of each class in training; None where they are not known."""
-    from core.datasets.dataset import read_dataset
-
-    try:
-        dataset = read_dataset(run)
-        return None if dataset is None else dataset.counts("train")
-    except (LabError, OSError, KeyError):
-        return None
 
 
 class Pictures:
@@ -114,7 +99,7 @@ class Pictures:
             except DataError as error:
                 if not (root / path.partition("#")[0]).exists():
                     where = clean(str(root))
-                    return None, f"{clean(path)} is not in {where}: R says where the images are now"
+                    return None, f"no image (R says where they are): {clean(path)} is not in {where}"
                 return None, str(error)
             self._kept[root, path] = found
             while len(self._kept) > _IMAGES_KEPT:

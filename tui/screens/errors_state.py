@@ -13,7 +13,7 @@ from core.store.measures import read_row
 from core.store.paths import RunPaths
 from tui.screens import errors_text
 from tui.screens.errors_judge import Judgements
-from tui.screens.errors_source import Source, Thresholds, chosen, sources, train_counts
+from tui.screens.errors_source import Source, Thresholds, chosen, sources
 from tui.screens.errors_work import Background
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_picture import CasePicture
@@ -112,7 +112,7 @@ class ErrorsState(Background):
         self.set_reactive(ErrorsState.thresholds, at)
         self.opened(errors)
         self.compute()
-        self.newest.ask("train", partial(train_counts, self._paths), partial(self._have_train, errors))
+        self.newest.ask("train", partial(_trained_on, self._paths), partial(self._have_train, errors))
 
     def _have_train(self, errors: Errors, counts: tuple[int, ...] | None) -> None:
         if errors is self.errors and counts is not None and len(counts) == len(errors.classes):
@@ -232,6 +232,12 @@ class ErrorsState(Background):
             width=width,
         )
         self.query_one("#tabs-line", SpanLine).show(left, right)
+
+
+def _trained_on(run: RunPaths) -> tuple[int, ...] | None:
+    from core.analysis.sources import train_counts
+
+    return train_counts(run)
 
 
 def _read(run: RunPaths, source: Source) -> tuple[Source, Errors, Judgements]:

@@ -71,8 +71,9 @@ def lay_out(
     fixed.append(("n", max(6, digits + 2)))
     room = width - names - sum(size for _, size in fixed)
     needed = 3 if normalised else digits
-    # With many classes more columns are worth more than brackets around the cursor's cell.
-    narrow = max(4, needed + (1 if columns > MANY else 2), numbers + 1)
+    # More columns are worth more than brackets around the cursor's cell.
+    narrow = max(4, needed + 2, numbers + 1)
+    narrow = narrow if columns * narrow <= room else max(4, needed + 1, numbers + 1)
     wide = room // columns if columns else narrow
     cell = min(max(counts.longest + 2, narrow), wide) if wide >= max(narrow, _NAMED) else narrow
     footer = tuple(below[: max(height - 1 - min(rows, _BODY), 1)])
