@@ -7,6 +7,7 @@ import http.server
 import subprocess
 import sys
 import threading
+import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,6 +88,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     url = f"http://127.0.0.1:{server.server_port}/models/tiny-{digest[:8]}.pth"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setattr(imagenet, "_url", lambda name: url)
     monkeypatch.setattr(imagenet, "_other_urls", lambda name, url: [])
     yield url

@@ -44,8 +44,8 @@ class RunScreen(LabScreen):
     AUTO_FOCUS = ""
     KEY_ORDER = (
         *("app.pop_screen", "step(1)", "split", "sort", "stop_job"),
-        *("resume", "stop", "errors", "fork", "measure", "pin", "next_tab(1)"),
-        *("more_charts", "edit", "log_axis", "x_axis", "pictures", "kill"),
+        *("resume", "stop", "errors", "more_charts", "fork", "measure", "pin", "next_tab(1)"),
+        *("edit", "log_axis", "x_axis", "pictures", "kill"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
