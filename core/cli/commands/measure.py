@@ -6,9 +6,10 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.cli.job_words import ending, exit_code
+from core.cli.carry_out import carry_out
+from core.cli.job_words import ending
 from core.cli.metric_tables import class_table, metric_lines
-from core.cli.output import INTERRUPTED, out, out_json, say
+from core.cli.output import out, say
 from core.cli.parser import add_json, not_negative, positive
 from core.config.names import is_detector
 from core.errors import UsageError
@@ -85,21 +86,7 @@ def run(args: Namespace) -> int:
     job = start_job(args.workspace, found, "measure", plan.content)
     known = f", {plan.done} of them known" if plan.done else ""
     say(f"{job.root.name} of {found.id}: {plan.total} to measure on {', '.join(plan.splits)}{known}")
-    if args.detach:
-        if args.json:
-            out_json({"id": found.id, "job": job.root.name})
-        else:
-            out(job.root.name)
-        return 0
-    from core.cli.follow_job import follow_job
-
-    followed = follow_job(job)
-    if args.json:
-        out_json(document(followed.state))
-    if followed.left:
-        return followed.code
-    _tell(followed.state, as_json=args.json)
-    return INTERRUPTED if followed.interrupted else exit_code(followed.state)
+    return carry_out(job, args, document, _tell)
 
 
 def document(state: JobState) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.cli.job_words import ending, exit_code
-from core.cli.output import INTERRUPTED, out, out_json, say, table
+from core.cli.carry_out import carry_out
+from core.cli.job_words import ending
+from core.cli.output import out, say, table
 from core.cli.parser import add_json, add_run
 from core.evaluate.plan import plan_predict
 from core.launch.jobs import start_job
@@ -38,21 +39,7 @@ def run(args: Namespace) -> int:
     plan = plan_predict(found, args.images, at=args.at)
     job = start_job(args.workspace, found, "predict", plan.content)
     say(f"{job.root.name} of {found.id}: {len(plan.images)} images with {plan.checkpoint.id}")
-    if args.detach:
-        if args.json:
-            out_json({"id": found.id, "job": job.root.name})
-        else:
-            out(job.root.name)
-        return 0
-    from core.cli.follow_job import follow_job
-
-    followed = follow_job(job)
-    if args.json:
-        out_json(document(followed.state))
-    if followed.left:
-        return followed.code
-    _tell(followed.state, as_json=args.json)
-    return INTERRUPTED if followed.interrupted else exit_code(followed.state)
+    return carry_out(job, args, document, _tell)
 
 
 def document(state: JobState) -> dict[str, Any]:
