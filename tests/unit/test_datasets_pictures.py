@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from core.datasets.images import fault
-from core.datasets.pictures import open_picture
+from core.datasets.pictures import open_picture, open_reduced
 from core.errors import DataError
 
 CASES = Path(__file__).parents[3] / "shared" / "cases" / "annotations"
@@ -73,3 +73,36 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         open_picture(tmp_path, "cat/0.png")
     assert str(caught.value) == f"{tmp_path}/cat/0.png is missing: put it back, or start a new run."
+
+
+@pytest.mark.parametrize(
+    ("name", "turned", "least", "size"),
+    [
+        ("a.jpg", False, (60, 40), (80, 48)),
+        ("a.jpg", False, (81, 10), (160, 96)),
+        ("a.jpg", False, (400, 400), (320, 192)),
+        ("a.jpg", True, (24, 40), (24, 40)),
+        ("a.jpg", True, (25, 40), (48, 80)),
+        ("a.png", False, (60, 40), (320, 192)),
+    ],
+)
+def test_a_jpeg_comes_smaller_where_that_is_enough(
+    tmp_path: Path, name: str, turned: bool, least: tuple[int, int], size: tuple[int, int]
+) -> None:
+    pixels = np.zeros((192, 320, 3), np.uint8)
+    pixels[:, 160:] = 250
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    Image.fromarray(pixels).save(tmp_path / name, exif=exif)
+    whole = open_picture(tmp_path, name)
+    image, true = open_reduced(tmp_path, name, least)
+    assert (true, image.size) == (whole.size, size)
+    alike = np.asarray(whole.resize(size, Image.Resampling.BOX)).astype(int) - np.asarray(image)
+    assert abs(alike).mean() < 4
+
+
+@needs_cases
+def test_a_cut_jpeg_comes_whole_when_asked_for_small() -> None:
+    folder = CASES / "p14_image_damage_exif" / "images"
+    image, true = open_reduced(folder, "cut.jpg", (10, 10))
+    assert image.size == true == (200, 150)
