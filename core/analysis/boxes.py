@@ -38,16 +38,30 @@ class Objects:
 
 @dataclass(frozen=True)
 class Detections:
-    """Boxes a model found, laid out as `Objects`; scores (n,) in 0..1, any order within an image."""
+    """Boxes a model found, laid out as `Objects`; scores (n,) in 0..1, any order within an image.
+
+    `single` says that the scores were stored as float32.
+    """
 
     offsets: Ints
     boxes: Floats
     classes: Ints
     scores: Floats
+    single: bool = False
 
     @property
     def images(self) -> int:
         return len(self.offsets) - 1
+
+    def least(self, score: float) -> float:
+        """A score threshold in the precision of the scores: 0.7 stored as float32 is 0.69999999."""
+        return float(np.float32(score)) if self.single else float(score)
+
+    def written(self, scores: Floats) -> list[float]:
+        """Scores with the fewest digits that tell them from their neighbours in their precision."""
+        exact = scores.astype(np.float32).astype(np.str_).astype(np.float64) if self.single else scores
+        found: list[float] = exact.tolist()
+        return found
 
 
 def objects(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.bootstrap import Interval, drawn_ap, draws, interval, mcnemar, mean_over_classes
-from core.analysis.boxes import Detections, Flags, Floats, Ints, Objects
+from core.analysis.boxes import Flags, Floats, Ints, Objects
 from core.analysis.cases import KIND, MISSED
 from core.analysis.errors import CLASSIFICATION, IOU, Errors, View
 from core.analysis.matching import Outcome
@@ -209,7 +209,13 @@ def _reordered(source: BoxPredictions | ClassPredictions, images: Ints) -> BoxPr
     return replace(
         source,
         origin=origin,
-        found=Detections(offsets, found.boxes[rows], found.classes[rows], found.scores[rows]),
+        found=replace(
+            found,
+            offsets=offsets,
+            boxes=found.boxes[rows],
+            classes=found.classes[rows],
+            scores=found.scores[rows],
+        ),
         objects=objects,
         sizes=source.sizes[images],
         image_ids=tuple(source.image_ids[image] for image in images) if source.image_ids else (),

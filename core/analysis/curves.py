@@ -39,7 +39,9 @@ def box_curve(scene: Scene, label: int | None, iou: float, score: float) -> Curv
         chosen &= scene.found.classes == label
     counts = scene.objects_of_class
     there = int(counts.sum() if label is None else counts[label])
-    return curve(scene.found.scores[chosen], outcome[chosen] == Outcome.CORRECT, there, score)
+    return curve(
+        scene.found.scores[chosen], outcome[chosen] == Outcome.CORRECT, there, scene.found.least(score)
+    )
 
 
 def curve(scores: Floats, right: Flags, there: int, score: float) -> Curve:

@@ -278,7 +278,9 @@ class View:
         rows = [
             boxes_in_image(scene, self.matching)
             if score == self.score
-            else np.bincount(scene.image_of_box[scene.found.scores >= score], minlength=images)
+            else np.bincount(
+                scene.image_of_box[scene.found.scores >= scene.found.least(score)], minlength=images
+            )
             for score in wanted
         ]
         return Counts(scene.objects_in_image, wanted, np.array(rows, np.int64).reshape(len(wanted), images))
@@ -288,7 +290,9 @@ class View:
         if self.errors.kind == DETECTION or label is None:
             return box_curve(self.scene, label, self.iou, self.score)
         truth = self.scene.objects.classes == label
-        return curve(self.errors.class_scores(label), truth, int(truth.sum()), self.score)
+        return curve(
+            self.errors.class_scores(label), truth, int(truth.sum()), self.scene.found.least(self.score)
+        )
 
     def grouped(self, words: int = 1) -> Grouped:
         """The matrix by the first or the first two words of the names."""
@@ -334,7 +338,9 @@ def _as_boxes(source: BoxPredictions | ClassPredictions) -> tuple[Objects, Detec
     truth = _objects_of(
         each if there else each * 0, np.zeros(0, np.int64) if source.labels is None else source.labels
     )
-    return truth, Detections(np.arange(images + 1), unit, guess, scores.astype(np.float64))
+    return truth, Detections(
+        np.arange(images + 1), unit, guess, scores.astype(np.float64), scores.dtype == np.float32
+    )
 
 
 def _objects_of(counts: Ints, classes: Ints) -> Objects:

@@ -35,7 +35,7 @@ def coco_results(source: BoxPredictions) -> list[dict[str, Any]]:
         image_of(found.offsets).tolist(),
         found.classes.tolist(),
         sized(found.boxes),
-        found.scores.tolist(),
+        found.written(found.scores),
         strict=True,
     )
     return [
@@ -77,7 +77,7 @@ def coco_truth(source: BoxPredictions) -> dict[str, Any]:
 
 
 def sized(boxes: Floats) -> list[list[float]]:
-    """x1, y1, x2, y2 -> x, y, width, height, to a thousandth of a pixel."""
+    """x1, y1, x2, y2 -> x, y, width, height, to a millionth of a pixel."""
     whole = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), axis=1)
-    found: list[list[float]] = np.round(whole, 3).tolist()
+    found: list[list[float]] = np.round(whole, 6).tolist()
     return found

@@ -106,6 +106,7 @@ class Matcher:
         ranking = ranking or Ranking(objects, found, pairs)
         pairs, normal = ranking.pairs, ranking.normal
         self.iou = iou
+        self._found = found
         self._scores = found.scores
         self._rank = ranking.rank
         self._within = ranking.within
@@ -127,7 +128,7 @@ class Matcher:
 
     def at(self, score: float) -> Matching:
         """The outcome for a score of at least `score`; ties go to the earlier one and the later object."""
-        kept = self._within & (self._scores >= score)
+        kept = self._within & (self._scores >= self._found.least(score))
         partner = np.where(kept, self._partner, -1)
         found_by = self._found_by.copy()
         lost = np.flatnonzero(found_by >= 0)

@@ -118,6 +118,7 @@ def found_boxes(arrays: Mapping[str, Any], classes: int) -> Detections:
         _corners(arrays["boxes"], offsets),
         _labels(arrays["labels"], offsets[-1], classes),
         _column(arrays["scores"], np.float64, offsets[-1]),
+        np.asarray(arrays["scores"]).dtype == np.float32,
     )
 
 

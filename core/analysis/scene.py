@@ -94,6 +94,7 @@ class Scene:
                 found.boxes[kept],
                 found.classes[kept],
                 found.scores[kept],
+                found.single,
             ),
             self.classes,
             index=self.index[kept],

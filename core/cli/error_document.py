@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from core.analysis.bootstrap import CONFIDENCE, Interval
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
 from core.analysis.compare import Change, Comparison
@@ -86,7 +88,7 @@ def case_documents(view: View, cases: Iterable[Case]) -> list[dict[str, Any]]:
             "image": clean(case.path),
             "truth": None if case.truth is None else names[case.truth],
             "prediction": None if case.predicted is None else names[case.predicted],
-            "score": case.score,
+            "score": None if case.score is None else scene.found.written(np.array([case.score]))[0],
             "iou": case.iou,
             "kind": case.kind,
             "truth_box": _box(scene.objects.boxes, case.object) if boxes else None,
