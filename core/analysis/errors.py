@@ -26,11 +26,14 @@ from core.analysis.cases import (
     select,
     show_image,
 )
+from core.analysis.class_rows import ClassErrors as ClassErrors
+from core.analysis.class_rows import class_rows
 from core.analysis.curves import Curve, box_curve, curve
-from core.analysis.groups import Grouped, Imbalance, collapse, imbalance
+from core.analysis.groups import Grouped, Imbalance, collapse, group_members, imbalance
 from core.analysis.matching import Matching, Outcome, confusion
 from core.analysis.precision import ClassPrecision, Precision
 from core.analysis.predictions import BoxPredictions, ClassPredictions, read_predictions
+from core.analysis.regroup import regrouped
 from core.analysis.scene import Scene
 from core.analysis.suppress import keep_best
 from core.analysis.tide import Tide, interpolated_ap, tide
@@ -42,26 +45,6 @@ IOU = 0.5
 LAB_IOU = 0.2
 """The preset that the lab's notebooks used."""
 Which = int | Collection[int] | None
-
-
-@dataclass(frozen=True)
-class ClassErrors:
-    """One class at the thresholds. `n_train` is None where it is not known; ap and ap_50 ignore the score.
-
-    recall and precision are those of the matrix, None without objects or boxes; `confused_with` is the class
-    that its objects are most often taken for, `confused_n` times.
-    """
-
-    label: int
-    name: str
-    n_train: int | None
-    n_val: int
-    ap: float | None
-    ap_50: float | None
-    recall: float | None
-    precision: float | None
-    confused_with: int | None
-    confused_n: int
 
 
 @dataclass(frozen=True)
@@ -107,6 +90,8 @@ class Errors:
         self.train_counts = tuple(map(int, train_counts)) if train_counts is not None and right else None
         self.scene = Scene(*_as_boxes(source), len(self.classes))
         self._suppressed: dict[float, Scene] = {}
+        self._kept: dict[float, Ints] = {}
+        self._in_groups: dict[int, Errors] = {}
 
     def at(self, score: float, iou: float = IOU, *, agnostic_nms: float | None = None) -> View:
         """What is right and wrong at a score (never below `floor`) and an IoU threshold (0.1 to 1).
@@ -151,6 +136,26 @@ class Errors:
             found["top5"] = float(np.mean(top))
         return dict(found)
 
+    def in_groups(self, words: int) -> Errors:
+        """The errors with groups, by the first `words` words of the names, as the classes.
+
+        Objects and boxes are matched anew and AP is that of the groups; kept after the first call.
+        """
+        found = self._in_groups.get(words)
+        if found is None:
+            source, of_class = regrouped(self.source, words)
+            found = self._in_groups[words] = Errors(source)
+            if self.kind == DETECTION:
+                found.scene = self.scene.relabelled(of_class, len(found.classes))
+            found._kept = self._kept
+        train = self.train_counts
+        found.train_counts = None if train is None else self._of_groups(train, words)
+        return found
+
+    def _of_groups(self, counts: Sequence[int], words: int) -> tuple[int, ...]:
+        members = group_members(self.classes, words).values()
+        return tuple(int(sum(counts[label] for label in labels)) for labels in members)
+
     def likeliest(self, image: int, most: int = 5) -> list[tuple[int, float]]:
         """The likeliest classes of an image with their probabilities; empty for boxes."""
         if isinstance(self.source, BoxPredictions):
@@ -176,6 +181,9 @@ class Errors:
         found: Floats = np.where(self.source.top_classes == label, top, 0).max(axis=1).astype(np.float64)
         return found
 
+    def _rows(self, matrix: Ints, ap: Sequence[ClassPrecision]) -> list[ClassErrors]:
+        return class_rows(self.classes, matrix, self.scene.objects_of_class, self.train_counts, ap)
+
     def _one_against_rest(self, label: int) -> ClassPrecision:
         there = int(self.scene.objects_of_class[label])
         if not there:
@@ -189,7 +197,11 @@ class Errors:
             return self.scene
         found = self._suppressed.get(agnostic_nms)
         if found is None:
-            found = self.scene.without(keep_best(self.scene.found, agnostic_nms))
+            # Suppression knows no classes, so groups share what it leaves.
+            if agnostic_nms not in self._kept:
+                self._kept.clear()
+                self._kept[agnostic_nms] = keep_best(self.scene.found, agnostic_nms)
+            found = self.scene.without(self._kept[agnostic_nms])
             self._suppressed = {agnostic_nms: found}
         return found
 
@@ -248,24 +260,28 @@ class View:
         """COCO's numbers, which ignore the score threshold, but not the suppression."""
         return self.errors.ap and self.scene.precision
 
+    @property
+    def per_class_ap(self) -> tuple[ClassPrecision, ...]:
+        """AP of each class, of the boxes that suppression leaves."""
+        return self.errors.per_class_ap if self.agnostic_nms is None or self.ap is None else self.ap.per_class
+
     def per_class(self) -> list[ClassErrors]:
         """A row a class, in the order of the classes."""
-        ap = self.errors.per_class_ap if self.agnostic_nms is None or self.ap is None else self.ap.per_class
-        train = self.errors.train_counts
-        return [
-            ClassErrors(
-                label,
-                name,
-                None if train is None else train[label],
-                int(self.scene.objects_of_class[label]),
-                ap[label].ap,
-                ap[label].ap_50,
-                _ratio(self.matrix[label, label], self.matrix[label].sum()),
-                _ratio(self.matrix[label, label], self.matrix[:, label].sum()),
-                *self._most_confused(label),
-            )
-            for label, name in enumerate(self.errors.classes)
-        ]
+        return self.errors._rows(self.matrix, self.per_class_ap)
+
+    def in_groups(self, words: int = 1) -> View:
+        """The same thresholds with groups as classes, matched anew: slow at first."""
+        anew = self.errors.in_groups(words)
+        return View(anew, anew._scene(self.agnostic_nms), self.score, self.iou, self.agnostic_nms)
+
+    def per_group(self, words: int = 1) -> list[ClassErrors]:
+        """A row a group, in the order of `grouped`; `label` and `confused_with` are places among them.
+
+        AP is that of groups matched anew, so that a box of a sister class is right; recall and precision are
+        those of the classes' matrix collapsed.
+        """
+        anew = self.in_groups(words)
+        return anew.errors._rows(self.grouped(words).matrix, anew.per_class_ap)
 
     def tide(self) -> Tide:
         """TIDE's types with what mending each would bring."""
@@ -311,12 +327,6 @@ class View:
         none = np.zeros(0, np.int64)
         return Cases(self.scene, self.matching, self.errors.paths, chosen[order], none)
 
-    def _most_confused(self, label: int) -> tuple[int | None, int]:
-        others = self.matrix[label, :-1].copy()
-        others[label] = 0
-        most = int(others.max(initial=0))
-        return (int(others.argmax()), most) if most else (None, 0)
-
 
 def _as_boxes(source: BoxPredictions | ClassPredictions) -> tuple[Objects, Detections]:
     """Both tasks as boxes: of classification, each image has one object and one box, which coincide."""
@@ -354,7 +364,3 @@ def _places(which: Which) -> Ints | None:
     if which is None:
         return None
     return np.array([which] if isinstance(which, int | np.integer) else sorted(which), np.int64)
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None

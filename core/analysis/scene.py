@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -80,6 +81,14 @@ class Scene:
         """COCO's numbers of all boxes, whatever the score threshold."""
         return average_precision(self.objects, self.found, self.classes)
 
+    def relabelled(self, of_class: Ints, classes: int) -> Scene:
+        """The scene with class `of_class[c]` in place of c; overlaps stay as they are."""
+        objects = replace(self.objects, classes=of_class[self.objects.classes])
+        found = replace(self.found, classes=of_class[self.found.classes])
+        pairs = self.pairs
+        same = found.classes[pairs.prediction] == objects.classes[pairs.object]
+        return Scene(objects, found, classes, index=self.index, pairs=replace(pairs, same=same))
+
     def without(self, kept: Ints) -> Scene:
         """The scene with only the boxes `kept` (k,), rising places in `found`."""
         found, pairs = self.found, self.pairs
@@ -89,12 +98,12 @@ class Scene:
         counts = np.bincount(self.image_of_box[kept], minlength=found.images)
         return Scene(
             self.objects,
-            Detections(
-                np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
-                found.boxes[kept],
-                found.classes[kept],
-                found.scores[kept],
-                found.single,
+            replace(
+                found,
+                offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+                boxes=found.boxes[kept],
+                classes=found.classes[kept],
+                scores=found.scores[kept],
             ),
             self.classes,
             index=self.index[kept],

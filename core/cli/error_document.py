@@ -9,9 +9,9 @@ import numpy as np
 
 from core.analysis.bootstrap import CONFIDENCE, Interval
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
+from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Change, Comparison
 from core.analysis.errors import View
-from core.analysis.groups import Grouped
 from core.store.judgements import Judgement
 from core.text import clean
 
@@ -48,26 +48,35 @@ def errors_document(view: View) -> dict[str, Any]:
             "towards_larger": lean.towards_larger,
             "expected": lean.expected,
         },
-        "per_class": [
-            {
-                "class": row.name,
-                "n_train": row.n_train,
-                "n_val": row.n_val,
-                "ap": row.ap,
-                "ap_50": row.ap_50,
-                "recall": row.recall,
-                "precision": row.precision,
-                "confused_with": None if row.confused_with is None else errors.classes[row.confused_with],
-                "confused_n": row.confused_n,
-            }
-            for row in view.per_class()
-        ],
+        "per_class": _rows(view.per_class(), errors.classes, "class"),
     }
 
 
-def group_document(view: View, grouped: Grouped) -> dict[str, Any]:
-    """The matrix by groups; `inside` are confusions within a group, which its diagonal cell counts too."""
-    classes = view.errors.classes
+def _rows(found: Iterable[ClassErrors], names: tuple[str, ...], what: str) -> list[dict[str, Any]]:
+    return [
+        {
+            what: row.name,
+            "n_train": row.n_train,
+            "n_val": row.n_val,
+            "ap": row.ap,
+            "ap_50": row.ap_50,
+            "recall": row.recall,
+            "precision": row.precision,
+            "confused_with": None if row.confused_with is None else names[row.confused_with],
+            "confused_n": row.confused_n,
+        }
+        for row in found
+    ]
+
+
+def group_document(view: View, words: int) -> dict[str, Any]:
+    """The matrix by groups; `inside` are confusions within a group, which its diagonal cell counts too.
+
+    `ap`, `summary` and the AP in `per_group` are of groups matched anew, for classification of probabilities
+    summed; recall and precision are those of the matrix.
+    """
+    classes, grouped, anew = view.errors.classes, view.grouped(words), view.in_groups(words)
+    summary = anew.ap.summary if anew.ap else anew.errors.summary
     return {
         "names": list(grouped.names),
         "members": [[classes[label] for label in labels] for labels in grouped.members],
@@ -76,6 +85,9 @@ def group_document(view: View, grouped: Grouped) -> dict[str, Any]:
         "false_alarm": grouped.matrix[-1, :-1].tolist(),
         "inside": grouped.inside.tolist(),
         "likely_typos": [list(pair) for pair in grouped.likely_typos],
+        "ap": {name: summary.get(name) for name in AP},
+        "summary": dict(summary),
+        "per_group": _rows(view.per_group(words), grouped.names, "group"),
     }
 
 

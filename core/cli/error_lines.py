@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.analysis.bootstrap import CONFIDENCE, Interval
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
+from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Comparison
 from core.analysis.errors import DETECTION, View
 from core.analysis.groups import Grouped
@@ -108,8 +109,23 @@ def matrix_lines(view: View, grouped: Grouped | None = None) -> list[str]:
     return table(("truth", "taken for", "count"), rows, "llr") if rows else ["no confusions"]
 
 
+def group_lines(view: View, words: int) -> list[str]:
+    """A row a group, and the numbers of groups matched anew."""
+    anew = view.in_groups(words)
+    summary = anew.ap.summary if anew.ap else anew.errors.summary
+    named = ("map", "map_50", "map_75") if anew.ap else tuple(summary)
+    numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
+    how = "boxes matched anew with groups as classes" if anew.ap else "probabilities summed"
+    said = [f"by group: {', '.join(numbers)} ({how}; all predictions)"] if numbers else []
+    return [*_class_rows(view.per_group(words), anew.errors.classes, "group"), *said]
+
+
 def class_lines(view: View) -> list[str]:
     """A row a class."""
+    return _class_rows(view.per_class(), view.errors.classes, "class")
+
+
+def _class_rows(found: Sequence[ClassErrors], names: Sequence[str], what: str) -> list[str]:
     rows = [
         (
             middle_cut(row.name, _NAME),
@@ -119,13 +135,13 @@ def class_lines(view: View) -> list[str]:
             _number(row.ap_50),
             _number(row.recall),
             _number(row.precision),
-            f"{middle_cut(view.errors.classes[row.confused_with], _NAME)} {row.confused_n}"
+            f"{middle_cut(names[row.confused_with], _NAME)} {row.confused_n}"
             if row.confused_with is not None
             else MISSING,
         )
-        for row in view.per_class()
+        for row in found
     ]
-    header = ("class", "n train", "n val", "ap", "ap_50", "recall", "precision", "most confused with")
+    header = (what, "n train", "n val", "ap", "ap_50", "recall", "precision", "most confused with")
     return table(header, rows, "lrrrrrrl")
 
 

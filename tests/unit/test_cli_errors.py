@@ -141,6 +141,11 @@ def test_thresholds_and_cells(workspace: Workspace, capsys: pytest.CaptureFixtur
     assert document(capsys, "errors", run, "--kind", "ignored")["cases"][0]["image"] == "sub/b.png"
     groups = document(capsys, "errors", run, "--group", "genus", "--cases", "Encyonema", "any")["groups"]
     assert groups["names"] == ["Navicula", "Encyonema"]
+    assert groups["ap"]["map_50"] == pytest.approx(0.5)
+    assert [(row["group"], row["n_val"], row["recall"]) for row in groups["per_group"]] == [
+        ("Navicula", 1, 0.0),
+        ("Encyonema", 1, 1.0),
+    ]
     assert document(capsys, "errors", run, "--mistakes")["cases"][0]["kind"] == "confused"
 
 
@@ -173,7 +178,12 @@ def test_text_for_people(workspace: Workspace, capsys: pytest.CaptureFixture[str
     assert ACCENTS in text
     assert main(["errors", run, "--cases", "Navicula", "any", "--score", "0.1"]) == 0
     assert "a.png" in capsys.readouterr().out
-    for more in (["--group", "two"], ["--group", "genus"], ["--agnostic-nms", "0.5"], ["--mistakes"]):
+    capsys.readouterr()
+    assert main(["errors", run, "--group", "genus"]) == 0
+    text = capsys.readouterr().out
+    assert "most confused with" in text
+    assert "by group: map 0.5000, map_50 0.5000, map_75 0.5000 (boxes matched anew" in text
+    for more in (["--group", "two"], ["--agnostic-nms", "0.5"], ["--mistakes"]):
         assert main(["errors", run, *more]) == 0
 
 

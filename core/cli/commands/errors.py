@@ -136,7 +136,7 @@ def _place(args: Namespace, view: View, word: str) -> Any:
         return None
     if words in ("missed", "false_alarm"):
         return len(names)
-    members = group_members(names, 2 if args.group == "two" else 1) if args.group else {}
+    members = group_members(names, _words(args)) if args.group else {}
     if word in members:
         return members[word]
     if word.isdecimal() and 1 <= int(word) <= len(names):
@@ -145,28 +145,33 @@ def _place(args: Namespace, view: View, word: str) -> Any:
     raise UsageError(f"there is no class '{clean(word)}' in this run{guess}")
 
 
+def _words(args: Namespace) -> int:
+    """How many words of a class's name make its group."""
+    return 2 if args.group == "two" else 1
+
+
 def _document(args: Namespace, view: View, cases: list[Case], total: int) -> dict[str, Any]:
     from core.cli.error_document import case_documents, errors_document, group_document
 
     document = errors_document(view)
     if args.group:
-        document["groups"] = group_document(view, view.grouped(2 if args.group == "two" else 1))
+        document["groups"] = group_document(view, _words(args))
     return {**document, "cases": case_documents(view, cases), "cases_total": total}
 
 
 def _lines(args: Namespace, view: View, cases: list[Case], total: int) -> list[str]:
-    from core.cli.error_lines import case_lines, class_lines, matrix_lines, summary_lines
+    from core.cli.error_lines import case_lines, class_lines, group_lines, matrix_lines, summary_lines
 
     if _asked(args):
         return case_lines(view, cases, total)
     lines = summary_lines(view)
     if not view.errors.labelled or args.compare is not None:
         return lines
-    grouped = view.grouped(2 if args.group == "two" else 1) if args.group else None
+    grouped = view.grouped(_words(args)) if args.group else None
     lines += ["", *matrix_lines(view, grouped)]
     if grouped:
         lines += [f"spelt alike: {one} and {other}" for one, other in grouped.likely_typos]
-        return lines
+        return [*lines, "", *group_lines(view, _words(args))]
     return [*lines, "", *class_lines(view)]
 
 
@@ -222,7 +227,7 @@ def _save(args: Namespace, view: View, cases: list[Case]) -> None:
     folder = _new_folder(args.save)
     names, matrix = view.errors.classes, view.matrix
     if args.group:
-        grouped = view.grouped(2 if args.group == "two" else 1)
+        grouped = view.grouped(_words(args))
         names, matrix = grouped.names, grouped.matrix
     draw_matrix(matrix, names, f"score {view.score:g}, IoU {view.iou:g}").save(folder / "matrix.png")
     root = args.root or view.errors.root

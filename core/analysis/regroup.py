@@ -1,0 +1,50 @@
+"""Predictions with groups in place of classes, to be matched, and their AP taken, anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from core.analysis.boxes import Ints
+from core.analysis.groups import group_members
+from core.analysis.predictions import BoxPredictions, ClassPredictions
+
+
+def regrouped(
+    source: BoxPredictions | ClassPredictions, words: int
+) -> tuple[BoxPredictions | ClassPredictions, Ints]:
+    """The same predictions by the first `words` words of class names, and the group (classes,) of each class.
+
+    Boxes and objects get their group as class; probabilities are summed, where only the highest are kept
+    those of them.
+    """
+    members = group_members(source.origin.class_names, words)
+    of_class = np.empty(len(source.origin.class_names), np.int64)
+    for group, places in enumerate(members.values()):
+        of_class[list(places)] = group
+    origin = replace(source.origin, class_names=tuple(members))
+    if isinstance(source, BoxPredictions):
+        there = source.objects
+        return replace(
+            source,
+            origin=origin,
+            found=replace(source.found, classes=of_class[source.found.classes]),
+            objects=None if there is None else replace(there, classes=of_class[there.classes]),
+            category_ids=(),
+        ), of_class
+    labels = None if source.labels is None else of_class[source.labels]
+    return ClassPredictions(origin, labels, _summed(source, of_class, len(members)), None, None, {}), of_class
+
+
+def _summed(source: ClassPredictions, of_class: Ints, groups: int) -> np.ndarray:
+    whole, top = source.probabilities, source.top_probabilities
+    images = len(source.origin.paths)
+    summed = np.zeros((images, groups), np.float32)
+    if whole is not None:
+        np.add.at(summed.T, of_class, whole.T)
+        return summed
+    assert top is not None
+    assert source.top_classes is not None
+    np.add.at(summed, (np.arange(images)[:, None], of_class[source.top_classes]), top)
+    return summed
