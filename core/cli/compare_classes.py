@@ -69,13 +69,14 @@ def class_lines(found: tuple[ClassOutcome, ...], names: tuple[str, str]) -> list
 
 def _at_best(run: RunPaths) -> dict[str, Mapping[str, Any]]:
     try:
-        best = choose(run, "best").id
+        best = choose(run, "best")
     except CheckpointError:
         return {}
-    rows = [row for row in measures(run) if row.checkpoint == best and row.split == "val" and not row.key]
+    rows = [row for row in measures(run) if (row.checkpoint, row.split, row.key) == (best.id, "val", "")]
     return {
         str(item.get("class")): item
         for row in rows
+        if row.sha256 in ("", best.sha256)
         for item in row.per_class
         if isinstance(item, dict) and isinstance(item.get("n"), int)
     }

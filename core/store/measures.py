@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from core.store import files
@@ -43,6 +44,15 @@ def measures(run: RunPaths) -> list[Measured]:
         return []
     found = (read_row(run, name) for name in names if ROW_NAME.fullmatch(name))
     return [row for row in found if row is not None]
+
+
+def row_of(run: RunPaths, predictions: Path, sha256: str) -> Measured | None:
+    """The row that was measured with a predictions file of this run, or None; never raises.
+
+    They share their name; `sha256`, of the checkpoint that predicted, tells whether both are of one file.
+    """
+    row = read_row(run, f"{predictions.stem}.json")
+    return row if row is not None and row.sha256 == sha256 else None
 
 
 def read_row(run: RunPaths, name: str) -> Measured | None:
