@@ -143,9 +143,12 @@ def compare(
     *,
     score: float | tuple[float, float] | None = None,
     iou: float = IOU,
+    agnostic_nms: float | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Compare two predictions of the same images at a score threshold, the same or one each.
+
+    With `agnostic_nms` boxes of both are suppressed whatever their class, which changes AP as well.
 
     Raises DataError when they are of different images, classes, tasks or annotations.
     """
@@ -157,7 +160,9 @@ def compare(
     b = _in_order_of(b, a)
     first, second = score if isinstance(score, tuple) else (score, score)
     return Comparison(
-        a.at(a.score if first is None else first, iou), b.at(b.score if second is None else second, iou), seed
+        a.at(a.score if first is None else first, iou, agnostic_nms=agnostic_nms),
+        b.at(b.score if second is None else second, iou, agnostic_nms=agnostic_nms),
+        seed,
     )
 
 
@@ -195,7 +200,7 @@ def _reordered(source: BoxPredictions | ClassPredictions, images: Ints) -> BoxPr
         )
     rows, offsets = _rows(source.found.offsets, images)
     found = source.found
-    objects = source.objects
+    objects, kept = source.objects, np.zeros(0, np.int64)
     if objects is not None:
         kept, starts = _rows(objects.offsets, images)
         objects = Objects(
@@ -217,6 +222,8 @@ def _reordered(source: BoxPredictions | ClassPredictions, images: Ints) -> BoxPr
             scores=found.scores[rows],
         ),
         objects=objects,
+        difficult=source.difficult[kept],
+        source=source.source[kept],
         sizes=source.sizes[images],
         image_ids=tuple(source.image_ids[image] for image in images) if source.image_ids else (),
     )

@@ -116,6 +116,9 @@ def compare_document(found: Comparison, most: int) -> dict[str, Any]:
     """Counts, intervals of second - first, and the first `most` objects of each state."""
     names = found.a.errors.classes
     return {
+        "scores": [found.a.score, found.b.score],
+        "iou": found.a.iou,
+        "agnostic_nms": found.a.agnostic_nms,
         "counts": found.counts,
         "kinds": {kind: list(pair) for kind, pair in found.kinds.items()},
         "mcnemar_p": found.p,

@@ -22,12 +22,7 @@ _NAME = 32
 
 def summary_lines(view: View) -> list[str]:
     """Counts at the thresholds, kinds of false alarm, TIDE, and the numbers that ignore the score."""
-    errors, kinds = view.errors, view.kinds
-    thresholds = f"score >= {view.score:g}"
-    if errors.kind == DETECTION:
-        thresholds += f", IoU >= {view.iou:g}"
-        if view.agnostic_nms is not None:
-            thresholds += f", class-agnostic NMS {view.agnostic_nms:g}"
+    errors, kinds, thresholds = view.errors, view.kinds, _thresholds(view)
     boxes = sum(count for kind, count in kinds.items() if kind != "missed")
     objects = int(view.scene.objects_of_class.sum())
     lines = [f"{errors.images} images, {objects} objects, {boxes} predictions at {thresholds}"]
@@ -56,6 +51,16 @@ def summary_lines(view: View) -> list[str]:
             f"{lean.expected:.0%} would by their numbers alone"
         )
     return lines
+
+
+def _thresholds(*views: View) -> str:
+    scores = dict.fromkeys(f"{view.score:g}" for view in views)
+    words = f"score >= {' and '.join(scores)}"
+    if views[0].errors.kind == DETECTION:
+        words += f", IoU >= {views[0].iou:g}"
+        if views[0].agnostic_nms is not None:
+            words += f", class-agnostic NMS {views[0].agnostic_nms:g}"
+    return words
 
 
 def matrix_lines(view: View, grouped: Grouped | None = None) -> list[str]:
@@ -171,6 +176,7 @@ def compare_lines(found: Comparison, names: tuple[str, str]) -> list[str]:
     first = next(iter(found.intervals.values()))
     lines = [
         f"first {names[0]}, second {names[1]}",
+        f"at {_thresholds(found.a, found.b)}{' on both sides' if found.a.agnostic_nms is not None else ''}:",
         ", ".join(f"{state.replace('_', ' ')} {count}" for state, count in found.counts.items()) + " objects",
     ]
     if found.p is not None:

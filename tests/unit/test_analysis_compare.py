@@ -97,6 +97,22 @@ def test_what_is_fixed_and_broken(error_files: ModuleType) -> None:
     assert result.kinds["missed"] == (1, 2)
 
 
+def test_suppression_acts_on_both(error_files: ModuleType) -> None:
+    there, found = error_files.example()
+    # Of the pair on g2 the first model is surer of A, the second of B, which is right.
+    scores = found.scores.copy()
+    scores[2] = 0.92
+    errors = error_files.boxed(there, found)
+    other = error_files.boxed(there, replace(found, scores=scores))
+    assert compare(errors, other, score=0.5).counts["fixed"] == 0
+    result = compare(errors, other, score=0.5, agnostic_nms=0.5)
+    assert result.a.agnostic_nms == result.b.agnostic_nms == 0.5
+    (fixed,) = result.changes("fixed")
+    assert (fixed.object, fixed.first, fixed.second) == (1, "confused", "correct")
+    assert result.kinds["duplicate"] == (0, 0)
+    assert result.intervals["map"].first == pytest.approx(errors.at(0.5, agnostic_nms=0.5).ap.summary["map"])
+
+
 def test_classification_has_mcnemar(error_files: ModuleType) -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, 200)

@@ -199,7 +199,13 @@ def test_a_comparison(workspace: Workspace, capsys: pytest.CaptureFixture[str]) 
     assert found["intervals"]["map"]["difference"] == pytest.approx(0.5)
     assert found["confidence"] == 0.95
     assert main(["errors", first, "--compare", second]) == 0
-    assert "fixed 1, broken 0" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "fixed 1, broken 0" in text
+    assert "at score >= 0.5, IoU >= 0.5:" in text
+    nms = ["--agnostic-nms", "0.4"]
+    assert document(capsys, "errors", first, "--compare", second, *nms)["compare"]["agnostic_nms"] == 0.4
+    assert main(["errors", first, "--compare", second, *nms]) == 0
+    assert "class-agnostic NMS 0.4 on both sides:" in capsys.readouterr().out
 
 
 def test_pictures_are_saved_once(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

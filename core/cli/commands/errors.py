@@ -184,7 +184,8 @@ def _compare(
 
     other = find_run(args.workspace, args.compare)
     source = find_predictions(other, args.compare_at or args.at, args.split)
-    found = compare(errors, open_errors(source.file), score=score, iou=args.iou)
+    second = open_errors(source.file)
+    found = compare(errors, second, score=score, iou=args.iou, agnostic_nms=args.agnostic_nms)
     if args.json:
         from core.cli.error_document import compare_document
 
