@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -14,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predictions
+from core.analysis.precision import SUMMARY
+from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predictions, read_predictions
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
 from core.config.workspace import Workspace
@@ -25,21 +25,26 @@ from core.datasets.results import read_results
 from core.errors import DataError
 from core.store.attempts import record_attempt
 from core.store.files import write_bytes, write_json
+from core.store.imports import file_sha256, imported_as, write_origin
+from core.store.measures import read_row
 from core.store.metrics import encode
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.runs import create_run, read_meta
 from core.text import clean
 
-ORIGIN = "imported.json"
 MODEL = "imported detections"
 SPLIT = "val"
 _EPOCH = 1
 _METRIC = "val/map"
+_STEM = f"{checkpoint_id(1, _EPOCH)}-{SPLIT}"
 
 
 @dataclass(frozen=True)
 class ImportedPredictions:
-    """The run that came of two files. `missing` images are not in the folder, `notes` tell of odd records."""
+    """The run that came of two files. `missing` images are not in the folder, `notes` tell of odd records.
+
+    `known`: the same files were imported before, as this run, whose images were in `root`.
+    """
 
     run: RunPaths
     images: int
@@ -48,6 +53,8 @@ class ImportedPredictions:
     missing: tuple[str, ...]
     notes: tuple[str, ...]
     metrics: Mapping[str, float | None]
+    root: Path
+    known: bool = False
 
 
 def import_predictions(
@@ -61,13 +68,19 @@ def import_predictions(
 ) -> ImportedPredictions:
     """A finished, read-only run with the detections in `results` of the images annotated in `truth`.
 
-    Boxes are taken as written; images that are not in the folder keep theirs. Raises DataError for files
-    that are not COCO's or do not belong together, UsageError for a name that cannot be.
+    Boxes are taken as written; images that are not in the folder keep theirs. The same files again give the
+    same run. Raises DataError for files that are not COCO's or do not belong together, UsageError for a name
+    that cannot be.
     """
+    files = truth, results
+    hashes = [file_sha256(path) for path in files]
+    known = imported_as(workspace, hashes)
+    if known is not None:
+        return _as_it_is(known, images)
     found = Findings()
     there = _read_truth(truth, found)
     guesses = read_results(results, there.image_ids, there.category_ids, found)
-    sha256 = _sha256(results)
+    sha256 = hashes[1]
     arrays = {
         **there.arrays(images.absolute()),
         "format": np.array(FORMAT),
@@ -92,17 +105,14 @@ def import_predictions(
     ]
 
     def fill(new: RunPaths) -> None:
-        origin = {"truth": str(truth.absolute()), "results": str(results.absolute()), "sha256": sha256}
-        files = [{"path": origin["results"], "sha256": sha256}]
-        write_json(new.root / ORIGIN, {"files": files, **origin, "time": now})
+        write_origin(new, files, hashes, time=now)
         note = f"detections of {clean(results.name)} on {clean(truth.name)}"
         write_json(new.meta, {**read_meta(new), "note": note})
-        stem = f"{checkpoint_id(1, _EPOCH)}-{SPLIT}"
-        write_bytes(new.predictions / f"{stem}.npz", _packed(arrays))
+        write_bytes(new.predictions / f"{_STEM}.npz", _packed(arrays))
         values = {name: value for name, value in precision.summary.items() if value is not None}
         row = {"checkpoint": checkpoint_id(1, _EPOCH), "sha256": sha256, "split": SPLIT, "settings": {}}
         write_json(
-            new.measures / f"{stem}.json", {**row, "n": len(there.paths), **values, "per_class": per_class}
+            new.measures / f"{_STEM}.json", {**row, "n": len(there.paths), **values, "per_class": per_class}
         )
         stamp = {"t": now, "epoch": _EPOCH, "step": _EPOCH, "attempt": 1, "scope": "epoch"}
         line = {**stamp, **{f"{SPLIT}/{name}": value for name, value in values.items()}}
@@ -124,16 +134,38 @@ def import_predictions(
         imported=True,
         prepare=fill,
     )
-    missing = tuple(path for path in there.paths if not os.path.isfile(images / path))
     return ImportedPredictions(
         run,
         len(there.paths),
         len(there.labels),
         len(guesses.labels),
-        missing,
+        _missing(there.paths, images),
         tuple(_notes(found)),
         precision.summary,
+        images.absolute(),
     )
+
+
+def _as_it_is(run: RunPaths, images: Path) -> ImportedPredictions:
+    source = read_predictions(run.predictions / f"{_STEM}.npz")
+    assert isinstance(source, BoxPredictions)
+    assert source.objects is not None
+    row = read_row(run, f"{_STEM}.json")
+    return ImportedPredictions(
+        run,
+        len(source.origin.paths),
+        len(source.objects.classes),
+        len(source.found.classes),
+        _missing(source.origin.paths, images),
+        (),
+        {name: row.metrics.get(name) for name in SUMMARY} if row is not None else {},
+        source.origin.root,
+        known=True,
+    )
+
+
+def _missing(paths: Sequence[str], images: Path) -> tuple[str, ...]:
+    return tuple(path for path in paths if not os.path.isfile(images / path))
 
 
 @dataclass(frozen=True)
@@ -296,7 +328,3 @@ def _packed(arrays: Mapping[str, Any]) -> bytes:
     buffer = BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -22,14 +22,13 @@ from core.engine.checkpoint import FORMAT, DataKey
 from core.engine.state import RunningSums
 from core.evaluate.foreign import LOGS, Foreign
 from core.store.attempts import record_attempt
-from core.store.catalogue import list_runs
 from core.store.checkpoints import save_files
-from core.store.files import read_json, write_bytes, write_json
+from core.store.files import write_bytes, write_json
+from core.store.imports import imported_as, write_origin
 from core.store.metrics import encode
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.runs import create_run, read_meta
 
-ORIGIN = "imported.json"
 """In an imported run's folder: which files it came from."""
 STEPS_AN_EPOCH = 1563
 """The lab trained on 50,000 images in batches of 32."""
@@ -82,17 +81,13 @@ def make_run(workspace: Workspace, series: Series, *, name: str, argv: Sequence[
     files = tuple(fitted.file.path for fitted in series.fitted)
     hashes = [fitted.sha256 for fitted in series.fitted]
     ids = tuple(checkpoint_id(1, fitted.file.epoch) for fitted in series.fitted)
-    known = _known(workspace, hashes)
+    known = imported_as(workspace, hashes)
     if known is not None:
         return Imported(known, files, ids, known=True)
     now = time.time()
 
     def fill(new: RunPaths) -> None:
-        origin = [
-            {"path": str(path.absolute()), "sha256": sha256}
-            for path, sha256 in zip(files, hashes, strict=True)
-        ]
-        write_json(new.root / ORIGIN, {"files": origin, "time": now})
+        write_origin(new, files, hashes, time=now)
         write_json(new.meta, {**read_meta(new), "note": series.note})
         if series.dataset is not None:
             store_dataset(new, series.dataset)
@@ -150,16 +145,6 @@ def checkpoint_bytes(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()
-
-
-def _known(workspace: Workspace, hashes: list[str]) -> RunPaths | None:
-    """The run that these very files were imported as."""
-    for run in list_runs(workspace):
-        files = (read_json(run.root / ORIGIN) or {}).get("files")
-        entries = files if isinstance(files, list) else []
-        if entries and [entry.get("sha256") for entry in entries if isinstance(entry, dict)] == hashes:
-            return run
-    return None
 
 
 def _write_curves(new: RunPaths, series: Series) -> None:

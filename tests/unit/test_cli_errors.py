@@ -96,6 +96,25 @@ def test_an_import_is_a_finished_run(workspace: Workspace, capsys: pytest.Captur
     assert main(["resume", "theirs", "--more", "1"]) == 5
 
 
+def test_the_same_files_again_are_the_same_run(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = imported(capsys)
+    (workspace.root / "elsewhere").mkdir()
+    argv = ["predictions", "import", "--images", "elsewhere", "gt.json", "dt.json", "--json"]
+    assert main(argv) == 0
+    captured = capsys.readouterr()
+    again = json.loads(captured.out)
+    assert (again["id"], again["known"]) == (run, True)
+    assert (again["images"], again["objects"], again["boxes"]) == (2, 3, 4)
+    assert again["ap"]["map_50"] == pytest.approx(0.5)
+    assert again["missing"] == ["sub/b.png", "a.png"]
+    assert "imported before" in captured.err
+    assert f"labtui errors {run} --root elsewhere" in captured.err
+    (workspace.root / "gt.json").write_text(json.dumps(TRUTH) + "\n")
+    assert imported(capsys) != run
+
+
 def test_ids_names_and_order_of_an_import(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     errors = open_errors(find_predictions(find_run(workspace, imported(capsys))).file)
     assert errors.classes == ("Navicula", ACCENTS)

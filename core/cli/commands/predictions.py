@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from core.cli.output import out, out_json, say
-from core.cli.parser import Parser, add_json, add_run
+from core.cli.parser import Parser, add_json, add_run, add_workspace
 from core.errors import DataError, UsageError
 from core.store.catalogue import find_run
 from core.text import clean
@@ -17,7 +17,7 @@ Make a finished, read-only run of detections in COCO's results format, to look a
 
 GT.json holds images, annotations and categories; DT.json a list of {image_id, category_id, bbox, score}.
 Boxes are taken as written. Images that are not below DIR are named; their boxes can be looked at all the
-same."""
+same. The same two files again are the run that they already are."""
 _EXPORT = """\
 Write a run's saved boxes as a file of COCO results, which other tools open.
 
@@ -34,12 +34,14 @@ def add(parser: ArgumentParser) -> None:
     new.add_argument("results", metavar="DT.json", type=Path, help="detections")
     new.add_argument("--name", metavar="NAME", default="", help="name of the run")
     add_json(new)
+    add_workspace(new)
     old = actions.add_parser("export", help="saved boxes as COCO results", description=_EXPORT)
     add_run(old)
     old.add_argument("--at", metavar="WHICH", help="best, last, an epoch or a checkpoint id")
     old.add_argument("--split", metavar="SPLIT", help="val, train, test, or new for predicted images")
     old.add_argument("--out", metavar="FILE", type=Path, help="file to write (default: stdout)")
     old.add_argument("--truth", metavar="FILE", type=Path, help="write the annotations as well")
+    add_workspace(old)
 
 
 def run(args: Namespace) -> int:
@@ -63,6 +65,11 @@ def _import(args: Namespace) -> int:
             f"{len(made.missing)} of {made.images} images are not in {clean(str(args.images))}, "
             f"such as {clean(made.missing[0])}: their boxes are kept"
         )
+    if made.known:
+        say(f"{made.run.id}: these two files were imported before")
+        if made.root != args.images.absolute():
+            there = clean(str(args.images))
+            say(f"its images were in {clean(str(made.root))}: labtui errors {made.run.id} --root {there}")
     say(
         f"{made.run.id}: {made.boxes} boxes, {made.objects} objects in {made.images} images; "
         f"`labtui errors {made.run.id}` tells what is wrong in them"
@@ -71,6 +78,7 @@ def _import(args: Namespace) -> int:
         out_json(
             {
                 "id": made.run.id,
+                "known": made.known,
                 "images": made.images,
                 "objects": made.objects,
                 "boxes": made.boxes,
