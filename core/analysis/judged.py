@@ -29,6 +29,8 @@ COLUMNS = (
     "prediction_box",
 )
 LABEL_WRONG = "label wrong"
+_NOT_IN_XML = {0xFFFE: "\ufffd", 0xFFFF: "\ufffd"}
+_OF_OBJECTS = ("confused", "missed", "correct")
 # What a spreadsheet takes for a formula: see OWASP, CSV injection.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|")
 
@@ -78,35 +80,36 @@ def as_coco(errors: Errors, judgements: Sequence[Judgement]) -> dict[str, Any]:
     """The annotations of all images with a label that is wrong, as they would be with the judged ones mended.
 
     A confused object takes the predicted class, a box on nothing becomes an object; other wrong labels stay.
-    Each of them has `attributes` with the judgement, the note and what it was. Raises DataError for
-    classification, which has no boxes.
+    Objects of these images that were judged, rightly labelled or not, have `attributes` with the judgement,
+    the note, the kind of error and the class that it `was`. Raises DataError for classification, which has
+    no boxes.
     """
     source = errors.source
     if not isinstance(source, BoxPredictions):
         raise DataError("Judgements on whole images have no boxes: save them as CSV.")
     document = coco_truth(source)
-    wrong = [item for item in judgements if item.verdict == LABEL_WRONG]
     ids = {clean(record["file_name"]): record["id"] for record in document["images"]}
     category = {record["name"]: record["id"] for record in document["categories"]}
-    chosen = {ids[item.image] for item in wrong if item.image in ids}
+    chosen = {ids[item.image] for item in judgements if item.verdict == LABEL_WRONG and item.image in ids}
     annotations = [record for record in document["annotations"] if record["image_id"] in chosen]
-    next_id = len(document["annotations"])
-    for item in wrong:
-        if item.image not in ids:
+    next_id = 1 + len(document["annotations"])
+    for item in judgements:
+        if ids.get(item.image) not in chosen:
             continue
+        wrong = item.verdict == LABEL_WRONG
         about = {"judgement": item.verdict, "note": item.note, "kind": item.kind}
         there = _same_object(annotations, ids[item.image], item.truth_box)
-        if there is not None and item.kind in ("confused", "missed", "correct"):
-            there["attributes"] = {**about, "was": item.truth}
-            if item.kind == "confused" and item.predicted in category:
+        if there is not None and item.kind in _OF_OBJECTS:
+            # Of several judgements on an object the one that its label is wrong is told.
+            if wrong or "attributes" not in there:
+                there["attributes"] = {**about, "was": item.truth}
+            if wrong and item.kind == "confused" and item.predicted in category:
                 there["category_id"] = category[item.predicted]
-        elif item.predicted in category and item.predicted_box is not None:
+        elif wrong and item.predicted in category and item.predicted_box is not None:
             box = _sized(item.predicted_box)
-            next_id += 1
             annotations.append(
                 {
-                    "id": 1
-                    + max((record["id"] for record in document["annotations"] + annotations), default=0),
+                    "id": next_id,
                     "image_id": ids[item.image],
                     "category_id": category[item.predicted],
                     "bbox": box,
@@ -115,32 +118,45 @@ def as_coco(errors: Errors, judgements: Sequence[Judgement]) -> dict[str, Any]:
                     "attributes": {**about, "was": None},
                 }
             )
+            next_id += 1
     images = [record for record in document["images"] if record["id"] in chosen]
     return {**document, "images": images, "annotations": annotations}
 
 
 def as_voc(document: dict[str, Any]) -> dict[str, bytes]:
-    """VOC's XML files by name, out of what `as_coco` gives."""
+    """VOC's XML files, out of what `as_coco` gives, by their paths, which are the images' with `.xml`.
+
+    Judged objects have elements `judgement`, `note`, `kind` and `was`, which readers of VOC pass over.
+    """
     names = {record["id"]: record["name"] for record in document["categories"]}
+    of_image: dict[int, list[dict[str, Any]]] = {}
+    for record in document["annotations"]:
+        of_image.setdefault(record["image_id"], []).append(record)
     files: dict[str, bytes] = {}
     for image in document["images"]:
+        parts = [clean(part) for part in image["file_name"].split("/") if part not in ("", ".", "..")]
         root = ElementTree.Element("annotation")
-        _text(root, "filename", image["file_name"])
+        _text(root, "folder", "/".join(parts[:-1]))
+        _text(root, "filename", parts[-1])
         size = ElementTree.SubElement(root, "size")
         for tag, value in (("width", image["width"]), ("height", image["height"]), ("depth", 3)):
             _text(size, tag, value)
-        for record in document["annotations"]:
-            if record["image_id"] == image["id"]:
-                thing = ElementTree.SubElement(root, "object")
-                _text(thing, "name", names[record["category_id"]])
-                _text(thing, "difficult", record.get("ignore", 0))
-                x, y, width, height = record["bbox"]
-                box = ElementTree.SubElement(thing, "bndbox")
-                for tag, value in (("xmin", x), ("ymin", y), ("xmax", x + width), ("ymax", y + height)):
-                    _text(box, tag, f"{value:g}")
+        for record in of_image.get(image["id"], []):
+            thing = ElementTree.SubElement(root, "object")
+            _text(thing, "name", names[record["category_id"]])
+            _text(thing, "difficult", record.get("ignore", 0))
+            x, y, width, height = record["bbox"]
+            box = ElementTree.SubElement(thing, "bndbox")
+            for tag, value in (("xmin", x), ("ymin", y), ("xmax", x + width), ("ymax", y + height)):
+                _text(box, tag, f"{round(value, 3):.12g}")
+            for tag, value in record.get("attributes", {}).items():
+                if value:
+                    _text(thing, tag, value)
         ElementTree.indent(root)
-        stem = clean(image["file_name"]).rpartition(".")[0] or clean(image["file_name"])
-        files[f"{stem.strip('/').replace('/', '__')}.xml"] = ElementTree.tostring(root, encoding="utf-8")
+        whole = "/".join(parts)
+        stem = whole.rpartition(".")[0] if "." in parts[-1][1:] else whole
+        name = f"{stem}.xml" if f"{stem}.xml" not in files else f"{whole}.xml"
+        files[name] = ElementTree.tostring(root, encoding="utf-8")
     return files
 
 
@@ -177,4 +193,4 @@ def _corners(box: Box | None) -> str:
 
 
 def _text(parent: ElementTree.Element, tag: str, value: object) -> None:
-    ElementTree.SubElement(parent, tag).text = str(value)
+    ElementTree.SubElement(parent, tag).text = str(value).translate(_NOT_IN_XML)

@@ -107,6 +107,7 @@ def test_boxes_to_mend(view: View) -> None:
         judgement_of(view, extra, "label wrong"),
         judgement_of(view, missed, "label wrong"),
         judgement_of(view, view.cases(3, 0)[0], "model wrong"),
+        judgement_of(view, view.cases(1, 1)[0], "unclear", "half <of> it\n\uffff"),
     ]
     document = as_coco(view.errors, items)
     assert [image["file_name"] for image in document["images"]] == ["0.png"]
@@ -127,6 +128,36 @@ def test_boxes_to_mend(view: View) -> None:
     assert root.findtext("filename") == "0.png"
     assert len(root.findall("object")) == 5
     assert root.findtext("object/bndbox/xmax") == "60"
+    judged = [
+        [thing.findtext(tag) for tag in ("name", "judgement", "note", "kind", "was")]
+        for thing in root.findall("object")
+        if thing.find("judgement") is not None
+    ]
+    silesiacum, ventricosum, reichardtiana = view.errors.classes
+    assert judged == [
+        [ventricosum, "unclear", "half <of> it\n\ufffd", "correct", ventricosum],
+        [reichardtiana, "label wrong", None, "missed", reichardtiana],
+        [silesiacum, "label wrong", "A", "confused", ventricosum],
+        [reichardtiana, "label wrong", None, "background", None],
+    ]
+
+
+def test_files_of_voc_lie_as_their_images_do() -> None:
+    names = ("../a/x.png", "b/x.png", "b/x.jpg", "b/.png", "규조.png")
+    document = {
+        "categories": [{"id": 4, "name": "A"}],
+        "images": [
+            {"id": place, "file_name": name, "width": 2000, "height": 1000}
+            for place, name in enumerate(names)
+        ],
+        "annotations": [{"image_id": 1, "category_id": 4, "bbox": [1234.5678, 0.1 + 0.2, 100, 7.25]}],
+    }
+    files = as_voc(document)
+    assert list(files) == ["a/x.xml", "b/x.xml", "b/x.jpg.xml", "b/.png.xml", "규조.xml"]
+    root = ElementTree.fromstring(files["b/x.xml"])
+    assert [root.findtext(tag) for tag in ("folder", "filename", "size/width")] == ["b", "x.png", "2000"]
+    corners = [root.findtext(f"object/bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax")]
+    assert corners == ["1234.568", "0.3", "1334.568", "7.55"]
 
 
 def test_images_without_a_wrong_label_are_not_exported(view: View) -> None:

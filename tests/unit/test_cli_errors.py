@@ -248,6 +248,16 @@ def test_judgements_are_listed_and_saved(workspace: Workspace, capsys: pytest.Ca
     saved = json.loads((workspace.root / "out" / "annotations.json").read_text())
     assert [item["category_id"] for item in saved["annotations"]] == [9, 9]
     assert (workspace.root / "out" / "voc" / "a.xml").is_file()
+    (workspace.root / "pictures" / "annotations.json").write_text(json.dumps(saved))
+    (workspace.root / "set").mkdir()
+    (workspace.root / "out" / "voc").rename(workspace.root / "set" / "Annotations")
+    (workspace.root / "pictures").rename(workspace.root / "set" / "JPEGImages")
+    for data in ("set", "set/JPEGImages"):
+        capsys.readouterr()
+        assert main(["data", "check", data]) == 0
+        captured = capsys.readouterr()
+        assert "0 repaired, 0 dropped, 0 warnings" in captured.out
+        assert "1 image, 2 objects" in captured.out
 
 
 def test_export_gives_back_what_was_imported(

@@ -215,8 +215,8 @@ def _judged(args: Namespace, errors: Errors, file: Path) -> int:
         if errors.kind == "detection":
             document = as_coco(errors, items)
             (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
-            (folder / "voc").mkdir()
             for name, data in as_voc(document).items():
+                (folder / "voc" / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / "voc" / name).write_bytes(data)
         say(f"{len(items)} judgements in {clean(str(folder))}")
     return 0
