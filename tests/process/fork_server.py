@@ -1,7 +1,8 @@
 """Forks supervisors and trainers out of a process that has torch imported: `python fork_server.py SOCKET`.
 
 Real processes, real signals, the real supervisor; only the seconds of each import of torch are saved.
-One JSON line per connection: {"run", "request", "job"} -> {"pid": supervisor}; `job` is a name or null.
+One JSON line per connection: {"run", "request", "job", "environment"} -> {"pid": supervisor}; `job` is a name
+or null, `environment` all that the supervisor has of it.
 """
 
 from __future__ import annotations
@@ -77,9 +78,11 @@ def fork_trainer(launch: Launch) -> ForkedTrainer:
         os._exit(code)
 
 
-def fork_supervisor(work: Work, log: Path) -> None:
+def fork_supervisor(work: Work, environment: dict[str, str], log: Path) -> None:
     """The body of a supervisor's process."""
     _become(log)
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     supervisor_lock = acquire(work.supervisor_lock, timeout=10)
     taken = take_slot()
@@ -92,12 +95,12 @@ def fork_supervisor(work: Work, log: Path) -> None:
 
 def work_of(asked: dict[str, Any]) -> Work:
     """What a client asks for."""
-    run, name = RunPaths(Path(asked["run"])), asked.get("job")
+    run, name = RunPaths(Path(asked["run"])), asked["job"]
     return Work(run, asked["request"]) if name is None else Work(run, 0, JobPaths(run.jobs / name))
 
 
 def serve(path: str) -> None:
-    """Answer until stdin closes with the parent's death or SIGTERM comes."""
+    """Answer until somebody kills this process."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = socket.socket(socket.AF_UNIX)
     server.bind(path)
@@ -111,7 +114,7 @@ def serve(path: str) -> None:
                 server.close()
                 connection.close()
                 try:
-                    fork_supervisor(work_of(asked), Path(path).with_suffix(".log"))
+                    fork_supervisor(work_of(asked), asked["environment"], Path(path).with_suffix(".log"))
                 except BaseException:
                     import traceback
 

@@ -13,14 +13,14 @@ import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process_tools import Forker, until
 
 import core.launch.dispatch as dispatch
 from core.cli.main import main
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.xdist_group("cli_end_to_end")
 
 LABTUI = [str(Path(sys.executable).with_name("labtui"))]
 FORKED = [sys.executable, "-P", str(Path(__file__).with_name("forked_labtui.py"))]
-SERVER = [sys.executable, "-P", str(Path(__file__).with_name("fork_server.py"))]
 PATIENCE = 120.0
 CONFIG = """\
 data: {format: synthetic, root: ../pictures, synthetic: {images: 60, classes: 2, groups: 1, size: 32}}
@@ -57,22 +56,17 @@ class Ended:
 class Lab:
     """A workspace and the command line on it; trainers come from a fork server."""
 
-    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, forker: Forker) -> None:
         self.root = folder / "lab"
         (self.root / "configs").mkdir(parents=True)
         (self.root / "configs" / "small.yaml").write_text(CONFIG)
-        self._socket = folder / "s"
         self._own = {
             "XDG_STATE_HOME": str(folder / "state"),
             "XDG_CACHE_HOME": str(folder / "cache"),
             "LABTUI_CPU_SLOTS": "8",
-            "FORK_SERVER": str(self._socket),
+            "FORK_SERVER": str(forker.path),
             "PYTHONPATH": "",
         }
-        self.server = subprocess.Popen([*SERVER, str(self._socket)], env=self.environment)
-        until(self._socket.exists, "the fork server listens")
-        patch.syspath_prepend(str(Path(__file__).parent))
-        patch.setattr(dispatch, "_spawn_supervisor", importlib.import_module("forked_labtui").ask_server)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -119,24 +113,16 @@ def checked(ended: Ended, code: int) -> Ended:
     return ended
 
 
-def until(true: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
-        place = Lab(tmp_path_factory.mktemp("cli"), patch)
+        patch.setattr(dispatch, "_spawn_supervisor", importlib.import_module("forked_labtui").spawn)
+        place = Lab(tmp_path_factory.mktemp("cli"), forker)
         yield place
         for run in place.json("ls"):
             if run["state"] in ("queued", "starting", "running", "stopping"):
                 place("stop", run["id"], "--kill")
                 place("wait", run["id"], code=4)
-        place.server.kill()
-        place.server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +269,8 @@ class Terminal:
         pid, self._fd = pty.fork()
         if pid == 0:
             os.chdir(lab.root)
+            # A shell's background jobs, the tests among them, may ignore Ctrl+C.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(FORKED[0], [*FORKED, *words], {**lab.environment, "TERM": "xterm-256color"})
         self.pid = pid
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from process_tools import Forker, config_run, until
 
-from core.config.load import load_experiment
 from core.config.workspace import Workspace
 from core.launch.control import stop_run
 from core.launch.identity import from_json, send
@@ -28,8 +25,10 @@ from core.store.files import read_json
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
 from core.store.records import ENDED
-from core.store.runs import add_request, create_run, requests
+from core.store.runs import add_request, requests
 from core.store.state import derive_state
+
+pytestmark = [pytest.mark.xdist_group("kills"), pytest.mark.usefixtures("shared_homes")]
 
 EPOCHS = 4
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
@@ -47,32 +46,6 @@ threads: 1
 """
 
 
-class Server:
-    """Client of `fork_server.py`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "s"
-        script = Path(__file__).with_name("fork_server.py")
-        self.process = subprocess.Popen([sys.executable, "-P", str(script), str(self.path)])
-        until(self.path.exists, "the fork server listens", 60)
-
-    def start(self, run: RunPaths) -> int:
-        """Start the newest request of `run`; returns the supervisor's pid."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.path))
-            asked = {"run": str(run.root), "request": requests(run)[-1].number}
-            connection.sendall(json.dumps(asked).encode() + b"\n")
-            return int(json.loads(connection.makefile().readline())["pid"])
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Poll for something another process does; fails with words when it never comes."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.005)
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with one config; its pictures and pixel cache are made by the first run."""
@@ -81,44 +54,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     (root / "runs").mkdir()
     (root / "configs" / "tiny.yaml").write_text(CONFIG)
     return Workspace(root)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("srv")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    patch.setenv("LABTUI_CPU_SLOTS", "2")
-    made = Server(folder)
-    yield made
-    made.process.kill()
-    made.process.wait()
-    patch.undo()
-
-
-@pytest.fixture(autouse=True)
-def shared_homes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probe the same locks as the server's children."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(server.path.parent / "state"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(server.path.parent / "cache"))
-    monkeypatch.setenv("LABTUI_CPU_SLOTS", "2")
-
-
-def new_run(lab: Workspace) -> RunPaths:
-    from core.config.load import dump
-
-    loaded = load_experiment(lab.configs / "tiny.yaml", workspace=lab)
-    return create_run(
-        lab,
-        config_name=loaded.name,
-        config_text=dump(loaded.experiment),
-        model=loaded.experiment.model,
-        metric="val/accuracy",
-        metric_mode="max",
-        total_epochs=loaded.experiment.epochs,
-        argv=["labtui", "train"],
-    )
 
 
 def ended(run: RunPaths) -> bool:
@@ -167,22 +102,22 @@ def checkpoints_are_whole(run: RunPaths) -> None:
         torch.load(checkpoint.file, weights_only=True)
 
 
-def finish(server: Server, run: RunPaths) -> None:
+def finish(forker: Forker, run: RunPaths) -> None:
     """Resume until nothing is left to do, as a user would."""
     while derive_state(run).state != "finished":
         last = newest_good(run)
         add_request(run, last.id if last else None, EPOCHS)
-        server.start(run)
+        forker.start(run)
         until(lambda: ended(run), "the run ends undisturbed")
         assert derive_state(run).state == "finished", derive_state(run).reason
 
 
 @pytest.fixture(scope="module")
-def reference(lab: Workspace, server: Server) -> tuple[RunPaths, float]:
+def reference(lab: Workspace, forker: Forker, module_homes: object) -> tuple[RunPaths, float]:
     """An undisturbed run and the seconds it took."""
-    run = new_run(lab)
+    run = config_run(lab, "tiny")
     began = time.monotonic()
-    server.start(run)
+    forker.start(run)
     until(lambda: ended(run), "the reference run ends")
     state = derive_state(run)
     assert state.state == "finished", (state.reason, run.attempt(1).log.read_text()[-2000:])
@@ -191,15 +126,15 @@ def reference(lab: Workspace, server: Server) -> tuple[RunPaths, float]:
 
 @pytest.mark.parametrize("target", ["trainer", "supervisor", "both"])
 def test_kills_leave_no_trace(
-    target: str, lab: Workspace, server: Server, reference: tuple[RunPaths, float]
+    target: str, lab: Workspace, forker: Forker, reference: tuple[RunPaths, float]
 ) -> None:
     whole, seconds = reference
     rng = random.Random(f"{target}-{os.environ.get('LABTUI_SOAK', '')}")
     dealt = 0
     wanted = -(-KILLS // 3)
     while dealt < wanted:
-        run = new_run(lab)
-        supervisor = server.start(run)
+        run = config_run(lab, "tiny")
+        supervisor = forker.start(run)
         for _ in range(4):
             until(lambda run=run: trainer_of(run) or ended(run), "a trainer starts")
             time.sleep(rng.uniform(0, seconds))  # the random moment of the kill
@@ -221,9 +156,9 @@ def test_kills_leave_no_trace(
                 break
             last = newest_good(run)
             add_request(run, last.id if last else None, EPOCHS)
-            supervisor = server.start(run)
+            supervisor = forker.start(run)
         until(lambda run=run: ended(run), "the last attempt ends")
-        finish(server, run)
+        finish(forker, run)
         checkpoints_are_whole(run)
         assert [row["epoch"] for row in epoch_rows(run)] == list(range(1, EPOCHS + 1))
         assert epoch_rows(run) == epoch_rows(whole)
@@ -232,7 +167,7 @@ def test_kills_leave_no_trace(
 
 
 def test_a_killed_starter_leaves_a_whole_run_or_none(
-    lab: Workspace, server: Server, reference: tuple[RunPaths, float], tmp_path: Path
+    lab: Workspace, forker: Forker, reference: tuple[RunPaths, float], tmp_path: Path
 ) -> None:
     """Whoever starts a run (screens or command, the same call) may die at any moment of it."""
     whole, _ = reference
@@ -242,7 +177,7 @@ def test_a_killed_starter_leaves_a_whole_run_or_none(
     (workspace.configs / "tiny.yaml").write_text(CONFIG.replace("../pictures", str(pictures)))
     script = Path(__file__).with_name("forked_labtui.py")
     command = [sys.executable, "-P", str(script), "--workspace", str(workspace.root)]
-    environment = {**os.environ, "FORK_SERVER": str(server.path)}
+    environment = {**os.environ, "FORK_SERVER": str(forker.path)}
 
     def labtui(*words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([*command, *words], env=environment, stderr=subprocess.DEVNULL)
@@ -273,32 +208,32 @@ def test_a_killed_starter_leaves_a_whole_run_or_none(
 
 
 def test_stop_and_resume_within_an_epoch_is_exact(
-    lab: Workspace, server: Server, reference: tuple[RunPaths, float]
+    lab: Workspace, forker: Forker, reference: tuple[RunPaths, float]
 ) -> None:
     whole, _ = reference
-    run = new_run(lab)
-    server.start(run)
+    run = config_run(lab, "tiny")
+    forker.start(run)
     until(lambda: len(read_history(run.metrics).epochs) >= 1, "the first epoch ends")
     stop_run(run)
     until(lambda: ended(run), "the run stops")
     assert derive_state(run).state == "stopped"
     assert list_checkpoints(run), "a stop saves first"
-    finish(server, run)
+    finish(forker, run)
     assert epoch_rows(run) == epoch_rows(whole)
     assert weights(run) == weights(whole)
 
 
-def test_a_finished_run_has_nothing_to_do(lab: Workspace, server: Server) -> None:
+def test_a_finished_run_has_nothing_to_do(lab: Workspace, forker: Forker) -> None:
     """A trainer that died between its last checkpoint and result.json: the next one only says so."""
-    run = new_run(lab)
-    server.start(run)
+    run = config_run(lab, "tiny")
+    forker.start(run)
     until(lambda: ended(run), "the run ends")
     until(run.attempt(1).exit.exists, "the supervisor notes the exit")
     run.attempt(1).result.unlink()
     until(lambda: derive_state(run).state == "failed", "the supervisor has gone")
     before = (run.metrics.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir()))
     add_request(run, choose(run, "last").id, EPOCHS)
-    server.start(run)
+    forker.start(run)
     until(lambda: ended(run), "the second attempt ends")
     assert derive_state(run).state == "finished"
     assert before == (run.metrics.read_bytes(), sorted(path.name for path in run.checkpoints.iterdir()))

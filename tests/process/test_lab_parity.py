@@ -6,16 +6,12 @@ import csv
 import importlib
 import io
 import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process_tools import Forker
 
 import core.launch.dispatch as dispatch
 from core.cli.main import main
@@ -25,8 +21,6 @@ from core.store.paths import RunPaths
 
 pytestmark = pytest.mark.xdist_group("lab_parity")
 
-SERVER = Path(__file__).with_name("fork_server.py")
-PATIENCE = 120.0
 NAME = "small-split-b1e-03-h1e-02"
 # A config of the lab has these keys and no others; the data and the small images stand in defaults.yaml.
 CONFIG = "model: fasterrcnn_small\nmode: split\nback_lr: 0.001\nhead_lr: 0.01\n"
@@ -65,25 +59,16 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(tmp_path: Path, forker: Forker, monkeypatch: pytest.MonkeyPatch) -> Lab:
     root = tmp_path / "lab"
     (root / "configs").mkdir(parents=True)
     (root / "configs" / "small-split.yaml").write_text(CONFIG)
     (root / "configs" / "defaults.yaml").write_text(DEFAULTS)
-    socket = tmp_path / "s"
     monkeypatch.setenv("LABTUI_CPU_SLOTS", "4")
-    monkeypatch.setenv("FORK_SERVER", str(socket))
+    monkeypatch.setenv("FORK_SERVER", str(forker.path))
     monkeypatch.chdir(root)
-    monkeypatch.syspath_prepend(str(SERVER.parent))
-    monkeypatch.setattr(dispatch, "_spawn_supervisor", importlib.import_module("forked_labtui").ask_server)
-    server = subprocess.Popen([sys.executable, "-P", str(SERVER), str(socket)], env=os.environ)
-    deadline = time.monotonic() + PATIENCE
-    while not socket.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield Lab(root)
-    server.kill()
-    server.wait()
+    monkeypatch.setattr(dispatch, "_spawn_supervisor", importlib.import_module("forked_labtui").spawn)
+    return Lab(root)
 
 
 def test_train_further_measure_and_the_table(lab: Lab) -> None:

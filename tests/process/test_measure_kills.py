@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from process_tools import Forker, config_run, until
 
-from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
 from core.evaluate.plan import plan_measure
 from core.launch.identity import from_json, send
@@ -27,10 +21,9 @@ from core.store.files import read_json
 from core.store.jobs import create_job, read_job
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ENDED
-from core.store.runs import create_run
 from core.store.state import derive_state
 
-pytestmark = pytest.mark.xdist_group("measure_kills")
+pytestmark = [pytest.mark.xdist_group("measure_kills"), pytest.mark.usefixtures("shared_homes")]
 
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
 KILLS = 100 if SOAK else 12
@@ -48,104 +41,40 @@ threads: 1
 """
 
 
-class Server:
-    """Client of `fork_server.py`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "s"
-        script = Path(__file__).with_name("fork_server.py")
-        self.process = subprocess.Popen([sys.executable, "-P", str(script), str(self.path)])
-        until(self.path.exists, "the fork server listens", 60)
-
-    def start(self, run: RunPaths, job: JobPaths | None = None) -> int:
-        """Start request 1 of `run`, or a job of it; returns the supervisor's pid."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.path))
-            asked = {"run": str(run.root), "request": 1, "job": None if job is None else job.root.name}
-            connection.sendall(json.dumps(asked).encode() + b"\n")
-            return int(json.loads(connection.makefile().readline())["pid"])
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Poll for something another process does; fails with words when it never comes."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.005)
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("srv")
-    with pytest.MonkeyPatch.context() as patch:
-        set_homes(patch, folder)
-        made = Server(folder)
-        yield made
-        made.process.kill()
-        made.process.wait()
-
-
-@pytest.fixture(autouse=True)
-def shared_homes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probe the same locks as the server's children."""
-    set_homes(monkeypatch, server.path.parent)
-
-
-def set_homes(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    patch.setenv("LABTUI_CPU_SLOTS", "2")
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, server: Server) -> RunPaths:
+def run(tmp_path_factory: pytest.TempPathFactory, forker: Forker, module_homes: object) -> RunPaths:
     """A finished run whose measures are forgotten."""
     root = tmp_path_factory.mktemp("lab")
     (root / "configs").mkdir()
     (root / "configs" / "tiny.yaml").write_text(CONFIG)
-    workspace = Workspace(root)
-    loaded = load_experiment("tiny", workspace=workspace)
-    with pytest.MonkeyPatch.context() as patch:
-        set_homes(patch, server.path.parent)
-        made = create_run(
-            workspace,
-            config_name="tiny",
-            config_text=dump(loaded.experiment),
-            model="tinyvgg_a",
-            metric="val/accuracy",
-            metric_mode="max",
-            total_epochs=EPOCHS,
-            argv=["labtui"],
-        )
-        server.start(made)
-        until(lambda: derive_state(made).state in ENDED, "the run ends")
-        state = derive_state(made)
+    made = config_run(Workspace(root), "tiny")
+    forker.start(made)
+    until(lambda: derive_state(made).state in ENDED, "the run ends")
+    state = derive_state(made)
     assert state.state == "finished", (state.reason, made.attempt(1).log.read_text()[-2000:])
     forget(made)
     return made
 
 
 @pytest.fixture(scope="module")
-def reference(run: RunPaths, server: Server) -> tuple[dict[str, Any], float]:
+def reference(run: RunPaths, forker: Forker) -> tuple[dict[str, Any], float]:
     """What an undisturbed measure leaves, and the seconds it took."""
-    with pytest.MonkeyPatch.context() as patch:
-        set_homes(patch, server.path.parent)
-        began = time.monotonic()
-        job = measure(run, server)
-        until(lambda: ended(job), "the reference job ends")
-        took = time.monotonic() - began
-        assert read_job(job).state == "finished", job.log.read_text()[-2000:]
+    began = time.monotonic()
+    job = measure(run, forker)
+    until(lambda: ended(job), "the reference job ends")
+    took = time.monotonic() - began
+    assert read_job(job).state == "finished", job.log.read_text()[-2000:]
     whole = left(run)
     assert len(whole) == 2 * EPOCHS * len(SPLITS)
     forget(run)
     return whole, took
 
 
-def measure(run: RunPaths, server: Server) -> JobPaths:
+def measure(run: RunPaths, forker: Forker) -> JobPaths:
     """Ask for all checkpoints on all splits, four images at a time, and start it."""
     workspace = Workspace(run.root.parents[1])
     job = create_job(run, "measure", plan_measure(workspace, run, splits=SPLITS, batch=4).content)
-    server.start(run, job)
+    forker.start(run, job)
     return job
 
 
@@ -174,7 +103,7 @@ def left(run: RunPaths) -> dict[str, Any]:
 
 @pytest.mark.parametrize("target", ["process", "both"])
 def test_kills_leave_every_row_once_and_equal(
-    target: str, run: RunPaths, server: Server, reference: tuple[dict[str, Any], float]
+    target: str, run: RunPaths, forker: Forker, reference: tuple[dict[str, Any], float]
 ) -> None:
     whole, seconds = reference
     rng = random.Random(f"{target}-{os.environ.get('LABTUI_SOAK', '')}")
@@ -184,7 +113,7 @@ def test_kills_leave_every_row_once_and_equal(
         forget(run)
         while True:
             before = left(run)
-            job = measure(run, server)
+            job = measure(run, forker)
             until(lambda job=job: process_of(job) or ended(job), "the process starts")
             time.sleep(rng.uniform(0, seconds))  # the random moment of the kill
             hit = kill(job, target)
@@ -215,18 +144,18 @@ def kill(job: JobPaths, target: str) -> int:
 
 
 def test_a_stopped_measure_goes_on_where_it_was(
-    run: RunPaths, server: Server, reference: tuple[dict[str, Any], float]
+    run: RunPaths, forker: Forker, reference: tuple[dict[str, Any], float]
 ) -> None:
     whole, _ = reference
     forget(run)
-    job = measure(run, server)
+    job = measure(run, forker)
     until(lambda: any(run.measures.glob("*.json")), "the first row is there")
     stop_job(job)
     until(lambda: ended(job), "the job stops")
     state = read_job(job)
     assert state.state in ("stopped", "finished")
     first = {row["checkpoint"] + row["split"] for row in state.result["rows"]}
-    again = measure(run, server)
+    again = measure(run, forker)
     until(lambda: ended(again), "the second job ends")
     rows = read_job(again).result["rows"]
     assert {row["checkpoint"] + row["split"] for row in rows if not row["new"]} == first

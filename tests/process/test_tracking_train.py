@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 import torch
+from process_tools import Forker, config_run, until
 
-from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
 from core.store.attempts import read_attempt
 from core.store.checkpoints import choose
 from core.store.locks import is_run_locked
 from core.store.paths import RunPaths
-from core.store.runs import create_run
 from core.store.state import derive_state
+
+pytestmark = [pytest.mark.xdist_group("tracking_train"), pytest.mark.usefixtures("shared_homes")]
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
@@ -59,39 +53,19 @@ def init(project, dir, **arguments):
 
 @dataclass(frozen=True)
 class Lab:
-    """A workspace whose runs are started by a fork server that has the fake wandb on its path."""
+    """A workspace whose runs are started by a fork server with the fake wandb on the path."""
 
     workspace: Workspace
-    socket: Path
+    forker: Forker
 
     def train(self, wandb: str, how: str) -> RunPaths:
         """Train to the end, with a tracker or none; returns when the supervisor has ended."""
-        loaded = load_experiment(self.workspace.configs / "tiny.yaml", workspace=self.workspace)
-        run = create_run(
-            self.workspace,
-            config_name=loaded.name,
-            config_text=dump(loaded.experiment),
-            model=loaded.experiment.model,
-            metric="val/accuracy",
-            metric_mode="max",
-            total_epochs=loaded.experiment.epochs,
-            argv=["labtui", "train"],
-            log={"wandb": wandb, "tensorboard": False, "project": how},
-        )
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self.socket))
-            connection.sendall(json.dumps({"run": str(run.root), "request": 1}).encode() + b"\n")
-            connection.makefile().readline()
+        log = {"wandb": wandb, "tensorboard": False, "project": how}
+        run = config_run(self.workspace, "tiny", log=log)
+        self.forker.start(run)
         until(lambda: run.attempt(1).exit.exists(), "the attempt's end")
         until(lambda: not is_run_locked(run, "sup"), "the supervisor's end", 5)
         return run
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.02)
 
 
 def trackers(run: RunPaths) -> list[psutil.Process]:
@@ -114,7 +88,7 @@ def weights(run: RunPaths) -> str:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, forker: Forker, module_homes: object) -> Iterator[Lab]:
     root = tmp_path_factory.mktemp("tracked")
     site = root / "site"
     (site / "wandb").mkdir(parents=True)
@@ -124,25 +98,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     for folder in ("configs", "runs"):
         (root / folder).mkdir()
     (root / "configs" / "tiny.yaml").write_text(CONFIG)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{ROOT}:{site}",
-        "XDG_STATE_HOME": str(root / "state"),
-        "XDG_CACHE_HOME": str(root / "cache"),
-        "LABTUI_CPU_SLOTS": "2",
-    }
-    script = Path(__file__).with_name("fork_server.py")
-    server = subprocess.Popen([sys.executable, "-P", str(script), str(root / "s")], env=environment)
-    until((root / "s").exists, "the fork server listens")
-    yield Lab(Workspace(root), root / "s")
-    server.kill()
-    server.wait()
-
-
-@pytest.fixture(autouse=True)
-def same_state(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Probe the same locks as the server's children."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(lab.workspace.root / "state"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{ROOT}:{site}")
+        yield Lab(Workspace(root), forker)
 
 
 @pytest.fixture(scope="module")
