@@ -236,6 +236,21 @@ def test_pictures_are_saved_once(workspace: Workspace, capsys: pytest.CaptureFix
     assert "not empty" in capsys.readouterr().err
 
 
+def test_a_root_is_told_once(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    run = imported(capsys)
+    (workspace.root / "pictures").rename(workspace.root / "moved")
+    assert main(["errors", run, "--save", "one"]) == 0
+    assert "images of 1 cases are not in" in capsys.readouterr().err
+    (workspace.root / "empty").mkdir()
+    assert main(["errors", run, "--root", "empty"]) == 3
+    assert "empty has no image sub/b.png" in capsys.readouterr().err
+    moved = str(workspace.root / "moved")
+    assert document(capsys, "errors", run, "--root", "moved")["image_root"] == moved
+    assert document(capsys, "errors", run)["image_root"] == moved
+    assert main(["errors", run, "--save", "two"]) == 0
+    assert "are not in" not in capsys.readouterr().err
+
+
 def test_judgements_are_listed_and_saved(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     run = find_run(workspace, imported(capsys))
     source = find_predictions(run)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, add_run, positive
-from core.errors import DataError, UsageError
+from core.errors import DataError, StateError, UsageError
 from core.store.catalogue import find_run
 from core.text import clean, did_you_mean
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case, Cases
     from core.analysis.errors import Errors, View
+    from core.store.paths import RunPaths
 
 _DESCRIPTION = """\
 What a run gets wrong: matrix, kinds of error, a row a class, single cases; from saved predictions, so that
@@ -57,7 +58,7 @@ def add(parser: ArgumentParser) -> None:
         "--compare-at", metavar="WHICH", help="checkpoint of the other run (default: as --at)"
     )
     parser.add_argument("--limit", metavar="N", type=positive, help="most cases to list and to draw")
-    parser.add_argument("--root", metavar="DIR", type=Path, help="where the images lie now")
+    parser.add_argument("--root", metavar="DIR", type=Path, help="where the images lie now (remembered)")
     parser.add_argument(
         "--save", metavar="DIR", type=Path, help="new folder for pictures of matrix and cases"
     )
@@ -76,13 +77,14 @@ def run(args: Namespace) -> int:
         say(f"no box below {errors.floor:g} was kept: --score {args.score:g} counts as {errors.floor:g}")
     view = errors.at(score, args.iou, agnostic_nms=args.agnostic_nms)
     say(f"{found.id}, {source.checkpoint} on {source.split}")
+    root = _root(args, found, errors)
     if args.judged:
         return _judged(args, errors, source.file)
     cases, total = _cases(args, view)
     document: dict[str, Any] = {"id": found.id, "checkpoint": source.checkpoint, "split": source.split}
     lines: list[str] = []
     if args.json:
-        document |= _document(args, view, cases, total)
+        document |= {**_document(args, view, cases, total), "image_root": clean(str(root))}
     else:
         lines = _lines(args, view, cases, total)
     if args.compare is not None:
@@ -92,8 +94,24 @@ def run(args: Namespace) -> int:
     for line in lines:
         out(line)
     if args.save is not None:
-        _save(args, view, cases if _asked(args) else cases[:_SAVED])
+        _save(args, view, cases if _asked(args) else cases[:_SAVED], root)
     return 0
+
+
+def _root(args: Namespace, run: RunPaths, errors: Errors) -> Path:
+    """Where the images are, which is remembered when it is told."""
+    from core.analysis.roots import image_root, require_images
+    from core.store.image_roots import save_root
+
+    if args.root is None:
+        return image_root(run, errors)
+    folder: Path = args.root.absolute()
+    require_images(errors, folder)
+    try:
+        save_root(run, errors.root, folder)
+    except (StateError, OSError) as error:
+        say(f"--root holds for this once: {error}")
+    return folder
 
 
 def _asked(args: Namespace) -> bool:
@@ -222,8 +240,9 @@ def _judged(args: Namespace, errors: Errors, file: Path) -> int:
     return 0
 
 
-def _save(args: Namespace, view: View, cases: list[Case]) -> None:
+def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
     from core.analysis.drawing import draw_case, draw_matrix
+    from core.analysis.roots import has_image
 
     folder = _new_folder(args.save)
     names, matrix = view.errors.classes, view.matrix
@@ -231,13 +250,12 @@ def _save(args: Namespace, view: View, cases: list[Case]) -> None:
         grouped = view.grouped(_words(args))
         names, matrix = grouped.names, grouped.matrix
     draw_matrix(matrix, names, f"score {view.score:g}, IoU {view.iou:g}").save(folder / "matrix.png")
-    root = args.root or view.errors.root
     missing = 0
     for number, case in enumerate(cases, 1):
-        missing += not (root / case.path.partition("#")[0]).is_file()
-        draw_case(view, case, args.root).save(folder / f"case-{number:04d}-{case.kind}.png")
+        missing += not has_image(root, case.path)
+        draw_case(view, case, root).save(folder / f"case-{number:04d}-{case.kind}.png")
     if missing:
-        say(f"{missing} images are not in {clean(str(root))}: --root DIR says where they lie now")
+        say(f"images of {missing} cases are not in {clean(str(root))}: --root DIR says where they lie now")
     say(f"matrix and {len(cases)} cases in {clean(str(folder))}")
 
 
