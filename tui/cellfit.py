@@ -6,6 +6,8 @@ from rich.cells import cell_len, set_cell_size
 
 from core.text import middle_cut
 
+_JOINER = "\u200d"
+
 
 def cut(text: str, width: int, *, middle: bool = False) -> str:
     """`text` in at most `width` cells, with an ellipsis at the end or, for names, in the middle."""
@@ -35,3 +37,15 @@ def progress(done: int, total: int, width: int) -> str:
     """A bar such as `▓▓▓░░░`."""
     filled = round(width * min(max(done / total, 0.0), 1.0)) if total > 0 else 0
     return "▓" * filled + "░" * (width - filled)
+
+
+def signs(text: str) -> list[tuple[str, int]]:
+    """What of `text` takes cells together, each with its width: a letter with its marks, a joined emoji."""
+    found: list[tuple[str, int]] = []
+    for letter in text:
+        before, size = found[-1] if found else ("", 0)
+        if before and (cell_len(letter) == 0 or before.endswith(_JOINER)):
+            found[-1] = f"{before}{letter}", max(cell_len(before + letter), size)
+        elif cell_len(letter):
+            found.append((letter, cell_len(letter)))
+    return found

@@ -13,9 +13,10 @@ from core.store.judgements import read_judgements
 from tui.screens.errors import ErrorsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
-from tui.widgets.case_picture import CasePicture, Frame, overlay
+from tui.widgets.case_picture import CasePicture
 from tui.widgets.case_table import BoxTable, CaseTable, PlainTable
 from tui.widgets.matrix import Matrix
+from tui.widgets.picture_boxes import Frame, overlay
 
 SIZES = [(80, 24), (120, 34), (160, 50)]
 NAMES = ("cat", "dog", "eel")
@@ -292,7 +293,7 @@ async def test_zoom_pan_and_layers(run: Any, drive: Any, size: Any) -> None:
         assert picture._region() == whole
         await press(ui, "t")
         await ui.sees("no truth")
-        assert "T dog" not in ui.text()
+        assert " T dog " not in ui.text()
         assert "P cat .90" in ui.text()
         await press(ui, "t", "p", "L")
         await ui.sees("no predicted, labels")
@@ -300,7 +301,7 @@ async def test_zoom_pan_and_layers(run: Any, drive: Any, size: Any) -> None:
         assert "┏" in ui.text()
         await press(ui, "p", "L", "e")
         await ui.sees("only this error")
-        assert "P eel" not in ui.text()
+        assert "P eel .60" not in ui.text()
 
 
 async def test_boxes_are_listed_with_their_outcome(run: Any, drive: Any) -> None:

@@ -10,7 +10,8 @@ from textual.containers import Container
 
 from tui.run_actions import plain
 from tui.screens import errors_text
-from tui.screens.errors_compare import CHANGE_COLUMNS, ErrorComparison
+from tui.screens.errors_compare import CHANGE_COLUMNS
+from tui.screens.errors_gallery import BOX_COLUMNS, Gallery
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_picture import CasePicture
@@ -25,16 +26,17 @@ _FOCUS = {"kinds": "#kinds", "classes": "#classes", "pr": "#pr", "boxes": "#imag
 _STEPS = {"matrix": "#matrix", "cases": "#cases", "picture": "#picture"}
 
 
-class ErrorsScreen(ErrorComparison):
+class ErrorsScreen(Gallery):
     CSS_PATH = "errors.tcss"
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     KEY_ORDER = (
-        *("back", "choose", "case(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')"),
-        *("score(1)", "iou", "nms", "step(1)", "diagonal", "normalise", "sort", "groups", "open_group"),
-        *("to_case", "zoom(2.0)", "zoom(0.5)", "layer('only')", "layer('truth')", "layer('predicted')"),
-        *("next_tab(1)", "compare", "source", "save", "filter", "worst", "note", "root", "whole"),
+        *("back", "choose", "case(1)", "list", "beside", "to_case", "score(1)", "iou", "nms", "worst"),
+        *("step(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')", "note"),
+        *("diagonal", "normalise", "sort", "groups", "open_group", "zoom(2.0)", "zoom(0.5)", "whole"),
+        *("layer('only')", "next_tab(1)", "compare", "source", "save", "full", "filter", "root"),
+        *("layer('truth')", "layer('predicted')", "layer('labels')", "pan(-1, 0)"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "back", key_display="esc"),
@@ -58,6 +60,8 @@ class ErrorsScreen(ErrorComparison):
         Binding("p", "layer('predicted')", "predictions"),
         Binding("L", "layer('labels')", "labels", show=False),
         Binding("e", "layer('only')", "only this error"),
+        Binding("v", "beside", "truth beside"),
+        Binding("V", "full", "full picture"),
         Binding("a", "compare", "compare with"),
         Binding("w", "save", "write picture"),
         Binding("c", "source", "checkpoint, split"),
@@ -71,6 +75,7 @@ class ErrorsScreen(ErrorComparison):
             with Container(id="page-matrix"):
                 with Container(id="matrix-side"):
                     yield Matrix(id="matrix", empty="reading …")
+                    yield PlainTable(BOX_COLUMNS, id="new-images", empty="no image")
                 with Container(id="right"):
                     with Container(id="case-side"):
                         yield CaseTable(id="cases", empty="no case here")
@@ -99,7 +104,8 @@ class ErrorsScreen(ErrorComparison):
 
     def on_mount(self) -> None:
         self.query_one("#matrix-side").border_title = plain("Matrix  truth ↓  prediction →")
-        self.query_one("#grid").display = False
+        self.query_one("#grid").display = self.new_images.display = False
+        self.picture.has_list = lambda: self.shows_boxes
         self._apply_tab()
         self.find_sources()
 
@@ -119,9 +125,12 @@ class ErrorsScreen(ErrorComparison):
     def _focus(self) -> None:
         target: Widget = self.query_one(_STEPS[self.step] if self.tab == "matrix" else _FOCUS[self.tab])
         if not target.display:
-            target = self.query_one("#grid")
+            target = self.new_images if target is self.matrix else self.query_one("#grid")
         self.set_focus(target)
         self.refresh_bindings()
+
+    def focus_here(self) -> None:
+        self._focus()
 
     def action_next_tab(self, by: int) -> None:
         names = [name for name, _ in errors_text.TABS]
@@ -131,18 +140,18 @@ class ErrorsScreen(ErrorComparison):
         self.remove_class(f"-step-{before}")
         self.add_class(f"-step-{step}")
         self._focus()
-        self.show_case(self.cases.current)
+        self.look()
 
     def action_back(self) -> None:
         """A step back; from the matrix, once it shows all classes, to where one came from."""
         if self.tab != "matrix":
             self.tab = "matrix"
-        elif self.step == "picture":
+        elif self.boxes.has_focus:
+            self.set_focus(self.picture)
+        elif self.step == "picture" and self.origin in ("matrix", "kinds") and not self.is_gallery:
             self.step = "cases"
-        elif self.step == "cases":
-            self.step = "matrix"
-            if self._wanted is not None and self._wanted.free:
-                self.list_cases(self.of_cell(self.matrix.place))
+        elif self.step != "matrix":
+            self.leave()
         elif self.matrix.only is not None:
             self.matrix.filter(None)
             self.show_top()
@@ -151,7 +160,7 @@ class ErrorsScreen(ErrorComparison):
 
     def on_resize(self) -> None:
         self.show_top()
-        self.call_after_refresh(lambda: self.show_case(self.cases.current))
+        self.call_after_refresh(self.look)
 
     # -- classes by name
 
@@ -184,18 +193,29 @@ class ErrorsScreen(ErrorComparison):
         if not self.is_mounted:
             return True
         on_matrix = self.tab == "matrix"
-        if action in ("case", "judge", "note"):
+        on_picture = on_matrix and self.step == "picture"
+        boxes = self.errors is None or self.errors.kind == "detection"
+        known = self.view is not None and not self.is_gallery
+        if action == "case":
             return on_matrix and self.step != "matrix" and self.view is not None
-        if action in ("save", "compare"):
-            return self.view is not None
+        if action in ("judge", "note"):
+            return on_matrix and self.step != "matrix" and known and self.origin != "ab"
+        if action == "save":
+            return self.view is not None and (known or on_picture)
+        if action == "compare":
+            return known
         if action == "sample":
-            return self.tab == "boxes" and self.errors is not None and self.errors.kind == "classification"
-        if action in ("layer", "root"):
-            return on_matrix and self.step == "picture"
+            return self.tab == "boxes" and self.errors is not None and not boxes and known
+        if action in ("layer", "root", "full"):
+            return on_picture
+        if action == "beside":
+            return on_picture and boxes and known and self.origin != "ab"
         if action in ("groups", "filter"):
-            return on_matrix and self.step == "matrix"
+            return on_matrix and self.step == "matrix" and known
         if action == "open_group":
             return on_matrix and self.step == "matrix" and self.grouped is not None
-        if action in ("iou", "nms"):
-            return self.errors is None or self.errors.kind == "detection"
+        if action == "iou":
+            return boxes and not self.is_gallery
+        if action == "nms":
+            return boxes
         return True

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from textual import on
 
 from core import humanise
 from core.store.paths import RunPaths
+from tui.screens.errors_boxes import Sight
 from tui.screens.errors_pages import ErrorPages
-from tui.screens.errors_source import Source, Thresholds, chosen, sources
+from tui.screens.errors_picture import Pair
+from tui.screens.errors_source import Source, chosen, sources
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_table import KIND_WORDS, PlainTable, TableRow, image_name
-from tui.widgets.line_table import Column
+from tui.widgets.line_table import Column, LineTable
 
 if TYPE_CHECKING:
     from core.analysis.bootstrap import Interval
-    from core.analysis.compare import Comparison
-    from core.analysis.errors import Errors
+    from core.analysis.errors import Errors, View
     from core.store.records import RunSummary
 
 CHANGE_COLUMNS = (
@@ -43,10 +46,71 @@ class Other:
     label: str
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What came of a comparison: `second` is the other model's view, its images in the order of `view`."""
+
+    other: Other
+    view: View
+    second: View
+    captions: tuple[str, str]
+    rows: list[TableRow]
+    counts: list[Span]
+    numbers: list[Span]
+
+
 class ErrorComparison(ErrorPages):
     """A is what the screen is about, B another predictions file of the same images."""
 
     other: Other | None = None
+    _compared: Compared | None = None
+
+    @property
+    def changes(self) -> PlainTable:
+        return self.query_one("#changes", PlainTable)
+
+    def opened(self, errors: Errors) -> None:
+        super().opened(errors)
+        self._compared = None
+        if self.origin == "ab":
+            self.leave()
+
+    # -- an image of both
+
+    @property
+    def pair(self) -> Pair | None:
+        if self.origin != "ab" or self._compared is None:
+            return None
+        return Pair(self._compared.second, self._compared.captions)
+
+    @property
+    def gone_through(self) -> LineTable[Any]:
+        return self.changes if self.origin == "ab" else super().gone_through
+
+    def sight(self) -> Sight | None:
+        if self.origin != "ab":
+            return super().sight()
+        row = self.changes.current
+        if row is None or self._compared is None or self._compared.view is not self.view:
+            return None
+        image, thing = map(int, row.key.split())
+        cells = [row.cells[name][0] for name in ("truth", "first", "second", "state")]
+        words = f"{cells[0]}: A {cells[1]}, B {cells[2]} ({cells[3]})"
+        return Sight(image, None, thing, words)
+
+    @on(PlainTable.Chosen, "#changes")
+    def _change_chosen(self) -> None:
+        self.enter("ab", "picture")
+
+    @on(PlainTable.Highlighted, "#changes")
+    def _change_highlighted(self) -> None:
+        if self.origin == "ab":
+            self.look()
+
+    def view_changed(self) -> None:
+        super().view_changed()
+        if self.origin == "ab":
+            self._compare()
 
     def action_compare(self) -> None:
         """Ask for the other predictions."""
@@ -60,7 +124,7 @@ class ErrorComparison(ErrorPages):
 
         def take(value: str | None) -> None:
             if value is not None and value in by_name:
-                self.other = by_name[value]
+                self.other, self._compared = by_name[value], None
                 self._pages.pop("ab", None)
                 self.tab = "ab"
                 self.show_page()
@@ -69,31 +133,35 @@ class ErrorComparison(ErrorPages):
         self.app.push_screen(ChooseDialog(f"Compare {self._run.label} with", choices), take)
 
     def show_page(self) -> None:
-        if self.tab != "ab":
+        if self.tab != "ab" or self.is_gallery:
             super().show_page()
-            return
-        view, errors, other = self.view, self.errors, self.other
-        if view is None or errors is None:
-            return
-        if other is None:
+        elif self.view is not None and self.other is None:
             self.query_one("#ab-counts", SpanLine).show([(" a chooses predictions to compare with", "muted")])
-            self.query_one("#changes", PlainTable).empty = ""
-            return
-        if self._pages.get("ab") is not view:
+            self.changes.empty = ""
+        elif self._pages.get("ab") is not self.view:
+            self._compare()
+
+    def _compare(self) -> None:
+        """Have both compared at the thresholds."""
+        view, other = self.view, self.other
+        if view is not None and other is not None and self._pages.get("ab") is not view:
             self._pages["ab"] = view
             self.query_one("#ab-counts", SpanLine).show([(f" comparing with {other.label} …", "muted")])
-            self.newest.ask("ab", partial(_compared, errors, other, self.thresholds), self._have_comparison)
+            here = self.source.epoch if self.source is not None else 0
+            names = f"{self._run.label}@{here}", f"{other.label}@{other.source.epoch}"
+            self.newest.ask("ab", partial(_compared, view, other, names), self._have_comparison)
 
-    def _have_comparison(
-        self, found: tuple[Other, Comparison, list[TableRow], tuple[list[Span], list[Span]]]
-    ) -> None:
-        other, comparison, rows, (counts, numbers) = found
-        if other is self.other and comparison.a.errors is self.errors:
-            self.query_one("#ab-counts", SpanLine).show(counts)
-            self.query_one("#ab-numbers", SpanLine).show(numbers)
-            table = self.query_one("#changes", PlainTable)
-            table.empty = "no difference: both get the same objects right"
-            table.set_rows(rows)
+    def _have_comparison(self, found: Compared) -> None:
+        if found.other is not self.other or found.view is not self.view:
+            return
+        self._compared = found
+        self.query_one("#ab-counts", SpanLine).show(found.counts)
+        self.query_one("#ab-numbers", SpanLine).show(found.numbers)
+        table = self.changes
+        table.empty = "no difference: both get the same objects right"
+        table.set_rows(found.rows)
+        if self.origin == "ab":
+            self.look()
 
     def failed(self, sentence: str) -> None:
         if self.tab == "ab":
@@ -118,14 +186,13 @@ def others(folder: Path, runs: Sequence[RunSummary], here: Source | None) -> lis
     return found
 
 
-def _compared(
-    errors: Errors, other: Other, at: Thresholds
-) -> tuple[Other, Comparison, list[TableRow], tuple[list[Span], list[Span]]]:
+def _compared(view: View, other: Other, names: tuple[str, str]) -> Compared:
     from core.analysis.compare import compare
     from core.analysis.errors import open_errors
 
     second = open_errors(other.source.file)
-    found = compare(errors, second, score=at.score, iou=at.iou)
+    found = compare(view.errors, second, score=view.score, iou=view.iou, agnostic_nms=view.agnostic_nms)
+    classes = view.errors.classes
     rows = []
     for state in ("broken", "fixed", "still_wrong"):
         for change in found.changes(state)[:_MOST]:
@@ -133,28 +200,30 @@ def _compared(
             for fate, label in zip((change.first, change.second), change.taken_for, strict=True):
                 word = KIND_WORDS.get(fate, fate)
                 shown = fate == "confused" and label is not None
-                fates.append(f"→ {errors.classes[label]}" if shown and label is not None else word)
+                fates.append(f"→ {classes[label]}" if shown and label is not None else word)
             cells: dict[str, Span] = {
                 "image": (image_name(change.path), "text"),
                 "state": (_WORDS[state], _TONES[state]),
-                "truth": (errors.classes[change.truth], "text"),
+                "truth": (classes[change.truth], "text"),
                 "first": (fates[0], "good" if change.first == "correct" else "bad"),
                 "second": (fates[1], "good" if change.second == "correct" else "bad"),
             }
             rows.append(TableRow(f"{change.image} {change.object}", cells))
     counts: list[Span] = [
-        (f" B: {other.label}@{other.source.epoch}", "title"),
+        (f" B: {names[1]}", "title"),
         (f"  fixed {humanise.count(found.counts['fixed'])}", "good"),
         (f"  broken {humanise.count(found.counts['broken'])}", "bad"),
         (f"  still wrong {humanise.count(found.counts['still_wrong'])}", "text"),
         (f"  both right {humanise.count(found.counts['both_right'])}", "muted"),
     ]
+    if view.agnostic_nms is not None:
+        counts.append(("  NMS over classes on both", "warning"))
     if found.p is not None:
         counts.append((f"  McNemar p {found.p:.3g}", "text"))
     numbers: list[Span] = []
     for name, values in found.intervals.items():
         numbers += _interval(name, values)
-    return other, found, rows, (counts, numbers)
+    return Compared(other, view, found.b, names, rows, counts, numbers)
 
 
 def _interval(name: str, found: Interval) -> list[Span]:

@@ -48,7 +48,7 @@ class Judgements:
         """What to say about a case, and in which tone."""
         found = self.on(view, case)
         if found is None:
-            return "judged: – (1 model, 2 label wrong, 3 unclear)", "muted"
+            return "judged: – 1 model 2 label 3 unclear", "muted"
         parts = [found.verdict or "–", *([" ".join(found.note.split())] if found.note else [])]
         return f"judged: {' · '.join(parts)}", "accent"
 

@@ -6,22 +6,27 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from textual import on
 
 from tui.screens import errors_text
-from tui.screens.errors_cases import CaseSteps, Wanted
+from tui.screens.errors_cases import Wanted
 from tui.screens.errors_source import Pictures, right_and_wrong
+from tui.screens.errors_verdicts import Verdicts
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_table import KIND_WORDS, BoxTable, PlainTable, image_name
 from tui.widgets.picture_grid import PictureGrid
+
+_USUAL_NAME = 10
+NO_TRUTH = "new images without ground truth: there is nothing to compare with (tab: the images)"
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
     from core.store.records import RunSummary
 
 
-class ErrorPages(CaseSteps):
+class ErrorPages(Verdicts):
     """Each page is made when it is looked at, and anew when the view is another."""
 
     def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
@@ -36,6 +41,7 @@ class ErrorPages(CaseSteps):
         table.names = errors.classes
         table.boxes = self.query_one("#boxes", BoxTable).boxes = errors.kind == "detection"
         self._wanted, self._class = None, None
+        self.set_class(max(map(cell_len, errors.classes), default=0) > _USUAL_NAME, "-long-names")
         self.query_one("#images").display = self.query_one("#image-about").display = table.boxes
         self.query_one("#grid").display = not table.boxes
 
@@ -50,19 +56,37 @@ class ErrorPages(CaseSteps):
             self._pages.pop(page, None)
         self.show_page()
 
+    def root_changed(self) -> None:
+        self._pages.pop("boxes", None)
+
     def show_page(self) -> None:
         """Fill the tab that is shown, unless it shows this view already."""
         view, tab = self.view, self.tab
         if view is None or tab == "matrix" or self._pages.get(tab) is view:
             return
+        if self.is_gallery:
+            self.say_on_page(tab, NO_TRUTH)
+            return
         self._pages[tab] = view
         if tab == "boxes" and view.errors.kind == "classification":
-            root = self._root or view.errors.root
-            work = partial(right_and_wrong, view, self._grid_pictures, root, self._seed)
+            work = partial(right_and_wrong, view, self._grid_pictures, self.image_root, self._seed)
             self.newest.ask("page grid", work, self._have_grid)
             return
         make = partial(_made, tab, view, self._class)
         self.newest.ask(f"page {tab}", make, partial(self._have_page, tab, view))
+
+    def say_on_page(self, tab: str, sentence: str) -> None:
+        """A sentence in place of what a tab shows."""
+        for line in self.query(f"#page-{tab} SpanLine").results(SpanLine):
+            line.show([])
+        for table in self.query(f"#page-{tab} PlainTable").results(PlainTable):
+            table.empty = sentence
+            table.set_rows(())
+            table.refresh()
+        if tab == "pr":
+            self.query_one("#pr", CurveView).say(sentence)
+        if tab == "boxes":
+            self.query_one("#grid", PictureGrid).say(sentence)
 
     def _have_grid(self, found: tuple[Any, list[str]]) -> None:
         pixels, titles = found
@@ -115,20 +139,33 @@ class ErrorPages(CaseSteps):
     def _kind_chosen(self, event: PlainTable.Chosen) -> None:
         mistakes = event.key == errors_text.MISTAKES
         title = "likely wrong labels" if mistakes else KIND_WORDS.get(event.key, event.key)
-        self.tab = "matrix"
         kind = None if mistakes else event.key
         self.list_cases(Wanted(None, None, kind, title, mixed=True, mistakes=mistakes, free=True))
-        self.step = "cases"
+        self.enter("kinds", "cases")
 
     @on(PlainTable.Chosen, "#images")
-    @on(PlainTable.Chosen, "#changes")
     def _image_chosen(self, event: PlainTable.Chosen) -> None:
         if self.view is not None:
-            image = int(event.key.split()[0])
+            image = int(event.key)
             title = image_name(self.view.errors.paths[image])
-            self.tab = "matrix"
             self.list_cases(Wanted(None, None, None, title, mixed=True, image=image, free=True))
-            self.step = "picture"
+            self.enter("boxes", "picture")
+
+    def enter(self, origin: str, step: str) -> None:
+        """Go from a tab to a step of the first one; `leave` comes back."""
+        self.origin = origin
+        self.tab = "matrix"
+        self.step = step
+        self.two_sides()
+
+    def leave(self) -> None:
+        """Back to the tab that one came from; the matrix has its cell's cases again."""
+        origin, self.origin = self.origin, "matrix"
+        self.two_sides()
+        self.step = "matrix"
+        if self._wanted is not None and self._wanted.free:
+            self.list_cases(self.of_cell(self.matrix.place))
+        self.tab = origin
 
 
 def _made(tab: str, view: View, label: int | None) -> object:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,31 +12,41 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import humanise
+from core.analysis.sources import NEW, prediction_sets
 from core.errors import DataError
 from core.store.checkpoints import CHECKPOINT_ID
+from core.store.files import read_json
 from core.store.paths import RunPaths
 from core.text import clean
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from core.analysis.cases import Case
     from core.analysis.errors import View
     from core.store.records import RunSummary
+    from tui.screens.errors_boxes import Sight
 
 _IMAGES_KEPT = 6
 _SAMPLE, _SIDE = 48, 64
 _PICTURES = 10000
+_GAP = 8
 
 
 @dataclass(frozen=True)
 class Source:
-    """A predictions file; `key` is empty for the run's own settings."""
+    """A predictions file; `key` is empty for the run's own settings, `note` is a word about it."""
 
     file: Path
     checkpoint: str
     split: str
     key: str = ""
+    note: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Of new images, without ground truth."""
+        return self.split == NEW
 
     @property
     def epoch(self) -> int:
@@ -57,20 +69,54 @@ class Thresholds:
 
 
 def sources(run: RunPaths) -> list[Source]:
-    """What was kept of images with annotations, newest epoch first; never raises."""
-    from core.analysis.sources import NEW, prediction_sets
-
+    """What was kept: of images with annotations the newest epoch first, then new images; never raises."""
     found = [
-        Source(item.file, item.checkpoint, item.split, item.key)
+        Source(
+            item.file,
+            item.checkpoint,
+            item.split,
+            item.key,
+            _about_new(item.file) if item.split == NEW else "",
+        )
         for item in prediction_sets(run)
-        if item.split != NEW
     ]
-    return sorted(found, key=lambda item: (-item.epoch, item.split != "val", item.split, item.key))
+    return sorted(
+        found,
+        key=lambda item: (
+            item.is_new,
+            -_number(item.key) if item.is_new else 0,
+            -item.epoch,
+            item.split != "val",
+            item.split,
+            item.key,
+        ),
+    )
+
+
+def _number(key: str) -> int:
+    return int(key) if key.isdecimal() else 0
+
+
+def _about_new(file: Path) -> str:
+    """`3 images, 2 h ago`."""
+    document = read_json(file.with_suffix(".json")) or {}
+    images = document.get("images")
+    words = []
+    if isinstance(images, list):
+        words.append(f"{humanise.count(len(images))} image{'s' * (len(images) != 1)}")
+    with suppress(OSError):
+        age = humanise.age(time.time() - file.stat().st_mtime)
+        words.append(age if age == "now" else f"{age} ago")
+    return ", ".join(words)
 
 
 def chosen(found: list[Source], run: RunSummary, checkpoint: str = "") -> Source | None:
-    """The predictions to begin with: of `checkpoint`, else of the run's best, else the newest; val first."""
-    own = [item for item in found if not item.key] or found
+    """The predictions to begin with: of `checkpoint`, else of the run's best, else the newest; val first.
+
+    Those of new images only where there are no others.
+    """
+    known = [item for item in found if not item.is_new] or found
+    own = [item for item in known if not item.key] or known
     if checkpoint:
         return next((item for item in own if item.checkpoint == checkpoint), None)
     best = run.best
@@ -82,29 +128,57 @@ def chosen(found: list[Source], run: RunSummary, checkpoint: str = "") -> Source
     return own[0] if own else None
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A picture, perhaps with fewer pixels than the `size` (width, height) of the whole one.
+
+    Without it there is a sentence on why.
+    """
+
+    image: Image | None
+    size: tuple[int, int] | None
+    message: str = ""
+
+
 class Pictures:
-    """The last pictures that were opened. Used by one thread at a time."""
+    """The last pictures that were opened; threads share it."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Path, str], Image] = OrderedDict()
+        self._kept: OrderedDict[tuple[Path, str], tuple[tuple[int, int] | None, Opened]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def open(self, root: Path, path: str) -> tuple[Image | None, str]:
-        """The picture, or None and a sentence on why there is none."""
-        from core.datasets.pictures import open_picture
+    def open(self, root: Path, path: str, least: tuple[int, int] | None = None) -> Opened:
+        """The picture, with at least so many pixels (width, height); None: with all that it has."""
+        from core.datasets.pictures import open_picture, open_reduced
 
-        found = self._kept.get((root, path))
-        if found is None:
-            try:
-                found = open_picture(root, path)
-            except DataError as error:
-                if not (root / path.partition("#")[0]).exists():
-                    where = clean(str(root))
-                    return None, f"no image (R says where they are): {clean(path)} is not in {where}"
-                return None, str(error)
-            self._kept[root, path] = found
+        with self._lock:
+            kept = self._kept.get((root, path))
+        if kept is not None and _has_enough(*kept, least):
+            return kept[1]
+        try:
+            if least is None:
+                image = open_picture(root, path)
+                found = Opened(image, image.size)
+            else:
+                found = Opened(*open_reduced(root, path, least))
+        except DataError as error:
+            if not (root / path.partition("#")[0]).exists():
+                where = clean(str(root))
+                return Opened(
+                    None, None, f"no image (R says where they are): {clean(path)} is not in {where}"
+                )
+            return Opened(None, None, str(error))
+        with self._lock:
+            self._kept[root, path] = least, found
+            self._kept.move_to_end((root, path))
             while len(self._kept) > _IMAGES_KEPT:
                 self._kept.popitem(last=False)
-        return found, ""
+        return found
+
+
+def _has_enough(had: tuple[int, int] | None, opened: Opened, least: tuple[int, int] | None) -> bool:
+    whole = opened.image is not None and opened.image.size == opened.size
+    return had is None or whole or (least is not None and had[0] >= least[0] and had[1] >= least[1])
 
 
 def right_and_wrong(view: View, pictures: Pictures, root: Path, seed: int) -> tuple[Any, list[str]]:
@@ -116,7 +190,7 @@ def right_and_wrong(view: View, pictures: Pictures, root: Path, seed: int) -> tu
     cases = [case for pair in zip_longest(wrong, right) for case in pair if case is not None]
     pixels, titles = [], []
     for case in cases:
-        image, _ = pictures.open(root, case.path)
+        image = pictures.open(root, case.path, (_SIDE, _SIDE)).image
         if image is not None:
             pixels.append(np.asarray(image.resize((_SIDE, _SIDE))))
             truth, guess = names[case.truth or 0], names[case.predicted or 0]
@@ -124,20 +198,56 @@ def right_and_wrong(view: View, pictures: Pictures, root: Path, seed: int) -> tu
     return (np.stack(pixels) if pixels else None), titles
 
 
-def save_picture(
-    view: View, case: Case | None, folder: Path, name: str, root: Path | None, *, only: bool = False
-) -> Path:
-    """Write a case with its boxes, or the matrix, as a new PNG file in `folder`; returns where.
+def drawn(view: View, sight: Sight, other: View | None, root: Path, *, only: bool = False) -> Image:
+    """An image with its boxes as a picture; with `other`, a second one of its boxes to the right."""
+    from PIL import Image as images
 
-    Raises DataError when it cannot be written.
-    """
-    from core.analysis.drawing import draw_case, draw_matrix
+    from core.analysis.cases import Case
+    from core.analysis.drawing import draw_case
 
+    case = sight.case
     if case is None:
+        truth = None
+        if sight.object is not None:
+            truth = int(view.scene.objects.classes[sight.object])
+        kind = "new image" if not view.errors.labelled else "compared"
+        path = view.errors.paths[sight.image]
+        case = Case(sight.image, path, truth, None, None, None, kind, sight.object, None, 0, 0)
+    parts = [draw_case(each, case, root, only=only) for each in (view, other) if each is not None]
+    if len(parts) == 1:
+        return parts[0]
+    size = sum(part.width for part in parts) + _GAP, max(part.height for part in parts)
+    canvas = images.new("RGB", size, "white")
+    canvas.paste(parts[0], (0, 0))
+    canvas.paste(parts[1], (parts[0].width + _GAP, 0))
+    return canvas
+
+
+def save_picture(
+    view: View,
+    sight: Sight | None,
+    other: View | None,
+    folder: Path,
+    name: str,
+    root: Path,
+    *,
+    only: bool = False,
+) -> tuple[Path, str]:
+    """Write a sight with its boxes, or the matrix, as a new PNG file in `folder`.
+
+    Returns where, and what to do about letters that no font has (empty: there are none). Raises DataError
+    when it cannot be written.
+    """
+    from core.analysis.drawing import draw_matrix
+
+    texts = list(view.errors.classes)
+    if sight is None:
         title = f"score {view.score:g}, IoU {view.iou:g}"
         image, what = draw_matrix(view.matrix, view.errors.classes, title), "matrix"
     else:
-        image, what = draw_case(view, case, root, only=only), f"case-{case.image:05d}-{case.kind}"
+        image = drawn(view, sight, other, root, only=only)
+        what = f"case-{sight.image:05d}-{sight.case.kind if sight.case is not None else 'image'}"
+        texts.append(view.errors.paths[sight.image])
     data = io.BytesIO()
     image.save(data, "PNG")
     try:
@@ -146,7 +256,7 @@ def save_picture(
             file = folder / f"{name}-{what}-{number}.png"
             with suppress(FileExistsError), open(file, "xb") as target:
                 target.write(data.getvalue())
-                return file
+                return file, ""
     except OSError as error:
         raise DataError(f"{clean(str(folder))}: {error.strerror}") from None
     raise DataError(f"{clean(str(folder))} is full of pictures of this: move some away.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.reactive import var
 
-from core.store.measures import read_row
+from core.store.measures import row_of
 from core.store.paths import RunPaths
 from tui.screens import errors_text
 from tui.screens.errors_judge import Judgements
@@ -40,6 +41,7 @@ class ErrorsState(Background):
     """Subclasses show what is here: `view_changed` tells them that it is another."""
 
     step: var[str] = var("matrix", init=False)
+    """matrix, cases, picture: each is reached from the one before; `origin` says from which tab."""
     tab: var[str] = var("matrix", init=False)
     thresholds: var[Thresholds] = var(Thresholds(0.5), init=False)
 
@@ -55,9 +57,16 @@ class ErrorsState(Background):
         self.view: View | None = None
         self.grouped: Grouped | None = None
         self.judged = Judgements(self._paths, None, {})
+        self.image_root = Path()
+        self.origin = "matrix"
         self.problem = False
         self._words = 0
         self._ap = ""
+
+    @property
+    def is_gallery(self) -> bool:
+        """Predictions of new images: there is nothing to compare them with."""
+        return self.errors is not None and not self.errors.labelled
 
     @property
     def lab(self) -> LabApp:
@@ -67,17 +76,17 @@ class ErrorsState(Background):
     def matrix(self) -> Matrix:
         return self.query_one("#matrix", Matrix)
 
+    @abstractmethod
     def view_changed(self) -> None:
         """The thresholds, or the predictions, are others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def opened(self, errors: Errors) -> None:
         """Another predictions file is open; a view of it comes next."""
-        raise NotImplementedError
 
+    @abstractmethod
     def training_known(self) -> None:
         """How many objects were trained on is known now."""
-        raise NotImplementedError
 
     # -- which predictions
 
@@ -100,14 +109,11 @@ class ErrorsState(Background):
         self.show_top()
         self.newest.ask("open", partial(_read, self._paths, source), self._opened)
 
-    def _opened(self, found: tuple[Source, Errors, Judgements]) -> None:
-        source, errors, judged = found
+    def _opened(self, found: tuple[Source, Errors, Judgements, Path]) -> None:
+        source, errors, judged, root = found
         if source != self.source:
             return
-        if not errors.labelled:
-            self.failed("these images have no annotations: there is nothing to compare with")
-            return
-        self.errors, self.judged = errors, judged
+        self.errors, self.judged, self.image_root = errors, judged, root
         at = replace(self.thresholds, score=max(errors.score, errors.floor))
         self.set_reactive(ErrorsState.thresholds, at)
         self.opened(errors)
@@ -127,7 +133,9 @@ class ErrorsState(Background):
         from tui.dialogs.choose import Choice, ChooseDialog
 
         best = self._run.best.checkpoint if self._run.best is not None else ""
-        choices = [Choice(item.name, "★ best" if item.checkpoint == best else "") for item in found]
+        choices = [
+            Choice(item.name, item.note or ("★ best" if item.checkpoint == best else "")) for item in found
+        ]
         by_name = {item.name: item for item in found}
         current = self.source.name if self.source is not None else ""
 
@@ -165,8 +173,9 @@ class ErrorsState(Background):
         self.set_class(counts.size > MANY, "-many")
         self.show_top()
         self.view_changed()
-        row = f"{self.source.file.stem}.json" if self.source is not None else ""
-        self.newest.ask("ap", partial(_summary, view, self._paths, row, self.size.width), self._have_ap)
+        if self.source is not None and not self.is_gallery:
+            work = partial(_summary, view, self._paths, self.source.file, self.size.width)
+            self.newest.ask("ap", work, self._have_ap)
         self.refresh_bindings()
 
     def _have_ap(self, found: tuple[View, str]) -> None:
@@ -220,6 +229,7 @@ class ErrorsState(Background):
         left, right = errors_text.top(
             self._run, self.source, view, self._ap or "AP …", width=width, problem=self.problem
         )
+        right = [("without ground truth ", "muted")] if self.is_gallery else right
         self.query_one("#top", SpanLine).show(left, right if view is not None else [])
         at, errors = self.thresholds, self.errors
         left, right = errors_text.tabs(
@@ -227,6 +237,7 @@ class ErrorsState(Background):
             at,
             GROUPS[self._words],
             self.matrix.looks,
+            gallery=self.is_gallery,
             boxes=errors is None or errors.kind == "detection",
             floor=errors.floor if errors is not None else 0.0,
             width=width,
@@ -240,10 +251,12 @@ def _trained_on(run: RunPaths) -> tuple[int, ...] | None:
     return train_counts(run)
 
 
-def _read(run: RunPaths, source: Source) -> tuple[Source, Errors, Judgements]:
+def _read(run: RunPaths, source: Source) -> tuple[Source, Errors, Judgements, Path]:
     from core.analysis.errors import open_errors
+    from core.analysis.roots import image_root
 
-    return source, open_errors(source.file), Judgements.read(run, source)
+    errors = open_errors(source.file)
+    return source, errors, Judgements.read(run, source), image_root(run, errors)
 
 
 def _computed(errors: Errors, at: Thresholds, words: int) -> tuple[View, Grouped | None, Counts]:
@@ -252,9 +265,10 @@ def _computed(errors: Errors, at: Thresholds, words: int) -> tuple[View, Grouped
     return view, grouped, errors_text.counts(view, grouped)
 
 
-def _summary(view: View, run: RunPaths, row: str, width: int) -> tuple[View, str]:
+def _summary(view: View, run: RunPaths, file: Path, width: int) -> tuple[View, str]:
     """AP or accuracy: as it was measured, where that is kept; else computed, which takes its time."""
-    measured = read_row(run, row) if row and view.agnostic_nms is None else None
+    sha256 = view.errors.source.origin.sha256
+    measured = row_of(run, file, sha256) if view.agnostic_nms is None else None
     numbers = measured.metrics if measured is not None else {}
     needed = ("map", "map_50") if view.errors.kind == "detection" else ("accuracy",)
     found = numbers if all(name in numbers for name in needed) else errors_text.summary(view)

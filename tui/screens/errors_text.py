@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 from core import humanise
 from tui.screens.errors_source import Source, Thresholds
 from tui.widgets.bars import Span
-from tui.widgets.case_picture import Frame
-from tui.widgets.case_table import KIND_WORDS, BoxRow, TableRow, share
+from tui.widgets.case_table import KIND_WORDS, TableRow, share
 from tui.widgets.line_table import Column
 from tui.widgets.matrix_counts import Counts
 
 if TYPE_CHECKING:
-    from core.analysis.cases import Case, Shown
     from core.analysis.errors import ClassErrors, View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
@@ -93,9 +91,11 @@ def top(
         objects = humanise.count(int(view.matrix[:-1].sum()))
         boxes = humanise.count(int(view.matrix[:, :-1].sum()))
         if width < 110:
-            left.append((f" {images} img {objects} obj {boxes} boxes", "muted"))
+            between = f"{objects} obj " if errors.labelled else ""
+            left.append((f" {images} img {between}{boxes} boxes", "muted"))
         else:
-            left.append((f" {images} images, {objects} objects, {boxes} boxes ≥ {view.score:.2f}", "muted"))
+            between = f"{objects} objects, " if errors.labelled else ""
+            left.append((f" {images} images, {between}{boxes} boxes ≥ {view.score:.2f}", "muted"))
     return left, [(f"{ap} ", "accent")]
 
 
@@ -115,13 +115,22 @@ def summary_words(numbers: Mapping[str, float | None], *, width: int) -> str:
 
 
 def tabs(
-    tab: str, at: Thresholds, group: str, looks: str, *, boxes: bool, floor: float, width: int
+    tab: str,
+    at: Thresholds,
+    group: str,
+    looks: str,
+    *,
+    boxes: bool,
+    floor: float,
+    width: int,
+    gallery: bool = False,
 ) -> tuple[list[Span], list[Span]]:
     """The tabs left; right the thresholds that everything follows."""
     wide = width >= 110
     left: list[Span] = [(" ", "text")]
     for name, title in TABS:
         title = "Right/wrong" if name == "boxes" and not boxes else title
+        title = "Images" if name == "matrix" and gallery else title
         left += [
             (f"[{title}]", "accent") if name == tab else (title, "muted"),
             ("  " if wide else " ", "text"),
@@ -163,51 +172,6 @@ def counts(view: View, grouped: Grouped | None) -> Counts:
         inside,
         boxes,
     )
-
-
-def frames(shown: Shown, case: Case | None, names: Sequence[str]) -> list[Frame]:
-    """The boxes to draw over an image; those below the threshold are not."""
-    out = [
-        Frame(thing.box, names[thing.label], True, case is not None and thing.index == case.object)
-        for thing in shown.objects
-        if thing.box is not None
-    ]
-    out += [
-        Frame(
-            box.box,
-            f"{names[box.label]} {box.score:.2f}".replace(" 0.", " ."),
-            False,
-            case is not None and box.index == case.prediction,
-        )
-        for box in shown.boxes
-        if box.box is not None and box.kind != "dropped"
-    ]
-    return out
-
-
-def box_rows(
-    shown: Shown, case: Case | None, names: Sequence[str], likeliest: Sequence[tuple[int, float]]
-) -> list[BoxRow]:
-    """The boxes of an image in words, those of the case first; of classification the likeliest classes."""
-    rows = []
-    overlap = {box.object: box.iou for box in shown.boxes if box.kind in ("correct", "confused")}
-    for thing in shown.objects:
-        main = case is not None and thing.index == case.object
-        what = KIND_WORDS.get(thing.kind, thing.kind)
-        iou = overlap.get(thing.index) if thing.box is not None else None
-        rows.append(BoxRow(f"o{thing.index}", "T", names[thing.label], None, iou, what, main))
-    if likeliest:
-        truth = shown.objects[0].label if shown.objects else None
-        first = likeliest[0][0]
-        for label, score in likeliest:
-            what = "" if truth is None else "right" if label == truth else "wrong" if label == first else ""
-            rows.append(BoxRow(f"p{label}", "P", names[label], score, None, what, label == first))
-    else:
-        for box in shown.boxes:
-            main = case is not None and box.index == case.prediction
-            what = KIND_WORDS.get(box.kind, box.kind)
-            rows.append(BoxRow(f"p{box.index}", "P", names[box.label], box.score, box.iou, what, main))
-    return sorted(rows, key=lambda row: (not row.main, row.outcome == KIND_WORDS["dropped"]))
 
 
 def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:

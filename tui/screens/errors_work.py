@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -72,9 +73,9 @@ class Background(Screen[None]):
         """Let a thread do what was asked for under `name`."""
         self.newest.run(name)
 
+    @abstractmethod
     def failed(self, sentence: str) -> None:
         """Say why something could not be read."""
-        raise NotImplementedError
 
     def on_screen(self, function: Callable[[Any], None], result: Any) -> None:
         """From a thread: call `function` where widgets may be touched, unless the screen has gone."""

@@ -44,11 +44,17 @@ class CurveView(Widget, can_focus=True):
         self._curve: Curve | None = None
         self._title = ""
         self._score = 0.0
+        self._sentence = ""
         self._lines: list[Strip] = []
 
     def show(self, curve: Curve | None, title: str, score: float) -> None:
         """Draw a curve; None: nothing to draw."""
-        self._curve, self._title, self._score = curve, title, score
+        self._curve, self._title, self._score, self._sentence = curve, title, score, ""
+        self._draw()
+
+    def say(self, sentence: str) -> None:
+        """A sentence in place of a curve."""
+        self._curve, self._title, self._sentence = None, "", sentence
         self._draw()
 
     def action_step(self, by: int) -> None:
@@ -80,7 +86,7 @@ class CurveView(Widget, can_focus=True):
 
     def _head(self, width: int, colors: theme.Palette) -> list[Segment]:
         curve = self._curve
-        words = " reading …" if curve is None else ""
+        words = (self._sentence or " reading …") if curve is None else ""
         if curve is not None and not curve.objects:
             words = "  no object of this class: nothing can be found"
         elif curve is not None and curve.at < 0:

@@ -1,12 +1,11 @@
-"""A picture with true and predicted boxes over it, drawn in line characters with their labels as text.
+"""A picture with true and predicted boxes over it, once, or twice beside itself with other boxes in each.
 
 Needs numpy and Pillow: imported by screens that show pictures, after the first paint.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,44 +16,33 @@ from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import cut
+from tui.cellfit import cut, fit
 from tui.widgets.picture import Pixels, mode_of, strips
-
-Box = tuple[float, float, float, float]
-
-LAYERS = ("truth", "predicted", "labels")
-_SOLID = "━┃┏┓┗┛"
-_DASHED = "┄┆┌┐└┘"
-_MOST_ZOOM = 64.0
-_FEW = 8
-"""With more boxes than this only those of the case have labels, and others where there is room."""
+from tui.widgets.picture_boxes import LAYERS, Box, Cell, Frame, overlay
+from tui.widgets.picture_panes import MOST_ZOOM, Pane, fit_scale, panes, seen
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One box over the picture, in its pixels. `truth`: solid, else dashed; `main`: of the case shown."""
+class Side:
+    """The picture with some boxes, under a caption where there are several sides."""
 
-    box: Box
-    label: str
-    truth: bool
-    main: bool
-
-
-Cell = tuple[str, str, bool]
-"""Sign, tone and whether the picture shines through."""
+    frames: tuple[Frame, ...]
+    caption: str = ""
 
 
 class CasePicture(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "list", "boxes", key_display="⏎"),
         Binding("plus,equals_sign", "zoom(2.0)", "zoom in", key_display="+"),
         Binding("minus", "zoom(0.5)", "zoom out", key_display="-"),
         Binding("0", "whole", "whole picture"),
         Binding("x", "to_case", "zoom to the boxes"),
-        Binding("left,h", "pan(-1, 0)", "Left", show=False),
+        Binding("left,h", "pan(-1, 0)", "move", show=False, key_display="←↑↓→"),
         Binding("right,l", "pan(1, 0)", "Right", show=False),
         Binding("up,k", "pan(0, -1)", "Up", show=False),
         Binding("down,j", "pan(0, 1)", "Down", show=False),
@@ -62,14 +50,22 @@ class CasePicture(Widget, can_focus=True):
 
     DEFAULT_CSS = "CasePicture { height: 1fr; width: 1fr; }"
 
+    class ListWanted(Message):
+        """The boxes are to be gone through one by one."""
+
+    class DetailWanted(Message):
+        """More pixels are seen than the reduced picture has."""
+
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
         super().__init__(id=id)
         self._image: Image.Image | None = None
         self._whole: tuple[int, int] = (0, 0)
-        self._frames: tuple[Frame, ...] = ()
+        self._sides: tuple[Side, ...] = (Side(()),)
         self._message = ""
         self.empty = empty
+        self.has_list: Callable[[], bool] = bool
         self._drawn = frozenset(LAYERS)
+        self._marked = ""
         self._zoom = 1.0
         self._centre: tuple[float, float] | None = None
         self._lines: list[Strip] = []
@@ -79,25 +75,49 @@ class CasePicture(Widget, can_focus=True):
         self,
         image: Image.Image | None,
         size: tuple[int, int],
-        frames: Sequence[Frame],
+        sides: Sequence[Side],
         message: str = "",
         *,
         keep_view: bool = False,
     ) -> None:
-        """Draw `frames` over `image`, or over an empty field of `size` under `message` when there is none."""
-        self._image, self._frames, self._message = image, tuple(frames), message
-        self._whole = image.size if image is not None else size
+        """Draw `sides` over `image`, or over an empty field under `message` when there is none.
+
+        `size` (width, height) is what boxes refer to; the image may have fewer pixels.
+        """
+        self._image, self._sides, self._message = image, tuple(sides), message
+        self._whole = size
+        self._marked = ""
         if not keep_view:
             self._zoom, self._centre = 1.0, None
         self._draw()
 
+    def show_sides(self, sides: Sequence[Side]) -> None:
+        """The same picture with other boxes, or another number of times."""
+        self._sides = tuple(sides)
+        self._draw()
+
+    def refine(self, image: Image.Image) -> None:
+        """The same picture with more pixels."""
+        self._image = image
+        self._draw()
+
     def clear(self, message: str = "") -> None:
         """Nothing but a sentence."""
-        self.show(None, (0, 0), (), message)
+        self.show(None, (0, 0), (Side(()),), message)
 
     def draw_layers(self, names: frozenset[str]) -> None:
         """Which of truth, predicted, labels and, if given, only (this case's boxes) to draw."""
         self._drawn = names
+        self._draw()
+
+    def mark(self, key: str) -> None:
+        """Draw the box of this name above all others; empty: none. It is brought into view."""
+        self._marked = key
+        box = next((frame.box for side in self._sides for frame in side.frames if frame.key == key), None)
+        if box is not None and self._zoom > 1:
+            left, top, right, bottom = self._region()
+            if box[0] < left or box[1] < top or box[2] > right or box[3] > bottom:
+                self._centre = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
         self._draw()
 
     @property
@@ -106,8 +126,16 @@ class CasePicture(Widget, can_focus=True):
 
     # -- looking around
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("list", "to_case"):
+            return any(side.frames for side in self._sides) and (action != "list" or self.has_list())
+        return True
+
+    def action_list(self) -> None:
+        self.post_message(self.ListWanted())
+
     def action_zoom(self, factor: float) -> None:
-        self._zoom = min(max(self._zoom * factor, 1.0), _MOST_ZOOM)
+        self._zoom = min(max(self._zoom * factor, 1.0), MOST_ZOOM)
         if self._centre is None:
             self._centre = self._middle_of_case()
         if self._zoom == 1.0:
@@ -120,14 +148,14 @@ class CasePicture(Widget, can_focus=True):
 
     def action_to_case(self) -> None:
         """The boxes of the case with as much again around them."""
-        boxes = [frame.box for frame in self._frames if frame.main]
-        scale = self._fit_scale()
+        boxes, scale = self._boxes_of_case(), self._fit_scale()
         if not boxes or not scale:
             return
+        pane = self._panes[0]
         width = max(box[2] for box in boxes) - min(box[0] for box in boxes)
         height = max(box[3] for box in boxes) - min(box[1] for box in boxes)
-        fits = min(self.size.width / max(2 * width, 1.0), 2 * self.size.height / max(2 * height, 1.0))
-        self._zoom = min(max(fits / scale, 1.0), _MOST_ZOOM)
+        fits = min(pane.columns / max(2 * width, 1.0), 2 * pane.rows / max(2 * height, 1.0))
+        self._zoom = min(max(fits / scale, 1.0), MOST_ZOOM)
         self._centre = self._middle_of_case()
         self._draw()
 
@@ -144,8 +172,14 @@ class CasePicture(Widget, can_focus=True):
         self._centre = ((left + right_end) / 2, (top + bottom) / 2)
         self._draw()
 
+    def _boxes_of_case(self) -> list[Box]:
+        """The marked box, else those of the case."""
+        frames = [frame for side in self._sides for frame in side.frames]
+        marked = [frame.box for frame in frames if self._marked and frame.key == self._marked]
+        return marked or [frame.box for frame in frames if frame.main]
+
     def _middle_of_case(self) -> tuple[float, float]:
-        boxes = [frame.box for frame in self._frames if frame.main]
+        boxes = self._boxes_of_case()
         if not boxes:
             return self._whole[0] / 2, self._whole[1] / 2
         return (
@@ -153,28 +187,18 @@ class CasePicture(Widget, can_focus=True):
             (min(box[1] for box in boxes) + max(box[3] for box in boxes)) / 2,
         )
 
-    def _fit_scale(self) -> float:
-        """Cells (half a cell high) to a pixel of the picture when all of it is shown."""
-        width, height = self._whole
-        if not width or not height:
-            return 0.0
-        return min(self.size.width / width, 2 * self._rows / height)
-
     @property
-    def _rows(self) -> int:
-        return max(self.size.height - (1 if self._message else 0), 1)
+    def _panes(self) -> tuple[Pane, ...]:
+        height = max(self.size.height - (1 if self._message else 0), 1)
+        return panes(len(self._sides), self.size.width, height, self._whole)
+
+    def _fit_scale(self) -> float:
+        pane = self._panes[0]
+        return fit_scale(pane.columns, pane.rows, self._whole)
 
     def _region(self) -> Box:
         """What of the picture is seen."""
-        width, height = self._whole
-        scale = self._fit_scale() * self._zoom
-        if not scale:
-            return 0.0, 0.0, float(width), float(height)
-        seen_x, seen_y = min(width, self.size.width / scale), min(height, 2 * self._rows / scale)
-        x, y = self._centre or (width / 2, height / 2)
-        left = min(max(x - seen_x / 2, 0.0), width - seen_x)
-        top = min(max(y - seen_y / 2, 0.0), height - seen_y)
-        return left, top, left + seen_x, top + seen_y
+        return seen(self._panes[0], self._whole, self._fit_scale() * self._zoom, self._centre)
 
     # -- drawing
 
@@ -201,18 +225,39 @@ class CasePicture(Widget, can_focus=True):
                 tone = colors.warning if self._message else colors.muted
                 self._lines = [Strip([Segment(cut(f" {text}", width), tone)])]
             if min(self._whole) > 0:
-                self._lines += self._picture(colors)
+                self._lines += self._pictures(colors)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else Strip([])
         return line.adjust_cell_length(self.size.width, Style.null()).apply_style(self.rich_style)
 
-    def _picture(self, colors: theme.Palette) -> list[Strip]:
+    def _pictures(self, colors: theme.Palette) -> list[Strip]:
+        """The lines of all sides."""
+        places = self._panes
+        blocks = []
+        for side, pane in zip(self._sides, places, strict=True):
+            lines = self._picture(side, pane, colors)
+            if pane.titled:
+                lines.insert(0, Strip([Segment(fit(f" {side.caption}", pane.columns), colors.strong)]))
+            lines += [Strip([])] * (pane.rows + pane.titled - len(lines))
+            blocks.append([line.adjust_cell_length(pane.columns, Style.null()) for line in lines])
+        if len(places) == 1 or places[1].left == 0:
+            return [line for lines in blocks for line in lines]
+        between = Strip([Segment("│", colors.faint)], 1)
+        joined = []
+        for row in zip(*blocks, strict=True):
+            parts = [row[0]]
+            for line in row[1:]:
+                parts += [between, line]
+            joined.append(Strip.join(parts))
+        return joined
+
+    def _picture(self, side: Side, pane: Pane, colors: theme.Palette) -> list[Strip]:
         region = self._region()
         scale = self._fit_scale() * self._zoom
-        columns = min(max(round((region[2] - region[0]) * scale), 1), self.size.width)
-        rows = min(max(round((region[3] - region[1]) * scale / 2), 1), self._rows)
+        columns = min(max(round((region[2] - region[0]) * scale), 1), pane.columns)
+        rows = min(max(round((region[3] - region[1]) * scale / 2), 1), pane.rows)
         mode = mode_of(self.app)
         pixels = None
         if self._image is not None:
@@ -220,7 +265,7 @@ class CasePicture(Widget, can_focus=True):
             lines = strips(pixels, mode, dark=self.app.current_theme.dark)
         else:
             lines = [Strip([Segment("·" * columns, colors.faint)], columns) for _ in range(rows)]
-        cells = overlay(self._frames, region, scale, columns, rows, self._drawn)
+        cells = overlay(side.frames, region, scale, columns, rows, self._drawn, self._marked)
         by_row: dict[int, dict[int, Cell]] = {}
         for (x, y), cell in cells.items():
             by_row.setdefault(y, {})[x] = cell
@@ -233,11 +278,14 @@ class CasePicture(Widget, can_focus=True):
         assert self._image is not None, "only an image has pixels"
         key = (id(self._image), region, columns, rows)
         if self._base is None or self._base[0] != key:
-            larger = scale >= 1
+            share = self._image.width / self._whole[0], self._image.height / self._whole[1]
+            larger = scale >= share[0]
+            if larger and share[0] < 1:
+                self.post_message(self.DetailWanted())
             small = self._image.resize(
                 (columns, 2 * rows),
                 Image.Resampling.NEAREST if larger else Image.Resampling.BILINEAR,
-                box=region,
+                box=(region[0] * share[0], region[1] * share[1], region[2] * share[0], region[3] * share[1]),
                 reducing_gap=None if larger else 2.0,
             )
             self._base = key, np.asarray(small)
@@ -263,95 +311,6 @@ class CasePicture(Widget, can_focus=True):
             at = x + cell_len(sign)
         pieces += line.crop(at, line.cell_length)
         return Strip(pieces)
-
-
-def overlay(
-    frames: Sequence[Frame], region: Box, scale: float, columns: int, rows: int, layers: frozenset[str]
-) -> dict[tuple[int, int], Cell]:
-    """Cells (column, row) that boxes and labels take; those of the case lie on top of the others.
-
-    Where a dashed line runs along a solid one, they take turns; corners of solid ones stay.
-    """
-    shown = [
-        frame
-        for frame in frames
-        if ("truth" if frame.truth else "predicted") in layers and (frame.main or "only" not in layers)
-    ]
-    shown.sort(key=lambda frame: (frame.main, not frame.truth))
-    cells: dict[tuple[int, int], Cell] = {}
-    edges: list[tuple[Frame, tuple[int, int, int, int]]] = []
-    for frame in shown:
-        place = _place(frame.box, region, scale)
-        if place[2] < 0 or place[3] < 0 or place[0] >= columns or place[1] >= rows:
-            continue
-        edges.append((frame, place))
-        for (x, y), sign in _outline(place, _SOLID if frame.truth else _DASHED):
-            if 0 <= x < columns and 0 <= y < rows:
-                tone = _tone(frame)
-                before = cells.get((x, y))
-                solid = before is not None and not frame.truth and before[0] in _SOLID
-                if solid and before is not None and (before[0] in _SOLID[2:] or (x + y) % 2):
-                    continue
-                cells[x, y] = sign, tone, True
-    if "labels" in layers:
-        _label(cells, edges, columns, rows)
-    return cells
-
-
-def _tone(frame: Frame) -> str:
-    return ("series0" if frame.truth else "series1") + ("!" if frame.main else "")
-
-
-def _place(box: Box, region: Box, scale: float) -> tuple[int, int, int, int]:
-    """First and last column and row of a box."""
-    left, top = math.floor((box[0] - region[0]) * scale), math.floor((box[1] - region[1]) * scale / 2)
-    right = max(math.ceil((box[2] - region[0]) * scale) - 1, left)
-    bottom = max(math.ceil((box[3] - region[1]) * scale / 2) - 1, top)
-    return left, top, right, bottom
-
-
-def _outline(place: tuple[int, int, int, int], signs: str) -> list[tuple[tuple[int, int], str]]:
-    left, top, right, bottom = place
-    flat, upright, corners = signs[0], signs[1], signs[2:]
-    out = [((x, y), flat) for y in (top, bottom) for x in range(left + 1, right)]
-    out += [((x, y), upright) for x in (left, right) for y in range(top + 1, bottom)]
-    places = ((left, top), (right, top), (left, bottom), (right, bottom))
-    return [*out, *zip(places, corners, strict=True)]
-
-
-def _label(
-    cells: dict[tuple[int, int], Cell],
-    edges: Sequence[tuple[Frame, tuple[int, int, int, int]]],
-    columns: int,
-    rows: int,
-) -> None:
-    """Labels in the edge of their box: of the truth above, of predictions below; then where there is room."""
-    taken: set[tuple[int, int]] = set()
-    for frame, (left, top, right, bottom) in reversed(edges):
-        text = f" {'T' if frame.truth else 'P'} {frame.label} "
-        if not frame.main and len(edges) > _FEW and right - left < 8:
-            continue
-        text = cut(text, max(columns - max(left, 0) - 1, 0) if frame.main else max(right - left - 1, 4))
-        size = cell_len(text)
-        if size < 3:
-            text = cut(f" {'T' if frame.truth else 'P'} {frame.label} ", columns)
-            size = cell_len(text)
-        start = min(max(left + 1, 0), max(columns - size, 0))
-        order: tuple[int, ...] = (top, top - 1, top + 1) if frame.truth else (bottom, bottom + 1, bottom - 1)
-        if frame.main:
-            order += (top + 2, bottom - 2, 0, rows - 1)
-        for y in order:
-            spots = [(x, y) for x in range(start, start + size)]
-            if not 0 <= y < rows or any(spot in taken for spot in spots):
-                continue
-            taken.update(spots)
-            x = start
-            for sign in text:
-                cells[x, y] = sign, _tone(frame), False
-                for covered in range(1, cell_len(sign)):
-                    cells.pop((x + covered, y), None)
-                x += cell_len(sign)
-            break
 
 
 def _under(pixels: Pixels, x: int, y: int) -> Style:

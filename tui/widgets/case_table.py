@@ -31,6 +31,8 @@ KIND_WORDS = {
     "dropped": "below threshold",
 }
 """What an outcome is called on the screen."""
+_SHORT = {"loose + wrong class": "loose+wrong", "below threshold": "below score"}
+_LETTER_TONES = {"T": "series0", "P": "series1", "A": "series1", "B": "series2"}
 SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
 _LOOKED_AT = 1000
 """Cases among which the cursor's one is looked for after a change."""
@@ -142,7 +144,10 @@ def case_words(case: Case, names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class BoxRow:
-    """One box of an image: `letter` T or P, its outcome in words; `main` belongs to the case shown."""
+    """One box of an image: `letter` T, P, or A and B of two models; its outcome in words.
+
+    `main` belongs to the case shown.
+    """
 
     key: str
     letter: str
@@ -154,35 +159,50 @@ class BoxRow:
 
 
 class BoxTable(LineTable[BoxRow]):
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "zoom to it", key_display="⏎")]
     boxes = True
+
+    class Left(Message):
+        """The keys go elsewhere."""
 
     def key(self, row: BoxRow) -> str:
         return row.key
 
     def columns(self, width: int) -> list[Column]:
         outcome = 19 if width >= 50 else 11
-        overlap = [Column("iou", "IoU", 5, "right")] if width >= 34 and self.boxes else []
-        used = 4 + 6 + 6 * len(overlap) + outcome + 1
+        overlap = [Column("iou", "IoU", 4, "right")] if self.boxes else []
+        used = 3 + 6 + 5 * len(overlap) + outcome + 1
         return [
-            Column("sign", "", 3),
+            Column("sign", "", 2),
             Column("name", "class", max(min(width - used - 1, 32), 6), middle=True),
             Column("score", "score", 5, "right"),
             *overlap,
-            Column("outcome", "outcome", outcome),
+            Column("outcome", "kind", outcome),
         ]
 
     def cells(self, row: BoxRow) -> dict[str, Sequence[Span] | Span]:
-        tone = "series0" if row.letter == "T" else "series1"
+        here = self.has_focus and row.key == self.cursor_key
         good = row.outcome == KIND_WORDS["correct"]
         quiet = row.outcome in (KIND_WORDS["dropped"], KIND_WORDS["ignored"], KIND_WORDS["crowd"])
+        outcome = row.outcome if self.size.width >= 50 else _SHORT.get(row.outcome, row.outcome)
         return {
-            "sign": [("▸" if row.main else " ", "accent"), (row.letter, tone), (" ", "text")],
+            "sign": [
+                ("▸" if here else "•" if row.main else " ", "accent"),
+                (row.letter, _LETTER_TONES.get(row.letter, "text")),
+            ],
             "name": (row.name, "strong" if row.main else "muted" if quiet else "text"),
-            "score": (share(row.score) if row.letter == "P" else "", "text"),
+            "score": (share(row.score) if row.letter != "T" else "", "text"),
             "iou": (share(row.iou) if row.iou else "", "text"),
-            "outcome": (row.outcome, "good" if good else "muted" if quiet else "bad"),
+            "outcome": (outcome, "good" if good else "muted" if quiet else "bad"),
         }
+
+    def on_focus(self) -> None:
+        self.refresh()
+        self.post_message(self.Highlighted(self, self.cursor_key))
+
+    def on_blur(self) -> None:
+        self.refresh()
+        self.post_message(self.Left())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,107 @@
+"""Predictions of new images, which nobody has annotated: what was found in them, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+
+from tui.run_actions import plain
+from tui.screens.errors_boxes import Sight
+from tui.screens.errors_compare import ErrorComparison
+from tui.widgets.case_table import PlainTable, TableRow, image_name, share
+from tui.widgets.line_table import Column, LineTable
+
+if TYPE_CHECKING:
+    from core.analysis.errors import Errors, View
+
+BOX_COLUMNS = (
+    Column("image", "image", 40),
+    Column("boxes", "boxes", 5, "right"),
+    Column("score", "score", 5, "right"),
+    Column("surest", "surest", 28),
+)
+CLASS_COLUMNS = (
+    Column("image", "image", 40),
+    Column("score", "score", 5, "right"),
+    Column("surest", "likeliest", 28),
+)
+
+
+class Gallery(ErrorComparison):
+    """Where the matrix stands, new images are listed; there are no cases, and nothing to judge."""
+
+    @property
+    def new_images(self) -> PlainTable:
+        return self.query_one("#new-images", PlainTable)
+
+    @property
+    def gone_through(self) -> LineTable[Any]:
+        return self.new_images if self.is_gallery else super().gone_through
+
+    def sight(self) -> Sight | None:
+        if not self.is_gallery:
+            return super().sight()
+        row = self.new_images.current
+        if row is None:
+            return None
+        words = row.cells["surest"][0]
+        boxes = row.cells.get("boxes")
+        return Sight(int(row.key), words=f"{boxes[0]} boxes, surest {words}" if boxes and words else words)
+
+    def opened(self, errors: Errors) -> None:
+        super().opened(errors)
+        gallery = self.is_gallery
+        self.set_class(gallery, "-gallery")
+        self.new_images.display, self.matrix.display = gallery, not gallery
+        self.new_images.shown = BOX_COLUMNS if errors.kind == "detection" else CLASS_COLUMNS
+        title = "Images" if gallery else "Matrix  truth ↓  prediction →"
+        self.query_one("#matrix-side").border_title = plain(title)
+        if gallery:
+            self.step = "picture" if self.step == "picture" else "matrix"
+        self.focus_here()
+
+    def view_changed(self) -> None:
+        if self.is_gallery and self.view is not None:
+            self.newest.ask("images", partial(_images, self.view), self._have_images)
+        super().view_changed()
+
+    def _have_images(self, found: tuple[View, Sequence[TableRow]]) -> None:
+        if found[0] is self.view:
+            self.new_images.set_rows(found[1])
+            self.look()
+
+    @on(PlainTable.Highlighted, "#new-images")
+    def _image_highlighted(self) -> None:
+        self.look()
+
+    @on(PlainTable.Chosen, "#new-images")
+    def _new_image_chosen(self) -> None:
+        self.step = "picture"
+
+    def focus_here(self) -> None:
+        """Give the keys to what is shown."""
+
+
+def _images(view: View) -> tuple[View, list[TableRow]]:
+    """A row an image, in the order of the predictions."""
+    errors = view.errors
+    counts = view.counts().boxes[0].tolist()
+    rows = []
+    for image, path in enumerate(errors.paths):
+        if errors.kind == "classification":
+            surest = errors.likeliest(image, 1)
+        else:
+            kept = [box for box in view.image(image).boxes if box.kind != "dropped"]
+            surest = [(box.label, box.score) for box in kept[:1]]
+        label, score = surest[0] if surest else (None, None)
+        cells = {
+            "image": (image_name(path), "text"),
+            "boxes": (str(counts[image]), "text"),
+            "score": (share(score) if score is not None else "", "text"),
+            "surest": (errors.classes[label] if label is not None else "", "muted"),
+        }
+        rows.append(TableRow(str(image), cells))
+    return view, rows
