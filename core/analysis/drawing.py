@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +10,7 @@ import numpy as np
 from core.analysis.boxes import Ints
 from core.analysis.cases import Case, Shown
 from core.analysis.errors import DETECTION, View
+from core.analysis.fonts import Fonts
 from core.datasets.pictures import open_picture
 from core.errors import DataError
 from core.text import clean, middle_cut
@@ -20,24 +18,12 @@ from core.text import clean, middle_cut
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
-    from PIL.ImageFont import FreeTypeFont, ImageFont
 
 TRUTH, PREDICTION, WRONG = (0, 158, 115), (86, 180, 233), (213, 94, 0)
 """Okabe and Ito's green, blue and vermilion."""
 _LONGEST = 1600
 _SHORTEST = 480
 _DASH = 8
-# Those with Korean first: DejaVu has none.
-_PLACES = (
-    "/usr/share/fonts/truetype/nanum/NanumGothic.ttf",
-    "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/noto-cjk/NotoSansCJK-Regular.ttc",
-    "/usr/share/fonts/google-noto-cjk/NotoSansCJK-Regular.ttc",
-    "/System/Library/Fonts/AppleSDGothicNeo.ttc",
-    "C:/Windows/Fonts/malgun.ttf",
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/TTF/DejaVuSans.ttf",
-)
 
 
 def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = False) -> Image:
@@ -53,14 +39,14 @@ def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = 
     from PIL import ImageDraw
 
     picture = picture.resize(size, images.Resampling.LANCZOS if scale < 1 else images.Resampling.NEAREST)
-    font = load_font(max(13, min(size) // 45))
+    fonts = Fonts(max(13, min(size) // 45))
     draw = ImageDraw.Draw(picture)
     names = view.errors.classes
     for thing in sorted(shown.objects, key=lambda thing: thing.index == case.object):
         if thing.box is not None and (not only or thing.index == case.object):
             box = tuple(value * scale for value in thing.box)
             _outline(draw, box, TRUTH, dashed=False)
-            _label(draw, (box[0], box[1]), f"T {names[thing.label]}", TRUTH, font, above=True)
+            _label(draw, (box[0], box[1]), f"T {names[thing.label]}", TRUTH, fonts, above=True)
     for found in sorted(shown.boxes, key=lambda found: found.index == case.prediction):
         mine = found.index == case.prediction
         if found.box is not None and found.kind != "dropped" and (mine or not only):
@@ -68,8 +54,8 @@ def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = 
             box = tuple(value * scale for value in found.box)
             _outline(draw, box, colour, dashed=True)
             text = f"P {names[found.label]} {found.score:.2f}"
-            _label(draw, (box[0], box[3]), text, colour, font, above=False)
-    return _titled(picture, [case_words(view, case), *([problem] if problem else [])], font)
+            _label(draw, (box[0], box[3]), text, colour, fonts, above=False)
+    return _titled(picture, [case_words(view, case), *([problem] if problem else [])], fonts)
 
 
 def case_words(view: View, case: Case) -> str:
@@ -92,23 +78,23 @@ def draw_matrix(matrix: Ints, names: list[str] | tuple[str, ...], title: str = "
 
     count = len(names)
     cell = 34 if count <= 24 else 22
-    font, small = load_font(14 if cell > 30 else 11), load_font(13 if cell > 30 else 9)
+    fonts, small = Fonts(14 if cell > 30 else 11), Fonts(13 if cell > 30 else 9)
     rows, columns = [*names, "false alarm"], [*names, "missed"]
     rows, columns = ([middle_cut(name, 32) for name in part] for part in (rows, columns))
-    left = 12 + int(max(font.getlength(name) for name in rows))
-    top = 48 + int(max(font.getlength(name) for name in columns))
+    left = 12 + int(max(fonts.length(name) for name in rows))
+    top = 48 + int(max(fonts.length(name) for name in columns))
     side = cell * (count + 1)
     picture = images.new("RGB", (left + side + 12, top + side + 12), "white")
     draw = ImageDraw.Draw(picture)
-    draw.text((8, 6), f"{title}  rows truth, columns prediction".strip(), fill="black", font=font)
+    fonts.write(draw, (8, 6), f"{title}  rows truth, columns prediction".strip())
     strongest = np.log1p(max(int(matrix.max(initial=1)), 1))
     for column, name in enumerate(columns):
-        turned = images.new("RGBA", (int(font.getlength(name)) + 4, cell), (255, 255, 255, 0))
-        ImageDraw.Draw(turned).text((0, (cell - _height(font)) // 2 - 1), name, fill="black", font=font)
+        turned = images.new("RGBA", (int(fonts.length(name)) + 4, cell), (255, 255, 255, 0))
+        fonts.write(ImageDraw.Draw(turned), (0, (cell - fonts.height) // 2), name)
         turned = turned.rotate(90, expand=True)
         picture.paste(turned, (left + column * cell, top - turned.height - 4), turned)
     for row, name in enumerate(rows):
-        draw.text((6, top + row * cell + (cell - _height(font)) // 2 - 1), name, fill="black", font=font)
+        fonts.write(draw, (6, top + row * cell + (cell - fonts.height) // 2), name)
         for column in range(count + 1):
             value = int(matrix[row, column])
             x, y = left + column * cell, top + row * cell
@@ -119,44 +105,9 @@ def draw_matrix(matrix: Ints, names: list[str] | tuple[str, ...], title: str = "
             if value:
                 ink = "white" if share > 0.75 else "black"
                 text = str(value)
-                draw.text(
-                    (x + (cell - small.getlength(text)) / 2, y + (cell - _height(small)) / 2 - 1),
-                    text,
-                    fill=ink,
-                    font=small,
-                )
+                place = x + (cell - small.length(text)) / 2, y + (cell - small.height) / 2
+                small.write(draw, place, text, ink)
     return picture
-
-
-def _height(font: FreeTypeFont | ImageFont) -> int:
-    return int(font.getbbox("0")[3])
-
-
-@lru_cache(maxsize=16)
-def load_font(size: int) -> FreeTypeFont | ImageFont:
-    """A font of this size in pixels that has Korean, if there is one; else whatever there is."""
-    from PIL import ImageFont
-
-    for file in _font_files():
-        try:
-            return ImageFont.truetype(file, size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
-
-
-@lru_cache(maxsize=1)
-def _font_files() -> tuple[str, ...]:
-    files = [place for place in _PLACES if os.path.isfile(place)]
-    if any("dejavu" not in place.lower() for place in files):
-        return tuple(files)
-    try:
-        command = ["fc-match", "-s", "-f", "%{file}\n", ":lang=ko"]
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
-        found = [line for line in listed.splitlines()[:1] if os.path.isfile(line)]
-    except (OSError, subprocess.SubprocessError):
-        found = []
-    return (*found, *files)
 
 
 def _picture(view: View, shown: Shown, root: Path | None) -> tuple[Image, str]:
@@ -194,27 +145,39 @@ def _label(
     corner: tuple[float, float],
     text: str,
     colour: tuple[int, int, int],
-    font: FreeTypeFont | ImageFont,
+    fonts: Fonts,
     *,
     above: bool,
 ) -> None:
     width, height = draw.im.size
-    left, _, right, bottom = draw.textbbox((0, 0), text, font=font)
-    x = min(max(corner[0], 0), max(width - (right - left) - 6, 0))
+    right, bottom = fonts.length(text), fonts.height
+    x = min(max(corner[0], 0), max(width - right - 6, 0))
     y = corner[1] - bottom - 4 if above else corner[1]
     y = min(max(y, 0), max(height - bottom - 4, 0))
-    draw.rectangle((x, y, x + right - left + 6, y + bottom + 4), fill=colour)
-    draw.text((x + 3, y + 1), text, fill="black", font=font)
+    draw.rectangle((x, y, x + right + 6, y + bottom + 4), fill=colour)
+    fonts.write(draw, (x + 3, y + 1), text)
 
 
-def _titled(picture: Image, lines: list[str], font: FreeTypeFont | ImageFont) -> Image:
+def _titled(picture: Image, lines: list[str], fonts: Fonts) -> Image:
     from PIL import Image as images
     from PIL import ImageDraw
 
-    step = int(font.getbbox("Äg")[3]) + 5
+    lines = [part for line in lines for part in _wrapped(line, picture.width - 12, fonts)]
+    step = fonts.height + 5
     canvas = images.new("RGB", (picture.width, picture.height + step * len(lines) + 6), "white")
     draw = ImageDraw.Draw(canvas)
     for row, line in enumerate(lines):
-        draw.text((6, 4 + row * step), line, fill="black", font=font)
+        fonts.write(draw, (6, 4 + row * step), line)
     canvas.paste(picture, (0, step * len(lines) + 6))
     return canvas
+
+
+def _wrapped(line: str, width: int, fonts: Fonts) -> list[str]:
+    """The line in parts of at most `width` pixels, broken after commas where it has some."""
+    parts: list[str] = []
+    for piece in line.split(", "):
+        if parts and fonts.length(f"{parts[-1]}, {piece}") <= width:
+            parts[-1] = f"{parts[-1]}, {piece}"
+        else:
+            parts.append(piece)
+    return parts

@@ -242,6 +242,7 @@ def _judged(args: Namespace, errors: Errors, file: Path) -> int:
 
 def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
     from core.analysis.drawing import draw_case, draw_matrix
+    from core.analysis.fonts import font_advice
     from core.analysis.roots import has_image
 
     folder = _new_folder(args.save)
@@ -256,6 +257,8 @@ def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
         draw_case(view, case, root).save(folder / f"case-{number:04d}-{case.kind}.png")
     if missing:
         say(f"images of {missing} cases are not in {clean(str(root))}: --root DIR says where they lie now")
+    if advice := font_advice([*view.errors.classes, *(case.path for case in cases)]):
+        say(advice)
     say(f"matrix and {len(cases)} cases in {clean(str(folder))}")
 
 
