@@ -232,6 +232,21 @@ class View:
         return {**kinds, MISSED: int(self.matrix[:-1, -1].sum())}
 
     @cached_property
+    def suppression(self) -> dict[str, tuple[int, int]]:
+        """Before and after class-agnostic suppression: `boxes` above the threshold, then each of `kinds`.
+
+        Empty without it.
+        """
+        if self.scene is self.errors.scene:
+            return {}
+        before = View(self.errors, self.errors.scene, self.score, self.iou, None)
+        found = {kind: (count, self.kinds[kind]) for kind, count in before.kinds.items()}
+        boxes = [
+            sum(count for kind, count in view.kinds.items() if kind != MISSED) for view in (before, self)
+        ]
+        return {"boxes": (boxes[0], boxes[1]), **found}
+
+    @cached_property
     def false_alarms(self) -> Ints:
         """False alarms (5, classes): rows in the order of `FALSE_ALARM_KINDS`."""
         classes = len(self.errors.classes)

@@ -35,6 +35,7 @@ def errors_document(view: View) -> dict[str, Any]:
         "iou": view.iou,
         "agnostic_nms": view.agnostic_nms,
         "score_floor": errors.floor,
+        "before_nms": {name: before for name, (before, _) in view.suppression.items()} or None,
         "matrix": view.matrix[:-1, :-1].tolist(),
         "missed": view.matrix[:-1, -1].tolist(),
         "false_alarm": view.matrix[-1, :-1].tolist(),

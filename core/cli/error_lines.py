@@ -24,6 +24,7 @@ def summary_lines(view: View) -> list[str]:
     """Counts at the thresholds, kinds of false alarm, TIDE, and the numbers that ignore the score."""
     errors, kinds, thresholds = view.errors, view.kinds, _thresholds(view)
     boxes = sum(count for kind, count in kinds.items() if kind != "missed")
+    suppressed = view.suppression
     objects = int(view.scene.objects_of_class.sum())
     lines = [f"{errors.images} images, {objects} objects, {boxes} predictions at {thresholds}"]
     if not errors.labelled:
@@ -32,6 +33,12 @@ def summary_lines(view: View) -> list[str]:
     if errors.kind == DETECTION:
         alarms = [f"{kind.replace('_', ' ')} {kinds[kind]}" for kind in FALSE_ALARM_KINDS]
         lines.append(f"false alarms {sum(kinds[kind] for kind in FALSE_ALARM_KINDS)}: {', '.join(alarms)}")
+        if suppressed:
+            shown = ("boxes", "extra_label", "duplicate", "correct", "confused", "missed")
+            changes = [
+                f"{name.replace('_', ' ')} {' -> '.join(map(str, suppressed[name]))}" for name in shown
+            ]
+            lines.append(f"class-agnostic NMS {view.agnostic_nms:g}, before -> after: {', '.join(changes)}")
         if kinds["ignored"]:
             lines.append(f"ignored {kinds['ignored']} (on crowds and difficult objects)")
         found = view.tide()

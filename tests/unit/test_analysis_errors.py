@@ -389,6 +389,9 @@ def test_many_labels_on_one_object_are_told_from_duplicates() -> None:
     assert before.kinds["extra_label"] == 437 * 8
     assert (after.kinds["correct"], after.kinds["duplicate"], after.kinds["extra_label"]) == (437, 0, 0)
     assert before.matrix[:-1, -1].sum() == after.matrix[:-1, -1].sum() == 0
+    assert before.suppression == {}
+    changes = {kind: (count, after.kinds[kind]) for kind, count in before.kinds.items()}
+    assert after.suppression == {"boxes": (4370, 437), **changes}
 
 
 def _many(there: Objects, found: Detections, images: int) -> Errors:

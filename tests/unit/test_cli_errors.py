@@ -202,6 +202,11 @@ def test_text_for_people(workspace: Workspace, capsys: pytest.CaptureFixture[str
     text = capsys.readouterr().out
     assert "most confused with" in text
     assert "by group: map 0.5000, map_50 0.5000, map_75 0.5000 (boxes matched anew" in text
+    assert main(["errors", run, "--agnostic-nms", "0.5", "--score", "0.1"]) == 0
+    changes = (
+        "boxes 4 -> 4, extra label 0 -> 0, duplicate 0 -> 0, correct 1 -> 1, confused 1 -> 1, missed 0 -> 0"
+    )
+    assert f"class-agnostic NMS 0.5, before -> after: {changes}" in capsys.readouterr().out
     for more in (["--group", "two"], ["--agnostic-nms", "0.5"], ["--mistakes"]):
         assert main(["errors", run, *more]) == 0
 
