@@ -146,7 +146,7 @@ def _present(image: Image) -> tuple[bytes, str]:
     try:
         tty.setraw(source)
         _write(target, b"\x1b[?1049h\x1b[?25l\x1b[2J\x1b[H what can this terminal draw?\r\n")
-        answer = ask(source, target)
+        answer = ask(source, target, PATIENCE)
         if _LEAVE in answer:
             return _LEAVE, ""
         abilities = understood(answer)
@@ -166,7 +166,7 @@ def _present(image: Image) -> tuple[bytes, str]:
         termios.tcsetattr(source, termios.TCSAFLUSH, before)
 
 
-def ask(source: int, target: int, patience: float = PATIENCE) -> bytes:
+def ask(source: int, target: int, patience: float) -> bytes:
     """What a terminal says to three questions, of which every one answers the last; what came in time."""
     _write(target, _ASK)
     answer, end = b"", time.monotonic() + patience
