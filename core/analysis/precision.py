@@ -6,6 +6,7 @@ The numbers are those of pycocotools' COCOeval for boxes (Lin et al., 2014): 101
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,10 +74,7 @@ def average_precision(objects: Objects, found: Detections, classes: int) -> Prec
         empty = np.full((10, 101, classes), -1.0)
         row = ClassPrecision(0, None, None, None, None)
         return Precision(dict.fromkeys(SUMMARY), (row,) * classes, empty, empty)
-    evaluator = _evaluator(objects, found, classes)
-    evaluator.evaluate()
-    evaluator.accumulate()
-    evaluator.summarize()
+    evaluator = _evaluated(objects, found, counts)
     # Axes: IoU, recall, class, area, number of detections.
     precision = np.asarray(evaluator.eval["precision"])
     recall = np.asarray(evaluator.eval["recall"])
@@ -102,71 +100,182 @@ def _labels(objects: Objects, found: Detections) -> tuple[NDArray[np.int64], NDA
     return objects.classes, found.classes
 
 
-def _evaluator(objects: Objects, found: Detections, classes: int) -> Any:
-    from faster_coco_eval import COCO
+def _evaluated(objects: Objects, found: Detections, counts: NDArray[np.int64]) -> Any:
+    """An evaluator that has the results of all classes; `counts` (classes,) are the objects that count.
+
+    It takes one class at a time, so that never more than one has its boxes in the dictionaries it needs.
+    Classes without objects have no precision and are left out.
+    """
     from faster_coco_eval.core.faster_eval_api import COCOeval_faster
 
     class Evaluator(COCOeval_faster):  # type: ignore[misc]  # the package has no types
-        """COCOeval that honours `ignore` beside `iscrowd`, which the original overwrites."""
+        """COCOeval of one class, which honours `ignore` beside `iscrowd`: the original overwrites it."""
+
+        def take(self, part: _OfClass) -> None:
+            self.part = part
+            self.params.imgIds, self.params.catIds = list(part.overlaps), [1]
 
         def _prepare(self) -> None:
-            super()._prepare()
-            for number in np.flatnonzero(objects.ignore):
-                truth.anns[int(number) + 1]["ignore"] = 1
+            for data, records in (
+                (self.gt_dataset, self.part.annotations()),
+                (self.dt_dataset, self.part.guesses()),
+            ):
+                data.clean()
+                for record in records:
+                    data.append(record["image_id"], 1, record)
 
-    images = [{"id": index, "width": 1, "height": 1} for index in range(1, objects.images + 1)]
-    categories = [{"id": index, "name": str(index)} for index in range(1, classes + 1)]
-    truth = COCO({"images": images, "categories": categories, "annotations": _annotations(objects)})
-    guesses = COCO({"images": images, "categories": categories, "annotations": _guesses(found)})
-    quiet = {"print_function": _say_nothing, "extra_calc": False}
-    return Evaluator(truth, guesses, "bbox", **quiet)
+        def computeIoU(self, image: int, _: int) -> Any:
+            return self.part.overlaps[image]
+
+    evaluator = Evaluator(None, None, "bbox", print_function=_say_nothing, extra_calc=False)
+    settings = evaluator.params
+    shape = [len(settings.iouThrs), len(settings.recThrs), len(counts), len(settings.areaRng)]
+    shape.append(len(MAX_DETECTIONS))
+    precision, scores = np.full(shape, -1.0), np.full(shape, -1.0)
+    recall = np.full((shape[0], *shape[2:]), -1.0)
+    for label, part in _by_class(objects, found, counts):
+        evaluator.take(part)
+        evaluator.evaluate()
+        evaluator.accumulate()
+        for whole, name in ((precision, "precision"), (scores, "scores")):
+            whole[:, :, label] = np.asarray(evaluator.eval[name])[:, :, 0]
+        recall[:, label] = np.asarray(evaluator.eval["recall"])[:, 0]
+    evaluator.eval = {"precision": precision, "recall": recall, "scores": scores}
+    evaluator.summarize()
+    return evaluator
 
 
-def _annotations(objects: Objects) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _OfClass:
+    """The objects and boxes of one class, images numbered from 1.
+
+    `overlaps` are the IoU (boxes, objects) in each image, empty where there is either none.
+    """
+
+    object_image: NDArray[np.int64]
+    area: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
+    box_image: NDArray[np.int64]
+    box_area: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    overlaps: Mapping[int, Any]
+
     # Ids count from 1: COCOeval takes id 0 for "not matched".
-    boxes = _sized(objects.boxes)
-    columns = zip(
-        image_of(objects.offsets).tolist(),
-        objects.classes.tolist(),
-        boxes.tolist(),
-        objects.area.tolist(),
-        objects.crowd.tolist(),
-        strict=True,
-    )
-    return [
-        {
-            "id": number,
-            "image_id": image + 1,
-            "category_id": label + 1,
-            "bbox": box,
-            "area": area,
-            "iscrowd": int(crowd),
-        }
-        for number, (image, label, box, area, crowd) in enumerate(columns, 1)
-    ]
+    def annotations(self) -> Iterator[dict[str, Any]]:
+        columns = (self.object_image, self.area, self.crowd, self.ignore | self.crowd)
+        for number, (image, area, crowd, ignore) in enumerate(_rows(*columns), 1):
+            yield {
+                "id": number,
+                "image_id": image,
+                "category_id": 1,
+                "area": area,
+                "iscrowd": int(crowd),
+                "ignore": int(ignore),
+            }
+
+    def guesses(self) -> Iterator[dict[str, Any]]:
+        columns = (self.box_image, self.box_area, self.scores)
+        for number, (image, area, score) in enumerate(_rows(*columns), 1):
+            yield {"id": number, "image_id": image, "category_id": 1, "area": area, "score": score}
 
 
-def _guesses(found: Detections) -> list[dict[str, Any]]:
-    boxes = _sized(found.boxes)
-    columns = zip(
-        image_of(found.offsets).tolist(),
-        found.classes.tolist(),
-        boxes.tolist(),
-        found.scores.tolist(),
-        strict=True,
+def _rows(*columns: NDArray[Any]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _by_class(
+    objects: Objects, found: Detections, counts: NDArray[np.int64]
+) -> Iterator[tuple[int, _OfClass]]:
+    there, boxes = _sized(objects.boxes), _sized(found.boxes)
+    object_image, box_image = image_of(objects.offsets), image_of(found.offsets)
+    by_label = np.argsort(objects.classes, kind="stable")
+    ends = np.searchsorted(objects.classes[by_label], np.arange(len(counts) + 1))
+    # Boxes by class, image and falling score, the earlier first on ties: so COCOeval takes them.
+    order = np.lexsort((-found.scores, box_image, found.classes))
+    order = order[_among_best(found.classes[order], box_image[order])]
+    box_ends = np.searchsorted(found.classes[order], np.arange(len(counts) + 1))
+    for label in np.flatnonzero(counts).tolist():
+        things, rows = by_label[ends[label] : ends[label + 1]], order[box_ends[label] : box_ends[label + 1]]
+        numbers, object_numbers = _numbered(box_image[rows], object_image[things])
+        yield (
+            label,
+            _OfClass(
+                object_numbers,
+                objects.area[things],
+                objects.crowd[things],
+                objects.ignore[things],
+                numbers,
+                boxes[rows, 2] * boxes[rows, 3],
+                found.scores[rows],
+                _overlaps(boxes[rows], numbers, there[things], object_numbers, objects.crowd[things]),
+            ),
+        )
+
+
+def _among_best(labels: NDArray[np.int64], images: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The first hundred of each class and image, which lie together."""
+    fresh = np.ones(len(labels), np.bool_)
+    fresh[1:] = (np.diff(labels) != 0) | (np.diff(images) != 0)
+    return _place(fresh) < MAX_DETECTIONS[-1]
+
+
+def _place(fresh: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many rows after the last `fresh` one each row is."""
+    starts = np.flatnonzero(fresh)
+    place: NDArray[np.int64] = np.arange(len(fresh)) - np.repeat(
+        starts, np.diff(np.append(starts, len(fresh)))
     )
-    return [
-        {
-            "id": number,
-            "image_id": image + 1,
-            "category_id": label + 1,
-            "bbox": box,
-            "area": box[2] * box[3],
-            "iscrowd": 0,
-            "score": score,
-        }
-        for number, (image, label, box, score) in enumerate(columns, 1)
+    return place
+
+
+def _numbered(
+    images: NDArray[np.int64], with_objects: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers from 1 of the images of boxes and of objects of one class.
+
+    Images without an object have nothing to match: up to a hundred boxes of those that follow on each other
+    count as one image, which changes neither their order nor what they are, and saves most of the work.
+    """
+    matched = np.isin(images, with_objects)
+    fresh = np.ones(len(images), np.bool_)
+    fresh[1:] = (np.diff(matched) != 0) | (matched[1:] & (np.diff(images) != 0))
+    fresh |= ~matched & (_place(fresh) % MAX_DETECTIONS[-1] == 0)
+    numbers = np.cumsum(fresh)
+    known = dict(zip(images[matched].tolist(), numbers[matched].tolist(), strict=True))
+    last = int(numbers[-1]) if len(numbers) else 0
+    of_objects = []
+    for image in with_objects.tolist():
+        if image not in known:
+            last += 1
+            known[image] = last
+        of_objects.append(known[image])
+    return numbers, np.array(of_objects, np.int64)
+
+
+def _overlaps(
+    boxes: NDArray[np.float64],
+    box_numbers: NDArray[np.int64],
+    things: NDArray[np.float64],
+    thing_numbers: NDArray[np.int64],
+    crowd: NDArray[np.bool_],
+) -> dict[int, Any]:
+    from faster_coco_eval.core.mask import iou
+
+    numbers = np.union1d(box_numbers, thing_numbers)
+    sides = [
+        (np.searchsorted(column, numbers), np.searchsorted(column, numbers, "right"))
+        for column in (box_numbers, np.sort(thing_numbers))
     ]
+    order = np.argsort(thing_numbers, kind="stable")
+    found: dict[int, Any] = {}
+    for place, number in enumerate(numbers.tolist()):
+        rows, columns = (slice(int(first[place]), int(last[place])) for first, last in sides)
+        found[number] = []
+        if rows.start < rows.stop and columns.start < columns.stop:
+            chosen = order[columns]
+            found[number] = iou(boxes[rows], things[chosen], crowd[chosen].astype(int).tolist())
+    return found
 
 
 def _sized(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -54,6 +54,9 @@ def main() -> None:
             lambda: look(errors.at(next(scores), agnostic_nms=0.5)),
             rounds,
         )
+        before = peak_megabytes()
+        show("AP of all classes", lambda: fresh_precision(view), min(rounds, 3))
+        print(f"  memory on top of the above: {peak_megabytes() - before:.0f} MB at its peak")
         picture = Path(folder) / "large.jpg"
         noise = np.random.default_rng(0).integers(0, 255, (LARGE[1] // 8, LARGE[0] // 8, 3), np.uint8)
         Image.fromarray(noise).resize(LARGE).save(picture, quality=90)
@@ -106,6 +109,12 @@ def fresh_suppression(view: View) -> None:
 
     look_at = view.scene.without(keep_best(view.scene.found, 0.5))
     look_at.matcher(0.5).at(0.5)
+
+
+def fresh_precision(view: View) -> None:
+    from core.analysis.precision import average_precision
+
+    average_precision(view.scene.objects, view.scene.found, CLASSES)
 
 
 def show(what: str, work: Callable[[], object], rounds: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 
-from core.analysis.boxes import detections, objects
+from core.analysis.boxes import Detections, Objects, detections, image_of, objects
 from core.analysis.precision import SUMMARY, average_precision
 
 
@@ -27,6 +30,57 @@ def test_the_twelve_numbers_are_the_published_ones(name: str, reference: ModuleT
                 pytest.approx(wanted["ar100"], abs=1e-6),
             )
             assert row.objects == wanted["n_gt"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_numbers_are_those_of_the_evaluator_used_plainly(error_files: ModuleType, seed: int) -> None:
+    """Ties, crowds, classes without objects, images without any, more than a hundred boxes of a class."""
+    there, found = error_files.crowded(seed, images=1 + seed % 9, classes=1 + seed % 5)
+    there = replace(there, ignore=np.zeros(len(there.classes), bool))
+    if seed % 3 == 0:
+        random = np.random.default_rng(seed)
+        counts = random.integers(0, 400, found.images)
+        corner = random.integers(0, 4, (counts.sum(), 2)) * 5.0
+        found = Detections(
+            np.concatenate(([0], np.cumsum(counts))),
+            np.concatenate((corner, corner + random.integers(2, 5, corner.shape) * 5.0), axis=1),
+            random.integers(0, 1 + seed % 5, len(corner)),
+            random.integers(1, 6, len(corner)) / 5,
+        )
+    result = average_precision(there, found, 6)
+    stats, precision, scores = plain(there, found, 6)
+    assert [-1 if value is None else value for value in result.summary.values()] == stats
+    assert np.array_equal(result.curves, precision)
+    assert np.array_equal(result.scores[precision > -1], scores[precision > -1])
+
+
+def plain(there: Objects, found: Detections, classes: int) -> tuple[list[float], Any, Any]:
+    """COCO's twelve numbers, precision and scores (IoU, recall, class), from files as users write them."""
+    from faster_coco_eval import COCO
+    from faster_coco_eval.core.faster_eval_api import COCOeval_faster
+
+    def side(part: Objects | Detections) -> list[dict[str, Any]]:
+        sized = np.concatenate((part.boxes[:, :2], part.boxes[:, 2:] - part.boxes[:, :2]), axis=1)
+        return [
+            {"id": row + 1, "image_id": int(image) + 1, "category_id": int(part.classes[row]) + 1}
+            | {"bbox": sized[row].tolist(), "area": float(sized[row, 2] * sized[row, 3]), "iscrowd": 0}
+            for row, image in enumerate(image_of(part.offsets))
+        ]
+
+    truth, guesses = side(there), side(found)
+    for row, item in enumerate(truth):
+        item |= {"iscrowd": int(there.crowd[row]), "area": float(there.area[row])}
+    for row, item in enumerate(guesses):
+        item["score"] = float(found.scores[row])
+    about = {
+        "images": [{"id": number, "width": 1, "height": 1} for number in range(1, there.images + 1)],
+        "categories": [{"id": number, "name": str(number)} for number in range(1, classes + 1)],
+    }
+    sides = [COCO({**about, "annotations": items}) for items in (truth, guesses)]
+    evaluator = COCOeval_faster(*sides, "bbox", print_function=lambda *_: None, extra_calc=False)
+    evaluator.run()
+    curves = [np.asarray(evaluator.eval[name])[:, :, :, 0, -1] for name in ("precision", "scores")]
+    return evaluator.stats[:12].tolist(), *curves
 
 
 def test_the_small_set_of_the_evaluator(reference: ModuleType) -> None:
