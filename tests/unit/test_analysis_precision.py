@@ -135,6 +135,14 @@ def test_a_difficult_object_is_neither_missed_nor_a_false_alarm() -> None:
     difficult = average_precision(objects(boxes, [[0, 0]], ignore=[[False, True]]), found, 1)
     assert difficult.summary["map"] == pytest.approx(1.0)
     assert difficult.per_class[0].objects == 1
+    # IoU 0.82 with the difficult one: a false alarm from 0.85 on, nothing below.
+    near = detections([[[21, 20, 31, 30], [0, 0, 10, 10]]], [[0, 0]], [[0.9, 0.8]])
+    loose = average_precision(objects(boxes, [[0, 0]], ignore=[[False, True]]), near, 1)
+    assert loose.summary["map"] == pytest.approx((7 * 1.0 + 3 * 0.5) / 10)
+    missed = average_precision(
+        objects(boxes, [[0, 0]], ignore=[[True, False]]), detections([[boxes[0][1]]], [[0]], [[0.5]]), 1
+    )
+    assert missed.summary["map"] == missed.summary["mar_100"] == pytest.approx(1.0)
     nothing = average_precision(objects(boxes, [[0, 0]], ignore=[[True, True]]), found, 1)
     assert nothing.summary["map"] is None
 
