@@ -241,7 +241,7 @@ def _numbered(
     fresh = np.ones(len(images), np.bool_)
     fresh[1:] = (np.diff(matched) != 0) | (matched[1:] & (np.diff(images) != 0))
     fresh |= ~matched & (_place(fresh) % MAX_DETECTIONS[-1] == 0)
-    numbers = np.cumsum(fresh)
+    numbers = np.cumsum(fresh, dtype=np.int64)
     known = dict(zip(images[matched].tolist(), numbers[matched].tolist(), strict=True))
     last = int(numbers[-1]) if len(numbers) else 0
     of_objects = []

@@ -8,6 +8,9 @@ from typing import Any, Literal
 from core.config.names import MODEL_SIDES, MODEL_STATISTICS, SMALL_DETECTORS, STATISTICS, is_detector
 from core.config.schema import Experiment
 
+_STAGES = 5
+"""Stages of a detector's backbone."""
+
 
 def metric_mode(name: str) -> Literal["max", "min"]:
     """Whether more or less of a metric is better: losses fall, all else rises."""
@@ -40,6 +43,30 @@ def other_defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
         "image_size": {"min": least, "max": most},
         **({"data": {"order": "frequency", **synthetic}} if isinstance(data, Mapping) else {}),
     }
+
+
+def random_words(experiment: Experiment) -> str:
+    """What to know of a fresh start whose mode takes for granted that there are pretrained weights.
+
+    Empty when there are, or when all is trained alike.
+    """
+    if experiment.weights != "none":
+        return ""
+    if experiment.mode == "head":
+        return (
+            "mode head with weights none: all but the head is random and stays so; give weights, or mode full"
+        )
+    if experiment.mode == "split":
+        return (
+            "mode split with weights none: what back_lr trains is random, not pretrained; give weights, or "
+            "mode full"
+        )
+    if experiment.trainable_layers is not None and experiment.trainable_layers < _STAGES:
+        return (
+            f"trainable_layers {experiment.trainable_layers} with weights none: the stages below are random "
+            "and stay so; give weights, or leave trainable_layers out"
+        )
+    return ""
 
 
 def resolve_scheduler_metric(experiment: Experiment) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from core.config.load import parse_experiment
+from core.config.meaning import random_words
 from core.config.schema import Experiment
 from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset
@@ -113,6 +114,8 @@ def _network(
     if goal.start is None:
         for line in load_weights(model, experiment, classes, log=log, cancelled=stop).lines():
             log(line)
+        if words := random_words(experiment):
+            log(f"note: {words}")
     groups = apply_mode(model, experiment)
     set_train_mode(model, experiment)
     if not run.model.exists():

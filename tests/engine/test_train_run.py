@@ -326,6 +326,16 @@ def test_batch_of_one_trains_with_a_note(lab: Any, capsys: pytest.CaptureFixture
     assert "batch 1 with batch normalisation" in capsys.readouterr().out
 
 
+def test_a_random_part_that_stays_so_is_told_at_the_start_only(
+    lab: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = lab.train("epochs=1", "mode=head")
+    note = "note: mode head with weights none: all but the head is random and stays so"
+    assert capsys.readouterr().out.count(note) == 1
+    lab.fork(run, "1", "mode=head", total=2)
+    assert note not in capsys.readouterr().out
+
+
 def test_threads_are_resolved_once(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABTUI_THREADS", "1")
     run = lab.train("epochs=1", "threads=auto")

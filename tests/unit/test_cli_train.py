@@ -28,6 +28,7 @@ epochs: 3
 batch: 4
 workers: 0
 """
+BOXES = ("model=retinanet_resnet50_fpn", "data.synthetic.boxes=true", "data.synthetic.size=64")
 
 Tell = Callable[[], tuple[str, str]]
 
@@ -114,6 +115,37 @@ def test_flags_change_the_config(workspace: Workspace, calls: list[dict[str, Any
     experiment = calls[0]["start"]
     assert (experiment.epochs, experiment.batch, experiment.workers, experiment.prefetch) == (7, 5, 1, 3)
     assert (experiment.device, experiment.learning_rate, calls[0]["name"]) == ("cpu", 0.001, "first")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["mode=head"], "warning: mode head with weights none: all but the head is random"),
+        (
+            ["mode=split", "back_lr=0.01", "head_lr=0.1"],
+            "warning: mode split with weights none: what back_lr",
+        ),
+        (
+            [*BOXES, "weights=none", "trainable_layers=2"],
+            "warning: trainable_layers 2",
+        ),
+        (["model=mobilenet_v3_small", "weights=imagenet", "mode=head"], ""),
+        ([*BOXES, "weights=none"], ""),
+        (["mode=full"], ""),
+    ],
+)
+def test_a_part_that_stays_random_is_warned_of(
+    workspace: Workspace,
+    calls: list[dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    settings: list[str],
+    words: str,
+) -> None:
+    options = [part for setting in settings for part in ("--set", setting)]
+    assert main(["train", "--config", "small", *options]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(warned) == bool(words)
+    assert "".join(warned).startswith(words)
 
 
 def test_a_flag_beats_set(workspace: Workspace, calls: list[dict[str, Any]]) -> None:

@@ -98,9 +98,13 @@ def load(args: Namespace) -> Loaded:
 
 
 def _start(args: Namespace, loaded: Loaded) -> RunPaths:
+    from core.config.meaning import random_words
+
     estimate = disk_words(args.workspace, loaded.experiment)
     if estimate:
         say(estimate)
+    if words := random_words(loaded.experiment):
+        say(f"warning: {words}")
     found = start_run(args.workspace, loaded, argv=args.argv, name=args.checkpoint)
     hint = "" if args.foreground else f"; `labtui` or `labtui log {found.id} -f` shows it"
     say(started_words(found) + hint)
