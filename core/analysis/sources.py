@@ -62,8 +62,8 @@ def find_predictions(run: RunPaths, at: str | None = None, split: str | None = N
     there = [item for item in every if item.split == wanted]
     if not there:
         raise UsageError(
-            f"Run {run.id} has no predictions of split '{clean(wanted)}', only of {', '.join(splits)}: "
-            f"`labtui measure {run.id} --splits {clean(wanted)}` makes them."
+            f"Run {run.id} has no predictions of split '{clean(wanted)}', only of {', '.join(splits)}"
+            f"{_making(run, wanted)}."
         )
     chosen = [item for item in there if item.checkpoint == _checkpoint(run, at, there)]
     if not chosen:
@@ -75,6 +75,13 @@ def find_predictions(run: RunPaths, at: str | None = None, split: str | None = N
         )
     # The run's own settings first; of new images the last ones.
     return chosen[-1] if wanted == NEW else chosen[0]
+
+
+def _making(run: RunPaths, split: str) -> str:
+    """How predictions of a split are made, where it is one."""
+    if split in ("train", "val", "test"):
+        return f": `labtui measure {run.id} --splits {split}` makes them"
+    return f": `labtui predict {run.id} IMAGES` makes them" if split == NEW else ""
 
 
 def train_counts(run: RunPaths) -> tuple[int, ...] | None:

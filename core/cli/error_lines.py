@@ -159,14 +159,14 @@ def _class_rows(found: Sequence[ClassErrors], names: Sequence[str], what: str) -
 
 def case_lines(view: View, cases: Sequence[Case], total: int) -> list[str]:
     """A row a case, and how many there are."""
-    names = view.errors.classes
+    names, boxes = view.errors.classes, view.errors.kind == DETECTION
     rows = [
         (
             clean(case.path),
             MISSING if case.truth is None else middle_cut(names[case.truth], _NAME),
             MISSING if case.predicted is None else middle_cut(names[case.predicted], _NAME),
             MISSING if case.score is None else f"{case.score:.3f}",
-            MISSING if case.iou is None else f"{case.iou:.2f}",
+            MISSING if case.iou is None or not boxes else f"{case.iou:.2f}",
             case.kind.replace("_", " "),
             str(case.objects),
             str(case.boxes),

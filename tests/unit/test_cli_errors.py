@@ -157,6 +157,14 @@ def test_thresholds_and_cells(workspace: Workspace, capsys: pytest.CaptureFixtur
     assert (
         document(capsys, "errors", run, "--cases", "Navicula", "missed", "--score", "0.8")["cases_total"] == 1
     )
+    for words in (["1", "Missed"], ["Navicula ", "missed"], ["any", "missed"]):
+        argv = ["errors", run, "--cases", *words, "--score", "0.8"]
+        assert document(capsys, *argv)["cases_total"] == 1
+    spelt = ("loose_wrong", "loose wrong", "Loose-Wrong")
+    assert [document(capsys, "errors", run, "--kind", kind)["cases_total"] for kind in spelt] == [0, 0, 0]
+    # With groups numbers are those of the grouped matrix, and a group comes before a class of its name.
+    grouped = ["errors", run, "--group", "genus", "--cases"]
+    assert document(capsys, *grouped, "2", "any")["cases_total"] == 1
     assert document(capsys, "errors", run, "--kind", "ignored")["cases"][0]["image"] == "sub/b.png"
     groups = document(capsys, "errors", run, "--group", "genus", "--cases", "Encyonema", "any")["groups"]
     assert groups["names"] == ["Navicula", "Encyonema"]
@@ -172,7 +180,24 @@ def test_thresholds_and_cells(workspace: Workspace, capsys: pytest.CaptureFixtur
     ("more", "words"),
     [
         (["--cases", "Navicla", "any"], "did you mean 'Navicula'?"),
+        (
+            ["--cases", "Encyonema", "any"],
+            "there is no class 'Encyonema' in this run (with --group genus it is",
+        ),
+        (["--cases", "3", "any"], "there is no class '3'"),
+        (["--cases", "missed", "any"], "say --cases any missed, --cases false_alarm any"),
+        (["--cases", "any", "False alarm"], "say --cases any missed, --cases false_alarm any"),
         (["--kind", "wrong"], "there is no kind 'wrong'"),
+        (["--kind", "false alarm"], "all false alarms: --cases false_alarm any"),
+        (["--kind", "extra lable"], "did you mean 'extra_label'?"),
+        (["--mistakes", "--kind", "missed"], "--mistakes and --kind do not go together"),
+        (["--judged", "--compare", "x"], "--judged and --compare do not go together"),
+        (["--compare-at", "2"], "give both"),
+        (["--save", "gt.json"], "--save: gt.json is a file: give a new folder"),
+        (["--save", "pictures"], "--save: pictures is not empty"),
+        (["--split", "foo"], "of split 'foo', only of val."),
+        (["--split", "train"], "--splits train` makes them"),
+        (["--split", "new"], "IMAGES` makes them"),
         (["--score", "2"], "no number from 0 to 1"),
         (["--iou", "0.05"], "says nothing"),
         (["--split", "test"], "only of val"),
@@ -185,6 +210,30 @@ def test_what_cannot_be_asked(
 ) -> None:
     assert main(["errors", imported(capsys), *more]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_classes_called_like_the_words(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    named = {**TRUTH, "categories": [{"id": 9, "name": "missed"}, {"id": 2, "name": "any"}]}
+    (workspace.root / "gt.json").write_text(json.dumps(named))
+    run = imported(capsys)
+    # Sorted by id: any is the first, missed the second.
+    assert document(capsys, "errors", run, "--cases", "any", "any")["cases_total"] == 2
+    assert document(capsys, "errors", run, "--cases", "1", "2")["cases_total"] == 1
+    assert document(capsys, "errors", run, "--cases", "any", "missed")["cases_total"] == 0
+    assert main(["errors", run, "--cases", "missed", "any"]) == 2
+    assert "class 2 is called that: say its number" in capsys.readouterr().err
+
+
+def test_groups_of_two_runs_are_compared(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    sisters = {**TRUTH, "categories": [{"id": 9, "name": "Navicula a"}, {"id": 2, "name": "Navicula b"}]}
+    (workspace.root / "gt.json").write_text(json.dumps(sisters))
+    first = imported(capsys)
+    (workspace.root / "dt.json").write_text(json.dumps([*RESULTS, RESULTS[-1]]))
+    second = imported(capsys)
+    assert document(capsys, "errors", first, "--compare", second)["compare"]["counts"]["both_right"] == 1
+    found = document(capsys, "errors", first, "--compare", second, "--group", "genus")["compare"]
+    assert found["counts"]["both_right"] == 2
+    assert (found["group"], [row["class"] for row in found["per_class"]]) == ("genus", ["Navicula"])
 
 
 def test_text_for_people(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -293,6 +342,14 @@ def test_export_gives_back_what_was_imported(
     assert {item["id"]: item["file_name"] for item in truth["images"]} == {3: "sub/b.png", 7: "a.png"}
     assert [item["iscrowd"] for item in truth["annotations"]] == [1, 0, 0]
     assert main(["predictions", "export", run, "--out", "o.json"]) == 2
+    capsys.readouterr()
+    for files, words in (
+        (["--out", "new.json", "--truth", "new.json"], "--out and --truth are both new.json"),
+        (["--out", "none/o.json", "--truth", "new.json"], "there is no folder"),
+    ):
+        assert main(["predictions", "export", run, *files]) == 2
+        assert words in capsys.readouterr().err
+        assert not (workspace.root / "new.json").exists()
     capsys.readouterr()
     argv = ["predictions", "import", "--images", "pictures", "t.json", "o.json", "--json"]
     assert main(argv) == 0

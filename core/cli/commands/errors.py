@@ -11,7 +11,7 @@ from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, add_run, positive
 from core.errors import DataError, StateError, UsageError
 from core.store.catalogue import find_run
-from core.text import clean, did_you_mean
+from core.text import clean
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case, Cases
@@ -26,7 +26,6 @@ A missed object is one that nothing found; a false alarm a box that is no object
 an object of another class that is found already), loose box, loose + wrong class, background.
 
 Kinds and cases follow the thresholds; AP never does."""
-_WORDS = ("any", "missed", "false_alarm")
 _LISTED, _IN_JSON, _SAVED = 20, 10_000, 50
 
 
@@ -38,15 +37,16 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--split", metavar="SPLIT", help="val, train, test, new (default: val)")
     parser.add_argument("--score", metavar="S", type=_share, help="predictions of at least this score")
-    parser.add_argument(
-        "--iou", metavar="T", type=_overlap, default=0.5, help="least IoU of a match (default: 0.5)"
-    )
+    parser.add_argument("--iou", metavar="T", type=_overlap, help="least IoU of a match (default: 0.5)")
     parser.add_argument(
         "--agnostic-nms", metavar="T", type=_share, help="as if NMS had not kept classes apart, at this IoU"
     )
     parser.add_argument("--group", choices=("genus", "two"), help="classes by the first, or first two words")
     parser.add_argument(
-        "--cases", metavar=("GT", "PRED"), nargs=2, help="cases of a cell: classes, any, missed, false_alarm"
+        "--cases",
+        metavar=("GT", "PRED"),
+        nargs=2,
+        help="cases of a cell: classes or their numbers, any, missed, false_alarm",
     )
     parser.add_argument("--kind", metavar="KIND", help="cases of one kind, such as extra_label")
     parser.add_argument(
@@ -66,18 +66,27 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    from core.analysis.errors import open_errors
+    from core.analysis.errors import IOU, open_errors
     from core.analysis.sources import find_predictions, train_counts
 
+    _require_options(args)
     found = find_run(args.workspace, args.run)
     source = find_predictions(found, args.at, args.split)
     errors = open_errors(source.file, train_counts(found))
     score = errors.score if args.score is None else args.score
     if args.score is not None and args.score < errors.floor:
         say(f"no box below {errors.floor:g} was kept: --score {args.score:g} counts as {errors.floor:g}")
-    view = errors.at(score, args.iou, agnostic_nms=args.agnostic_nms)
     say(f"{found.id}, {source.checkpoint} on {source.split}")
+    if errors.kind == "classification" and (args.iou, args.agnostic_nms) != (None, None):
+        say("these are classes of whole images: --iou and --agnostic-nms have no part in them")
+        args.iou = args.agnostic_nms = None
+    args.iou = IOU if args.iou is None else args.iou
+    view = errors.at(score, args.iou, agnostic_nms=args.agnostic_nms)
+    if not errors.labelled and (args.mistakes or args.group or args.judged):
+        raise DataError(f"{source.file.name}: these images have no annotations, so nothing in it is wrong.")
     root = _root(args, found, errors)
+    if args.save is not None:
+        _require_new(args.save)
     if args.judged:
         return _judged(args, errors, source.file)
     cases, total = _cases(args, view)
@@ -115,22 +124,22 @@ def _root(args: Namespace, run: RunPaths, errors: Errors) -> Path:
 
 
 def _asked(args: Namespace) -> bool:
-    return bool(args.cases or args.kind or args.mistakes)
+    return bool(args.cases or args.kind is not None or args.mistakes)
 
 
 def _cases(args: Namespace, view: View) -> tuple[list[Case], int]:
     """The cases asked for, else all that is wrong; as many as are listed, and how many there are."""
     from core.analysis.mistakes import likely_mistakes
+    from core.cli.error_cells import ANY, cell, kind_word
 
     limit = args.limit or (_IN_JSON if args.json else _SAVED if args.save else _LISTED)
     if args.mistakes:
         every = [case for _, case in likely_mistakes(view, 10 * _IN_JSON)]
         return every[:limit], len(every)
-    if args.kind is not None and args.kind not in view.kinds:
-        raise UsageError(f"there is no kind '{clean(args.kind)}', only {', '.join(view.kinds)}")
-    if args.cases or args.kind:
-        row, column = (_place(args, view, word) for word in args.cases or ("any", "any"))
-        chosen = view.cases(row, column, args.kind)
+    if args.cases or args.kind is not None:
+        kind = None if args.kind is None else kind_word(view, args.kind)
+        row, column = cell(view, args.cases or (ANY, ANY), _words(args))
+        chosen = view.cases(row, column, kind)
         return chosen[:limit], len(chosen)
     kinds = (
         [kind for kind in view.kinds if kind not in ("correct", "ignored")] if view.errors.labelled else []
@@ -142,30 +151,9 @@ def _cases(args: Namespace, view: View) -> tuple[list[Case], int]:
     return listed, sum(map(len, parts))
 
 
-def _place(args: Namespace, view: View, word: str) -> Any:
-    """A row or a column: a class or a group by its name, or one of the words."""
-    from core.analysis.groups import group_members
-
-    names = view.errors.classes
-    words = word.replace(" ", "_").lower()
-    if word in names:
-        return names.index(word)
-    if words == "any":
-        return None
-    if words in ("missed", "false_alarm"):
-        return len(names)
-    members = group_members(names, _words(args)) if args.group else {}
-    if word in members:
-        return members[word]
-    if word.isdecimal() and 1 <= int(word) <= len(names):
-        return int(word) - 1
-    guess = did_you_mean(word, [*names, *members, *_WORDS])
-    raise UsageError(f"there is no class '{clean(word)}' in this run{guess}")
-
-
 def _words(args: Namespace) -> int:
-    """How many words of a class's name make its group."""
-    return 2 if args.group == "two" else 1
+    """How many words of a class's name make its group, 0: no groups."""
+    return {"genus": 1, "two": 2}.get(args.group, 0)
 
 
 def _document(args: Namespace, view: View, cases: list[Case], total: int) -> dict[str, Any]:
@@ -203,16 +191,23 @@ def _compare(
     other = find_run(args.workspace, args.compare)
     source = find_predictions(other, args.compare_at or args.at, args.split)
     second = open_errors(source.file)
+    if args.group:
+        errors, second = (side.in_groups(_words(args)) for side in (errors, second))
     found = compare(errors, second, score=score, iou=args.iou, agnostic_nms=args.agnostic_nms)
     if args.json:
         from core.cli.error_document import compare_document
 
         named = {"run": other.id, "checkpoint": source.checkpoint, "split": source.split}
+        named["group"] = args.group
         document["compare"] = {**named, **compare_document(found, args.limit or _IN_JSON)}
     else:
         from core.cli.error_lines import compare_lines
 
-        lines += ["", *compare_lines(found, (str(document["id"]), f"{other.id} {source.checkpoint}"))]
+        lines += ["", *compare_lines(found, (_name(document), f"{other.id} {source.checkpoint}"))]
+
+
+def _name(document: dict[str, Any]) -> str:
+    return f"{document['id']} {document['checkpoint']}"
 
 
 def _judged(args: Namespace, errors: Errors, file: Path) -> int:
@@ -228,7 +223,7 @@ def _judged(args: Namespace, errors: Errors, file: Path) -> int:
     if args.save is not None:
         import json
 
-        folder = _new_folder(args.save)
+        folder: Path = args.save
         (folder / "judgements.csv").write_text(as_csv(items), encoding="utf-8")
         if errors.kind == "detection":
             document = as_coco(errors, items)
@@ -245,7 +240,7 @@ def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
     from core.analysis.fonts import font_advice
     from core.analysis.roots import has_image
 
-    folder = _new_folder(args.save)
+    folder: Path = args.save
     names, matrix = view.errors.classes, view.matrix
     if args.group:
         grouped = view.grouped(_words(args))
@@ -262,14 +257,35 @@ def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
     say(f"matrix and {len(cases)} cases in {clean(str(folder))}")
 
 
-def _new_folder(folder: Path) -> Path:
+def _require_options(args: Namespace) -> None:
+    """Raises UsageError for options of which one would be passed over."""
+    given = {
+        "--cases": args.cases is not None,
+        "--kind": args.kind is not None,
+        "--mistakes": args.mistakes,
+        "--judged": args.judged,
+        "--compare": args.compare is not None,
+    }
+    for name, others in (("--judged", list(given)), ("--mistakes", ["--cases", "--kind"])):
+        for other in others:
+            if given[name] and given[other] and name != other:
+                raise UsageError(f"{name} and {other} do not go together: give one of them")
+    if args.compare_at is not None and args.compare is None:
+        raise UsageError("--compare-at is a checkpoint of the run that --compare names: give both")
+
+
+def _require_new(folder: Path) -> None:
+    """Raises UsageError, before anything is computed, for a folder that is none or holds something."""
+    shown = clean(str(folder))
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--save: {shown} is a file: give a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise UsageError(f"--save: {clean(str(folder))} is not empty: give a new folder")
+        full = any(folder.iterdir())
     except OSError as error:
-        raise DataError(f"--save: {clean(str(folder))}: {error.strerror}") from None
-    return folder
+        raise DataError(f"--save: {shown}: {error.strerror}") from None
+    if full:
+        raise UsageError(f"--save: {shown} is not empty: give a new folder")
 
 
 def _share(text: str) -> float:

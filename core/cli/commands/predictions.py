@@ -103,6 +103,11 @@ def _export(args: Namespace) -> int:
         raise DataError(
             f"{clean(str(found.file))} holds probabilities of classes, no boxes: COCO has no place for it."
         )
+    files = [path for path in (args.truth, args.out) if path is not None]
+    if args.truth is not None and args.truth == args.out:
+        raise UsageError(f"--out and --truth are both {clean(str(args.out))}: give two names")
+    for path in files:
+        _require_new(path)
     records = coco_results(source)
     if args.truth is not None:
         _write(args.truth, coco_truth(source))
@@ -112,6 +117,13 @@ def _export(args: Namespace) -> int:
         _write(args.out, records)
         say(f"{len(records)} boxes of {found.checkpoint} on {found.split} in {clean(str(args.out))}")
     return 0
+
+
+def _require_new(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"{clean(str(path))} is there already: give another name")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {clean(str(path.absolute().parent))}")
 
 
 def _write(path: Path, document: object) -> None:
