@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import os
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -389,3 +391,23 @@ def drive(lab: Lab) -> Drive:
             yield ui
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def errors() -> ModuleType:
+    """Predictions files and words for tests of the screen that shows them."""
+    spec = importlib.util.spec_from_file_location("error_steps", Path(__file__).with_name("error_steps.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def predicted(lab: Lab, errors: ModuleType, tmp_path: Path) -> RunPaths:
+    """A run with boxes kept at two checkpoints; the second finds nothing, the first is the best."""
+    run = lab.run(epochs=3, best=2)
+    errors.write_boxes(run.predictions / "a01-e0002-val.npz", tmp_path / "images")
+    errors.write_boxes(run.predictions / "a01-e0003-val.npz", tmp_path / "images", found=[[], [], []])
+    return run

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -28,19 +29,21 @@ class ChoiceTable(LineTable[Choice], can_focus=False):
     HEADER = False
     BAR = True
     _longest = 20
+    _note = 8
 
     def set_rows(self, rows: Sequence[Choice]) -> None:
-        self._longest = max((len(row.value) for row in rows), default=20)
+        self._longest = max((cell_len(row.value) for row in rows), default=20)
+        self._note = max((cell_len(row.note) for row in rows), default=8)
         super().set_rows(rows)
 
     def key(self, row: Choice) -> str:
         return row.value
 
     def columns(self, width: int) -> list[Column]:
-        value = min(self._longest, max(width - 12, 8))
+        value = min(self._longest, max(width - 4 - min(max(self._note, 8), width // 3), 8))
         return [
             Column("sign", "", 1),
-            Column("value", "", value),
+            Column("value", "", value, middle=True),
             Column("note", "", max(width - value - 4, 0)),
         ]
 

@@ -15,7 +15,7 @@ from tui.screens.errors_gallery import BOX_COLUMNS, Gallery
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_picture import CasePicture
-from tui.widgets.case_table import BoxTable, CaseTable, PlainTable
+from tui.widgets.case_table import BoxTable, CaseTable, ClassNumbers, PlainTable
 from tui.widgets.matrix import Matrix
 from tui.widgets.picture_grid import PictureGrid
 
@@ -89,7 +89,8 @@ class ErrorsScreen(Gallery):
                 yield SpanLine(id="kind-more")
                 yield PlainTable(errors_text.KIND_COLUMNS, id="kinds", empty="reading …")
             with Container(id="page-classes"):
-                yield PlainTable(errors_text.CLASS_COLUMNS, id="classes", empty="reading …")
+                yield SpanLine(id="class-line")
+                yield ClassNumbers(errors_text.CLASS_COLUMNS, id="classes", empty="reading …")
             with Container(id="page-pr"):
                 yield CurveView(id="pr")
             with Container(id="page-boxes"):
@@ -210,7 +211,9 @@ class ErrorsScreen(Gallery):
             return on_picture
         if action == "beside":
             return on_picture and boxes and known and self.origin != "ab"
-        if action in ("groups", "filter"):
+        if action == "groups":
+            return known and (self.tab in ("classes", "pr") or (on_matrix and self.step == "matrix"))
+        if action == "filter":
             return on_matrix and self.step == "matrix" and known
         if action == "open_group":
             return on_matrix and self.step == "matrix" and self.grouped is not None

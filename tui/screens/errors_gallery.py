@@ -47,9 +47,10 @@ class Gallery(ErrorComparison):
         row = self.new_images.current
         if row is None:
             return None
-        words = row.cells["surest"][0]
-        boxes = row.cells.get("boxes")
-        return Sight(int(row.key), words=f"{boxes[0]} boxes, surest {words}" if boxes and words else words)
+        words, boxes = row.cells["surest"][0], row.cells["boxes"][0]
+        if self.errors is not None and self.errors.kind == "detection":
+            words = f"{boxes} box{'es' * (boxes != '1')}{f', surest {words}' * bool(words)}"
+        return Sight(int(row.key), words=words)
 
     def opened(self, errors: Errors) -> None:
         super().opened(errors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,10 @@ class ErrorPages(Verdicts):
         self.query_one("#images").display = self.query_one("#image-about").display = table.boxes
         self.query_one("#grid").display = not table.boxes
 
+    def group_by(self, words: int, only: frozenset[int] | None = None) -> None:
+        self._class = None
+        super().group_by(words, only)
+
     def view_changed(self) -> None:
         # The matrix tells of its cell; what was chosen elsewhere is to be found in the new view, too.
         if self._wanted is not None and self._wanted.free:
@@ -72,7 +77,7 @@ class ErrorPages(Verdicts):
             work = partial(right_and_wrong, view, self._grid_pictures, self.image_root, self._seed)
             self.newest.ask("page grid", work, self._have_grid)
             return
-        make = partial(_made, tab, view, self._class)
+        make = partial(_made, tab, view, self._class, self.words)
         self.newest.ask(f"page {tab}", make, partial(self._have_page, tab, view))
 
     def say_on_page(self, tab: str, sentence: str) -> None:
@@ -107,24 +112,40 @@ class ErrorPages(Verdicts):
             return
         if tab == "kinds":
             rows, lines = found
-            self.query_one("#kinds", PlainTable).set_rows(rows)
-            for name, words in zip(("#kind-line", "#kind-more"), lines, strict=True):
-                self.query_one(name, SpanLine).show([(f" {words}", "muted")])
+            first, *others = errors_text.KIND_COLUMNS
+            before = (errors_text.BEFORE_COLUMN,) if view.agnostic_nms is not None else ()
+            table = self.query_one("#kinds", PlainTable)
+            table.shown = (first, *others[:1], *before, *others[1:])
+            table.set_rows(rows)
+            table.refresh()
+            self._say(("#kind-line", "#kind-more"), lines)
         elif tab == "classes":
-            self.query_one("#classes", PlainTable).set_rows(found)
+            rows, words = found
+            self.query_one("#classes", PlainTable).set_rows(rows)
+            self._say(("#class-line",), (words,))
         elif tab == "boxes":
             rows, words = found
             self.query_one("#images", PlainTable).set_rows(rows)
             self.query_one("#image-about", SpanLine).show([(f" {words}", "muted")])
         elif found[0] == self._class:
             label, curve = found
-            title = "all classes together" if label is None else view.errors.classes[label]
+            names = self.grouped.names if self.grouped is not None else view.errors.classes
+            together = f"all {'groups' if self.grouped is not None else 'classes'} together"
+            title = together if label is None else names[label]
             self.query_one("#pr", CurveView).show(curve, title, view.score)
+
+    def _say(self, lines: Sequence[str], words: Sequence[str]) -> None:
+        """Fill lines above a table; empty ones take no room."""
+        for name, text in zip(lines, words, strict=True):
+            line = self.query_one(name, SpanLine)
+            line.show([(f" {text}", "muted")])
+            line.display = bool(text)
 
     @on(CurveView.Stepped)
     def _class_stepped(self, event: CurveView.Stepped) -> None:
         if self.view is not None:
-            order: list[int | None] = [None, *range(len(self.view.errors.classes))]
+            names = self.grouped.names if self.grouped is not None else self.view.errors.classes
+            order: list[int | None] = [None, *range(len(names))]
             self._class = order[(order.index(self._class) + event.by) % len(order)]
             self._pages.pop("pr", None)
             self.show_page()
@@ -168,12 +189,15 @@ class ErrorPages(Verdicts):
         self.tab = origin
 
 
-def _made(tab: str, view: View, label: int | None) -> object:
-    """What a page shows."""
+def _made(tab: str, view: View, label: int | None, words: int) -> object:
+    """What a page shows; with `words`, of groups by so many words of the names."""
     if tab == "kinds":
         return errors_text.kind_rows(view)
     if tab == "classes":
-        return errors_text.class_rows(view.per_class())
+        if not words:
+            return errors_text.class_rows(view.per_class()), ""
+        about = f"groups by {words} word{'s' * (words > 1)}: AP re-matched, recall and precision summed"
+        return errors_text.class_rows(view.per_group(words)), about
     if tab == "boxes":
         return errors_text.image_rows(view)
-    return label, view.pr_curve(label)
+    return label, (view.in_groups(words) if words else view).pr_curve(label)

@@ -197,8 +197,8 @@ class PictureStep(CaseSteps):
         hidden = [name for name in LAYERS if name not in self._layers]
         notes = [f"no {', '.join(hidden)}"] if hidden else []
         notes += ["only this error"] if "only" in self._layers else []
-        left += [(f"  {', '.join(notes)}", "warning")] if notes else []
-        about.show(left, [(f"{table.cursor + 1} of {len(table.rows)} ", "muted")])
+        right: list[Span] = [(f"{', '.join(notes)}  ", "warning")] if notes else []
+        about.show(left, [*right, (f"{table.cursor + 1} of {len(table.rows)} ", "muted")])
         words, tone = self.judged.words(view, sight.case) if sight.case is not None else ("", "muted")
         line.show([(f" {words or image_name(view.errors.paths[sight.image])}", tone)])
 
@@ -211,9 +211,9 @@ class PictureStep(CaseSteps):
         errors = self.errors
         if errors is None:
             return
-        choices = [Choice(str(errors.root), "as it was when measured")]
+        choices = [Choice(str(errors.root), "when measured")]
         if self.image_root != errors.root:
-            choices.append(Choice(str(self.image_root), "as it was found last"))
+            choices.append(Choice(str(self.image_root), "found last"))
 
         def take(value: str | None) -> None:
             if value:

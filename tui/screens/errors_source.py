@@ -236,9 +236,10 @@ def save_picture(
     """Write a sight with its boxes, or the matrix, as a new PNG file in `folder`.
 
     Returns where, and what to do about letters that no font has (empty: there are none). Raises DataError
-    when it cannot be written.
+    when it cannot be written, UsageError for a font that is none.
     """
     from core.analysis.drawing import draw_matrix
+    from core.analysis.fonts import font_advice
 
     texts = list(view.errors.classes)
     if sight is None:
@@ -256,7 +257,7 @@ def save_picture(
             file = folder / f"{name}-{what}-{number}.png"
             with suppress(FileExistsError), open(file, "xb") as target:
                 target.write(data.getvalue())
-                return file, ""
+                return file, font_advice(texts)
     except OSError as error:
         raise DataError(f"{clean(str(folder))}: {error.strerror}") from None
     raise DataError(f"{clean(str(folder))} is full of pictures of this: move some away.")

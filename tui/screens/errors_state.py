@@ -60,7 +60,7 @@ class ErrorsState(Background):
         self.image_root = Path()
         self.origin = "matrix"
         self.problem = False
-        self._words = 0
+        self.words = 0
         self._ap = ""
 
     @property
@@ -161,7 +161,7 @@ class ErrorsState(Background):
     def compute(self) -> None:
         """Have the view made that goes with the thresholds."""
         if self.errors is not None:
-            work = partial(_computed, self.errors, self.thresholds, self._words)
+            work = partial(_computed, self.errors, self.thresholds, self.words)
             self.newest.ask("view", work, self._have_view)
 
     def _have_view(self, found: tuple[View, Grouped | None, Counts]) -> None:
@@ -204,13 +204,13 @@ class ErrorsState(Background):
 
     def group_by(self, words: int, only: frozenset[int] | None = None) -> None:
         """Groups by the first words of names, 0: classes, `only` some of them."""
-        self._words = words
+        self.words = words
         self.matrix.only = only
         self.show_top()
         self.compute()
 
     def action_groups(self) -> None:
-        self.group_by((self._words + 1) % len(GROUPS))
+        self.group_by((self.words + 1) % len(GROUPS))
 
     def action_open_group(self) -> None:
         """From a group to the classes in it."""
@@ -235,7 +235,7 @@ class ErrorsState(Background):
         left, right = errors_text.tabs(
             self.tab,
             at,
-            GROUPS[self._words],
+            GROUPS[self.words],
             self.matrix.looks,
             gallery=self.is_gallery,
             boxes=errors is None or errors.kind == "detection",

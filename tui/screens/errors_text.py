@@ -33,6 +33,8 @@ KIND_COLUMNS = (
     Column("gain", "dAP", 7, "right"),
     Column("about", "what it is", 84),
 )
+BEFORE_COLUMN = Column("before", "no NMS", 7, "right")
+"""How many there are without suppression over classes; only while there is one."""
 CLASS_COLUMNS = (
     Column("name", "class", 36),
     Column("ap", "AP", 7, "right"),
@@ -178,6 +180,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
     """Kinds of errors with what mending each brings, the most frequent first, and two lines on them."""
     boxes = view.errors.kind == "detection"
     gains = view.tide() if boxes else None
+    before = view.suppression
     rows = []
     for kind, count in sorted(view.kinds.items(), key=lambda item: (item[0] == "correct", -item[1])):
         if (not count and kind == "ignored") or (not boxes and kind not in _ABOUT_CLASSES):
@@ -187,6 +190,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
         cells = {
             "kind": (KIND_WORDS.get(kind, kind), tone),
             "n": (humanise.count(count), tone),
+            "before": (humanise.count(before[kind][0]) if kind in before else "", "muted"),
             "gain": (f"{gains.gain[tide_type]:.2f}" if gains is not None and tide_type else "", "accent"),
             "about": (about, "muted"),
         }
@@ -198,6 +202,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
     if lean.towards_larger is not None and lean.expected:
         share_of = f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions"
         words = f"{share_of} go to a class with more training objects; by chance {lean.expected:.0%}"
+    words = suppressed(view) or words
     if gains is None:
         return rows, (words, "")
     first = (
@@ -205,6 +210,14 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
         "they do not add up"
     )
     return rows, (first, words)
+
+
+def suppressed(view: View) -> str:
+    """What suppression over classes takes away: `NMS over classes: 1 393 boxes before, 657 now`."""
+    boxes = view.suppression.get("boxes")
+    if boxes is None:
+        return ""
+    return f"NMS over classes: {humanise.count(boxes[0])} boxes before, {humanise.count(boxes[1])} now"
 
 
 def class_rows(found: Sequence[ClassErrors]) -> list[TableRow]:

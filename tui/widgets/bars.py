@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -35,7 +36,7 @@ class SpanLine(Widget):
         width = self.size.width
         colors = theme.palette(self.app.current_theme)
         right = "".join(text for text, _ in self._right)
-        room = max(width - len(right) - 1, 0) if right else width
+        room = max(width - cell_len(right) - 1, 0) if right else width
         segments: list[Segment] = []
         for text, tone in self._left:
             piece = cut(text, room)
@@ -43,7 +44,7 @@ class SpanLine(Widget):
             room -= sum(segment.cell_length for segment in segments[-1:])
         left = sum(segment.cell_length for segment in segments)
         if self._right:
-            segments.append(Segment(" " * max(width - left - len(right), 0), Style.null()))
+            segments.append(Segment(" " * max(width - left - cell_len(right), 0), Style.null()))
             segments += [Segment(text, colors.tone(tone)) for text, tone in self._right]
         return Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.rich_style)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -97,7 +98,7 @@ class CurveView(Widget, can_focus=True):
                 f"{curve.precision[curve.at]:.3f}; {humanise.count(curve.objects)} objects"
             )
         title = cut(f" {self._title}", max(width - len(words), 10))
-        return [Segment(title, colors.title), Segment(cut(words, width - len(title)), colors.muted)]
+        return [Segment(title, colors.title), Segment(cut(words, width - cell_len(title)), colors.muted)]
 
     def _plot(self, width: int, height: int, colors: theme.Palette) -> list[Strip]:
         import numpy as np

@@ -240,3 +240,12 @@ class PlainTable(LineTable[TableRow]):
     def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:
         here = row.key == self.cursor_key
         return {"sign": ("▸" if here else " ", "text"), **row.cells}
+
+
+class ClassNumbers(PlainTable):
+    """Classes, or groups of them: `g` says which, as in the matrix, and not where the cursor goes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,l", "choose", "PR curve", key_display="⏎"),
+        Binding("g", "screen.groups", "groups", show=False),
+    ]

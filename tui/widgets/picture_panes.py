@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tui.widgets.picture_boxes import Box
 
 MOST_ZOOM = 64.0
+_FAR_MORE = 0.75
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Pane:
 def panes(count: int, width: int, height: int, picture: tuple[int, int]) -> tuple[Pane, ...]:
     """Room for one picture (width, height) `count` times in `width` x `height` cells.
 
-    Several stand side by side with a column between them, or one above the other, whichever shows more.
+    Several stand side by side with a column between them, or, where that shows far more, one above the other.
     They are of one size, so that the same part of the picture is seen in all. One has no title.
     """
     if count <= 1:
         return (Pane(0, 0, max(width, 1), max(height, 1), False),)
     beside = (max((width - count + 1) // count, 1), max(height - 1, 1))
     above = (max(width, 1), max(height // count - 1, 1))
-    if fit_scale(*beside, picture) >= fit_scale(*above, picture):
+    if fit_scale(*beside, picture) >= _FAR_MORE * fit_scale(*above, picture):
         return tuple(Pane(place * (beside[0] + 1), 1, *beside, True) for place in range(count))
     return tuple(Pane(0, place * (above[1] + 1) + 1, *above, True) for place in range(count))
 

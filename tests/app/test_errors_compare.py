@@ -1,0 +1,100 @@
+"""Two models on the same images: what changed, an image with the boxes of both, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tui.widgets.case_picture import CasePicture
+from tui.widgets.case_table import BoxTable, PlainTable
+
+# The dog of image 0 is found now, the cat no longer; an extra label stays.
+LATER = [
+    [(60, 10, 110, 62, 1, 0.9), (62, 10, 112, 62, 2, 0.8)],
+    [(20, 20, 60, 60, 1, 0.7)],
+    [(30, 30, 90, 88, 0, 0.55)],
+]
+
+
+@pytest.fixture
+def two(predicted: Any, errors: ModuleType, tmp_path: Path) -> Any:
+    errors.write_boxes(predicted.predictions / "a01-e0003-val.npz", tmp_path / "images", found=LATER)
+    return predicted
+
+
+async def compared(ui: Any, errors: ModuleType) -> Any:
+    screen = await errors.open_errors(ui)
+    await errors.press(ui, "shift+tab")
+    await ui.sees("[A/B]", "a chooses predictions")
+    await errors.press(ui, "a")
+    await ui.sees("Compare demo-", "a01-e0003 val")
+    await errors.press(ui, "enter")
+    await ui.sees("fixed 2", "broken 1", "still wrong 1", "map ")
+    return screen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 34), (160, 50)])
+async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: ModuleType, size: Any) -> None:
+    async with drive(*size) as ui:
+        screen = await compared(ui, errors)
+        rows = screen.query_one("#changes", PlainTable).rows
+        assert [row.cells["state"][0] for row in rows] == ["broken", "fixed", "fixed", "still wrong"]
+        await errors.press(ui, "down", "enter")
+        assert screen.step == "picture"
+        await ui.sees("@2", "@3", "2 of 4", "dog: A → cat, B right (fixed)")
+        lines = ui.lines()
+        row = next((line for line in lines if "A demo" in line and "B demo" in line), ui.text())
+        middle = row.index("│", row.index("A demo"))
+        assert middle < row.index("B demo")
+        at = {
+            word: [line.index(word) for line in lines if word in line] for word in ("P cat .90", "P eel .80")
+        }
+        assert max(at["P cat .90"]) < middle < min(at["P eel .80"])
+        assert sum(line.count(" T dog ") for line in lines) >= 2
+        listed = {(row.letter, row.name, row.outcome) for row in screen.query_one(BoxTable).rows}
+        assert {("A", "cat", "confused"), ("B", "dog", "right"), ("B", "eel", "extra label")} <= listed
+        await errors.press(ui, "1")
+        assert "model wrong" not in ui.text()
+        await errors.press(ui, "n")
+        await ui.sees("3 of 4", "dog: A missed, B right (fixed)")
+        await errors.press(ui, "b", "b")
+        await ui.sees("1 of 4", "cat: A right, B missed (broken)")
+        await errors.press(ui, "greater_than_sign", "greater_than_sign")
+        await ui.sees("◂ 0.60 ▸", "1 of 4")
+        assert screen.query_one(CasePicture).has_focus
+        await errors.press(ui, "n", "escape")
+        await ui.sees("[A/B]", "B: demo-")
+        assert screen.query_one("#changes", PlainTable).cursor == 1
+        await errors.press(ui, "escape")
+        await ui.sees("[Matrix]")
+        assert [case.kind for case in errors.table(screen).rows] == ["confused"]
+
+
+async def test_suppression_holds_for_both(two: Any, drive: Any, errors: ModuleType) -> None:
+    async with drive(120, 34) as ui:
+        screen = await compared(ui, errors)
+        await errors.press(ui, "A")
+        await ui.sees("NMS over classes on both")
+        await errors.press(ui, "down", "enter")
+        await ui.sees("A demo", "B demo")
+        assert "P eel .80" not in ui.text()
+        kinds = [row.outcome for row in screen.query_one(BoxTable).rows if row.letter == "B"]
+        assert "extra label" not in kinds
+
+
+async def test_other_images_are_a_sentence(
+    two: Any, lab: Any, drive: Any, errors: ModuleType, tmp_path: Path
+) -> None:
+    other = lab.run(epochs=1, name="[/] other")
+    file = other.predictions / "a01-e0001-val.npz"
+    errors.write_boxes(file, tmp_path / "others", paths=["x.png", "y.png", "z.png"])
+    async with drive(80, 24) as ui:
+        await ui.press("end")
+        screen = await errors.open_errors(ui)
+        await errors.press(ui, "a")
+        await ui.type("other" if screen.run_id == two.id else "e0003")
+        await errors.press(ui, "enter")
+        await ui.sees("different images")
