@@ -28,6 +28,9 @@ from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.store.runs import add_request, create_run, requests
 
+# Tiny work, in as many processes as there are cores: a second thread would only wait for the first.
+torch.set_num_threads(1)
+
 CONFIG = """\
 data: {{root: {root}}}
 model: tinyvgg_a

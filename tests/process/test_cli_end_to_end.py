@@ -269,8 +269,6 @@ class Terminal:
         pid, self._fd = pty.fork()
         if pid == 0:
             os.chdir(lab.root)
-            # A shell's background jobs, the tests among them, may ignore Ctrl+C.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(FORKED[0], [*FORKED, *words], {**lab.environment, "TERM": "xterm-256color"})
         self.pid = pid
 
