@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,7 @@ from core.config.workspace import Workspace
 from core.data.cache import cached_pixels
 from core.engine.stop import StopFlag
 from core.engine.train import train_run
-from core.store.attempts import begin_attempt
+from core.store.attempts import begin_attempt, write_exit
 from core.store.checkpoints import choose
 from core.store.forks import inherited_id, prepare_fork
 from core.store.metrics import History, read_history
@@ -244,6 +247,40 @@ def box_run(tmp_path_factory: pytest.TempPathFactory, box_pictures: Path, warm_c
 def box_lab(lab: Lab, box_pictures: Path, box_run: RunPaths) -> Lab:
     """A workspace for small detectors, whose pixels are decoded already."""
     return Lab(lab.workspace, box_pictures, BOX_CONFIG)
+
+
+@pytest.fixture(scope="session")
+def fault_worker(warm_cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that forks trainers."""
+    script = Path(__file__).with_name("fault_worker.py")
+    with subprocess.Popen(
+        [sys.executable, "-P", str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(warm_cache), "PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as process:
+        yield process
+        assert process.stdin
+        process.stdin.close()
+
+
+@pytest.fixture
+def forked(fault_worker: subprocess.Popen[str]) -> Callable[[RunPaths, str], int]:
+    """Work on the newest request in a forked trainer with a fault: its exit status (negative: the signal)."""
+
+    def of(run: RunPaths, fault: str) -> int:
+        attempt = begin_attempt(run, requests(run)[-1].number, slot="cpu0", threads=1)
+        assert fault_worker.stdin
+        assert fault_worker.stdout
+        fault_worker.stdin.write(f"{run.root} {attempt.number} {fault}\n")
+        fault_worker.stdin.flush()
+        status = int(fault_worker.stdout.readline())
+        dead = status < 0
+        write_exit(attempt, code=None if dead else status, signal=-status if dead else None)
+        return status
+
+    return of
 
 
 @pytest.fixture

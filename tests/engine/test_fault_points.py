@@ -5,24 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from core.store.attempts import begin_attempt, write_exit
 from core.store.checkpoints import list_checkpoints, newest_good, verify
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
-from core.store.runs import add_request, requests
+from core.store.runs import add_request
 from core.store.state import derive_state
 
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
-# Every operation in `make soak`; every nineteenth, from another one on in each case, in the daily run.
-EVERY = 1 if SOAK else 19
+# Every operation in `make soak`; every 29th, from another one on in each case, in the daily run.
+EVERY = 1 if SOAK else 29
 OVERRIDES = (
     "epochs=2",
     "batch=17",
@@ -33,50 +29,19 @@ OVERRIDES = (
 )
 Train = Callable[[RunPaths, str], int]
 
-
-@pytest.fixture(scope="module")
-def worker(warm_cache: Path) -> Iterator[subprocess.Popen[str]]:
-    script = Path(__file__).with_name("fault_worker.py")
-    with subprocess.Popen(
-        [sys.executable, "-P", str(script)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "XDG_CACHE_HOME": str(warm_cache), "PYTHONPATH": str(Path(__file__).parents[2])},
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
-
-
-@pytest.fixture
-def train(worker: subprocess.Popen[str]) -> Train:
-    """Work on the newest request in a forked trainer; returns its exit status (negative: the signal)."""
-
-    def of(run: RunPaths, fault: str) -> int:
-        attempt = begin_attempt(run, requests(run)[-1].number, slot="cpu0", threads=1)
-        assert worker.stdin
-        assert worker.stdout
-        worker.stdin.write(f"{run.root} {attempt.number} {fault}\n")
-        worker.stdin.flush()
-        status = int(worker.stdout.readline())
-        dead = status < 0
-        write_exit(attempt, code=None if dead else status, signal=-status if dead else None)
-        return status
-
-    return of
+pytestmark = pytest.mark.xdist_group("fault_worker")
 
 
 @pytest.mark.parametrize("how", ["kill", "enospc", "eio"])
-def test_fault_at_every_operation(lab: Any, train: Train, sha: Any, curve: Any, how: str) -> None:
+def test_fault_at_every_operation(lab: Any, forked: Train, sha: Any, curve: Any, how: str) -> None:
     whole = lab.create(*OVERRIDES)
-    assert train(whole, "-") == 0
+    assert forked(whole, "-") == 0
     bits, rows, finals = sha(whole), curve(whole), read_history(whole.metrics).finals
     operations = int(whole.attempt(1).log.read_text().split("operations: ")[1])
     assert operations > 50
     for number in range(1 + ["kill", "enospc", "eio"].index(how), operations + 1, EVERY):
         run = lab.create(*OVERRIDES)
-        status = train(run, f"{number}:{how}")
+        status = forked(run, f"{number}:{how}")
         assert status in ((-signal.SIGKILL,) if how == "kill" else (0, 1)), number
         assert all(verify(item) is None for item in list_checkpoints(run))
         if how != "kill":
@@ -84,7 +49,7 @@ def test_fault_at_every_operation(lab: Any, train: Train, sha: Any, curve: Any, 
         if derive_state(run).state != "finished":
             good = newest_good(run)
             add_request(run, good.id if good else None, 2)
-            assert train(run, "-") == 0, number
+            assert forked(run, "-") == 0, number
         assert derive_state(run).state == "finished"
         assert curve(run) == rows, number
         assert sha(run) == bits, number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from core.engine.checkpoint import read_checkpoint
 from core.engine.stop import StopFlag
 from core.errors import CheckpointError, DataError, StateError, UsageError
 from core.evaluate.foreign import read_name
-from core.evaluate.importing import Wish, import_files
+from core.evaluate.importing import Wish, import_files, main
 from core.evaluate.plan import plan_measure
 from core.evaluate.worker import run_job
 from core.launch.plan import plan_resume
@@ -325,9 +326,20 @@ def measured(run: RunPaths, content: dict[str, Any]) -> dict[str, Any]:
 def test_the_process_answers_with_one_document(workspace: Workspace, tmp_path: Path) -> None:
     path = lab_file(tmp_path / "a_f_36_f_36_ep_2.pth", network("tinyvgg_a", 10), 2)
     command = [sys.executable, "-P", "-m", "core.evaluate.importing"]
-    for files, code in (([path], 0), ([tmp_path / "none.pth"], 4)):
-        asked = json.dumps({"workspace": str(workspace.root), "files": list(map(str, files))})
-        ended = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=120, check=True)
-        document = json.loads(ended.stdout)
-        assert document.get("code", 0) == code
-        assert ("none.pth" in document["error"]) if code else (len(document["runs"]) == 1)
+    asked = json.dumps({"workspace": str(workspace.root), "files": [str(path)]})
+    ended = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=120, check=True)
+    assert len(json.loads(ended.stdout)["runs"]) == 1
+
+
+def test_an_error_is_a_document_with_the_code(
+    workspace: Workspace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = json.dumps({"workspace": str(workspace.root), "files": [str(tmp_path / "none.pth")]})
+    monkeypatch.setattr(sys, "stdin", io.StringIO(asked))
+    assert main() == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["code"] == 4
+    assert "none.pth" in document["error"]

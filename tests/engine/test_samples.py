@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from PIL import Image
 from core.config.load import dump, parse_experiment
 from core.datasets.open import open_dataset
 from core.evaluate.samples import DRAWS, main, sample, sample_augmented
-from core.launch.children import child_environment, module_command
 
 
 def make_config(pictures: Path, tmp_path: Path, augment: str = "{}") -> Path:
@@ -87,17 +85,13 @@ def test_every_augmentation_can_be_looked_at(pictures: Path, tmp_path: Path, aug
         assert all(np.array_equal(original, draw) != changed for draw in draws)
 
 
-def test_the_child_ends_with_a_sentence(pictures: Path, tmp_path: Path) -> None:
+def test_the_child_ends_with_a_sentence(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = make_config(pictures, tmp_path)
     path.write_text(path.read_text().replace(str(pictures), str(tmp_path / "nowhere")))
-    child = subprocess.run(
-        module_command("core.evaluate.samples", str(path), str(tmp_path / "out.npz")),
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert child.returncode == 3
-    assert str(tmp_path / "nowhere") in child.stderr
-    assert len(child.stderr.splitlines()) == 1
+    assert main([str(path), str(tmp_path / "out.npz")]) == 3
+    said = capsys.readouterr().err
+    assert str(tmp_path / "nowhere") in said
+    assert len(said.splitlines()) == 1
     assert not (tmp_path / "out.npz").exists()

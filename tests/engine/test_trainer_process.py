@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -128,16 +127,10 @@ def test_stop_marker_is_looked_for_once_a_second(tmp_path: Path) -> None:
     assert flag()
 
 
-def test_a_detector_with_few_open_files(box_lab: Any) -> None:
+@pytest.mark.xdist_group("fault_worker")
+def test_a_detector_with_few_open_files(box_lab: Any, forked: Callable[[RunPaths, str], int]) -> None:
     """No workers: neither many open files nor shared memory are needed, however many images there are."""
-
-    def few() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
-
     run = box_lab.create("epochs=2", "workers=4", "measure.splits=[train, val]")
-    begin_attempt(run, 1, slot="cpu0", threads=1)
-    trainer = start(run, 1, preexec_fn=few)
-    log, _ = trainer.communicate(timeout=300)
-    assert trainer.returncode == 0, log
+    assert forked(run, "files=48") == 0, run.attempt(1).log.read_text()
     assert read_json(run.attempt(1).result)["status"] == "finished"
     assert len(list(run.predictions.iterdir())) == 5
