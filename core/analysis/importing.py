@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from core.analysis.doubts import doubt_boxes, doubt_copies, doubt_names
 from core.analysis.precision import SUMMARY
 from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predictions, read_predictions
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
 from core.config.workspace import Workspace
 from core.datasets.coco_file import as_integer, as_number, read_coco
-from core.datasets.findings import Findings
+from core.datasets.findings import Findings, some
 from core.datasets.names import spelled
 from core.datasets.results import read_results
 from core.errors import DataError
@@ -79,7 +80,7 @@ def import_predictions(
         return _as_it_is(known, images)
     found = Findings()
     there = _read_truth(truth, found)
-    guesses = read_results(results, there.image_ids, there.category_ids, found)
+    guesses = read_results(results, there.image_ids, there.category_ids, found, there.paths)
     sha256 = hashes[1]
     arrays = {
         **there.arrays(images.absolute()),
@@ -94,6 +95,8 @@ def import_predictions(
         "nms_iou": np.array(1.0),
         "max_det": np.array(int(np.diff(guesses.offsets).max(initial=0))),
     }
+    corners, offsets = guesses.corners, guesses.offsets
+    doubt_boxes(found, results.name, corners, offsets, np.array(there.sizes).reshape(-1, 2))
     read = arrays_as_predictions(arrays, results)
     assert isinstance(read, BoxPredictions)
     assert read.objects is not None
@@ -213,14 +216,15 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
     rows: dict[str, list[tuple[tuple[float, float, float, float], int, bool, bool, float, int]]] = {
         key: [] for key in images
     }
+    strange, empty = [], []
     for number, item in enumerate(document["annotations"], 1):
         record = item if isinstance(item, dict) else {}
         image, category = _key(record.get("image_id")), as_integer(record.get("category_id"))
         corners = _corners(record.get("bbox"))
         if image not in rows or category is None or category.value not in label_at:
-            found.drop(shown, f"annotation {number} is of an image or a class that the file has not")
+            strange.append(number)
         elif corners is None:
-            found.drop(shown, f"annotation {number} has no box that is one")
+            empty.append(number)
         else:
             area = as_number(record.get("area"))
             size = (corners[2] - corners[0]) * (corners[3] - corners[1])
@@ -235,7 +239,20 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
                     identity.value if identity is not None else 0,
                 )
             )
+    for numbers, text in (
+        (strange, "of an image or a class that the file has not, dropped"),
+        (empty, "without a box that is one, dropped"),
+    ):
+        if numbers:
+            are = "annotation {} is" if len(numbers) == 1 else "annotations {} are"
+            found.warn(shown, f"{are.format(some(map(str, numbers), 3))} {text}")
     flat = [row for key in images for row in rows[key]]
+    counts = [len(rows[key]) for key in images]
+    doubt_names(found, shown, "class name", list(names.values()))
+    doubt_names(found, shown, "image file", [path for path, _ in images.values()])
+    offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+    boxes = np.array([row[0] for row in flat], np.float64).reshape(-1, 4)
+    doubt_copies(found, shown, boxes, np.array([row[1] for row in flat], np.int64), offsets)
     columns: list[list[Any]] = [list(column) for column in zip(*flat, strict=True)] or [[] for _ in range(6)]
     return _Truth(
         tuple(images[key][0] for key in images),
@@ -243,7 +260,7 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
         [_size(images[key][1], rows[key]) for key in images],
         tuple(names.values()),
         tuple(names),
-        [len(rows[key]) for key in images],
+        counts,
         *columns,
     )
 
@@ -264,6 +281,8 @@ def _categories(path: Path, records: list[Any]) -> dict[int, str]:
 def _images(path: Path, records: list[Any]) -> dict[str, tuple[str, tuple[int, int] | None]]:
     """Path and size by id, rising. Raises DataError for records without, and ids given twice."""
     images: dict[str, tuple[str, tuple[int, int] | None]] = {}
+    if not records:
+        raise DataError(f"{clean(str(path))} has no images: its list is empty.")
     for record in records:
         key = _key(record.get("id")) if isinstance(record, dict) else ""
         name = record.get("file_name") if isinstance(record, dict) else None

@@ -17,6 +17,7 @@ from core.text import clean
 _MOST_BYTES = 4_000_000_000
 _LISTS = ("images", "annotations", "categories")
 _SAMPLE = 1 << 16
+_GZIP = b"\x1f\x8b"
 _KEYS = re.compile(rb'"(images|annotations|categories|image_id|file_name|bbox)"\s*:')
 
 
@@ -48,6 +49,8 @@ def read_json_file(path: Path) -> Any:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{shown} cannot be read: {error.strerror}.") from None
+    if data.startswith(_GZIP):
+        raise DataError(f"{shown} is compressed: unpack it with gunzip first.")
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from core.datasets.coco_file import as_integer, as_number, read_json_file
 from core.datasets.findings import Findings, count, some
 from core.errors import DataError
 from core.text import clean
+
+_LISTS = ("annotations", "predictions", "results")
+_NUMBERS = {int, float}
+_FARTHEST = 1e9
+"""No image has pixels beyond; NaN is below no number."""
+_SHOWN = 3
+_NONE = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,69 +39,170 @@ class Results:
 
 
 def read_results(
-    path: Path, image_ids: Sequence[str], category_ids: Sequence[int], found: Findings | None = None
+    path: Path,
+    image_ids: Sequence[str],
+    category_ids: Sequence[int],
+    found: Findings | None = None,
+    names: Sequence[str] = (),
 ) -> Results:
     """The predictions in `path` for images with `image_ids` and classes with `category_ids`, both in order.
 
-    A prediction without a usable box or score is dropped, and told in `found`. Raises DataError, with how
-    many and examples, when predictions are of other images or classes than the annotations.
+    Where ids of images are the `names` of their files, as some tools write them, these count. A prediction
+    without a usable box or score is dropped, and told in `found`. Raises DataError, with how many and
+    examples, when predictions are of other images or classes than the annotations, or none has a box.
     """
     found = found if found is not None else Findings()
-    records = read_json_file(path)
-    shown = clean(str(path))
-    if not isinstance(records, list):
-        raise DataError(f"{shown} is no file of results: expected a list of predictions.")
-    image_at = {identity: index for index, identity in enumerate(image_ids)}
-    label_at = {identity: index for index, identity in enumerate(category_ids)}
-    _require_known(shown, records, image_at, label_at)
-    rows: list[list[tuple[tuple[float, ...], int, float]]] = [[] for _ in image_ids]
-    name = os.path.basename(path)
-    for number, record in enumerate(records, 1):
-        box = record.get("bbox")
-        four = [as_number(value) for value in box] if isinstance(box, list) and len(box) == 4 else [None]
-        score = as_number(record.get("score"))
-        if score is None or any(value is None or not np.isfinite(value[0]) for value in (*four, score)):
-            found.drop(name, f"prediction {number} has no box or no score")
-            continue
-        x, y, width, height = (value[0] for value in four if value is not None)
-        label = label_at[_category(record)]
-        rows[image_at[_image(record)]].append(((x, y, x + width, y + height), label, score[0]))
-    flat = [row for image in rows for row in image]
-    offsets = np.concatenate(([0], np.cumsum([len(image) for image in rows], dtype=np.int64)))
+    records = _records(path)
+    shown, name = clean(str(path)), os.path.basename(path)
+    images, labels = _column(records, "image_id"), _column(records, "category_id")
+    image_at = _places(images, {identity: index for index, identity in enumerate(image_ids)}, _image)
+    if None in image_at.values() and names:
+        by_name = _by_name(names)
+        named = _places(images, by_name, _image)
+        if None not in named.values():
+            image_at = named
+            found.warn(name, "names images by their files, not by id: taken so")
+    label_at = _places(labels, {str(number): index for index, number in enumerate(category_ids)}, _category)
+    _require_known(shown, images, labels, image_at, label_at, category_ids)
+    boxes, scores = _numbers(records)
+    whole = (np.abs(boxes) < _FARTHEST).all(axis=1) & np.isfinite(scores)
+    boxes[~whole] = 0
+    corners = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
+    turned = whole & (boxes[:, 2:] < 0).any(axis=1)
+    _tell(found, name, ~whole, "no box or no score, dropped")
+    _tell(found, name, turned, "a negative width or height, dropped")
+    good = np.flatnonzero(whole & ~turned)
+    if len(records) and not len(good):
+        raise DataError(
+            f"{shown}: no prediction in it has a box and a score: results have bbox (x, y, width, height) "
+            "and score; masks alone cannot be looked at."
+        )
+    outside = whole & ((scores < 0) | (scores > 1))
+    _tell(found, name, outside, "a score outside 0 to 1, where thresholds are")
+    image = np.array([image_at[value] for value in images], np.int64)[good]
+    label = np.array([label_at[value] for value in labels], np.int64)[good]
+    order = np.argsort(image, kind="stable")
+    counts = np.bincount(image, minlength=len(image_ids))
     return Results(
-        offsets.astype(np.int64),
-        np.array([row[0] for row in flat], np.float64).reshape(-1, 4),
-        np.array([row[1] for row in flat], np.int64),
-        np.array([row[2] for row in flat]),
+        np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+        corners[good][order],
+        label[order],
+        scores[good][order],
     )
 
 
+def _records(path: Path) -> list[dict[str, Any]]:
+    """The list of predictions, also where it stands in a mapping."""
+    document = read_json_file(path)
+    shown = clean(str(path))
+    if isinstance(document, dict):
+        lists = [document[key] for key in _LISTS if isinstance(document.get(key), list)]
+        if any("score" in record for part in lists for record in part[:1] if isinstance(record, dict)):
+            document = lists[0]
+        elif "images" in document:
+            raise DataError(f"{shown} is a file of annotations: the file of predictions comes second.")
+    if not isinstance(document, list):
+        raise DataError(f"{shown} is no file of results: expected a list of predictions.")
+    wrong = next((number for number, item in enumerate(document, 1) if not isinstance(item, dict)), None)
+    if wrong is not None:
+        raise DataError(f"{shown}: prediction {wrong} is no mapping.")
+    return document
+
+
+def _numbers(records: list[dict[str, Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Boxes (n, 4) as written and scores (n,), NaN for what is none."""
+    boxes: list[Any] = [record.get("bbox") for record in records]
+    scores: list[Any] = [record.get("score") for record in records]
+    plain = set(map(type, scores)) <= _NUMBERS and set(map(type, boxes)) <= {list}
+    if plain and set(map(len, boxes)) <= {4}:
+        whole = list(chain.from_iterable(boxes))
+        if set(map(type, whole)) <= _NUMBERS:
+            try:
+                return np.array(whole, np.float64).reshape(-1, 4), np.array(scores, np.float64)
+            except OverflowError:
+                pass
+    nothing = [float("nan")] * 4
+    fours = [
+        [_number(value) for value in box] if isinstance(box, list) and len(box) == 4 else nothing
+        for box in boxes
+    ]
+    return np.array(fours, np.float64).reshape(-1, 4), np.array([_number(value) for value in scores])
+
+
+def _number(value: object) -> float:
+    number = as_number(value)
+    return number[0] if number is not None else float("nan")
+
+
+def _column(records: list[dict[str, Any]], key: str) -> list[Hashable]:
+    """One value of each record, lists and mappings as text."""
+    values = [record.get(key) for record in records]
+    if set(map(type, values)) & {list, dict}:
+        return [repr(value) if isinstance(value, list | dict) else value for value in values]
+    return values
+
+
+def _places(
+    values: Iterable[Hashable], known: Mapping[str, int], spelt: Callable[[object], str]
+) -> dict[Hashable, int | None]:
+    """Where each value that occurs stands among the `known`, None for a stranger."""
+    return {value: known.get(spelt(value)) for value in dict.fromkeys(values)}
+
+
+def _image(value: object) -> str:
+    number = as_integer(value)
+    return str(number.value) if number is not None else clean(str(value).strip())
+
+
+def _category(value: object) -> str:
+    number = as_integer(value)
+    return str(number.value) if number is not None else _NONE
+
+
+def _by_name(names: Sequence[str]) -> dict[str, int]:
+    """Images by their file names, with and without folder and ending; what several share names none."""
+    found: dict[str, int | None] = {}
+    for index, name in enumerate(names):
+        base = os.path.basename(name)
+        for word in {_image(part) for part in (name, base, os.path.splitext(base)[0])}:
+            found[word] = index if word not in found else None
+    return {word: index for word, index in found.items() if index is not None}
+
+
 def _require_known(
-    shown: str, records: list[Any], images: Mapping[str, int], labels: Mapping[int, int]
+    shown: str,
+    images: Sequence[Hashable],
+    labels: Sequence[Hashable],
+    image_at: Mapping[Hashable, int | None],
+    label_at: Mapping[Hashable, int | None],
+    category_ids: Sequence[int],
 ) -> None:
-    wrong = [number for number, record in enumerate(records, 1) if not isinstance(record, dict)]
-    if wrong:
-        raise DataError(f"{shown}: prediction {wrong[0]} is no mapping.")
     parts = []
-    strange = [_image(record) for record in records if _image(record) not in images]
+    strange = [value for value in images if image_at[value] is None]
     if strange:
-        ids = some(dict.fromkeys(strange), 3)
+        ids = some(dict.fromkeys(_said(value) for value in strange), _SHOWN)
         parts.append(
             f"{count(len(strange), 'prediction')} of images that the annotations have not (id {ids})"
         )
-    other = [record.get("category_id") for record in records if _category(record) not in labels]
+    other = [value for value in labels if label_at[value] is None]
     if other:
-        ids = some(dict.fromkeys(clean(str(value)) for value in other), 3)
+        ids = some(dict.fromkeys(_said(value) for value in other), _SHOWN)
         parts.append(f"{count(len(other), 'prediction')} of classes that they have not (id {ids})")
     if parts:
-        raise DataError(f"{shown} has {' and '.join(parts)}: is it of the same data set?")
+        hint = "is it of the same data set?"
+        if not strange and 0 in other and min(category_ids, default=0) == 1:
+            hint = "its classes seem to count from 0, those of the annotations count from 1."
+        raise DataError(f"{shown} has {' and '.join(parts)}: {hint}")
 
 
-def _image(record: Mapping[str, Any]) -> str:
-    number = as_integer(record.get("image_id"))
-    return str(number.value) if number is not None else clean(str(record.get("image_id")).strip())
+def _said(value: object) -> str:
+    return "none" if value is None else clean(str(value))[:40]
 
 
-def _category(record: Mapping[str, Any]) -> int:
-    number = as_integer(record.get("category_id"))
-    return number.value if number is not None else -1
+def _tell(found: Findings, name: str, chosen: NDArray[np.bool_], what: str) -> None:
+    """One sentence on all predictions that have the same fault."""
+    numbers = (np.flatnonzero(chosen) + 1).tolist()
+    if numbers:
+        has = "has" if len(numbers) == 1 else "have"
+        said = some(map(str, numbers), _SHOWN)
+        found.warn(name, f"prediction{'s' if len(numbers) > 1 else ''} {said} {has} {what}")
