@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import CheckpointError, DataError, UsageError
+from core.errors import CheckpointError, DataError, StateError, UsageError
 from core.store.checkpoints import choose, list_checkpoints
 from core.store.paths import RunPaths
+from core.store.records import ACTIVE
+from core.store.state import derive_state
 from core.text import clean
 
 _NAME = re.compile(r"(a\d{2,}-e(\d{4,})(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-(\w+))?\.npz")
@@ -50,10 +52,17 @@ def find_predictions(run: RunPaths, at: str | None = None, split: str | None = N
     """The predictions of a checkpoint (best, last, an epoch or an id) on a split.
 
     By default of val, else of whatever there is, and of the best checkpoint, else of the newest that has
-    predictions. Raises DataError when there are none, UsageError when there are none like that.
+    predictions. Raises DataError when there are none, StateError when there are none yet, UsageError when
+    there are none like that.
     """
     every = prediction_sets(run)
     if not every:
+        state = derive_state(run).state
+        if state in ACTIVE:
+            raise StateError(
+                f"Run {run.id} is {state} and has no predictions yet: they come with its first measured "
+                "epoch."
+            )
         raise DataError(
             f"Run {run.id} has no predictions to look at: `labtui measure {run.id} --at best` makes them."
         )
