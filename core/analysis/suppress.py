@@ -7,7 +7,7 @@ import numpy as np
 from core.analysis.boxes import Detections, Ints
 
 # Images of which all boxes are compared at once.
-_IMAGES_AT_ONCE = 64
+_IMAGES_AT_ONCE = 256
 
 
 def keep_best(found: Detections, iou: float) -> Ints:
