@@ -66,7 +66,7 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         await ui.sees("◂ 0.60 ▸", "1 of 4")
         assert screen.query_one(CasePicture).has_focus
         await errors.press(ui, "n", "escape")
-        await ui.sees("[A/B]", "B: demo-")
+        await ui.sees("[A/B]", "B: demo")
         assert screen.query_one("#changes", PlainTable).cursor == 1
         await errors.press(ui, "escape")
         await ui.sees("[Matrix]")
@@ -77,7 +77,7 @@ async def test_suppression_holds_for_both(two: Any, drive: Any, errors: ModuleTy
     async with drive(120, 34) as ui:
         screen = await compared(ui, errors)
         await errors.press(ui, "A")
-        await ui.sees("NMS over classes on both")
+        await ui.sees("NMS on both")
         await errors.press(ui, "down", "enter")
         await ui.sees("A demo", "B demo")
         assert "P eel .80" not in ui.text()

@@ -199,7 +199,9 @@ async def test_few_colours(
         await errors.press(ui, "tab", "tab", "tab", "tab", "tab")
 
 
-async def test_pictures_are_written(predicted: Any, drive: Any, errors: ModuleType, lab: Any) -> None:
+async def test_pictures_are_written(
+    predicted: Any, drive: Any, errors: ModuleType, lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = lab.workspace.root / "pictures"
     async with drive(120, 34) as ui:
         await errors.open_errors(ui)
@@ -209,6 +211,11 @@ async def test_pictures_are_written(predicted: Any, drive: Any, errors: ModuleTy
         await ui.until(lambda: len(list(folder.glob("*-case-00000-confused-*.png"))) == 2)
         with Image.open(next(folder.glob("*-case-*-1.png"))) as image:
             assert image.format == "PNG"
+        await errors.press(ui, "enter")
+        for there, sentence in ((None, "labtui[images]"), (True, "no terminal to draw")):
+            monkeypatch.setattr("tui.full_picture.importlib.util.find_spec", lambda name, there=there: there)
+            await errors.press(ui, "V")
+            await ui.sees(sentence)
 
 
 async def test_a_smaller_terminal_keeps_the_step(predicted: Any, drive: Any, errors: ModuleType) -> None:

@@ -306,10 +306,10 @@ async def test_groups_open_and_filter(diatoms: Any, drive: Any, errors: ModuleTy
 
 
 async def test_help_and_palette_know_the_keys(predicted: Any, drive: Any, errors: ModuleType) -> None:
-    async with drive(120, 40) as ui:
+    async with drive(120, 70) as ui:
         await errors.open_errors(ui)
         await errors.press(ui, "question_mark")
-        await ui.sees("Keys and signs", "NMS over classes", "where the images are", "normalise")
+        await ui.sees("Keys and signs", "of any class", "percent of the row", "Sixel", "━ T")
         await ui.press("escape", "colon")
         await ui.type("normal")
         await ui.sees("Normalise")

@@ -50,6 +50,9 @@ class HelpDialog(ModalScreen[None]):
                 f" {humanise.state_glyph(state):>{9 if number % _IN_LINE == 0 else 2}} ", colors.state(state)
             )
             text.append(f" {state:<9}" + "\n" * (number % _IN_LINE == _IN_LINE - 1))
+        for sign, meaning in getattr(self._about, "SIGNS", ()):
+            text.append(f" {sign:>9} ", colors.accent)
+            text.append(f" {meaning}\n")
         text.append(f" {'★':>9} ", colors.accent)
         text.append(" best epoch by the run's metric\n")
         text.append(f" {PINNED:>9} ", colors.accent)
@@ -67,7 +70,7 @@ class HelpDialog(ModalScreen[None]):
 
 
 def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """Keys and descriptions: the footer's first, then the screen's others, then those of the app."""
+    """Keys and what they do: the footer's first, then the screen's others, then those of the app."""
     rows: dict[str, tuple[list[str], str]] = {
         action: ([], "") for action in getattr(screen, "KEY_ORDER", ()) if not action.startswith("app.")
     }
@@ -79,6 +82,6 @@ def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
             keys, description = rows.get(binding.action, ([], ""))
             rows[binding.action] = (
                 [*keys, shown] if shown not in keys else keys,
-                description or binding.description,
+                description or binding.tooltip or binding.description,
             )
     return [(" ".join(keys), description) for keys, description in rows.values() if description]

@@ -10,12 +10,13 @@ from textual.containers import Container
 
 from tui.run_actions import plain
 from tui.screens import errors_text
-from tui.screens.errors_compare import CHANGE_COLUMNS
+from tui.screens.errors_compare import CHANGE_COLUMNS, NARROW_CHANGE_COLUMNS
 from tui.screens.errors_gallery import BOX_COLUMNS, Gallery
+from tui.screens.errors_judge import NOTE, SIGNS
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_picture import CasePicture
-from tui.widgets.case_table import BoxTable, CaseTable, ClassNumbers, PlainTable
+from tui.widgets.case_table import BoxTable, CaseTable, ClassNumbers, PictureTable, PlainTable
 from tui.widgets.matrix import Matrix
 from tui.widgets.picture_grid import PictureGrid
 
@@ -38,34 +39,68 @@ class ErrorsScreen(Gallery):
         *("layer('only')", "next_tab(1)", "compare", "source", "save", "full", "filter", "root"),
         *("layer('truth')", "layer('predicted')", "layer('labels')", "pan(-1, 0)"),
     )
+    SIGNS = (
+        ("━ T", "true box"),
+        ("┄ P", "predicted box; A and B those of two models"),
+        ("• ▸", "boxes of this case; the one chosen from the list"),
+        (" ".join((*SIGNS.values(), NOTE)), "model wrong, label wrong, unclear, a note"),
+    )
+    """For the help."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "back", key_display="esc"),
-        Binding("greater_than_sign,full_stop", "score(1)", "score", key_display="< >"),
+        Binding(
+            "greater_than_sign,full_stop",
+            "score(1)",
+            "score",
+            key_display="< >",
+            tooltip="lower or higher score threshold; everything follows",
+        ),
         Binding("less_than_sign,comma", "score(-1)", "lower score", show=False, key_display="<"),
-        Binding("i", "iou", "IoU"),
-        Binding("A", "nms", "NMS over classes"),
-        Binding("g", "groups", "groups"),
-        Binding("space", "open_group", "open group", key_display="space"),
-        Binding("slash", "filter", "classes", key_display="/"),
+        Binding("i", "iou", "IoU", tooltip="IoU threshold: 0.50, 0.20 as in the notebooks, 0.75"),
+        Binding(
+            "A",
+            "nms",
+            "NMS over classes",
+            tooltip="without boxes that overlap a better one of any class",
+        ),
+        Binding("g", "groups", "groups", tooltip="groups by the first one or two words of the names"),
+        Binding(
+            "space",
+            "open_group",
+            "open group",
+            key_display="space",
+            tooltip="open the group: only its classes",
+        ),
+        Binding(
+            "slash",
+            "filter",
+            "classes",
+            key_display="/",
+            tooltip="only classes with these letters in their names",
+        ),
         Binding("tab", "next_tab(1)", "next tab", key_display="tab"),
         Binding("shift+tab", "next_tab(-1)", "previous tab", show=False),
         Binding("n", "case(1)", "next case"),
         Binding("n", "sample", "other pictures"),
         Binding("b", "case(-1)", "previous case", show=False),
-        Binding("1", "judge('model wrong')", "model wrong"),
-        Binding("2", "judge('label wrong')", "label wrong"),
-        Binding("3", "judge('unclear')", "unclear"),
-        Binding("m", "note", "note"),
-        Binding("t", "layer('truth')", "truth"),
-        Binding("p", "layer('predicted')", "predictions"),
-        Binding("L", "layer('labels')", "labels", show=False),
-        Binding("e", "layer('only')", "only this error"),
-        Binding("v", "beside", "truth beside"),
-        Binding("V", "full", "full picture"),
-        Binding("a", "compare", "compare with"),
-        Binding("w", "save", "write picture"),
-        Binding("c", "source", "checkpoint, split"),
-        Binding("R", "root", "where the images are"),
+        Binding(
+            "1", "judge('model wrong')", "model wrong", tooltip="judge: the model is wrong; again: no verdict"
+        ),
+        Binding("2", "judge('label wrong')", "label wrong", tooltip="judge: the label is wrong"),
+        Binding("3", "judge('unclear')", "unclear", tooltip="judge: unclear"),
+        Binding("m", "note", "note", tooltip="a note on this case"),
+        Binding("t", "layer('truth')", "truth", tooltip="show or hide true boxes"),
+        Binding("p", "layer('predicted')", "predictions", tooltip="show or hide predicted boxes"),
+        Binding("L", "layer('labels')", "show or hide labels", show=False),
+        Binding("e", "layer('only')", "only this error", tooltip="only the boxes of this error, or all"),
+        Binding("v", "beside", "truth beside", tooltip="truth and predictions beside each other"),
+        Binding(
+            "V", "full", "full picture", tooltip="the picture in the terminal's own pixels (Sixel, Kitty)"
+        ),
+        Binding("a", "compare", "compare with", tooltip="compare with another checkpoint or run"),
+        Binding("w", "save", "write picture", tooltip="write this picture, or the matrix, as a PNG file"),
+        Binding("c", "source", "checkpoint, split", tooltip="another checkpoint or split, or new images"),
+        Binding("R", "root", "where the images are", tooltip="say in which folder the images are now"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -75,7 +110,7 @@ class ErrorsScreen(Gallery):
             with Container(id="page-matrix"):
                 with Container(id="matrix-side"):
                     yield Matrix(id="matrix", empty="reading …")
-                    yield PlainTable(BOX_COLUMNS, id="new-images", empty="no image")
+                    yield PictureTable(BOX_COLUMNS, id="new-images", empty="no image")
                 with Container(id="right"):
                     with Container(id="case-side"):
                         yield CaseTable(id="cases", empty="no case here")
@@ -90,17 +125,23 @@ class ErrorsScreen(Gallery):
                 yield PlainTable(errors_text.KIND_COLUMNS, id="kinds", empty="reading …")
             with Container(id="page-classes"):
                 yield SpanLine(id="class-line")
-                yield ClassNumbers(errors_text.CLASS_COLUMNS, id="classes", empty="reading …")
+                yield ClassNumbers(
+                    errors_text.CLASS_COLUMNS,
+                    narrow=errors_text.NARROW_CLASS_COLUMNS,
+                    id="classes",
+                    empty="reading …",
+                )
             with Container(id="page-pr"):
                 yield CurveView(id="pr")
             with Container(id="page-boxes"):
                 yield SpanLine(id="image-about")
-                yield PlainTable(errors_text.IMAGE_COLUMNS, id="images", empty="reading …")
+                yield PictureTable(errors_text.IMAGE_COLUMNS, id="images", empty="reading …")
                 yield PictureGrid(id="grid")
             with Container(id="page-ab"):
                 yield SpanLine(id="ab-counts")
                 yield SpanLine(id="ab-numbers")
-                yield PlainTable(CHANGE_COLUMNS, id="changes")
+                yield SpanLine(id="ab-more")
+                yield PictureTable(CHANGE_COLUMNS, narrow=NARROW_CHANGE_COLUMNS, id="changes")
         yield KeyBar()
 
     def on_mount(self) -> None:

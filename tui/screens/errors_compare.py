@@ -12,6 +12,7 @@ from textual import on
 
 from core import humanise
 from core.store.paths import RunPaths
+from tui.cellfit import cut
 from tui.screens.errors_boxes import Sight
 from tui.screens.errors_pages import ErrorPages
 from tui.screens.errors_picture import Pair
@@ -28,12 +29,20 @@ if TYPE_CHECKING:
 CHANGE_COLUMNS = (
     Column("image", "image", 32),
     Column("state", "", 11),
-    Column("truth", "truth", 24),
-    Column("first", "A", 26),
-    Column("second", "B", 26),
+    Column("truth", "truth", 24, middle=True),
+    Column("first", "A", 26, middle=True),
+    Column("second", "B", 26, middle=True),
+)
+NARROW_CHANGE_COLUMNS = (
+    Column("image", "image", 18),
+    Column("state", "", 11),
+    Column("truth", "truth", 14, middle=True),
+    Column("first", "A", 15, middle=True),
+    Column("second", "B", 15, middle=True),
 )
 _WORDS = {"fixed": "fixed", "broken": "broken", "still_wrong": "still wrong"}
 _TONES = {"fixed": "good", "broken": "bad", "still_wrong": "muted"}
+_NUMBERS = ("#ab-numbers", "#ab-more")
 _MOST = 500
 _RUNS = 200
 
@@ -56,7 +65,7 @@ class Compared:
     captions: tuple[str, str]
     rows: list[TableRow]
     counts: list[Span]
-    numbers: list[Span]
+    numbers: list[list[Span]]
 
 
 class ErrorComparison(ErrorPages):
@@ -155,8 +164,10 @@ class ErrorComparison(ErrorPages):
         if found.other is not self.other or found.view is not self.view:
             return
         self._compared = found
-        self.query_one("#ab-counts", SpanLine).show(found.counts)
-        self.query_one("#ab-numbers", SpanLine).show(found.numbers)
+        label = cut(f"B: {found.captions[1]}", max(self.size.width - 58, 20), middle=True)
+        self.query_one("#ab-counts", SpanLine).show(found.counts, [(f"{label} ", "title")])
+        for line, words in zip(_NUMBERS, found.numbers, strict=False):
+            self.query_one(line, SpanLine).show(words)
         table = self.changes
         table.empty = "no difference: both get the same objects right"
         table.set_rows(found.rows)
@@ -166,7 +177,8 @@ class ErrorComparison(ErrorPages):
     def failed(self, sentence: str) -> None:
         if self.tab == "ab":
             self.query_one("#ab-counts", SpanLine).show([(f" {sentence}", "bad")])
-            self.query_one("#ab-numbers", SpanLine).show([])
+            for line in _NUMBERS:
+                self.query_one(line, SpanLine).show([])
             self.query_one("#changes", PlainTable).set_rows(())
         else:
             super().failed(sentence)
@@ -210,19 +222,16 @@ def _compared(view: View, other: Other, names: tuple[str, str]) -> Compared:
             }
             rows.append(TableRow(f"{change.image} {change.object}", cells))
     counts: list[Span] = [
-        (f" B: {names[1]}", "title"),
-        (f"  fixed {humanise.count(found.counts['fixed'])}", "good"),
+        (f" fixed {humanise.count(found.counts['fixed'])}", "good"),
         (f"  broken {humanise.count(found.counts['broken'])}", "bad"),
         (f"  still wrong {humanise.count(found.counts['still_wrong'])}", "text"),
         (f"  both right {humanise.count(found.counts['both_right'])}", "muted"),
     ]
     if view.agnostic_nms is not None:
-        counts.append(("  NMS over classes on both", "warning"))
-    if found.p is not None:
-        counts.append((f"  McNemar p {found.p:.3g}", "text"))
-    numbers: list[Span] = []
-    for name, values in found.intervals.items():
-        numbers += _interval(name, values)
+        counts.append(("  NMS on both", "warning"))
+    numbers = [_interval(name, values) for name, values in found.intervals.items()]
+    if found.p is not None and numbers:
+        numbers[-1].append((f" McNemar p {found.p:.3g}", "text"))
     return Compared(other, view, found.b, names, rows, counts, numbers)
 
 

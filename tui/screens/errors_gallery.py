@@ -21,12 +21,12 @@ BOX_COLUMNS = (
     Column("image", "image", 40),
     Column("boxes", "boxes", 5, "right"),
     Column("score", "score", 5, "right"),
-    Column("surest", "surest", 28),
+    Column("surest", "surest", 16, middle=True),
 )
 CLASS_COLUMNS = (
     Column("image", "image", 40),
     Column("score", "score", 5, "right"),
-    Column("surest", "likeliest", 28),
+    Column("surest", "likeliest", 16, middle=True),
 )
 
 

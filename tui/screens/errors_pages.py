@@ -40,7 +40,8 @@ class ErrorPages(Verdicts):
     def opened(self, errors: Errors) -> None:
         table = self.cases
         table.names = errors.classes
-        table.boxes = self.query_one("#boxes", BoxTable).boxes = errors.kind == "detection"
+        table.boxes = errors.kind == "detection"
+        self.query_one("#boxes", BoxTable).boxes = table.boxes and errors.labelled
         self._wanted, self._class = None, None
         self.set_class(max(map(cell_len, errors.classes), default=0) > _USUAL_NAME, "-long-names")
         self.query_one("#images").display = self.query_one("#image-about").display = table.boxes
@@ -112,10 +113,10 @@ class ErrorPages(Verdicts):
             return
         if tab == "kinds":
             rows, lines = found
-            first, *others = errors_text.KIND_COLUMNS
             before = (errors_text.BEFORE_COLUMN,) if view.agnostic_nms is not None else ()
             table = self.query_one("#kinds", PlainTable)
-            table.shown = (first, *others[:1], *before, *others[1:])
+            wide, narrow = errors_text.KIND_COLUMNS, errors_text.NARROW_KIND_COLUMNS
+            table.shown, table.narrow = ((*columns[:2], *before, *columns[2:]) for columns in (wide, narrow))
             table.set_rows(rows)
             table.refresh()
             self._say(("#kind-line", "#kind-more"), lines)

@@ -33,6 +33,12 @@ KIND_COLUMNS = (
     Column("gain", "dAP", 7, "right"),
     Column("about", "what it is", 84),
 )
+NARROW_KIND_COLUMNS = (
+    Column("kind", "kind of error", 20),
+    Column("n", "n", 6, "right"),
+    Column("gain", "dAP", 6, "right"),
+    Column("about", "what it is", 33),
+)
 BEFORE_COLUMN = Column("before", "no NMS", 7, "right")
 """How many there are without suppression over classes; only while there is one."""
 CLASS_COLUMNS = (
@@ -43,7 +49,17 @@ CLASS_COLUMNS = (
     Column("precision", "precis.", 7, "right"),
     Column("val", "n val", 7, "right"),
     Column("train", "n train", 7, "right"),
-    Column("confused", "most confused with", 32),
+    Column("confused", "most confused with", 32, middle=True),
+)
+NARROW_CLASS_COLUMNS = (
+    Column("name", "class", 19),
+    Column("ap", "AP", 6, "right"),
+    Column("ap50", "AP50", 6, "right"),
+    Column("recall", "recall", 6, "right"),
+    Column("precision", "prec.", 5, "right"),
+    Column("val", "n val", 5, "right"),
+    Column("train", "train", 6, "right"),
+    Column("confused", "confused with", 17, middle=True),
 )
 IMAGE_COLUMNS = (
     Column("image", "image", 40),
@@ -206,7 +222,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
     if gains is None:
         return rows, (words, "")
     first = (
-        f"dAP: points AP{round(100 * view.iou)} ({gains.ap:.1f} here) would gain without one kind (TIDE); "
+        f"dAP: points AP{round(100 * view.iou)} ({gains.ap:.1f} here) gains without a kind (TIDE); "
         "they do not add up"
     )
     return rows, (first, words)

@@ -37,7 +37,7 @@ class Side:
 
 class CasePicture(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "list", "boxes", key_display="⏎"),
+        Binding("enter", "list", "boxes", key_display="⏎", tooltip="go through the list of boxes"),
         Binding("plus,equals_sign", "zoom(2.0)", "zoom in", key_display="+"),
         Binding("minus", "zoom(0.5)", "zoom out", key_display="-"),
         Binding("0", "whole", "whole picture"),

@@ -214,19 +214,31 @@ class TableRow:
 
 
 class PlainTable(LineTable[TableRow]):
-    """Columns that are set, the first of them as wide as there is room."""
+    """Columns that are set, the first of them as wide as there is room.
+
+    `narrow` ones stand in where the others do not fit.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "cases", key_display="⏎")]
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None, empty: str = "") -> None:
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        narrow: Sequence[Column] = (),
+        id: str | None = None,
+        empty: str = "",
+    ) -> None:
         super().__init__(id=id, empty=empty)
         self.shown = tuple(columns)
+        self.narrow = tuple(narrow)
 
     def key(self, row: TableRow) -> str:
         return row.key
 
     def columns(self, width: int) -> list[Column]:
-        first, *others = self.shown
+        small = bool(self.narrow) and width < sum(column.width + 1 for column in self.shown) + 2
+        first, *others = self.narrow if small else self.shown
         least = min(first.width, 24 if width >= 60 else 14)
         room = width - 3 - least
         chosen = []
@@ -240,6 +252,12 @@ class PlainTable(LineTable[TableRow]):
     def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:
         here = row.key == self.cursor_key
         return {"sign": ("▸" if here else " ", "text"), **row.cells}
+
+
+class PictureTable(PlainTable):
+    """Rows that are images."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "picture", key_display="⏎")]
 
 
 class ClassNumbers(PlainTable):

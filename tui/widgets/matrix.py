@@ -35,10 +35,10 @@ class Matrix(Widget, can_focus=True):
         Binding("home", "end(-1)", "First column", show=False),
         Binding("end", "end(1)", "Last column", show=False),
         Binding("enter", "choose", "cases", key_display="⏎"),
-        Binding("d", "diagonal", "diagonal"),
-        Binding("N", "normalise", "normalise"),
-        Binding("o", "sort", "sort"),
-        Binding("z", "worst", "worst cell"),
+        Binding("d", "diagonal", "diagonal", tooltip="show or hide what is right"),
+        Binding("N", "normalise", "normalise", tooltip="counts, percent of the row, percent of the column"),
+        Binding("o", "sort", "sort", tooltip="sort by confusion, or as the classes are numbered"),
+        Binding("z", "worst", "worst cell", tooltip="go to the cell with most errors; again: the next one"),
     ]
 
     class Moved(Message):
@@ -72,6 +72,7 @@ class Matrix(Widget, can_focus=True):
         self._top = self._left = 0
         self._lines: dict[int, Strip] = {}
         self._told: tuple[int, int] = (-1, -1)
+        self._worst = 0
         self._laid_out: tuple[object, Layout] | None = None
 
     # -- what is shown
@@ -152,8 +153,15 @@ class Matrix(Widget, can_focus=True):
             self.post_message(self.Chosen(place))
 
     def action_worst(self) -> None:
-        self._at = self.counts.worst()
-        self._settle()
+        """To the cell with most errors; from there to the next one."""
+        shown = [
+            place for place in self.counts.ranked if place[0] in self._rows and place[1] in self._columns
+        ]
+        if shown:
+            stayed = shown[self._worst % len(shown)] == self._at
+            self._worst = (self._worst + 1) % len(shown) if stayed else 0
+            self._at = shown[self._worst]
+            self._settle()
 
     def action_diagonal(self) -> None:
         self.hides_diagonal = not self.hides_diagonal

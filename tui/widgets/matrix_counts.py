@@ -85,6 +85,18 @@ class Counts:
         most, found = max(edge, key=lambda item: item[0])
         return found if most else (0, 0)
 
+    @cached_property
+    def ranked(self) -> list[tuple[int, int]]:
+        """Cells with errors by falling count, missed and false alarms too; confusions first where equal."""
+        size = self.size
+        places = [
+            (row, column)
+            for row in range(size + 1)
+            for column in range(size + 1)
+            if row != column and self.cells[row][column] and (self.boxes or size not in (row, column))
+        ]
+        return sorted(places, key=lambda place: (-self.cells[place[0]][place[1]], size in place, place))
+
 
 @dataclass(frozen=True)
 class Place:
