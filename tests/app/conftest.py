@@ -322,6 +322,13 @@ def _stored_config(name: str = "demo") -> str:
     return dump(parse_experiment(text, Path(f"/tmp/labtui-test/{name}.yaml")))
 
 
+@pytest.fixture(autouse=True)
+def no_network_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form's process that describes a network would import torch for seconds."""
+    told = {"model": "tinyvgg_a", "parameters": 154218, "trainable": 154218, "checkpoint_bytes": 1_250_000}
+    monkeypatch.setattr("core.launch.preview._ask_child", lambda *_: {**told, "error": None})
+
+
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[Lab]:
     root = tmp_path / "lab"

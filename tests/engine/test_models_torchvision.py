@@ -51,7 +51,10 @@ def experiment(model: str, **keys: Any) -> Experiment:
 
 
 def on_meta(given: Experiment, classes: int) -> nn.Module:
-    with without_storage():
+    """The network without storage, and so without first values: drawing them takes most of the time."""
+    with pytest.MonkeyPatch.context() as patch, without_storage():
+        for name in ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_"):
+            patch.setattr(nn.init, name, lambda tensor, *_, **__: tensor)
         model = build_model(given, classes)
     return model.to("meta").eval()
 
