@@ -212,10 +212,13 @@ async def test_pictures_are_written(
         with Image.open(next(folder.glob("*-case-*-1.png"))) as image:
             assert image.format == "PNG"
         await errors.press(ui, "enter")
-        for there, sentence in ((None, "labtui[images]"), (True, "no terminal to draw")):
-            monkeypatch.setattr("tui.full_picture.importlib.util.find_spec", lambda name, there=there: there)
+        said: list[str] = []
+        monkeypatch.setattr(ui.app, "notify", lambda words, **_: said.append(words))
+        for package, sentence in (("not_a_package", "labtui[images]"), ("json", "no terminal to draw")):
+            monkeypatch.setattr("tui.full_picture._PACKAGE", package)
             await errors.press(ui, "V")
-            await ui.sees(sentence)
+            await ui.until(lambda: said)
+            assert sentence in said.pop()
 
 
 async def test_a_smaller_terminal_keeps_the_step(predicted: Any, drive: Any, errors: ModuleType) -> None:
