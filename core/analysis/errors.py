@@ -198,10 +198,12 @@ class Errors:
         found = self._suppressed.get(agnostic_nms)
         if found is None:
             # Suppression knows no classes, so groups share what it leaves.
-            if agnostic_nms not in self._kept:
+            kept = self._kept.get(agnostic_nms)
+            if kept is None:
+                kept = keep_best(self.scene.found, agnostic_nms)
                 self._kept.clear()
-                self._kept[agnostic_nms] = keep_best(self.scene.found, agnostic_nms)
-            found = self.scene.without(self._kept[agnostic_nms])
+                self._kept[agnostic_nms] = kept
+            found = self.scene.without(kept)
             self._suppressed = {agnostic_nms: found}
         return found
 

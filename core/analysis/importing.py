@@ -76,7 +76,7 @@ def import_predictions(
     files = truth, results
     hashes = [file_sha256(path) for path in files]
     known = imported_as(workspace, hashes)
-    if known is not None:
+    if known is not None and (known.predictions / f"{_STEM}.npz").is_file():
         return _as_it_is(known, images)
     found = Findings()
     there = _read_truth(truth, found)

@@ -25,7 +25,8 @@ thresholds can be tried without the model.
 A missed object is one that nothing found; a false alarm a box that is no object: duplicate, extra label (on
 an object of another class that is found already), loose box, loose + wrong class, background.
 
-Kinds and cases follow the thresholds; AP never does."""
+Kinds and cases follow the thresholds; AP never does. With --group the matrix is summed over groups, their AP
+that of groups matched anew."""
 _LISTED, _IN_JSON, _SAVED = 20, 10_000, 50
 
 
@@ -41,7 +42,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--agnostic-nms", metavar="T", type=_share, help="as if NMS had not kept classes apart, at this IoU"
     )
-    parser.add_argument("--group", choices=("genus", "two"), help="classes by the first, or first two words")
+    parser.add_argument("--group", choices=("genus", "two"), help="by the first, or first two words of names")
     parser.add_argument(
         "--cases",
         metavar=("GT", "PRED"),
