@@ -294,22 +294,31 @@ class CasePicture(Widget, can_focus=True):
     def _over(
         self, line: Strip, row: dict[int, Cell], y: int, pixels: Pixels | None, colors: theme.Palette
     ) -> Strip:
-        pieces: list[Segment] = []
+        drawn: list[tuple[int, int, Segment]] = []
         at = 0
         for x in sorted(row):
             sign, tone, through = row[x]
             if x < at:
                 continue
-            if x > at:
-                pieces += line.crop(at, x)
             style = colors.tone(tone.removesuffix("!"))
             style = style + (Style(bold=True) if tone.endswith("!") else Style.null())
             if pixels is not None:
                 plain = Style(bgcolor=_background(self.app.current_theme))
                 style += _under(pixels, x, y) if through else plain
-            pieces.append(Segment(sign, style))
             at = x + cell_len(sign)
-        pieces += line.crop(at, line.cell_length)
+            drawn.append((x, at, Segment(sign, style)))
+        # Cut once at all ends: a strip is gone through for every cut by itself.
+        ends = sorted({end for *both, _ in drawn for end in both if end > 0} | {line.cell_length})
+        parts = dict(zip([0, *ends], line.divide(ends), strict=False))
+        pieces: list[Segment] = []
+        at = 0
+        for start, stop, segment in drawn:
+            if start > at:
+                pieces += parts[at]
+            pieces.append(segment)
+            at = stop
+        if at < line.cell_length:
+            pieces += parts[at]
         return Strip(pieces)
 
 

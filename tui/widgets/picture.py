@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.color import Color
+from rich.color import Color, ColorType
+from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
@@ -108,12 +109,13 @@ def _shaded(pixels: Pixels, dark: bool) -> list[Strip]:
 
 @lru_cache(maxsize=1 << 16)
 def _two(upper: int, lower: int) -> Style:
-    return Style(color=_color(upper), bgcolor=_color(lower))
+    return Style.from_color(_color(upper), _color(lower))
 
 
 @lru_cache(maxsize=1 << 15)
 def _color(packed: int) -> Color:
-    return Color.from_rgb(packed >> 16, packed >> 8 & 255, packed & 255)
+    triplet = ColorTriplet(packed >> 16, packed >> 8 & 255, packed & 255)
+    return Color(f"#{packed:06x}", ColorType.TRUECOLOR, None, triplet)
 
 
 @lru_cache(maxsize=32)
