@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
 
+_BAR = 28
+_SCORES = (0.05, 0.25, 0.5, 0.9)
 TABS = (
     ("matrix", "Matrix"),
     ("kinds", "Kinds"),
@@ -66,7 +68,7 @@ IMAGE_COLUMNS = (
     Column("objects", "objects", 7, "right"),
     Column("boxes", "boxes", 6, "right"),
     Column("more", "too many", 8, "right"),
-    Column("bar", "", 40),
+    Column("bar", "", _BAR),
 )
 _ABOUT = {
     "correct": ("", "right class, right place"),
@@ -263,7 +265,7 @@ def image_rows(view: View) -> tuple[list[TableRow], str]:
     """Images by how many boxes they have more than objects, and means at several thresholds."""
     from tui.widgets.case_table import image_name
 
-    steps = tuple(step for step in (0.05, 0.1, 0.25, 0.5, 0.75, 0.9) if step >= view.errors.floor)
+    steps = tuple(step for step in _SCORES if step >= view.errors.floor)
     found = view.counts((view.score, *steps))
     objects, boxes = found.objects, found.boxes[0]
     order = (boxes - objects).argsort(kind="stable")[::-1]
@@ -271,7 +273,7 @@ def image_rows(view: View) -> tuple[list[TableRow], str]:
     rows = []
     for image in order.tolist():
         there, seen = int(objects[image]), int(boxes[image])
-        wide = 40 / max(most, 40)
+        wide = _BAR / max(most, _BAR)
         bar = "█" * round(min(there, seen) * wide) + "▒" * round(max(seen - there, 0) * wide)
         bar += "·" * round(max(there - seen, 0) * wide)
         cells: Mapping[str, Span] = {
@@ -283,8 +285,8 @@ def image_rows(view: View) -> tuple[list[TableRow], str]:
         }
         rows.append(TableRow(str(image), cells))
     images = max(view.errors.images, 1)
-    means = "  ".join(
-        f"≥{step:.2f}: {int(line.sum()) / images:.2f}"
+    means = "".join(
+        f"  ≥{f'{step:g}'.removeprefix('0')} {int(line.sum()) / images:.2f}"
         for step, line in zip(steps, found.boxes[1:], strict=True)
     )
-    return rows, f" {int(objects.sum()) / images:.2f} objects an image; boxes at scores {means}"
+    return rows, f"{int(objects.sum()) / images:.2f} objects an image; boxes{means}"
