@@ -16,12 +16,22 @@ from core.launch.work import Work
 from core.store.paths import AttemptPaths
 
 HERE = Path(__file__).parent
+# The real one, which looks more often.
+WAITER = """
+import os
+if os.fork():
+    os._exit(0)
+from core.launch.waiter import wait_for_slots
+wait_for_slots(0.2)
+"""
 
 
 def supervisor_command(module: str, *arguments: str) -> list[str]:
-    """In place of `module_command` in the dispatcher: supervisors are this script."""
+    """In place of `module_command` in the dispatcher: supervisors are this script, waiters look often."""
     if module == "core.launch.supervisor":
         return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), *arguments]
+    if module == "core.launch.waiter":
+        return [sys.executable, "-P", "-c", WAITER]
     return [sys.executable, "-P", "-m", module, *arguments]
 
 

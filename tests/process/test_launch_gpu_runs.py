@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.launch import control, dispatch, nvml
 from core.launch.identity import from_json, send
 from core.launch.jobs import start_job, stop_job, wait_job
-from core.launch.queue import register
 from core.launch.slots import gpu_status
 from core.launch.waiting import explain, waiting_reason, waiting_reasons
 from core.store.attempts import read_attempt
@@ -27,20 +24,11 @@ from core.store.files import read_json
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, ENDED
 from core.store.report import show_document
-from core.store.runs import create_run
 from core.store.state import derive_state
 
 HERE = Path(__file__).parent
 GB = 10**9
 STRANGER = os.getpid()
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Poll for something another process does; fails with words when it never comes."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.01)
 
 
 class Cards:
@@ -81,7 +69,6 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cards:
     monkeypatch.setenv("PYTHONPATH", str(HERE.parent / "fake"))
     monkeypatch.setenv("LABTUI_NVML", "fake_nvml")
     monkeypatch.setenv("FAKE_NVML", str(tmp_path / "cards.json"))
-    monkeypatch.setenv("LABTUI_CPU_SLOTS", "1")
     for name in ("CUDA_VISIBLE_DEVICES", "LABTUI_GPU_SLOTS", "LABTUI_GPU_BUSY_MB"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(nvml, "_open", None)
@@ -90,36 +77,19 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cards:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cards: Cards) -> Iterator[Workspace]:
+def lab(cards: Cards, stubbed: Workspace) -> Iterator[Workspace]:
     """A workspace whose supervisors start the stub; what still runs at the end is killed."""
-    monkeypatch.syspath_prepend(str(HERE))
-    stub = importlib.import_module("stub_supervisor")
-    monkeypatch.setattr(dispatch, "module_command", stub.supervisor_command)
-    made = Workspace(tmp_path / "lab")
-    made.runs.mkdir(parents=True)
-    register(made)
-    yield made
-    runs = [RunPaths(made.runs / summary.id) for summary in Catalogue(made, index=False).refresh()]
+    yield stubbed
+    runs = [RunPaths(stubbed.runs / summary.id) for summary in Catalogue(stubbed, index=False).refresh()]
     for run in runs:
         if derive_state(run).state in ACTIVE:
             control.stop_run(run, kill=True)
     for run in runs:
         until(lambda run=run: derive_state(run).state in ENDED, "everything has ended")
-    sys.modules.pop("stub_supervisor", None)
 
 
 def new_run(lab: Workspace, do: str = "wait", **wish: Any) -> RunPaths:
-    return create_run(
-        lab,
-        config_name=do,
-        config_text="model: tinyvgg_a\n",
-        model="tinyvgg_a",
-        metric="val/accuracy",
-        metric_mode="max",
-        total_epochs=3,
-        argv=["labtui", "train"],
-        **wish,
-    )
+    return stub_run(lab, do, **wish)
 
 
 def seen(run: RunPaths) -> dict[str, str]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import random
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.errors import StateError
 from core.launch import control, dispatch
 from core.launch.identity import from_json, send
 from core.launch.jobs import active_jobs, start_job, stop_job, wait_job
-from core.launch.queue import QueueView, register
+from core.launch.queue import QueueView
 from core.launch.slots import busy_slots
 from core.launch.waiting import waiting_reasons
 from core.store.attempts import begin_attempt, write_exit, write_result
@@ -30,54 +29,26 @@ from core.store.jobs import JobState, list_jobs, read_job
 from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ENDED
-from core.store.runs import create_run, remove_run
+from core.store.runs import remove_run
 from core.store.state import derive_state
 
-HERE = Path(__file__).parent
 KILLS = 60 if os.environ.get("LABTUI_SOAK") else 9
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Poll for something another process does; fails with words when it never comes."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.01)
-
-
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+def lab(stubbed: Workspace) -> Iterator[Workspace]:
     """A workspace with one slot, whose supervisors start the stub."""
-    monkeypatch.setenv("LABTUI_CPU_SLOTS", "1")
-    monkeypatch.syspath_prepend(str(HERE))
-    stub = importlib.import_module("stub_supervisor")
-    monkeypatch.setattr(dispatch, "module_command", stub.supervisor_command)
-    made = Workspace(tmp_path / "lab")
-    made.runs.mkdir(parents=True)
-    register(made)
-    yield made
-    for found in active_jobs(made):
+    yield stubbed
+    for found in active_jobs(stubbed):
         try:
             stop_job(found.job, kill=True)
         except StateError:
             continue
-    until(lambda: not active_jobs(made), "all jobs have ended")
-    sys.modules.pop("stub_supervisor", None)
+    until(lambda: not active_jobs(stubbed), "all jobs have ended")
 
 
 def new_run(lab: Workspace, do: str = "finish", **more: Any) -> RunPaths:
-    return create_run(
-        lab,
-        config_name=do,
-        config_text="model: tinyvgg_a\n",
-        model="tinyvgg_a",
-        metric="val/accuracy",
-        metric_mode="max",
-        total_epochs=3,
-        argv=["labtui", "train"],
-        device="cpu",
-        **more,
-    )
+    return stub_run(lab, do, device="cpu", **more)
 
 
 @pytest.fixture

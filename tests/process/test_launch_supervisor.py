@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.launch import control, slots
@@ -25,7 +26,7 @@ from core.store import faults
 from core.store.files import read_json
 from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import RunPaths
-from core.store.runs import add_request, create_run, request_stop
+from core.store.runs import add_request, request_stop
 from core.store.state import derive_state
 
 # Takes train.lock as the real trainer does, says so, then does what its argument says.
@@ -34,7 +35,7 @@ import json, os, signal, sys, time
 from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
 run, attempt, what = RunPaths(__import__("pathlib").Path(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
-lock = acquire(run_lock_path(run, "train"), timeout=5)
+lock = acquire(run_lock_path(run, "train"), timeout=1)
 if lock is None:
     sys.exit(75)
 stop = []
@@ -59,33 +60,12 @@ elif what == "grandchild":
 """
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Poll for something another process does; fails with words when it never comes."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     made = Workspace(tmp_path / "lab")
     made.runs.mkdir(parents=True)
     register(made)
     return made
-
-
-def new_run(workspace: Workspace, name: str = "stub") -> RunPaths:
-    return create_run(
-        workspace,
-        config_name=name,
-        config_text="model: tinyvgg_a\n",
-        model="tinyvgg_a",
-        metric="val/accuracy",
-        metric_mode="max",
-        total_epochs=3,
-        argv=["labtui", "train"],
-    )
 
 
 @pytest.fixture
@@ -144,7 +124,7 @@ def wait_for(pid: int) -> int:
 def test_a_finished_trainer_leaves_its_exit(
     workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
 ) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     assert derive_state(run).state == "queued"
     assert wait_for(supervisor(run, "finish")) == 0
     assert derive_state(run).state == "finished"
@@ -162,7 +142,7 @@ def test_a_finished_trainer_leaves_its_exit(
 def test_a_failed_trainer_is_failed_and_its_log_kept(
     workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
 ) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     wait_for(supervisor(run, "fail"))
     assert derive_state(run).state == "failed"
     assert run.attempt(1).log.read_text() == "boom\n"
@@ -170,7 +150,7 @@ def test_a_failed_trainer_is_failed_and_its_log_kept(
 
 
 def test_a_killed_trainer_says_so(workspace: Workspace, supervisor: Callable[[RunPaths, str], int]) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     pid = supervisor(run, "wait")
     until((run.root / "ready").exists, "the stub runs")
     until(lambda: (read_json(run.attempt(1).start) or {}).get("trainer"), "the trainer's pid is recorded")
@@ -183,7 +163,7 @@ def test_a_killed_trainer_says_so(workspace: Workspace, supervisor: Callable[[Ru
 
 
 def test_stop_reaches_the_trainer(workspace: Workspace, supervisor: Callable[[RunPaths, str], int]) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     pid = supervisor(run, "wait")
     until((run.root / "ready").exists, "the stub runs")
     until(lambda: (read_json(run.attempt(1).start) or {}).get("trainer"), "the trainer's pid is recorded")
@@ -195,7 +175,7 @@ def test_stop_reaches_the_trainer(workspace: Workspace, supervisor: Callable[[Ru
 
 
 def test_kill_ends_the_trainer(workspace: Workspace, supervisor: Callable[[RunPaths, str], int]) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     pid = supervisor(run, "wait")
     until((run.root / "ready").exists, "the stub runs")
     control.stop_run(run, kill=True)
@@ -206,7 +186,7 @@ def test_kill_ends_the_trainer(workspace: Workspace, supervisor: Callable[[RunPa
 def test_what_a_trainer_leaves_behind_is_ended(
     workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
 ) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     wait_for(supervisor(run, "grandchild"))
     grandchild = int((run.root / "grandchild").read_text())
     until(
@@ -216,7 +196,7 @@ def test_what_a_trainer_leaves_behind_is_ended(
 
 
 def test_a_run_outlives_its_watcher(workspace: Workspace, supervisor: Callable[[RunPaths, str], int]) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     pid = supervisor(run, "wait")
     until((run.root / "ready").exists, "the stub runs")
     until(lambda: (read_json(run.attempt(1).start) or {}).get("trainer"), "the trainer's pid is recorded")
@@ -233,7 +213,7 @@ def test_a_run_outlives_its_watcher(workspace: Workspace, supervisor: Callable[[
 def test_kill_works_without_a_supervisor(
     workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
 ) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     pid = supervisor(run, "wait")
     until((run.root / "ready").exists, "the stub runs")
     until(lambda: (read_json(run.attempt(1).start) or {}).get("trainer"), "the trainer's pid is recorded")
@@ -246,7 +226,7 @@ def test_kill_works_without_a_supervisor(
 def test_a_stop_before_the_start_is_kept(
     workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
 ) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     control.stop_run(run)
     assert derive_state(run).state == "stopped"
     assert not waits(run)
@@ -255,18 +235,18 @@ def test_a_stop_before_the_start_is_kept(
 
 
 def test_the_queue_is_first_come_first_served(workspace: Workspace) -> None:
-    runs = [new_run(workspace, f"r{i}") for i in range(4)]
+    runs = [stub_run(workspace, f"r{i}") for i in range(4)]
     view = QueueView()
     assert [run.id for run in view.waiting()] == [run.id for run in runs]
     request_stop(runs[1])
     assert [run.id for run in view.waiting()] == [runs[0].id, runs[2].id, runs[3].id]
-    later = new_run(workspace, "r9")
+    later = stub_run(workspace, "r9")
     assert view.waiting()[-1].id == later.id
     assert [run.id for run in QueueView().waiting()] == [run.id for run in view.waiting()]
 
 
 def test_a_resumed_run_waits_again(workspace: Workspace, supervisor: Callable[[RunPaths, str], int]) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     view = QueueView()
     assert view.waiting() == [run]
     wait_for(supervisor(run, "finish"))
@@ -278,7 +258,7 @@ def test_a_resumed_run_waits_again(workspace: Workspace, supervisor: Callable[[R
 def test_a_trainer_that_found_the_lock_held_does_not_count(
     workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
 ) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     other = acquire(run_lock_path(run, "train"))
     assert other is not None
     wait_for(supervisor(run, "finish"))
@@ -294,7 +274,7 @@ def test_busy_slots_leave_a_waiter_behind(workspace: Workspace, monkeypatch: pyt
 
     taken = slots.take_slot()
     assert taken is not None
-    run = new_run(workspace)
+    run = stub_run(workspace)
     assert dispatch() == []
     try:
         until(lambda: acquire_exclusive_fails(supervisors_path()), "a waiter lives")
@@ -311,7 +291,7 @@ def test_what_cannot_begin_is_not_tried_at_once_again(
     tried: list[str] = []
     monkeypatch.setattr(supervisor_module, "_DISPATCH_EVERY", 0.5)
     monkeypatch.setattr(supervisor_module, "dispatch", lambda view: tried.append("again"))
-    run = new_run(workspace)
+    run = stub_run(workspace)
     began = time.monotonic()
     faults.arm("1+:enospc")
     try:
@@ -333,7 +313,7 @@ def test_a_dispatcher_that_fails_ends_no_watch(
 
     monkeypatch.setattr(supervisor_module, "_DISPATCH_EVERY", 0.1)
     monkeypatch.setattr(supervisor_module, "dispatch", broken)
-    run = new_run(workspace)
+    run = stub_run(workspace)
     pid = supervisor(run, "wait")
     until((run.root / "ready").exists, "the stub runs")
     until((workspace.root / "asked").exists, "the supervisor looked for others")
@@ -367,7 +347,7 @@ def test_slot_setting_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_exit_json_is_plain(workspace: Workspace, supervisor: Callable[[RunPaths, str], int]) -> None:
-    run = new_run(workspace)
+    run = stub_run(workspace)
     wait_for(supervisor(run, "finish"))
     assert set(json.loads(run.attempt(1).exit.read_text())) == {"code", "signal", "oom_kill", "time"}
     assert (run.attempt(1).exit.stat().st_mode & 0o777) == 0o600

@@ -26,7 +26,7 @@ from core.store.state import derive_state
 pytestmark = [pytest.mark.xdist_group("measure_kills"), pytest.mark.usefixtures("shared_homes")]
 
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
-KILLS = 100 if SOAK else 12
+KILLS = 100 if SOAK else 8
 EPOCHS = 4
 SPLITS = ("train", "val", "test")
 CONFIG = """\

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
+from process_tools import until
 
 from core.config.workspace import Workspace
 from core.store.attempts import begin_attempt, write_exit, write_result
@@ -214,13 +215,6 @@ def server_module() -> Iterator[ModuleType]:
     del sys.modules["wandb_server"]
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 def wandb_history(folder: Path) -> tuple[list[dict[str, Any]], int | None]:
     """Rows and exit code in a `.wandb` file: LevelDB's log format, records as protobuf."""
     from wandb.proto.wandb_internal_pb2 import Record
@@ -379,10 +373,15 @@ def test_without_a_key_the_copy_is_kept_offline(play: Callable[..., Played]) -> 
     assert "wandb sync" in played.attempt_log
 
 
-def patched(played: Played, code: str, *more: str) -> subprocess.CompletedProcess[bytes]:
+def patched_command(played: Played, code: str, *more: str) -> list[str]:
     """The sidecar (or a worker) with `code` run first."""
-    code += "\nimport os, sys\nfrom core.tracking.__main__ import main\nos._exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-P", "-c", code, str(played.run.root), str(len(played.attempts)), *more]
+    code = f"import os, sys\n{code}\nfrom core.tracking.__main__ import main\nos._exit(main(sys.argv[1:]))"
+    return [sys.executable, "-P", "-c", code, str(played.run.root), str(len(played.attempts)), *more]
+
+
+def patched(played: Played, code: str, *more: str) -> subprocess.CompletedProcess[bytes]:
+    """The same, run to its end."""
+    command = patched_command(played, code, *more)
     return subprocess.run(command, env=played.environment, capture_output=True, timeout=60)
 
 
@@ -522,7 +521,10 @@ def test_it_ends_when_supervisor_and_trainer_are_gone_without_a_word(fake: Calla
     played.begin()
     sidecar = played.start()
     assert played.supervisor is not None
-    time.sleep(1.5)
+    for epoch in (1, 2):
+        before = played.calls.count("log")
+        played.train(epoch, epoch)
+        until(lambda before=before: played.calls.count("log") > before, "it copies while somebody trains")
     assert sidecar.poll() is None
     played.supervisor.release()
     assert sidecar.wait(20) == 0
@@ -540,18 +542,32 @@ def test_it_ends_at_once_when_the_run_is_removed(fake: Callable[..., Played], tm
     assert not played.run.root.exists()
 
 
-def test_two_sidecars_of_one_run_follow_each_other(fake: Callable[..., Played]) -> None:
+def test_two_sidecars_of_one_run_follow_each_other(fake: Callable[..., Played], tmp_path: Path) -> None:
     played = fake("no")
     played.begin()
     played.train(1, 1)
     held = acquire(run_lock_path(played.run, "track"))
     assert held is not None
-    sidecar = played.start()
-    time.sleep(1.5)
+    code = (
+        "import core.tracking.watch as watch; from pathlib import Path\n"
+        "real, told = watch.acquire, Path(os.environ['TOLD'])\n"
+        "def acquire(path, timeout):\n"
+        "    told.write_text('refused' if real(path) is None else 'free')\n"
+        "    lock = real(path, timeout=timeout)\n"
+        "    told.write_text('taken' if lock else 'given up')\n"
+        "    return lock\n"
+        "watch.acquire = acquire"
+    )
+    told = tmp_path / "told"
+    played.environment["TOLD"] = str(told)
+    sidecar = subprocess.Popen(patched_command(played, code), env=played.environment)
+    until(lambda: told.exists() and told.read_text(), "the second one tries")
+    assert told.read_text() == "refused"
     assert not played.calls
     held.release()
     played.end()
     assert sidecar.wait(20) == 0
+    assert told.read_text() == "taken"
     assert played.calls.endswith("exit code 0\n")
 
 
