@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import yaml
-from torch import Tensor, nn
+from detector_tools import CLASSES, EMPTY, TWO, built, experiment, images, on_meta, target
+from torch import nn
 from torchvision.models.detection.image_list import ImageList
 
-from core.config.load import parse_experiment
 from core.config.names import DETECTORS
-from core.config.schema import Experiment
 from core.engine.describe import describe
 from core.models.anchors import KeptAnchors
 from core.models.detection import (
@@ -25,7 +22,6 @@ from core.models.detection import (
 from core.models.modes import apply_mode, set_train_mode
 from core.models.registry import build_model
 
-CLASSES = 3
 TERMS = {
     "rcnn": {"classifier", "box_reg", "objectness", "rpn_box_reg"},
     "fcos": {"classification", "bbox_regression", "bbox_ctrness"},
@@ -46,39 +42,6 @@ COUNTS = {
     "ssd300_vgg16": 35_641_826,
     "ssdlite320_mobilenet_v3_large": 3_440_060,
 }
-
-
-def experiment(model: str, **keys: Any) -> Experiment:
-    tree = {"data": {"root": "/d", "format": "voc"}, "model": model, "weights": "none", **keys}
-    return parse_experiment(yaml.safe_dump(tree), Path("/c.yaml"))
-
-
-def built(model: str, **keys: Any) -> Any:
-    given = experiment(model, **keys)
-    torch.manual_seed(0)
-    return build_model(given, CLASSES)
-
-
-def on_meta(model: str, classes: int = CLASSES, **keys: Any) -> Any:
-    given = experiment(model, **keys)
-    with torch.device("meta"):
-        return build_model(given, classes).to("meta")
-
-
-def images(*sizes: tuple[int, int], seed: int = 0) -> list[Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    return [torch.rand(3, *size, generator=random) for size in sizes]
-
-
-def target(*rows: tuple[float, float, float, float, int]) -> dict[str, Tensor]:
-    return {
-        "boxes": torch.tensor([row[:4] for row in rows], dtype=torch.float32).reshape(-1, 4),
-        "labels": torch.tensor([row[4] for row in rows], dtype=torch.int64),
-    }
-
-
-TWO = target((8, 10, 60, 58, 0), (40, 20, 90, 70, 2))
-EMPTY = target()
 
 
 def family(name: str) -> str:
