@@ -110,7 +110,7 @@ def test_labels_take_the_cells_of_their_letters(label: str) -> None:
     assert "".join(sign for _, sign in row) == f" T {label} "
     ends = [x + cell_len(sign) for x, sign in row]
     assert [x for x, _ in row[1:]] == ends[:-1]
-    assert sum(width for _, width in signs(label)) >= cell_len(label)
+    assert sum(width for _, width in signs(label)) == cell_len(label)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from tui.full_picture import Abilities, ask, encoded, fitted, understood
+from tui.full_picture import Abilities, _key, ask, encoded, fitted, understood
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,21 @@ def test_asking_ends_with_the_last_answer_or_in_time() -> None:
     finally:
         for end in (source, screen, target):
             os.close(end)
+
+
+@pytest.mark.parametrize(
+    "late", ["\x1b[6;20;10t", "\x1b[?62;4c", "\x1b_Gi=4207;OK\x1b\\", "\x1b[I", "\x1b[12;40R"]
+)
+@pytest.mark.parametrize("key", ["x", "\x1b", "\x03", "\x1b[A"])
+def test_what_a_terminal_says_late_is_no_key(late: str, key: str) -> None:
+    source, terminal = os.pipe()
+    try:
+        os.write(terminal, f"{late}{key}".encode())
+        assert _key(source) == key.encode()
+        os.close(terminal)
+        assert _key(source) == b""
+    finally:
+        os.close(source)
 
 
 @pytest.mark.parametrize(
