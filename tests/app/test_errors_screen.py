@@ -13,6 +13,7 @@ from tui.screens.runs import RunsScreen
 from tui.widgets.case_picture import CasePicture
 from tui.widgets.case_table import BoxTable, PlainTable
 from tui.widgets.matrix import Matrix
+from tui.widgets.matrix_counts import Place
 
 SIZES = [(80, 24), (120, 34), (160, 50)]
 
@@ -114,7 +115,7 @@ async def test_iou_presets_and_suppression_over_classes(
 
 async def test_ways_to_look_at_the_matrix(predicted: Any, drive: Any, errors: ModuleType) -> None:
     async with drive(160, 50) as ui:
-        await errors.open_errors(ui)
+        screen = await errors.open_errors(ui)
         row = next(line for line in ui.lines() if "1 cat" in line)
         assert "1" in row.split("cat", 1)[1].split("│")[0]
         await errors.press(ui, "d")
@@ -126,6 +127,11 @@ async def test_ways_to_look_at_the_matrix(predicted: Any, drive: Any, errors: Mo
         await errors.press(ui, "N", "o")
         await ui.sees("by confusion")
         assert ui.text().index("2 dog") < ui.text().index("1 cat")
+        seen = []
+        for key in ("left", "z", "z", "z", "z"):
+            await errors.press(ui, key)
+            seen.append(screen.matrix.place)
+        assert seen[1:] == [Place(1, 0), Place(None, 2), Place(1, None), Place(1, 0)]
 
 
 @pytest.mark.parametrize("size", SIZES)

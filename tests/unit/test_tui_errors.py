@@ -34,6 +34,7 @@ NEW, OTHER = source("a01-e0002", "new", "0003"), source("a01-e0001", "val", "1a2
         ([TRAIN, VAL], TRAIN),
         ([OTHER, VAL], VAL),
         ([OTHER], OTHER),
+        ([NEW, OTHER], OTHER),
         ([], None),
     ],
 )
