@@ -196,6 +196,10 @@ async def test_few_colours(
         await errors.open_errors(ui)
         await errors.press(ui, "enter", "enter")
         await ui.sees("T dog", "P cat .90", "┏", "┄")
+        await errors.press(ui, "v")
+        await ui.sees("truth 2", "predictions 3", "┏", "┌")
+        await errors.press(ui, "v", "enter")
+        await ui.sees("▸T dog")
         await errors.press(ui, "tab", "tab", "tab", "tab", "tab")
 
 
@@ -233,3 +237,33 @@ async def test_a_smaller_terminal_keeps_the_step(predicted: Any, drive: Any, err
         await errors.settled(ui)
         await errors.press(ui, "escape", "escape")
         await ui.sees("false alarm", "[2]")
+
+
+async def test_all_pixels_of_a_large_picture_only_when_they_are_seen(
+    lab: Any, drive: Any, errors: ModuleType, tmp_path: Path
+) -> None:
+    run = lab.run(epochs=1)
+    box = (300, 300, 900, 900)
+    errors.write_boxes(
+        run.predictions / "a01-e0001-val.npz",
+        tmp_path / "images",
+        truth=[[(*box, 1)]],
+        found=[[(*box, 0, 0.9)]],
+        paths=["large.jpg"],
+        side=(1600, 1200),
+    )
+    async with drive(120, 34) as ui:
+        screen = await errors.open_errors(ui)
+        await errors.press(ui, "enter", "enter")
+        picture = screen.query_one(CasePicture)
+        await ui.sees("┏ T dog", "▀")
+        assert picture._image is not None
+        assert picture._image.width < 800
+        assert picture._region() == (0, 0, 1600, 1200)
+        before = next(line.index("┏ T dog") for line in ui.lines() if "┏ T dog" in line)
+        for _ in range(6):
+            await errors.press(ui, "plus")
+        assert picture._image.size == (1600, 1200)
+        await errors.press(ui, "0", "less_than_sign")
+        assert picture._image.size == (1600, 1200)
+        assert before == next(line.index("┏ T dog") for line in ui.lines() if "┏ T dog" in line)
