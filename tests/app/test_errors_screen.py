@@ -293,7 +293,22 @@ async def test_groups_open_and_filter(diatoms: Any, drive: Any, errors: ModuleTy
         assert matrix.counts.cells[0][0] == 11
         assert matrix.counts.inside[0] == 2
         assert [case.score for case in errors.table(screen).rows] == [0.8]
-        await errors.press(ui, "space")
+        await errors.press(ui, "tab", "tab")
+        await ui.sees("[Classes]", "group ", "AP re-matched", "Genus16")
+        rows = {row.cells["name"][0]: row.cells for row in screen.query_one("#classes", PlainTable).rows}
+        assert len(rows) == 17
+        assert (rows["Genus05"]["ap"][0], rows["Genus05"]["val"][0]) == ("1.0000", "12")
+        assert rows["Genus00"]["confused"][0] == "Genus16 1"
+        await errors.press(ui, "tab")
+        await ui.sees("all groups together")
+        await errors.press(ui, "right")
+        await ui.sees("Genus00  at score ≥ 0.50: recall 0.917", "12 objects")
+        await errors.press(ui, "shift+tab", "g")
+        await ui.sees("groups by 2 words")
+        await errors.press(ui, "g")
+        await ui.sees("groups off", "class ")
+        assert "re-matched" not in ui.text()
+        await errors.press(ui, "g", "escape", "space")
         await ui.sees("groups off", "4 of 68 rows")
         assert matrix._class_rows == [0, 1, 2, 3]
         assert matrix._class_columns == [0, 1, 2, 3, 67]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,14 @@ class ErrorPages(Verdicts):
             self._say(("#kind-line", "#kind-more"), lines)
         elif tab == "classes":
             rows, words = found
-            self.query_one("#classes", PlainTable).set_rows(rows)
+            table = self.query_one("#classes", PlainTable)
+            title = "group" if words else "class"
+            table.shown, table.narrow = (
+                (replace(first, title=title), *others)
+                for first, *others in (errors_text.CLASS_COLUMNS, errors_text.NARROW_CLASS_COLUMNS)
+            )
+            table.set_rows(rows)
+            table.refresh()
             self._say(("#class-line",), (words,))
         elif tab == "boxes":
             rows, words = found
