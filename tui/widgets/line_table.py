@@ -191,7 +191,7 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
     def _draw(self, y: int) -> Strip:
         width = self.size.width
         colors = theme.palette(self.app.current_theme)
-        base = self.rich_style
+        base = self.visual_style.rich_style
         if self.HEADER and y == 0:
             return self._header(width, colors).apply_style(base)
         index = y - self.HEADER + self.scroll_offset.y
