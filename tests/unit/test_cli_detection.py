@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,8 +86,9 @@ def run(workspace: Workspace) -> RunPaths:
             stem = f"a01-e000{epoch}"
             values = {"attempt": 1, "epoch": epoch, "step": epoch * 5, "metrics": val}
             save_files(made, stem, b"weights", values)
+            sha256 = hashlib.sha256(b"weights").hexdigest()
             for split in ("val", "train") if epoch == 2 else ("val",):
-                row = {"checkpoint": stem, "sha256": "0" * 64, "split": split, "n": 9, "settings": {}}
+                row = {"checkpoint": stem, "sha256": sha256, "split": split, "n": 9, "settings": {}}
                 base = epoch / 10 + (split == "train") / 2
                 write_json(
                     made.measures / f"{stem}-{split}.json",
@@ -242,7 +244,8 @@ def second_run(run: RunPaths, workspace: Workspace, ap: float) -> RunPaths:
     with MetricsWriter(made.metrics) as metrics:
         metrics.write(record(1, **val))
     save_files(made, "a01-e0001", b"weights", {"attempt": 1, "epoch": 1, "step": 5, "metrics": val})
-    row = {"checkpoint": "a01-e0001", "sha256": "0" * 64, "split": "val", "n": 9, "settings": {}}
+    sha256 = hashlib.sha256(b"weights").hexdigest()
+    row = {"checkpoint": "a01-e0001", "sha256": sha256, "split": "val", "n": 9, "settings": {}}
     classes = [{**PER_CLASS[0], "ap": ap}, PER_CLASS[1]]
     write_json(made.measures / "a01-e0001-val.json", {**row, **numbers(0.5), "per_class": classes})
     return made
@@ -290,6 +293,18 @@ def test_diff_compares_classes_at_each_run_s_best(
         {"class": "a [b]", "n": 7, "score": "ap", "first": 0.5, "second": 0.625, "delta": 0.125},
         nothing,
     ]
+
+
+def test_diff_compares_no_row_of_another_file(
+    run: RunPaths, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = second_run(run, workspace, 0.625)
+    path = other.measures / "a01-e0001-val.json"
+    path.write_text(path.read_text().replace(hashlib.sha256(b"weights").hexdigest(), "0" * 64))
+    for one in (run, other):
+        with_boxes(one, (1, 2, 30, 40), (5, 5, 9, 9))
+    assert main(["diff", run.id, other.id]) == 0
+    assert "class, val at best" not in capsys.readouterr().out
 
 
 def test_diff_does_not_compare_runs_on_other_boxes(
