@@ -84,7 +84,7 @@ async def test_names_everywhere(hostile: Any, drive: Any, errors: ModuleType, si
             await errors.press(ui, "tab")
             await ui.sees(tab)
             harmless(ui)
-            if tab == "[PR]":
+            if tab == "[PR]" and size[0] == 80:
                 for _ in range(len(NAMES)):
                     await errors.press(ui, "right")
                     harmless(ui)

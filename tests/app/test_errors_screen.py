@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tui.screens.errors import ErrorsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.case_picture import CasePicture
@@ -227,7 +228,12 @@ async def test_a_damaged_file_is_a_sentence(lab: Any, drive: Any, errors: Module
     (run.predictions / "a01-e0001-val.npz").write_bytes(b"PK\x03\x04 no")
     async with drive(120, 34) as ui:
         await ui.press("e")
-        await ui.sees("a01-e0001-val.npz", "cannot be read", "measure the")
+        await ui.until(lambda: isinstance(ui.app.screen, ErrorsScreen) and ui.app.screen.problem)
+        said = ui.app.screen.matrix.empty
+        assert "a01-e0001-val.npz cannot be read" in said
+        assert "measure the checkpoint again" in said
+        # Wherever the sentence is broken into lines.
+        await ui.sees("again.")
 
 
 @pytest.mark.parametrize("size", SIZES[:2])

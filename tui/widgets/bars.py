@@ -46,7 +46,9 @@ class SpanLine(Widget):
         if self._right:
             segments.append(Segment(" " * max(width - left - cell_len(right), 0), Style.null()))
             segments += [Segment(text, colors.tone(tone)) for text, tone in self._right]
-        return Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
+        return (
+            Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
+        )
 
 
 class KeyBar(Widget):
@@ -130,7 +132,9 @@ class TabLine(Widget):
             style = colors.strong + Style(underline=True) if here else colors.muted
             segments += [Segment(title, style), Segment("  ", Style.null())]
         width = self.size.width
-        return Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
+        return (
+            Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
+        )
 
     async def on_click(self, event: events.Click) -> None:
         left = 1

@@ -230,7 +230,9 @@ class CasePicture(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else Strip([])
-        return line.adjust_cell_length(self.size.width, Style.null()).apply_style(self.visual_style.rich_style)
+        return line.adjust_cell_length(self.size.width, Style.null()).apply_style(
+            self.visual_style.rich_style
+        )
 
     def _pictures(self, colors: theme.Palette) -> list[Strip]:
         """The lines of all sides."""

@@ -305,7 +305,9 @@ class Matrix(Widget, can_focus=True):
             rows = (*look.rows, *layout.footer)
             if y - 1 < len(rows):
                 segments = line(rows[y - 1], self.counts, layout, look, colors)
-        return Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
+        return (
+            Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
+        )
 
     # -- mouse
 
