@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
-# C0 and DEL become their control pictures; C1, direction marks and separators become U+FFFD.
+# C0 and DEL become their control pictures; C1, direction marks, separators and letters that are drawn as
+# nothing, or as one cell or none, become U+FFFD.
+_UNSEEN = (0x00AD, 0x115F, 0x1160, 0x3164, 0xFFA0)
 _TABLE: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20)}
 _TABLE[0x7F] = "\u2421"
 _TABLE.update(
@@ -19,12 +22,17 @@ _TABLE.update(
             0x2028,
             0x2029,
             0xFEFF,
+            *_UNSEEN,
         ],
         "\ufffd",
     )
 )
 _TABLE.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
 _TABLE[0x09] = "    "
+_JOINER = "\u200d"
+# Between letters that are no emoji terminals do not agree on how wide what is joined is.
+_LOOSE_JOINER = re.compile(f"{_JOINER}(?![\u2190-\u2bff\U0001f000-\U0001faff])")
+_NON_JOINER = "\u200c"
 _KEEP_NEWLINES = {key: value for key, value in _TABLE.items() if key != 0x0A}
 
 
@@ -34,6 +42,8 @@ def clean(text: str, *, newlines: bool = False) -> str:
     Applied where text is read (names, logs, file names, errors), so that no widget has to think of it.
     Tabs become four spaces; line feeds stay only when `newlines` is set.
     """
+    if _JOINER in text:
+        text = _LOOSE_JOINER.sub(_NON_JOINER, text)
     return text.translate(_KEEP_NEWLINES if newlines else _TABLE)
 
 
