@@ -26,8 +26,7 @@ from core.analysis.cases import (
     select,
     show_image,
 )
-from core.analysis.class_rows import ClassErrors as ClassErrors
-from core.analysis.class_rows import class_rows
+from core.analysis.class_rows import ClassErrors, class_rows
 from core.analysis.curves import Curve, box_curve, curve
 from core.analysis.groups import Grouped, Imbalance, collapse, group_members, imbalance
 from core.analysis.matching import Matching, Outcome, confusion

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
 
 from core import humanise
 from tui.screens.errors_source import Source, Thresholds
@@ -13,7 +15,8 @@ from tui.widgets.line_table import Column
 from tui.widgets.matrix_counts import Counts
 
 if TYPE_CHECKING:
-    from core.analysis.errors import ClassErrors, View
+    from core.analysis.class_rows import ClassErrors
+    from core.analysis.errors import View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
 
@@ -103,20 +106,26 @@ def top(
     left.append((f"  {source.split}", "text"))
     if view is None:
         return [*left, ("" if problem else "  reading …", "muted")], []
-    errors = view.errors
-    images = humanise.count(errors.images)
+    right: list[Span] = [(f"{ap} ", "accent")]
+    taken = sum(cell_len(text) for text, _ in (*left, *right)) + 1
+    sizes = (words for words in _sizes(view) if cell_len(words) <= width - taken)
+    return [*left, (next(sizes, ""), "muted")], right
+
+
+def _sizes(view: View) -> Iterator[str]:
+    """How many things were looked at, in ever fewer words."""
+    errors, images = view.errors, humanise.count(view.errors.images)
     if errors.kind == "classification":
-        left.append((f" {images} images", "muted"))
-    else:
-        objects = humanise.count(int(view.matrix[:-1].sum()))
-        boxes = humanise.count(int(view.matrix[:, :-1].sum()))
-        if width < 110:
-            between = f"{objects} obj " if errors.labelled else ""
-            left.append((f" {images} img {between}{boxes} boxes", "muted"))
-        else:
-            between = f"{objects} objects, " if errors.labelled else ""
-            left.append((f" {images} images, {between}{boxes} boxes ≥ {view.score:.2f}", "muted"))
-    return left, [(f"{ap} ", "accent")]
+        yield f" {images} images"
+        return
+    objects = humanise.count(int(view.matrix[:-1].sum()))
+    boxes = humanise.count(int(view.matrix[:, :-1].sum()))
+    between, short = (f"{objects} objects, ", f"{objects} obj ") if errors.labelled else ("", "")
+    yield f" {images} images, {between}{boxes} boxes ≥ {view.score:.2f}"
+    yield f" {images} images, {between}{boxes} boxes"
+    yield f" {images} img {short}{boxes} boxes"
+    yield f" {short}{boxes} boxes"
+    yield f" {boxes} boxes"
 
 
 def summary(view: View) -> Mapping[str, float | None]:

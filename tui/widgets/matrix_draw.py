@@ -64,16 +64,17 @@ def lay_out(
     numbers = max((len(text) for text in counts.numbers), default=1)
     least = max((len(kind) + 4 for kind, _ in counts.kinds), default=len(ALARM) + 2)
     wanted = max(counts.longest + numbers + 3, least if counts.boxes else 8)
-    names = min(wanted, max(width // 3, 23 if width >= 60 else 14))
     digits = counts.digits
     fixed = [("missed", max(8, digits + 2))] if counts.boxes else []
     fixed += [("inside", max(8, digits + 2))] if counts.inside else []
     fixed.append(("n", max(6, digits + 2)))
-    room = width - names - sum(size for _, size in fixed)
+    room = width - sum(size for _, size in fixed)
     needed = 3 if normalised else digits
-    # More columns are worth more than brackets around the cursor's cell.
-    narrow = max(4, needed + 2, numbers + 1)
-    narrow = narrow if columns * narrow <= room else max(4, needed + 1, numbers + 1)
+    # More columns are worth more than brackets around the cursor's cell, and whole names more than these.
+    narrow, tight = (max(4, needed + more, numbers + 1) for more in (2, 1))
+    names = min(wanted, max(width // 3, 23 if width >= 60 else 14, room - columns * tight))
+    room -= names
+    narrow = narrow if columns * narrow <= room else tight
     wide = room // columns if columns else narrow
     cell = min(max(counts.longest + 2, narrow), wide) if wide >= max(narrow, _NAMED) else narrow
     footer = tuple(below[: max(height - 1 - min(rows, _BODY), 1)])
