@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -34,6 +35,9 @@ KIND_WORDS = {
 _SHORT = {"loose + wrong class": "loose+wrong", "below threshold": "below score"}
 _LETTER_TONES = {"T": "series0", "P": "series1", "A": "series1", "B": "series2"}
 SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
+_MEASURED = 50
+_SHORTEST_NAME, _LONGEST_NAME = 12, 24
+"""Cells for the names of images, which come before the numbers."""
 _LOOKED_AT = 1000
 """Cases among which the cursor's one is looked for after a change."""
 
@@ -59,6 +63,8 @@ class CaseTable(LineTable["Case"]):
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
         super().__init__(id=id, empty=empty)
         self.sign_of: Callable[[Case], str] = _unjudged
+        self._longest = _SHORTEST_NAME
+        self._predicted = True
 
     class SortWanted(Message):
         """Another order is wanted."""
@@ -74,15 +80,22 @@ class CaseTable(LineTable["Case"]):
         near = range(min(len(self.rows), _LOOKED_AT))
         return next((index for index in near if self.key(self.rows[index]) == key), None)
 
+    def set_rows(self, rows: Sequence[Case]) -> None:
+        first = rows[:_MEASURED]
+        longest = max((cell_len(image_name(row.path)) for row in first), default=0)
+        self._longest = min(max(longest, _SHORTEST_NAME), _LONGEST_NAME)
+        self._predicted = self.mixed or not first or first[0].prediction is not None
+        super().set_rows(rows)
+
     def columns(self, width: int) -> list[Column]:
-        counts = [Column("score", "score", 5, "right")]
+        counts = [Column("score", "score", 5, "right")] if self._predicted else []
         if self.boxes:
-            counts += [Column("iou", "IoU", 5, "right"), Column("objects", "objects", 7, "right")]
-            counts += [Column("boxes", "boxes", 5, "right")]
+            counts += [Column("iou", "IoU", 5, "right")] if self._predicted else []
+            counts += [Column("objects", "objects", 7, "right"), Column("boxes", "boxes", 5, "right")]
         more = [Column("kind", "kind", 19 if self.mixed else 11)] if self.boxes else []
         if self.mixed or not self.boxes:
             more += [Column("what", "truth → prediction", 28)]
-        room = width - 2 - 12
+        room = width - 3 - min(self._longest, max(width // 2, _SHORTEST_NAME))
         chosen = []
         for column in counts + more:
             if room >= column.width + 1:
