@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 
 from core.cli.main import COMMANDS, build_parser
 from core.cli.reference import page
@@ -44,8 +45,24 @@ def test_readme_options_are_real() -> None:
         build_parser().parse_args(example.split())
 
 
-def test_links_and_pictures_are_there() -> None:
-    for page_name in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / page_name).read_text(encoding="utf-8")
-        targets = re.findall(r"\]\(([^)#]+)\)", text)
-        assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page_name", ["README.md", "CONTRIBUTING.md", "docs/errors.md", "docs/data.md"])
+def test_links_and_pictures_are_there(page_name: str) -> None:
+    file = ROOT / page_name
+    targets = re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8"))
+    assert [target for target in targets if "://" not in target and not (file.parent / target).exists()] == []
+
+
+def test_keys_in_the_page_of_errors_are_real() -> None:
+    from tui.screens.errors import ErrorsScreen
+    from tui.widgets.case_picture import CasePicture
+    from tui.widgets.matrix import Matrix
+
+    # "e" opens the screen from the list of runs.
+    bound = {"e"}
+    for binding in (*ErrorsScreen.BINDINGS, *CasePicture.BINDINGS, *Matrix.BINDINGS):
+        assert isinstance(binding, Binding)
+        bound |= {*binding.key.split(","), *(binding.key_display or "").split()}
+    page_text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([^`\s])`", page_text)) - {"T", "P"}
+    assert len(named) > 15
+    assert named <= bound
