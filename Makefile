@@ -10,7 +10,7 @@ demo: $(VENV)/.run-installed
 	$(BIN)/labtui demo
 
 test: check
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

@@ -29,8 +29,6 @@ OVERRIDES = (
 )
 Train = Callable[[RunPaths, str], int]
 
-pytestmark = pytest.mark.xdist_group("fault_worker")
-
 
 @pytest.mark.parametrize("how", ["kill", "enospc", "eio"])
 def test_fault_at_every_operation(lab: Any, forked: Train, sha: Any, curve: Any, how: str) -> None:

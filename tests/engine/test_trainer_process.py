@@ -127,7 +127,6 @@ def test_stop_marker_is_looked_for_once_a_second(tmp_path: Path) -> None:
     assert flag()
 
 
-@pytest.mark.xdist_group("fault_worker")
 def test_a_detector_with_few_open_files(box_lab: Any, forked: Callable[[RunPaths, str], int]) -> None:
     """No workers: neither many open files nor shared memory are needed, however many images there are."""
     run = box_lab.create("epochs=2", "workers=4", "measure.splits=[train, val]")

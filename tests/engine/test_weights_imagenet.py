@@ -175,7 +175,6 @@ def test_published_names() -> None:
     assert {MOBILENET, "resnet18-f37072fd.pth", "vgg16-397923af.pth"} <= published()
 
 
-@pytest.mark.xdist_group("mobilenet")
 @pytest.mark.parametrize(("classes", "missed"), [(1000, 0), (10, 2)])
 def test_the_real_file_fits_key_by_key(mobilenet: Path, classes: int, missed: int) -> None:
     keys = {"weights": str(mobilenet), "weights_sha256": "b03531047ffacf1e"}
@@ -190,14 +189,12 @@ def test_the_real_file_fits_key_by_key(mobilenet: Path, classes: int, missed: in
         model.load_state_dict(real, strict=True)
 
 
-@pytest.mark.xdist_group("mobilenet")
 def test_the_real_file_does_not_pass_for_another_network(mobilenet: Path) -> None:
     given = experiment("mobilenet_v3_small", weights=str(mobilenet))
     with pytest.raises(CheckpointError, match="does not fit mobilenet_v3_small: "):
         load_weights(fresh(given), given, 3)
 
 
-@pytest.mark.xdist_group("mobilenet")
 def test_a_cut_copy_of_the_real_file_is_found_by_its_name(mobilenet: Path, tmp_path: Path) -> None:
     copy = tmp_path / MOBILENET
     copy.write_bytes(mobilenet.read_bytes()[:-1])

@@ -28,8 +28,6 @@ from core.store.locks import is_held, run_lock_path
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
 
-pytestmark = pytest.mark.xdist_group("cli_end_to_end")
-
 LABTUI = [str(Path(sys.executable).with_name("labtui"))]
 FORKED = [sys.executable, "-P", str(Path(__file__).with_name("forked_labtui.py"))]
 PATIENCE = 120.0

@@ -28,7 +28,7 @@ from core.store.records import ENDED
 from core.store.runs import add_request, requests
 from core.store.state import derive_state
 
-pytestmark = [pytest.mark.xdist_group("kills"), pytest.mark.usefixtures("shared_homes")]
+pytestmark = pytest.mark.usefixtures("shared_homes")
 
 EPOCHS = 4
 SOAK = bool(os.environ.get("LABTUI_SOAK"))

@@ -19,8 +19,6 @@ from core.store.files import read_json
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
 
-pytestmark = pytest.mark.xdist_group("lab_parity")
-
 NAME = "small-split-b1e-03-h1e-02"
 # A config of the lab has these keys and no others; the data and the small images stand in defaults.yaml.
 CONFIG = "model: fasterrcnn_small\nmode: split\nback_lr: 0.001\nhead_lr: 0.01\n"

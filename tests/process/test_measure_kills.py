@@ -23,7 +23,7 @@ from core.store.paths import JobPaths, RunPaths
 from core.store.records import ENDED
 from core.store.state import derive_state
 
-pytestmark = [pytest.mark.xdist_group("measure_kills"), pytest.mark.usefixtures("shared_homes")]
+pytestmark = pytest.mark.usefixtures("shared_homes")
 
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
 KILLS = 100 if SOAK else 8

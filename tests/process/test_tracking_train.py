@@ -19,7 +19,7 @@ from core.store.locks import is_run_locked
 from core.store.paths import RunPaths
 from core.store.state import derive_state
 
-pytestmark = [pytest.mark.xdist_group("tracking_train"), pytest.mark.usefixtures("shared_homes")]
+pytestmark = pytest.mark.usefixtures("shared_homes")
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
