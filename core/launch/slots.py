@@ -199,15 +199,19 @@ class Board:
     def take(self, need: Need) -> tuple[Slot, Lock] | None:
         """A free slot with its lock held, or None. Raises MissingGpuError.
 
-        The lock comes first, then the look at who is on the GPU: two that start at once never meet there.
+        The lock comes first, then the look at who is on the GPU: two that start at once never meet there. A
+        GPU that was busy at the board's own look is not locked at all: readers would take that for a run.
         """
         for slot in self.options(need):
             if slot.path in self._busy:
                 continue
+            if slot.gpu is not None and _is_blocked(slot, slot.gpu, self.gpus):
+                self._busy.add(slot.path)
+                continue
             lock = acquire(slot.path, timeout=_PATIENCE)
             if lock is None:
                 self._busy.add(slot.path)
-            elif slot.gpu is not None and _is_blocked(slot, slot.gpu):
+            elif slot.gpu is not None and _is_blocked(slot, slot.gpu, read_gpus()):
                 lock.release()
                 self._busy.add(slot.path)
             else:
@@ -264,9 +268,8 @@ def _have(runs: int, slots: int) -> str:
     return f"{runs} runs have them" if slots > 1 else f"{runs} run has it"
 
 
-def _is_blocked(slot: Slot, gpu: Gpu) -> bool:
-    """Whether strangers keep us from the GPU of a slot that we hold: looked at now, with the lock held."""
-    every = read_gpus()
+def _is_blocked(slot: Slot, gpu: Gpu, every: tuple[Gpu, ...]) -> bool:
+    """Whether strangers keep us from the GPU of a slot, as `every` GPU was at a look."""
     now = next((found for found in every if found.uuid == gpu.uuid), None)
     if now is None:
         return True

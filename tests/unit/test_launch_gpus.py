@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from core.errors import UsageError
-from core.launch import nvml
+from core.launch import nvml, slots
 from core.launch.gpus import MissingGpuError, allowed, named, require_gpus, strangers, who_blocks
 from core.launch.nvml import Gpu, GpuProcess, read_gpus
 from core.launch.slots import Board, Need, busy_slots, cpu_slots, gpu_status, note_holder, take_slot
@@ -253,6 +253,27 @@ def test_strangers_make_a_gpu_busy(world: World, megabytes: int, busy: bool) -> 
         assert Board().reason(Need("cuda")) == f"waiting for GPU 0: pid {MINE} ({name}) uses 12.0 GB"
     if taken:
         taken[1].release()
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_busy_gpu_is_not_locked_even_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    """Readers would say that a run has it. What came since the board's look is found with the lock held."""
+    locked = []
+
+    def locking(path: Path, **more: Any) -> Any:
+        locked.append(path.name)
+        return acquire(path, **more)
+
+    monkeypatch.setattr(slots, "acquire", locking)
+    busy = card(0, used=12 * GB, processes=[{"pid": MINE, "used": 12 * GB}])
+    board = Board()
+    world(busy if seen else card(0))
+    assert len(board.gpus) == 1
+    world(busy)
+    assert board.take(Need("cuda")) is None
+    assert len(locked) == (0 if seen else 1)
 
 
 @pytest.mark.parametrize(("setting", "busy"), [("0", False), ("100", True), ("2000", False)])
