@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ TRUTH, PREDICTION, WRONG = (0, 158, 115), (86, 180, 233), (213, 94, 0)
 _LONGEST = 1600
 _SHORTEST = 480
 _DASH = 8
+_LINE, _BOLD = 3, 5
 
 
 def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = False) -> Image:
@@ -42,20 +45,37 @@ def draw_case(view: View, case: Case, root: Path | None = None, *, only: bool = 
     fonts = Fonts(max(13, min(size) // 45))
     draw = ImageDraw.Draw(picture)
     names = view.errors.classes
-    for thing in sorted(shown.objects, key=lambda thing: thing.index == case.object):
-        if thing.box is not None and (not only or thing.index == case.object):
-            box = tuple(value * scale for value in thing.box)
-            _outline(draw, box, TRUTH, dashed=False)
-            _label(draw, (box[0], box[1]), f"T {names[thing.label]}", TRUTH, fonts, above=True)
-    for found in sorted(shown.boxes, key=lambda found: found.index == case.prediction):
-        mine = found.index == case.prediction
-        if found.box is not None and found.kind != "dropped" and (mine or not only):
-            colour = WRONG if mine and case.kind != "correct" else PREDICTION
-            box = tuple(value * scale for value in found.box)
-            _outline(draw, box, colour, dashed=True)
-            text = f"P {names[found.label]} {found.score:.2f}"
-            _label(draw, (box[0], box[3]), text, colour, fonts, above=False)
+    for mark in sorted(_marks(shown, case, names), key=lambda mark: mark.main):
+        if mark.main or not only:
+            box = tuple(value * scale for value in mark.box)
+            _outline(draw, box, mark.colour, dashed=mark.dashed, width=_BOLD if mark.main else _LINE)
+            corner = box[0], box[3 if mark.dashed else 1]
+            _label(draw, corner, mark.text, mark.colour, fonts, above=not mark.dashed)
     return _titled(picture, [case_words(view, case), *([problem] if problem else [])], fonts)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A box to draw, in pixels of the image; `main`: of the case, drawn over all others."""
+
+    box: tuple[float, float, float, float]
+    text: str
+    colour: tuple[int, int, int]
+    dashed: bool
+    main: bool
+
+
+def _marks(shown: Shown, case: Case, names: Sequence[str]) -> Iterator[_Mark]:
+    for thing in shown.objects:
+        if thing.box is not None:
+            mine = thing.index == case.object
+            colour = WRONG if mine and case.kind == "missed" else TRUTH
+            yield _Mark(thing.box, f"T {names[thing.label]}", colour, False, mine)
+    for found in shown.boxes:
+        if found.box is not None and found.kind != "dropped":
+            mine = found.index == case.prediction
+            colour = WRONG if mine and case.kind != "correct" else PREDICTION
+            yield _Mark(found.box, f"P {names[found.label]} {found.score:.2f}", colour, True, mine)
 
 
 def case_words(view: View, case: Case) -> str:
@@ -119,10 +139,12 @@ def _picture(view: View, shown: Shown, root: Path | None) -> tuple[Image, str]:
         return images.new("RGB", shown.size or (320, 240), (128, 128, 128)), str(error)
 
 
-def _outline(draw: ImageDraw, box: tuple[float, ...], colour: tuple[int, int, int], *, dashed: bool) -> None:
+def _outline(
+    draw: ImageDraw, box: tuple[float, ...], colour: tuple[int, int, int], *, dashed: bool, width: int
+) -> None:
     x1, y1, x2, y2 = box
     if not dashed:
-        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=colour, width=3)
+        draw.rectangle((x1, y1, max(x1, x2), max(y1, y2)), outline=colour, width=width)
         return
     for start, end in (
         ((x1, y1), (x2, y1)),
@@ -137,7 +159,7 @@ def _outline(draw: ImageDraw, box: tuple[float, ...], colour: tuple[int, int, in
                 (start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share)
                 for share in part
             ]
-            draw.line(points, fill=colour, width=3)
+            draw.line(points, fill=colour, width=width)
 
 
 def _label(

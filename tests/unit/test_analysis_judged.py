@@ -200,8 +200,10 @@ def test_pictures_of_cases(view: View, error_files: ModuleType, tmp_path: Path) 
     pixels = np.asarray(picture)
     scale, top = 480 / 200, picture.height - 480
     # The middle of the left edge of the missed object, which no other box crosses.
-    assert tuple(pixels[top + int(130 * scale), int(20 * scale) + 1]) == TRUTH
+    edge_of_missed = top + int(130 * scale), int(20 * scale) + 1
+    assert tuple(pixels[edge_of_missed]) == WRONG
     (confused,) = view.cases(1, 0)
+    assert tuple(np.asarray(draw_case(view, confused, tmp_path))[edge_of_missed]) == TRUTH
     dashed = np.asarray(draw_case(view, confused, tmp_path, only=True))
     edge = dashed[top + int(122 * scale) : top + int(158 * scale), int(140 * scale) - 1]
     is_wrong = (edge == WRONG).all(axis=1)
