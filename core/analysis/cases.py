@@ -10,7 +10,8 @@ import numpy as np
 
 from core.analysis.boxes import Floats, Ints
 from core.analysis.matching import Matching, Outcome
-from core.analysis.scene import Scene, pair_iou
+from core.analysis.overlaps import pair_iou
+from core.analysis.scene import Scene
 
 Box = tuple[float, float, float, float]
 

@@ -57,6 +57,13 @@ def _between(objects: Objects, found: Detections, counts: Ints, first: int) -> t
     across = (objects.offsets[1:] - objects.offsets[:-1])[image]
     prediction = found.offsets[image] + place // np.maximum(across, 1)
     thing = objects.offsets[image] + place % np.maximum(across, 1)
+    iou = pair_iou(objects, found, thing, prediction)
+    near = iou >= LEAST
+    return prediction[near], thing[near], iou[near]
+
+
+def pair_iou(objects: Objects, found: Detections, thing: Ints, prediction: Ints) -> Floats:
+    """IoU (k,) of boxes with objects, row by row; over the prediction's area alone for crowds."""
     a, b = found.boxes[prediction], objects.boxes[thing]
     width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
     height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
@@ -64,6 +71,5 @@ def _between(objects: Objects, found: Detections, counts: Ints, first: int) -> t
     own = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
     other = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
     whole = np.where(objects.crowd[thing], own, own + other - shared)
-    iou = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    near = iou >= LEAST
-    return prediction[near], thing[near], iou[near]
+    iou: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return iou

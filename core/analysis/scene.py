@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from core.analysis.boxes import Detections, Floats, Ints, Objects, image_of
+from core.analysis.boxes import Detections, Ints, Objects, image_of
 from core.analysis.matching import Matcher, Ranking
 from core.analysis.overlaps import Overlaps, overlaps
 from core.analysis.precision import Precision, average_precision
@@ -111,16 +111,3 @@ class Scene:
                 place[pairs.prediction[inside]], pairs.object[inside], pairs.iou[inside], pairs.same[inside]
             ),
         )
-
-
-def pair_iou(objects: Objects, found: Detections, thing: Ints, prediction: Ints) -> Floats:
-    """IoU (k,) of boxes with objects, row by row; over the prediction's area alone for crowds."""
-    a, b = found.boxes[prediction], objects.boxes[thing]
-    width = np.minimum(a[:, 2], b[:, 2]) - np.maximum(a[:, 0], b[:, 0])
-    height = np.minimum(a[:, 3], b[:, 3]) - np.maximum(a[:, 1], b[:, 1])
-    shared = np.maximum(width, 0.0) * np.maximum(height, 0.0)
-    own = (a[:, 2] - a[:, 0]) * (a[:, 3] - a[:, 1])
-    other = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
-    whole = np.where(objects.crowd[thing], own, own + other - shared)
-    iou: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return iou
