@@ -215,7 +215,7 @@ def test_a_killed_maker_leaves_a_whole_job_or_none(lab: Workspace, run: RunPaths
     jobs.create_job(run, "measure", {"do": "finish"})
     assert not [path for path in run.jobs.iterdir() if path.name.startswith(".")]
     until(lambda: not dispatch.dispatch() and not active_jobs(lab), "all of them finish", 60)
-    assert {job.state for job in list_jobs(run)} == {"finished"}
+    assert {(job.state, job.reason) for job in list_jobs(run)} == {("finished", "")}
 
 
 TRACKER = """
