@@ -1,4 +1,4 @@
-"""The real supervisor, whose trainers and job processes are `stub_worker.py`."""
+"""The real supervisor and waiter, whose trainers and job processes are `stub_worker.py`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,12 @@ if __name__ == "__main__" and os.fork():
 import core.launch.dispatch as dispatch
 import core.launch.supervisor as supervisor
 import core.launch.tracker as tracker
+import core.launch.waiter as waiter
 from core.launch.work import Work
 from core.store.paths import AttemptPaths
 
 HERE = Path(__file__).parent
-# The real one, which looks more often.
-WAITER = """
-import os
-if os.fork():
-    os._exit(0)
-from core.launch.waiter import wait_for_slots
-wait_for_slots(0.2)
-"""
+WAIT = "--wait-for-slots"
 
 
 def supervisor_command(module: str, *arguments: str) -> list[str]:
@@ -31,7 +25,7 @@ def supervisor_command(module: str, *arguments: str) -> list[str]:
     if module == "core.launch.supervisor":
         return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), *arguments]
     if module == "core.launch.waiter":
-        return [sys.executable, "-P", "-c", WAITER]
+        return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), WAIT]
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
@@ -51,4 +45,7 @@ if __name__ == "__main__":
     tracker.module_command = tracker_command
     dispatch.module_command = supervisor_command
     Work.command = worker_command  # type: ignore[method-assign]
-    supervisor.main(sys.argv[1:])
+    if sys.argv[1:] == [WAIT]:
+        waiter.wait_for_slots(0.2)
+    else:
+        supervisor.main(sys.argv[1:])
