@@ -230,6 +230,19 @@ def boxes_in_image(scene: Scene, matching: Matching) -> Ints:
     return np.bincount(scene.image_of_box[kept], minlength=scene.found.images).astype(np.int64)
 
 
+def surest_in_image(scene: Scene, matching: Matching) -> tuple[Ints, Floats]:
+    """Class and score (images,) of the surest box above the threshold, the first on ties; -1 without one."""
+    kept = np.flatnonzero(matching.outcome != Outcome.DROPPED)
+    image = scene.image_of_box[kept]
+    order = np.lexsort((-scene.found.scores[kept], image))
+    kept, image = kept[order], image[order]
+    images, first = np.unique(image, return_index=True)
+    labels, scores = np.full(scene.found.images, -1, np.int64), np.full(scene.found.images, -1.0)
+    labels[images] = scene.found.classes[kept[first]]
+    scores[images] = scene.found.scores[kept[first]]
+    return labels, scores
+
+
 def nearest_object(scene: Scene, matching: Matching, predictions: Ints) -> tuple[Ints, Floats]:
     """The object (k,) that each prediction is paired with or lies on, -1 for none, and the IoU with it."""
     outcome = matching.outcome[predictions]

@@ -25,6 +25,7 @@ from core.analysis.cases import (
     boxes_in_image,
     select,
     show_image,
+    surest_in_image,
 )
 from core.analysis.class_rows import ClassErrors, class_rows
 from core.analysis.curves import Curve, box_curve, curve
@@ -316,6 +317,12 @@ class View:
             for score in wanted
         ]
         return Counts(scene.objects_in_image, wanted, np.array(rows, np.int64).reshape(len(wanted), images))
+
+    def surest(self) -> list[tuple[int, float] | None]:
+        """Class and score of each image's surest box, or likeliest class; None where there is none."""
+        labels, scores = surest_in_image(self.scene, self.matching)
+        pairs = zip(labels.tolist(), scores.tolist(), strict=True)
+        return [(label, score) if label >= 0 else None for label, score in pairs]
 
     def pr_curve(self, label: int | None = None) -> Curve:
         """Precision against recall of a class, None: of all together."""

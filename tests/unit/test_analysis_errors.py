@@ -202,6 +202,9 @@ def test_every_box_is_in_one_cell(scene: tuple[Objects, Detections], at: tuple[f
             assert all((3 if case.predicted is None else case.predicted) == column for case in cases)
     grouped = view.grouped(1).matrix
     assert grouped.sum() == matrix.sum()
+    for image, surest in enumerate(view.surest()):
+        boxes = [box for box in view.image(image).boxes if box.kind != "dropped"]
+        assert surest == ((boxes[0].label, boxes[0].score) if boxes else None)
 
 
 @settings(max_examples=80, deadline=None, database=None, derandomize=True)

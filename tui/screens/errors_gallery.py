@@ -91,13 +91,8 @@ def _images(view: View) -> tuple[View, list[TableRow]]:
     errors = view.errors
     counts = view.counts().boxes[0].tolist()
     rows = []
-    for image, path in enumerate(errors.paths):
-        if errors.kind == "classification":
-            surest = errors.likeliest(image, 1)
-        else:
-            kept = [box for box in view.image(image).boxes if box.kind != "dropped"]
-            surest = [(box.label, box.score) for box in kept[:1]]
-        label, score = surest[0] if surest else (None, None)
+    for image, (path, surest) in enumerate(zip(errors.paths, view.surest(), strict=True)):
+        label, score = surest if surest is not None else (None, None)
         cells = {
             "image": (image_name(path), "text"),
             "boxes": (str(counts[image]), "text"),
