@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,8 @@ def write_new(run: Any, errors: ModuleType, folder: Path, number: int = 1) -> No
     file = run.predictions / f"a01-e0002-new-{number:04d}.npz"
     errors.write_boxes(file, folder, labelled=False, truth=[[], [], []])
     write_json(file.with_suffix(".json"), {"images": [{}, {}, {}]})
+    two_hours_ago = time.time() - 7230
+    os.utime(file, (two_hours_ago, two_hours_ago))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 34), (160, 50)])
@@ -73,7 +77,7 @@ async def test_from_measured_images_to_new_ones_and_back(
         screen = await errors.open_errors(ui)
         assert errors.cells(screen) == errors.MATRIX
         await errors.press(ui, "c")
-        await ui.sees("a01-e0002 new 0001", "3 images, now", "★ best")
+        await ui.sees("a01-e0002 new 0001", "3 images, 2 h ago", "★ best")
         await ui.type("new")
         await ui.press("enter")
         await ui.until(lambda: screen.is_gallery and screen.view is not None)
