@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
+from core.analysis.cases import Case
 from core.store.files import write_json
 from core.store.paths import RunPaths
 from core.store.records import Best, RunSummary
+from tui.screens import errors_text
 from tui.screens.errors_source import Source, chosen, sources
 from tui.screens.errors_state import _summary
+from tui.widgets.case_table import CaseTable
 
 
 def source(checkpoint: str, split: str, key: str = "") -> Source:
@@ -50,7 +56,9 @@ def test_sets_of_new_images_say_how_many(tmp_path: Path) -> None:
     run.predictions.mkdir()
     names = ("a01-e0002-val", "a01-e0003-train", "a01-e0003-new-0002", "a01-e0003-new-0010")
     for name in names:
-        (run.predictions / f"{name}.npz").touch()
+        file = run.predictions / f"{name}.npz"
+        file.touch()
+        os.utime(file, (time.time() + 60, time.time() + 60))
     write_json(run.predictions / "a01-e0003-new-0010.json", {"images": [{}]})
     found = sources(run)
     assert [item.file.stem for item in found] == [names[1], names[0], names[3], names[2]]
@@ -70,3 +78,71 @@ def test_measured_numbers_are_those_of_the_same_checkpoint(tmp_path: Path, sha25
     )
     view: Any = SimpleNamespace(errors=errors, agnostic_nms=None, ap=None)
     assert _summary(view, run, Path("a01-e0001-val.npz"), 120)[1] == f"accuracy {value}"
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (150, "72 images, 4 objects, 7 boxes ≥ 0.50"),
+        (109, "72 images, 4 objects, 7 boxes ≥ 0.50"),
+        (80, "72 images, 4 objects, 7 boxes ≥ 0.50"),
+        (70, "72 images, 4 objects, 7 boxes"),
+        (62, "72 img 4 obj 7 boxes"),
+        (50, "7 boxes"),
+        (40, ""),
+    ],
+)
+def test_the_line_above_says_as_much_as_fits(
+    summary: Callable[..., RunSummary], error_files: ModuleType, width: int, said: str
+) -> None:
+    view = error_files.boxed(*error_files.example()).at(0.5)
+    view.errors.images = 72
+    run = replace(summary(), name="short")
+    left, right = errors_text.top(run, VAL, view, "AP 0.4819 (all scores)", width=width)
+    text = "".join(words for words, _ in left)
+    assert text.rpartition("val")[2].strip() == said
+    assert cell_len(text) + cell_len("".join(words for words, _ in right)) < width
+
+
+@pytest.mark.parametrize(
+    ("prediction", "mixed", "numbers"),
+    [
+        (3, False, ["score", "iou", "objects", "boxes", "kind"]),
+        (None, False, ["objects", "boxes", "kind"]),
+        (None, True, ["score", "iou", "objects", "boxes", "kind"]),
+    ],
+)
+def test_cases_without_a_prediction_have_no_score(
+    prediction: int | None, mixed: bool, numbers: list[str]
+) -> None:
+    table = CaseTable()
+    table.mixed = mixed
+    table.set_rows([made_case("BloodImage_00390.jpg", prediction)])
+    keys = [column.key for column in table.columns(80)]
+    assert keys[:2] == ["sign", "image"]
+    assert keys[2 : 2 + len(numbers)] == numbers
+
+
+@pytest.mark.parametrize(("width", "room"), [(36, 16), (50, 20), (80, 20)])
+def test_names_of_images_come_before_numbers(width: int, room: int) -> None:
+    table = CaseTable()
+    table.set_rows([made_case("BloodImage_00390.jpg", None)])
+    columns = {column.key: column.width for column in table.columns(width)}
+    assert columns["image"] >= room
+    assert sum(columns.values()) + len(columns) <= width + 1
+
+
+def made_case(path: str, prediction: int | None) -> Case:
+    return Case(
+        image=0,
+        path=path,
+        kind="missed" if prediction is None else "confused",
+        object=1,
+        prediction=prediction,
+        truth=0,
+        predicted=None if prediction is None else 1,
+        score=None if prediction is None else 0.9,
+        iou=None,
+        objects=11,
+        boxes=9,
+    )

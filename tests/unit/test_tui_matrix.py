@@ -63,3 +63,13 @@ def test_columns_stand_below_each_other_whatever_the_names(width: int, normalise
         cell = {"": "[2]", "row": "[1]", "column": "[14]"}[normalised]
         assert cell in "".join(part.text for part in drawn[1])
         assert " 2 규조류 " in "".join(part.text for part in drawn[2])
+
+
+@pytest.mark.parametrize(("width", "whole"), [(46, False), (60, True), (100, True)])
+def test_names_are_whole_where_there_is_room(width: int, whole: bool) -> None:
+    """The longest is a kind of false alarm; all columns of classes stay."""
+    kinds = (("loose + wrong class", (0, 0, 0)),)
+    counts = Counts(("RBC", "WBC", "Platelets"), ("1", "2", "3"), [[531, 0, 0, 274]] * 4, kinds)
+    layout = lay_out(counts, 3, 3, (3, 4), "", width, 20)
+    assert layout.across >= 3
+    assert (layout.names >= len("  loose + wrong class") + 1) == whole
