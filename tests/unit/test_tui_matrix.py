@@ -65,7 +65,7 @@ def test_columns_stand_below_each_other_whatever_the_names(width: int, normalise
         assert " 2 규조류 " in "".join(part.text for part in drawn[2])
 
 
-@pytest.mark.parametrize(("width", "whole"), [(46, False), (60, True), (100, True)])
+@pytest.mark.parametrize(("width", "whole"), [(46, False), (58, True), (100, True)])
 def test_names_are_whole_where_there_is_room(width: int, whole: bool) -> None:
     """The longest is a kind of false alarm; all columns of classes stay."""
     kinds = (("loose + wrong class", (0, 0, 0)),)

@@ -95,7 +95,7 @@ class CaseTable(LineTable["Case"]):
         more = [Column("kind", "kind", 19 if self.mixed else 11)] if self.boxes else []
         if self.mixed or not self.boxes:
             more += [Column("what", "truth → prediction", 28)]
-        room = width - 3 - min(self._longest, max(width // 2, _SHORTEST_NAME))
+        room = width - 5 - min(self._longest, max(width // 2 - 2, _SHORTEST_NAME))
         chosen = []
         for column in counts + more:
             if room >= column.width + 1:
