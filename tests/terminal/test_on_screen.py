@@ -43,13 +43,8 @@ def read(self, config, *, augmented, seed, count):
     pixels = np.full((2, 32, 32, 3), 250, np.uint8)
     pixels[1] = (200, 30, 30)
     return Samples(pixels, ("a bright one", "a red one"), 2)
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name == "tui.screens.samples":
-            sys.meta_path.remove(self)
-            from tui.samples import SampleReader
-            SampleReader.read = read
-sys.meta_path.insert(0, Finder())
+from tui.samples import SampleReader
+SampleReader.read = read
 sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
 LATE = ("numpy", "plotext", "pydantic", "yaml")
