@@ -1,0 +1,71 @@
+"""Workers collect apart: every one of them must see the same tests under the same names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def collection(folder: Path, seed: str) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    for name in [name for name in environment if name.startswith("PYTEST_")]:
+        del environment[name]
+    return subprocess.Popen(
+        [*command, str(folder)],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def names(process: subprocess.Popen[str]) -> list[str]:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output[-3000:]
+    return [line for line in output.splitlines() if "::" in line]
+
+
+def next_second() -> None:
+    """Stamps of whole seconds differ from here on."""
+    now = int(time.time())
+    while int(time.time()) == now:
+        time.sleep(0.01)
+
+
+def test_all_tests_have_the_same_names_in_every_collection() -> None:
+    first = collection(ROOT / "tests", "1")
+    next_second()
+    next_second()
+    second = collection(ROOT / "tests", "2")
+    seen, again = names(first), names(second)
+    assert len(seen) > 1000
+    assert seen == again
+
+
+def test_a_name_that_carries_the_time_or_the_hash_seed_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "test_stamped.py").write_text(
+        "import time\nimport pytest\n"
+        "@pytest.mark.parametrize('word', [str(int(time.time())), next(iter({*'abcdef'}))])\n"
+        "def test_it(word): pass\n"
+    )
+    first = collection(tmp_path, "1")
+    next_second()
+    second = collection(tmp_path, "2")
+    assert names(first) != names(second)
