@@ -54,6 +54,24 @@ class DataError(LabError):
     title = "Data"
 
 
+class UnreadableError(DataError):
+    """A file is there but cannot be used: refused by the system, no regular file, too long, or damaged.
+
+    `path` is as messages show it; `line` counts from 1, 0 where the fault has no line.
+    """
+
+    def __init__(self, path: str, reason: str, line: int = 0) -> None:
+        self.path, self.reason, self.line = path, reason, line
+        super().__init__(f"{path}:{line}: {reason}." if line else f"{path}: {reason}.")
+
+
+class MissingFileError(UnreadableError):
+    """There is no file of this name."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "there is no such file")
+
+
 class RunFailedError(LabError):
     """The run itself failed (out of memory, loss not finite, disk full, ...)."""
 

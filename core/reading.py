@@ -1,0 +1,163 @@
+"""The one way to read a whole file: regular, of bounded size, its bytes made text by one rule.
+
+*Missing*, *unreadable* and *empty* are three things: `MissingFileError`, `UnreadableError`, and the empty
+content itself. Nothing here falls back or guesses; who can do without a missing file catches that error.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from typing import Any
+
+import orjson
+
+from core.errors import MissingFileError, UnreadableError
+from core.text import clean
+
+AnyPath = str | os.PathLike[str]
+
+SMALL = 1 << 22  # 4 MiB: configs, notes, one label file
+LARGE = 1 << 26  # 64 MiB: lists, tables
+HUGE = 1 << 31  # 2 GiB: annotations of a whole data set
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# UTF-32 before UTF-16: the mark of the one begins like that of the other.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def open_regular(path: AnyPath) -> int:
+    """A descriptor of a regular file, for reading. Links are followed; nothing else is waited for.
+
+    Raises MissingFileError when there is no such file, UnreadableError when it is no regular file or the
+    system refuses it.
+    """
+    try:
+        # Without O_NONBLOCK a named pipe would be waited for, for ever.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(shown(path)) from None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(shown(path), _reason(error)) from error
+    try:
+        check_regular(os.fstat(fd), path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def check_regular(status: os.stat_result, path: AnyPath) -> None:
+    """Raises UnreadableError when `status` is not that of a regular file."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "no file")
+        raise UnreadableError(shown(path), f"it is {kind}, not a regular file")
+
+
+def read_bytes(path: AnyPath, limit: int = SMALL) -> bytes:
+    """The whole content of a regular file of at most `limit` bytes.
+
+    Raises MissingFileError or UnreadableError (not regular, refused by the system, longer than `limit`).
+    """
+    fd = open_regular(path)
+    try:
+        parts: list[bytes] = []
+        size = os.fstat(fd).st_size
+        if size > limit:
+            raise _too_long(path, limit)
+        size = 0
+        while data := os.read(fd, min(1 << 20, limit + 1 - size)):
+            parts.append(data)
+            size += len(data)
+            if size > limit:
+                raise _too_long(path, limit)
+        return b"".join(parts)
+    except OSError as error:
+        raise UnreadableError(shown(path), _reason(error)) from error
+    finally:
+        os.close(fd)
+
+
+def decode(data: bytes, path: AnyPath) -> str:
+    """Bytes to text by one rule: a byte order mark says which Unicode it is; without one it is UTF-8.
+
+    Raises UnreadableError with the first line that is not; no other encoding is guessed.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{data[error.start]:02x}" if error.start < len(data) else "its end"
+        if encoding in ("utf-8", "utf-8-sig"):
+            reason = f"it is not UTF-8 text ({byte}): save it as UTF-8"
+        else:
+            reason = f"it is marked as {encoding.upper()} text but is not ({byte}): save it as UTF-8"
+        raise UnreadableError(shown(path), reason, line) from error
+
+
+def read_text(path: AnyPath, limit: int = SMALL) -> str:
+    """The text of a regular file (`decode`). Raises MissingFileError or UnreadableError, with the line."""
+    return decode(read_bytes(path, limit), path)
+
+
+def read_object(path: AnyPath, limit: int = LARGE) -> dict[str, Any]:
+    """The JSON object in a file. Raises MissingFileError, or UnreadableError when it is torn or no object."""
+    data = read_bytes(path, limit)
+    if not data.strip():
+        raise UnreadableError(shown(path), "it is empty")
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        reason = f"it is not whole JSON ({clean(error.msg).split(':')[0]})"
+        raise UnreadableError(shown(path), reason, error.lineno) from error
+    if not isinstance(value, dict):
+        raise UnreadableError(shown(path), f"it holds a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def _too_long(path: AnyPath, limit: int) -> UnreadableError:
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
+    return UnreadableError(shown(path), f"it is longer than {size}")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return (error.strerror or type(error).__name__).lower()
+    return "its name holds a character that no file name can"
+
+
+def shown(path: AnyPath) -> str:
+    """A path as messages show it: bytes that are no UTF-8 as `\\xNN`, nothing that a terminal acts on."""
+    return clean(os.fsencode(path).decode("utf-8", "backslashreplace"))
+
+
+def exists(path: AnyPath) -> bool:
+    """Whether anything has this name (links followed). Never raises; what cannot be asked is there."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def is_regular(path: AnyPath) -> bool:
+    """Whether `path` is a regular file (links followed); False for whatever cannot be asked."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
