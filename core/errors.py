@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,26 @@ class MissingFileError(UnreadableError):
 
     def __init__(self, path: str) -> None:
         super().__init__(path, "there is no such file")
+
+
+class PictureError(DataError):
+    """A file is no picture that can be used: `reason` says why, `path` is as messages show it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"{path} cannot be read as an image ({reason}): replace it or take it out of the data set."
+        )
+
+
+class PicturesError(DataError):
+    """Some pictures of a data set cannot be used; `errors` by their paths in the set."""
+
+    def __init__(self, errors: Mapping[str, PictureError]) -> None:
+        self.errors = dict(errors)
+        first = str(next(iter(errors.values())))
+        more = f" So it is with {len(errors) - 1} more." if len(errors) > 1 else ""
+        super().__init__(first + more)
 
 
 class RunFailedError(LabError):

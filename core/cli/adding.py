@@ -13,7 +13,7 @@ from core.cli.output import table
 from core.config.data_schema import ARRAY_FORMATS, BOX_FORMATS, DataConfig
 from core.config.workspace import Workspace, config_files
 from core.datasets.published import PUBLISHED
-from core.errors import LabError, UsageError
+from core.errors import DataError, LabError, UsageError
 from core.humanise import count
 from core.text import clean, did_you_mean
 
@@ -184,8 +184,7 @@ def _odd(added: Added) -> list[str]:
 
 def _pictures(root: Path, paths: Sequence[str]) -> list[str]:
     """Sizes and colours of some pictures."""
-    from PIL import Image
-
+    from core.datasets.opening import read_header
     from core.datasets.pictures import is_member
 
     sizes, grey, clear = [], 0, 0
@@ -193,12 +192,12 @@ def _pictures(root: Path, paths: Sequence[str]) -> list[str]:
         if is_member(path):
             return []
         try:
-            with Image.open(root / path) as image:
-                sizes.append(image.size)
-                grey += image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16")
-                clear += image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-        except OSError:
+            header = read_header(root / path)
+        except DataError:
             continue
+        sizes.append(header.size)
+        grey += header.mode in ("1", "L", "I", "F") or header.mode.startswith("I;16")
+        clear += header.clear
     if not sizes:
         return []
     shorter = sorted(min(size) for size in sizes)

@@ -24,10 +24,15 @@ def progress_words(state: JobState) -> str:
 
 
 def exit_code(state: JobState) -> int:
-    """0 for a job that ended as asked, that of its error when it failed, 4 when a checkpoint was left out."""
+    """0 for a job that ended as asked, that of its error when it failed.
+
+    4 when a checkpoint was left out, 3 when pictures were.
+    """
     if state.state in ("failed", "lost"):
         return _CODES.get(str((read_json(state.job.error) or {}).get("type")), LabError.exit_code)
-    return LabError.exit_code if state.result.get("unreadable") else 0
+    if state.result.get("unreadable"):
+        return LabError.exit_code
+    return DataError.exit_code if state.result.get("skipped") else 0
 
 
 def ending(state: JobState) -> str:

@@ -29,7 +29,9 @@ class Augmentation:
     As torchvision's Resize(scale), RandomCrop(size, padding=pad), RandomHorizontalFlip, ColorJitter in this
     order. Padding is black before normalisation. `scale` is None when images are stored at `size`. A pair
     (Smin, Smax) stands for RandomResizedCrop(size, scale=(size²/Smax², size²/Smin²), ratio=(1, 1)) on the
-    image as it is, in place of Resize and RandomCrop: what is cut out has size/S of the image's side.
+    image as it is, in place of Resize and RandomCrop: of a square image size/S of its side is cut out. Images
+    that are no squares are taken whole, up to `core.data.decode.LONGEST` times their shorter side. Without
+    scale and pad nothing is cut out at random: the network sees the square in the middle.
     """
 
     size: int
@@ -48,12 +50,17 @@ class Augmentation:
             raise DataError(f"augment.pad_crop {self.pad} is more than the images' {low} pixels: lower it.")
 
     @property
+    def cuts(self) -> bool:
+        """Whether something is cut out at random, so that the whole image is needed."""
+        return self.scale is not None or self.pad > 0
+
+    @property
     def sides(self) -> tuple[int, int] | None:
         """Smin and Smax of multi-scale cropping, else None."""
         return self.scale if isinstance(self.scale, tuple) else None
 
     def stored_side(self, native: int) -> int:
-        """Side of the square training images in the cache; `native` is their shorter side in the files.
+        """Shorter side of the training images in the cache; `native` is their shorter side in the files.
 
         For multi-scale cropping it is the native side within `size` and Smax: beyond Smax every crop would
         only be made smaller again.

@@ -44,9 +44,9 @@ class TrainBatches:
         self._ahead = max(1, min(_AHEAD_IMAGES, _AHEAD_BYTES // (3 * store.size**2)) // batch)
         self._resampler: Resampler | None = None
         if augmentation.sides is not None:
-            sides = side_range(store.stored, augmentation)
+            sides = side_range(store.stored, augmentation, shapes=store.shapes is not None)
             self._resampler = Resampler(store.size, store.stored, *sides, store.device)
-        else:
+        elif store.shapes is None:
             self._low, high = augmentation.offsets(store.stored)
             columns = torch.arange(self._low, high + 1)[:, None] + torch.arange(store.size)
             inside = ((columns >= 0) & (columns < store.stored)).to(torch.uint8)
@@ -66,7 +66,9 @@ class TrainBatches:
     def draws(self, epoch: int) -> EpochDraws:
         """The epoch's random tables, moved to where the pixels are."""
         store = self.store
-        drawn = draw_epoch(store.count, self.steps, store.stored, self.augmentation, self.seed, epoch)
+        drawn = draw_epoch(
+            store.count, self.steps, store.stored, self.augmentation, self.seed, epoch, store.shapes
+        )
         return drawn.to(store.home)
 
     def _crops(self, draws: EpochDraws, steps: range) -> tuple[Tensor, Tensor]:
@@ -79,12 +81,18 @@ class TrainBatches:
         index, top, left, flip = draws.order[part], draws.top[part], draws.left[part], draws.flip[part]
         labels = store.place(store.labels.index_select(0, index))
         if self._resampler is not None and draws.side is not None:
-            images = store.place(store.whole(index)).float()
+            if store.shapes is None:
+                images = store.whole(index)
+            else:
+                images, top, left = store.around(index, top, left)
+            images = store.place(images).float()
             tables = (store.place(table) for table in (top, left, draws.side[part], flip))
             return self._resampler.resize(images, *tables), labels
         crops = store.crop(index, top, left)
-        if self.augmentation.pad:
+        if self.augmentation.pad and store.shapes is None:
             crops.mul_(self._inside.index_select(0, left - self._low)[:, None, :])
+        elif self.augmentation.pad:
+            crops.mul_(store.beside(index, left)[:, None, :])
         if self.augmentation.flip:
             crops = _flip(crops.view(-1, size, size, 3), flip).view(-1, size, 3 * size)
         return crops, labels

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.data.cache import Progress, cache_key, stored_array
-from core.datasets.pictures import open_picture
+from core.datasets.pictures import each, open_picture
 from core.errors import DataError
 from core.text import clean
 
@@ -124,7 +124,7 @@ def decoded_pictures(
 
     Raises DataError naming a file that cannot be read.
     """
-    pictures = [open_picture(root, path) for path in paths]
+    pictures = each(paths, lambda path: open_picture(root, path))
     sizes = np.array([picture.size for picture in pictures], np.int64).reshape(-1, 2)
     fitted = fitted_sizes(sizes, sides)
     data = b"".join(_resized(picture, size) for picture, size in zip(pictures, fitted, strict=True))
@@ -151,18 +151,21 @@ def _decoded(
     fitted: NDArray[np.int64],
     cancelled: Callable[[], bool],
 ) -> bytes:
-    made = []
-    for path, size, wanted in zip(paths, sizes, fitted, strict=True):
+    place = {path: index for index, path in enumerate(paths)}
+
+    def one(path: str) -> bytes:
         if cancelled():
             return b""
+        size, wanted = sizes[place[path]], fitted[place[path]]
         picture = open_picture(root, path)
         if picture.size != (int(size[0]), int(size[1])):
             raise DataError(
                 f"{clean(str(root / path))} has {picture.size[0]}x{picture.size[1]} pixels, where its boxes "
                 f"were read for {size[0]}x{size[1]}: put the picture back, or start a new run."
             )
-        made.append(_resized(picture, wanted))
-    return b"".join(made)
+        return _resized(picture, wanted)
+
+    return b"".join(each(paths, one))
 
 
 def _resized(picture: Image.Image, size: NDArray[np.int64]) -> bytes:

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 
 from core.config.workspace import cache_home
-from core.data.decode import DECODE_VERSION, decode_chunk
+from core.data.decode import DECODE_VERSION, LONGEST, Whole, decode_chunk, decode_shapes, sizes_of
 from core.datasets.pictures import member_file, release
-from core.errors import DataError
+from core.errors import DataError, PictureError, PicturesError
 from core.humanise import size as human_size
 from core.store.files import DISK_FULL, sweep, temporary_name
 from core.store.locks import acquire
@@ -65,6 +66,48 @@ def cached_pixels(
         progress=progress,
         cancelled=cancelled,
     )
+
+
+def cached_whole(
+    root: Path,
+    paths: Sequence[str],
+    size: int,
+    *,
+    threads: int = 1,
+    progress: Progress = lambda done, total: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Whole:
+    """Pictures with `size` as their shorter side, the longer one as it is (up to LONGEST times that).
+
+    Mapped from the cache, built when not in it; keyed, and raises, as `cached_pixels`.
+    """
+    black = bytes(size * size * 3)
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    sizes: list[bytes] = [b""] * len(chunks)
+
+    def decoded(place: int) -> bytes:
+        if cancelled():
+            return b""
+        shapes = decode_shapes(root, chunks[place], size)
+        sizes[place] = sizes_of(shapes).astype("<i4").tobytes()
+        return b"".join(shape.tobytes() for shape in shapes)
+
+    # How many bytes there are is known at the end only: the sizes are put behind the pixels.
+    flat = stored_array(
+        cache_key(root, paths, f"whole {size} {LONGEST}"),
+        (len(paths) * size * size * 3,),
+        [
+            (0, lambda: black),
+            *((len(chunk), partial(decoded, place)) for place, chunk in enumerate(chunks)),
+            (0, lambda: black),
+        ],
+        tail=lambda: b"".join(sizes),
+        threads=threads,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    end = len(flat) - 8 * len(paths)
+    return Whole(flat[:end], flat[end:].numpy().copy().view("<i4").reshape(-1, 2), size)
 
 
 def cache_key(root: Path, paths: Sequence[str], size: object) -> str:
@@ -113,21 +156,26 @@ def stored_array(
     shape: tuple[int, ...],
     parts: Sequence[tuple[int, Callable[[], bytes]]],
     *,
+    tail: Callable[[], bytes] | None = None,
     threads: int,
     progress: Progress,
     cancelled: Callable[[], bool],
 ) -> torch.Tensor:
     """The uint8 array of `shape` that the cache has under `key`; built out of `parts` when it has none.
 
+    With a `tail`, asked for when all parts are made and put behind them, the array has one axis, as long as
+    all that comes to; `shape` is then only what is told of a full disk.
+
     A part is the number of images in it and what gives its bytes; parts are made by several threads, and
-    follow each other in the file. Raises what they raise, DataError for a full disk, Cancelled.
+    follow each other in the file. Raises what they raise (PicturesError for the bad pictures of all of them),
+    DataError for a full disk, Cancelled.
     """
     file = cache_home() / "pixels" / f"{key}.npy"
     file.parent.mkdir(mode=0o700, exist_ok=True)
     if not file.exists():
         with _locked(file.with_suffix(".lock"), cancelled):
             if not file.exists():
-                _build(file, shape, parts, threads, progress, cancelled)
+                _build(file, shape, parts, tail, threads, progress, cancelled)
     # Mode c is private to this process: torch wants memory that it may write to.
     return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
 
@@ -136,6 +184,7 @@ def _build(
     file: Path,
     shape: tuple[int, ...],
     parts: Sequence[tuple[int, Callable[[], bytes]]],
+    tail: Callable[[], bytes] | None,
     threads: int,
     progress: Progress,
     cancelled: Callable[[], bool],
@@ -145,10 +194,11 @@ def _build(
     done, total = 0, sum(images for images, _ in parts)
     pool = ThreadPoolExecutor(max(1, threads))
     waiting: deque[tuple[int, Future[bytes]]] = deque()
+    errors: dict[str, PictureError] = {}
     try:
         with open(temporary, "xb", opener=_private) as out:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(out, header)
+            _write_header(out, shape)
+            start = out.tell()
             ahead = iter(parts)
             while True:
                 # A slow disk must not let decoded images pile up in memory.
@@ -157,13 +207,22 @@ def _build(
                 if not waiting:
                     break
                 images, made = waiting.popleft()
-                data = made.result()
+                try:
+                    data = made.result()
+                except PicturesError as error:
+                    errors |= error.errors
+                    continue
                 if cancelled():
                     raise Cancelled
                 out.write(data)
                 done += images
                 if images:
                     progress(done, total)
+            if errors:
+                raise PicturesError(errors)
+            if tail is not None:
+                out.write(tail())
+                _write_header(out, (out.tell() - start,))
             out.flush()
             os.fsync(out.fileno())
         os.replace(temporary, file)
@@ -180,6 +239,12 @@ def _build(
         release()
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def _write_header(out: BinaryIO, shape: tuple[int, ...]) -> None:
+    """At the beginning of the file; for one axis it is equally long for every length."""
+    out.seek(0)
+    np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _private(path: str, flags: int) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from core.data.cache import cached_pixels
-from core.data.decode import native_side
+from core.data.cache import Progress, cached_pixels, cached_whole
+from core.data.decode import Whole, native_side
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset
 from core.errors import DataError
@@ -36,6 +37,12 @@ class Loading:
     cancelled: Callable[[], bool]
 
 
+class _How(TypedDict):
+    threads: int
+    progress: Progress
+    cancelled: Callable[[], bool]
+
+
 class SplitStores:
     """Image stores by split and side, loaded when first asked for."""
 
@@ -43,6 +50,7 @@ class SplitStores:
         self._dataset = dataset
         self._loading = loading
         self._stores: dict[tuple[str, int], ImageStore] = {}
+        self._whole: dict[tuple[str, int], ImageStore] = {}
         self._native = 0
 
     def store(self, split: str, side: int) -> ImageStore:
@@ -54,6 +62,22 @@ class SplitStores:
         if key not in self._stores:
             self._stores[key] = self._load(split, side)
         return self._stores[key]
+
+    def whole(self, split: str, side: int) -> ImageStore:
+        """The split's images with `side` as their shorter side and the longer one as it is.
+
+        Where all of them are squares it is `store(split, side)`. Raises as that does.
+        """
+        key = (split, side)
+        if key not in self._whole:
+            loading = self._loading
+            pictures = cached_whole(
+                Path(self._dataset.root), self._files(split), side, **self._how(split, side)
+            )
+            self._whole[key] = as_whole_store(pictures, self._dataset.splits[split].labels, loading)
+            if self._whole[key].shapes is None:
+                self._stores.setdefault(key, self._whole[key])
+        return self._whole[key]
 
     def native_side(self) -> int:
         """Shorter side of the training images in their files, in pixels: the largest of a few.
@@ -71,20 +95,34 @@ class SplitStores:
         return files
 
     def _load(self, split: str, side: int) -> ImageStore:
+        root, files = Path(self._dataset.root), self._files(split)
+        pixels = cached_pixels(root, files, side, **self._how(split, side))
+        return as_store(pixels, self._dataset.splits[split].labels, self._loading)
+
+    def _how(self, split: str, side: int) -> _How:
         loading = self._loading
-        pixels = cached_pixels(
-            Path(self._dataset.root),
-            self._files(split),
-            side,
-            threads=min(loading.threads, _DECODE_THREADS),
-            progress=announced(loading.tell, f"{split}: decoded {{}} of {{}} images to {side} px"),
-            cancelled=loading.cancelled,
-        )
-        return as_store(pixels, self._dataset.splits[split].labels, loading)
+        return {
+            "threads": min(loading.threads, _DECODE_THREADS),
+            "progress": announced(loading.tell, f"{split}: decoded {{}} of {{}} images to {side} px"),
+            "cancelled": loading.cancelled,
+        }
 
 
-def as_store(pixels: Tensor, labels: tuple[int, ...], loading: Loading) -> ImageStore:
-    """A store of decoded `pixels` (n + 2, side, side, 3), on the device when they fit there."""
+def as_whole_store(pictures: Whole, labels: tuple[int, ...], loading: Loading) -> ImageStore:
+    """A store of whole pictures; one of squares when that is what they are."""
+    squares = pictures.squares()
+    if squares is not None:
+        return as_store(squares, labels, loading)
+    return as_store(pictures.pixels, labels, loading, torch.from_numpy(pictures.sizes))
+
+
+def as_store(
+    pixels: Tensor, labels: tuple[int, ...], loading: Loading, shapes: Tensor | None = None
+) -> ImageStore:
+    """A store of decoded `pixels` (n + 2, side, side, 3), or flat ones of many `shapes` (n, 2).
+
+    On the device when they fit there.
+    """
     if fits(pixels, loading.device):
         pixels = pixels.to(loading.device)
     return ImageStore(
@@ -93,6 +131,7 @@ def as_store(pixels: Tensor, labels: tuple[int, ...], loading: Loading) -> Image
         size=loading.size,
         normalisation=loading.normalisation,
         device=loading.device,
+        shapes=shapes,
     )
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from core.config.schema import DataConfig
 from core.datasets import coco, voc, yolo
 from core.datasets.findings import Findings, count, some
-from core.datasets.look import Look, look_at
+from core.datasets.look import Look, exif_words, look_at
 from core.datasets.raw import Adapter, BoxPlaces, RawImage, RawSplit
 from core.datasets.repair import Kept, mend, without_look
 from core.datasets.suspicion import suspect
@@ -123,6 +123,8 @@ def _seen(image: RawImage, places: BoxPlaces, looks: dict[str, Look], found: Fin
         return Seen(image, look, (), without_look(image))
     if look.damage:
         found.warn(image.path, look.damage)
+    if look.exif:
+        found.warn(image.path, exif_words(look))
     return Seen(image, look, tuple(mend(image, look, found)))
 
 

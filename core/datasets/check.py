@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.config.schema import DataConfig
 from core.datasets.box_open import classes_of, split_images
 from core.datasets.boxed import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.detect import BOXED, data_format, has_boxes
 from core.datasets.findings import Finding, Findings, as_rows, count, some
+from core.datasets.look import exif_words, look_at
+from core.datasets.pictures import is_member
 from core.errors import DataError
+
+if TYPE_CHECKING:
+    from core.datasets.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,7 @@ def _of_images(data: DataConfig, name: str) -> Check:
     for note in dataset.notes:
         odd = "unreadable" in note or "in both train and" in note
         (found.warn if odd else found.note)("", note)
+    _look_through(dataset, found)
     splits = {}
     for split, files in dataset.splits.items():
         per_class = dict(zip(dataset.class_names, dataset.counts(split), strict=True))
@@ -218,3 +225,19 @@ def _of_images(data: DataConfig, name: str) -> Check:
         notes=tuple(found.of("note")),
         warnings=tuple(found.of("warning")),
     )
+
+
+def _look_through(dataset: Dataset, found: Findings) -> None:
+    """Warn of files whose header says that training leaves them out, or that their EXIF is damaged."""
+    seen: set[str] = set()
+    for files in dataset.splits.values():
+        for path in files.paths:
+            if path in seen or is_member(path):
+                continue
+            seen.add(path)
+            look = look_at(os.path.join(dataset.root, path))
+            if look.fault:
+                found.warn(path, f"cannot be read ({look.fault}): left out")
+            for words in (look.damage, exif_words(look)):
+                if words:
+                    found.warn(path, words)

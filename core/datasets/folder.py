@@ -192,14 +192,26 @@ def _from_list(source: Source, classes: Mapping[str, str], names: Names) -> Scan
 
 
 def _walk(folder: str) -> Iterator[tuple[str, int]]:
-    """Files below `folder` with their sizes; linked folders below it are not followed."""
+    """Files below `folder` with their sizes; linked folders below it are not followed.
+
+    What is named like an image and is no file (a named pipe, a dead link) comes too, to be told of.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith("."):
                     yield from _walk(entry.path)
-            elif entry.is_file():
+            elif _is_file(entry):
                 yield entry.path, entry.stat().st_size
+            elif is_image_name(entry.name) and not os.path.isdir(entry.path):
+                yield entry.path, 0
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _encodable(path: str) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
+from dataclasses import dataclass
 
-from core.text import clean
+from core.errors import PictureError, UnreadableError
+from core.reading import open_regular, shown
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 # Beginning and end of a whole file; what does not look like this is decoded to find out.
 _WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"))
+
+
+# A JFIF header of 16 bytes with the quantisation table behind it; a PNG header with the pixels behind it.
+_PLAIN = ((b"\xff\xd8\xff\xe0\x00\x10JFIF\0", 20, b"\xff\xdb"), (b"\x89PNG\r\n\x1a\n", 37, b"IDAT"))
+_HEAD = 48
 
 
 def has_image_suffix(name: str) -> bool:
@@ -26,44 +31,47 @@ def is_image_name(name: str) -> bool:
 def fault(path: str, size: int) -> str | None:
     """Why the image file `path` of `size` bytes cannot be read, or None.
 
-    Whole JPEG and PNG files are told by their first and last bytes; all others are decoded.
+    Whole JPEG and PNG files are told by their first and last bytes, and have their header read unless it is
+    of the plainest kind; all others are decoded.
     """
-    if size == 0:
-        return "empty file"
-    try:
-        return None if opens_whole(path, size) else decoding_fault(path)
-    except OSError as error:
-        return (error.strerror or "cannot be opened").lower()
-
-
-def opens_whole(path: str, size: int) -> bool:
-    """Whether a file of `size` bytes begins and ends as a JPEG or PNG does. Raises OSError."""
-    with open(path, "rb") as file:
-        head = file.read(8)
-        file.seek(-min(size, 8), os.SEEK_END)
-        tail = file.read(8)
-    return any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE)
-
-
-def mended(path: str | os.PathLike[str]) -> io.BytesIO:
-    """A JPEG file with its end put on: of one that was cut off, the missing part then decodes as grey."""
-    with open(path, "rb") as file:
-        return io.BytesIO(file.read() + _WHOLE[0][1])
-
-
-def decoding_fault(path: str, *, mend: bool = False) -> str | None:
-    """Why an image file cannot be decoded, or None; `mend`: as a JPEG that was cut off."""
-    from PIL import Image, UnidentifiedImageError
+    from core.datasets.opening import decoding_fault, read_header
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(mended(path) if mend else path) as image:
-                if mend and image.format != "JPEG":
-                    return "not a JPEG"
-                image.load()
-    except UnidentifiedImageError:
-        return "not an image"
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        return clean(str(error)).rstrip(".") or type(error).__name__
+        ends = read_ends(path)
+        if size == 0:
+            return "empty file"
+        if not ends.whole:
+            return decoding_fault(path) or None
+        if not ends.plain:
+            read_header(path)
+    except UnreadableError as error:
+        return error.reason
+    except PictureError as error:
+        return error.reason
     return None
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What the first and last bytes of a file say. `whole`: it begins and ends as a JPEG or PNG does;
+    `plain`: its pixels follow at once, so that there is nothing else in its header to be wrong.
+    """
+
+    whole: bool
+    plain: bool
+
+
+def read_ends(path: str) -> Ends:
+    """Look at both ends of a file. Raises UnreadableError for what is none, MissingFileError."""
+    fd = open_regular(path)
+    try:
+        head = os.pread(fd, _HEAD, 0)
+        tail = os.pread(fd, 8, max(0, os.fstat(fd).st_size - 8))
+    except OSError as error:
+        raise UnreadableError(shown(path), (error.strerror or "cannot be read").lower()) from error
+    finally:
+        os.close(fd)
+    whole = any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE)
+    return Ends(
+        whole, any(head.startswith(start) and head[at:].startswith(mark) for start, at, mark in _PLAIN)
+    )

@@ -6,11 +6,10 @@ import os
 import warnings
 from dataclasses import dataclass
 
-from core.datasets.images import decoding_fault, opens_whole
+from core.datasets.images import read_ends
+from core.datasets.opening import decoding_fault, opened
+from core.errors import PictureError, UnreadableError
 from core.text import clean
-
-_SWAPPED = (5, 6, 7, 8)
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Look:
     """One image file. `size`: width and height as the picture is seen, turned as its EXIF says; `stored`: as
     it lies in the file; `turn`: the EXIF orientation, 1 for none. `fault` says why it cannot be read,
     `damage` what is missing of one that can. `mode` and `format` are Pillow's words; `clear`: some of it may
-    be transparent. `bytes` is the size of the file.
+    be transparent. `bytes` is the size of the file. `exif` says what is odd about its EXIF.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -30,40 +29,48 @@ class Look:
     bytes: int = 0
     fault: str = ""
     damage: str = ""
+    exif: str = ""
+
+
+def exif_words(look: Look) -> str:
+    """What a damaged EXIF means for the picture, empty where it is whole."""
+    if not look.exif:
+        return ""
+    if look.turn == 1:
+        return f"its EXIF is damaged ({look.exif}): used as it is stored"
+    return f"its EXIF is damaged ({look.exif}), but for the orientation: turned upright"
 
 
 def look_at(path: str) -> Look:
     """Look at an image file; one that is not whole is decoded to see what is left of it."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
         size = os.stat(path).st_size
-        if size == 0:
-            return Look(fault="empty file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                turn = _turn(image)
-                stored, mode, kind = image.size, image.mode, image.format or ""
-                clear = image.has_transparency_data
-                seen = (stored[1], stored[0]) if turn in _SWAPPED else stored
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            with opened(path, quiet=False) as (_, header):
+                pass
+        whole = read_ends(path).whole
     except FileNotFoundError:
         return Look(fault="no such file")
-    except UnidentifiedImageError:
-        return Look(fault="not an image")
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        return Look(fault=clean(str(error)).rstrip(".") or type(error).__name__)
+    except OSError as error:
+        return Look(fault=(error.strerror or "cannot be opened").lower())
+    except (PictureError, UnreadableError) as error:
+        return Look(fault=error.reason)
     damage = fault = ""
-    if not opens_whole(path, size):
-        fault = decoding_fault(path) or ""
-        if fault and decoding_fault(path, mend=True) is None:
+    if not whole:
+        fault = decoding_fault(path)
+        if fault and not decoding_fault(path, mend=True):
             fault, damage = "", "it is cut off; what is missing is grey"
-    return Look(seen, stored, turn, mode, kind, clear, size, fault, damage)
-
-
-def _turn(image: object) -> int:
-    try:
-        found = image.getexif().get(_ORIENTATION, 1)  # type: ignore[attr-defined]
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError):
-        return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    exif = header.exif or next((str(item.message) for item in told if item.category is UserWarning), "")
+    return Look(
+        header.size,
+        header.stored,
+        header.turn,
+        header.mode,
+        header.format,
+        header.clear,
+        size,
+        fault,
+        damage,
+        " ".join(clean(exif).split()).rstrip("."),
+    )

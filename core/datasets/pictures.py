@@ -9,13 +9,13 @@ import re
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
-from core.datasets.images import mended
-from core.errors import DataError
+from core.datasets.opening import missing, read_rgb
+from core.errors import DataError, PictureError, PicturesError
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+T = TypeVar("T")
+
 _MEMBER = re.compile(r"(.+)#(\d{5,})", re.DOTALL)
 _OPEN = 8
 _GZIP = b"\x1f\x8b"
 _IDX = b"\0\0\x08"
 _MOST_PIXELS = 1 << 32
 _IMAGES = 3
-_ORIENTATION = 0x0112
-_ON_ITS_SIDE = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def open_picture(root: Path, path: str) -> Image:
     if is_member(path):
         (pixels,) = member_pixels(root, [path])
         return Image.fromarray(pixels)
-    return _read(root / path)[0]
+    return read_rgb(root / path)[0]
 
 
 def open_reduced(root: Path, path: str, least: tuple[int, int]) -> tuple[Image, tuple[int, int]]:
@@ -88,7 +88,21 @@ def open_reduced(root: Path, path: str, least: tuple[int, int]) -> tuple[Image, 
     if is_member(path):
         image = open_picture(root, path)
         return image, image.size
-    return _read(root / path, least)
+    return read_rgb(root / path, least)
+
+
+def each(paths: Iterable[str], read: Callable[[str], T]) -> list[T]:
+    """What `read` makes of each path. Raises PicturesError with all those that are no pictures."""
+    made: list[T] = []
+    errors: dict[str, PictureError] = {}
+    for path in paths:
+        try:
+            made.append(read(path))
+        except PictureError as error:
+            errors[path] = error
+    if errors:
+        raise PicturesError(errors)
+    return made
 
 
 def member_pixels(root: Path, paths: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
@@ -174,7 +188,7 @@ def _is_idx(path: Path) -> bool:
         with open(path, "rb") as file:
             head = file.read(3)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise missing(path) from None
     except OSError as error:
         raise DataError(f"{clean(str(path))} cannot be read: {error.strerror}.") from None
     return head.startswith(_GZIP) or head == _IDX
@@ -189,7 +203,7 @@ def _opened(path: Path) -> Pictures:
     try:
         status = os.stat(path)
     except OSError:
-        raise _missing(path) from None
+        raise missing(path) from None
     stamp = (str(path), status.st_size, status.st_mtime_ns)
     with _lock:
         found = _held.get(stamp)
@@ -199,51 +213,3 @@ def _opened(path: Path) -> Pictures:
                 _held.popitem(last=False)
         _held.move_to_end(stamp)
         return found
-
-
-def _missing(path: Path) -> DataError:
-    return DataError(f"{clean(str(path))} is missing: put it back, or start a new run.")
-
-
-def _read(file: Path, least: tuple[int, int] | None = None) -> tuple[Image, tuple[int, int]]:
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(file) as opened:
-            turned = opened.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
-            size = opened.size[::-1] if turned else opened.size
-            if least is not None and opened.format == "JPEG":
-                opened.draft(None, least[::-1] if turned else least)
-            try:
-                opened.load()
-            except OSError:
-                if opened.format != "JPEG":
-                    raise
-                with Image.open(mended(file)) as whole:
-                    return _rgb(ImageOps.exif_transpose(whole)), size
-            return _rgb(ImageOps.exif_transpose(opened)), size
-    except FileNotFoundError:
-        raise _missing(file) from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{clean(str(file))} cannot be read as an image ({clean(str(error)) or type(error).__name__}): "
-            "replace it or take it out of the data set."
-        ) from error
-
-
-def _rgb(image: Image) -> Image:
-    if image.has_transparency_data:
-        from PIL import Image as images
-
-        seen = image.convert("RGBA")
-        return images.alpha_composite(images.new("RGBA", seen.size, "white"), seen).convert("RGB")
-    return _eight_bit(image).convert("RGB")
-
-
-def _eight_bit(image: Image) -> Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        import numpy as np
-        from PIL import Image as images
-
-        return images.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    return image

@@ -176,7 +176,11 @@ def _words(name: str) -> list[str]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name not in _NO_CLASS and entry.is_dir()
+    try:
+        return not entry.name.startswith(".") and entry.name not in _NO_CLASS and entry.is_dir()
+    except OSError:
+        # A link in a circle is none, and no reason to stop.
+        return False
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -77,7 +77,7 @@ class Classification:
     def _prepare_training(self, batch_norm: bool) -> None:
         experiment = self._experiment
         self._train = TrainBatches(
-            self._stores.store("train", self._train_side()),
+            self._train_store("train"),
             self._augmentation,
             batch=experiment.batch,
             seed=experiment.seed,
@@ -90,7 +90,7 @@ class Classification:
                 for side in self._sides(self._views if split == "val" else ()):
                     self._stores.store(split, side)
         if experiment.measure.random and "val" in self.splits:
-            self._stores.store("val", self._train_side())
+            self._train_store("val")
         if self._train.left_out:
             log("note: 1 image left out per epoch: a last batch of one has no batch statistics")
         if experiment.batch == 1 and batch_norm:
@@ -227,7 +227,7 @@ class Classification:
         """
         experiment = self._experiment
         batches = TrainBatches(
-            self._stores.store(split, self._train_side()),
+            self._train_store(split),
             self._augmentation,
             batch=experiment.batch,
             seed=experiment.seed,
@@ -244,6 +244,11 @@ class Classification:
 
     def _logits(self, model: nn.Module, images: Tensor) -> Tensor:
         return require_logits(model(images), len(images), len(self.classes))
+
+    def _train_store(self, split: str) -> ImageStore:
+        """A split's images as training cuts them."""
+        whole = self._augmentation.cuts and self._resolved.crops == "whole"
+        return (self._stores.whole if whole else self._stores.store)(split, self._train_side())
 
     def _train_side(self) -> int:
         native = self._stores.native_side() if self._augmentation.sides else self._experiment.side

@@ -26,7 +26,8 @@ class Resolved:
 
     device: cpu, cuda or mps; precision: float32, bfloat16 or float16 (autocast); memory_format:
     channels_last or contiguous; optimizer: flavour of the update, fused or default; eval_batch: images in a
-    measuring batch.
+    measuring batch; crops: random ones are cut out of the whole image, or of the square in its centre, as in
+    runs of earlier versions.
     """
 
     device: str
@@ -36,6 +37,7 @@ class Resolved:
     precision: str
     eval_batch: int
     torch: str
+    crops: str = "whole"
 
 
 def resolve(run: RunPaths, experiment: Experiment) -> Resolved:
@@ -71,7 +73,8 @@ def read_resolved(run: RunPaths) -> Resolved | None:
     if stored is None:
         return None
     try:
-        return Resolved(**{name: stored[name] for name in Resolved.__dataclass_fields__})
+        known = {"crops": "centre", **stored}
+        return Resolved(**{name: known[name] for name in Resolved.__dataclass_fields__})
     except KeyError as error:
         raise RunFailedError(
             f"{run.resolved} lacks {error.args[0]!r}: it is damaged; fork one of the run's checkpoints."

@@ -12,6 +12,7 @@ from core.config.meaning import random_words
 from core.config.schema import Experiment
 from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset
+from core.datasets.left_out import without
 from core.datasets.open import open_dataset
 from core.engine.begin import make_state, restore_state
 from core.engine.build import build
@@ -27,11 +28,13 @@ from core.engine.state import TrainState
 from core.engine.stop import StopFlag
 from core.engine.task import Task
 from core.engine.tasks import make_task
+from core.errors import PicturesError
 from core.models.imagenet import Cancelled as WeightsCancelled
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm
 from core.models.weights import load_weights
 from core.store.attempts import write_result
+from core.store.checkpoints import list_checkpoints
 from core.store.files import read_json, write_json
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
@@ -77,7 +80,7 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
         log("stopped while weights were fetched: nothing was trained, so there is nothing to save")
         return False
     try:
-        task = make_task(experiment, dataset, resolved, batch_norm=has_batch_norm(model), cancelled=stop)
+        dataset, task = _task(run, experiment, dataset, resolved, goal, model, stop)
     except Cancelled:
         log("stopped while the images were being decoded: nothing was trained, so there is nothing to save")
         return False
@@ -144,6 +147,33 @@ def _settings(run: RunPaths, experiment: Experiment, goal: Goal, task: Task) -> 
         keep=experiment.checkpoint.keep,
         start=goal.start.id if goal.start else None,
     )
+
+
+def _task(
+    run: RunPaths,
+    experiment: Experiment,
+    dataset: Dataset,
+    resolved: Resolved,
+    goal: Goal,
+    model: nn.Module,
+    stop: StopFlag,
+) -> tuple[Dataset, Task]:
+    """The task with its images loaded, and the data set that it learns from.
+
+    Pictures that cannot be decoded are left out of the run's stored lists as long as nothing was trained on
+    them; later they are an error.
+    """
+    norm = has_batch_norm(model)
+    while True:
+        try:
+            return dataset, make_task(experiment, dataset, resolved, batch_norm=norm, cancelled=stop)
+        except PicturesError as error:
+            if goal.start is not None or list_checkpoints(run):
+                raise
+            reasons = {path: bad.reason for path, bad in error.errors.items()}
+            dataset = without(dataset, reasons)
+            log(f"note: {dataset.notes[-1]}")
+            store_dataset(run, dataset)
 
 
 def _dataset(run: RunPaths, experiment: Experiment) -> Dataset:

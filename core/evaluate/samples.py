@@ -22,9 +22,10 @@ from core.config.fields import resolve_normalize
 from core.config.load import parse_experiment
 from core.config.schema import Experiment
 from core.data.batches import TrainBatches
-from core.data.decode import decode_pixels, native_side
+from core.data.decode import decode_pixels, decode_whole, native_side
 from core.data.draws import generator
-from core.data.store import ImageStore, Normalisation
+from core.data.splits import Loading, as_store, as_whole_store
+from core.data.store import Normalisation
 from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset
 from core.engine.classification import augmentation_of
@@ -96,13 +97,18 @@ def sample_augmented(
     paths, labels = _listed(dataset, chosen)
     augmentation, size = augmentation_of(experiment), experiment.side
     side = augmentation.stored_side(native_side(dataset.root, dataset.splits["train"].paths))
-    store = ImageStore(
-        decode_pixels(dataset.root, paths, side),
-        torch.tensor(labels),
+    loading = Loading(
         size=size,
         normalisation=Normalisation(*resolve_normalize(experiment)),
         device=torch.device("cpu"),
+        threads=1,
+        tell=lambda line: None,
+        cancelled=lambda: False,
     )
+    if augmentation.cuts:
+        store = as_whole_store(decode_whole(dataset.root, paths, side), labels, loading)
+    else:
+        store = as_store(decode_pixels(dataset.root, paths, side), labels, loading)
     # Batches of one, as an order of colour changes is drawn for each batch.
     batches = TrainBatches(store, augmentation, batch=1, seed=seed, drop_single=False)
     rows = torch.empty(len(paths), draws + 1, size, size, 3, dtype=torch.uint8)

@@ -229,7 +229,7 @@ def test_predict_prints_the_likeliest_classes(
         "images": [{"path": "cat/0.png", "top": top}],
         "skipped": [{"path": "bad.png", "reason": "/x/bad.png cannot be read as an image"}],
     }
-    assert main(["predict", run.id, "pictures/val"]) == 0
+    assert main(["predict", run.id, "pictures/val"]) == 3
     captured = capsys.readouterr()
     assert captured.out.splitlines() == ["image      likeliest", "cat/0.png  dog 0.750  cat 0.250"]
     assert "left out: /x/bad.png cannot be read as an image" in captured.err

@@ -19,7 +19,7 @@ _DESCRIPTION = """\
 Look at new images: a table of the likeliest classes, or of the surest of the objects found, and a set of
 predictions in the run's folder.
 
-Images that cannot be read are named and left out."""
+Images that cannot be read are named and left out; the exit code is then 3."""
 _SHOWN = 3
 
 

@@ -1,0 +1,222 @@
+"""How an image file is to be opened: one place decides, for checks, training, predicting and screens.
+
+A file is opened as a regular one, turned as its EXIF says, made eight-bit RGB on white, and put right where a
+JPEG was cut off. An EXIF that cannot be read turns nothing: the picture is used as it is stored. Whatever
+Pillow raises on the way becomes a `PictureError` that names the file.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import DataError, MissingFileError, PictureError
+from core.reading import AnyPath, open_regular, shown
+from core.text import clean
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+END_OF_JPEG = b"\xff\xd9"
+_ORIENTATION = 0x0112
+_ON_ITS_SIDE = (5, 6, 7, 8)
+_TURNS = range(2, 9)
+_PILLOW = re.compile(r"PIL\.")
+_LOOKED_THROUGH = 8
+# What Pillow's readers raise on files that are broken or made to break them.
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the beginning of an image file says.
+
+    `size`: width and height as the picture is seen; `stored`: as it lies in the file; `turn`: the EXIF
+    orientation, 1 for none. `mode` and `format` are Pillow's words; `clear`: some of it may be transparent.
+    `exif` says what is wrong with its EXIF, empty when nothing is.
+    """
+
+    size: tuple[int, int]
+    stored: tuple[int, int]
+    turn: int
+    mode: str
+    format: str
+    clear: bool
+    exif: str
+
+
+@contextmanager
+def opened(path: AnyPath, *, mend: bool = False, quiet: bool = True) -> Iterator[tuple[Image, Header]]:
+    """The image file at `path`, its pixels not read yet; `mend`: with an end put on, for a JPEG cut off.
+
+    Unless `quiet`, Pillow's warnings go where the caller wants them.
+
+    Raises PictureError for whatever goes wrong, also within the `with`; MissingFileError and UnreadableError
+    when it is no file, no regular one, or one that the system refuses; DataError when memory runs out.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    if quiet:
+        _quieten()
+    with os.fdopen(open_regular(path), "rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise PictureError(shown(path), "empty file")
+        try:
+            source = io.BytesIO(file.read() + END_OF_JPEG) if mend else file
+            with Image.open(source) as image:
+                yield image, _header(image)
+        except MemoryError as error:
+            raise DataError(f"{shown(path)}: there is not enough memory to open this picture.") from error
+        except UnidentifiedImageError as error:
+            raise PictureError(shown(path), "not an image") from error
+        except (*_FAULTS, Image.DecompressionBombError) as error:
+            raise PictureError(shown(path), _words(error)) from error
+
+
+def read_header(path: AnyPath) -> Header:
+    """The header alone. Raises as `opened` does."""
+    with opened(path) as (_, header):
+        return header
+
+
+def read_rgb(path: AnyPath, least: tuple[int, int] | None = None) -> tuple[Image, tuple[int, int]]:
+    """The picture, upright and RGB, and the width and height of the whole one.
+
+    Sixteen-bit greys are scaled to eight bits; what is transparent comes on white; what is missing of a JPEG
+    that was cut off is grey. With `least` (width, height) a JPEG comes at a half, a quarter or an eighth of
+    its sides where these are still that or more. Raises as `opened` does, but DataError with
+    the way out when the file is gone.
+    """
+    try:
+        with opened(path) as (image, header):
+            if least is not None and header.format == "JPEG":
+                image.draft(None, least[::-1] if header.turn in _ON_ITS_SIDE else least)
+            try:
+                image.load()
+            except OSError:
+                if header.format != "JPEG":
+                    raise
+            else:
+                return _upright(image, header), header.size
+        with opened(path, mend=True) as (whole, header):
+            return _upright(whole, header), header.size
+    except MissingFileError:
+        raise missing(path) from None
+
+
+def decoding_fault(path: AnyPath, *, mend: bool = False) -> str:
+    """Why the pixels of an image file cannot be had, empty when they can; `mend`: as a JPEG cut off."""
+    try:
+        with opened(path, mend=mend) as (image, header):
+            if mend and header.format != "JPEG":
+                return "not a JPEG"
+            image.load()
+            _upright(image, header)
+    except PictureError as error:
+        return error.reason
+    return ""
+
+
+def missing(path: AnyPath) -> DataError:
+    """The error for a picture that was there when its data set was read."""
+    return DataError(f"{shown(path)} is missing: put it back, or start a new run.")
+
+
+def _quieten() -> None:
+    """Keep Pillow's warnings off the terminal: what is odd about a file is told with its name, by `look`.
+
+    A filter for its modules, as `warnings.catch_warnings` is not for several threads.
+    """
+    if not any(_PILLOW in entry for entry in warnings.filters[:_LOOKED_THROUGH]):
+        warnings.filterwarnings("ignore", module=_PILLOW.pattern)
+
+
+def _header(image: Image) -> Header:
+    turn, exif = 1, ""
+    if image.format == "PNG" and "exif" not in image.info:
+        # Pillow reads on to the end for an EXIF behind the pixels: a fault of theirs is none of the EXIF.
+        image.load()
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+        # Some writers have it as a float or a fraction.
+        turn = next((turn for turn in _TURNS if found == turn), 1)
+    except _FAULTS as error:
+        exif = _words(error)
+    size = stored = image.size
+    if turn in _ON_ITS_SIDE:
+        # Pillow turns TIFF by itself when it decodes, and says so beforehand.
+        if image.format == "TIFF":
+            stored = (size[1], size[0])
+        else:
+            size = (stored[1], stored[0])
+    return Header(size, stored, turn, image.mode, image.format or "", image.has_transparency_data, exif)
+
+
+def _upright(image: Image, header: Header) -> Image:
+    """The decoded picture turned by the header's orientation, as RGB.
+
+    By hand and not by `ImageOps.exif_transpose`, which writes the EXIF anew and fails where that cannot be
+    (https://github.com/python-pillow/Pillow/issues/8965).
+    """
+    from PIL.Image import Transpose
+
+    method = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(header.turn)
+    image.load()
+    if method is not None and header.format != "TIFF":
+        image = image.transpose(method)
+    return _rgb(image)
+
+
+def _rgb(image: Image) -> Image:
+    if image.has_transparency_data:
+        from PIL import Image as images
+
+        seen = image.convert("RGBA")
+        return images.alpha_composite(images.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return _eight_bit(image).convert("RGB")
+
+
+def _eight_bit(image: Image) -> Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        import numpy as np
+        from PIL import Image as images
+
+        return images.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    return image
+
+
+def _words(error: BaseException) -> str:
+    text = ""
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror.lower()
+    return clean(text or str(error)).rstrip(".") or type(error).__name__
