@@ -151,7 +151,7 @@ class Augment(Section):
     """Random changes of the training images; validation and test images are never changed at random."""
 
     pad_crop: int | None = field(None, ge=1, le=64)
-    """Pad with this many black pixels on each side, then cut out at a random place."""
+    """Pad with this many black pixels on each side, then cut out at a random place of the whole image."""
     hflip: Switch = field(False)
     """Mirror every second image, on average."""
     vflip: Switch = field(False)
@@ -159,7 +159,7 @@ class Augment(Section):
     scale_jitter: Jitter = field(None)
     """Scale each image by a random factor from [low, high], such as [0.8, 1.25], for detectors."""
     scale: Scale = field(None)
-    """Resize to this side, then cut out `image_size` at random; [Smin, Smax]: a random one each time."""
+    """Shorter side, of which `image_size` is cut out at random; [Smin, Smax]: a random one each time."""
     test_scale: int | None = field(None, ge=8, le=1024)
     """Side for measuring, centre cut out; absent: `scale`, or halfway between Smin and Smax."""
     color_jitter: ColorJitter | None = field(None)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from core.config.fields import resolve_normalize
 from core.config.load import parse_experiment
@@ -28,6 +29,7 @@ from core.data.splits import Loading, as_store, as_whole_store
 from core.data.store import Normalisation
 from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset
+from core.datasets.pictures import open_picture
 from core.engine.classification import augmentation_of
 from core.errors import LabError
 from core.evaluate import box_samples
@@ -84,7 +86,8 @@ def sample_augmented(
 ) -> Samples:
     """Rows of a training picture and `draws` images that training would make of it, all of image_size.
 
-    The draws take the way of training: stored pixels, batches of several epochs, normalised and back. With
+    Pictures that are no squares stand whole on black where training cuts them at random. The draws take the
+    way of training: stored pixels, batches of several epochs, normalised and back. With
     boxes, which are drawn in, the images are as large as those of `sample`.
     """
     chosen = _choose(dataset, count, seed)
@@ -112,13 +115,22 @@ def sample_augmented(
     # Batches of one, as an order of colour changes is drawn for each batch.
     batches = TrainBatches(store, augmentation, batch=1, seed=seed, drop_single=False)
     rows = torch.empty(len(paths), draws + 1, size, size, 3, dtype=torch.uint8)
-    rows[:, 0] = decode_pixels(dataset.root, paths, size)[1:-1]
+    if store.shapes is None:
+        rows[:, 0] = decode_pixels(dataset.root, paths, size)[1:-1]
+    else:
+        rows[:, 0] = torch.from_numpy(np.stack([_fitted(dataset.root, path, size) for path in paths]))
     for draw in range(1, draws + 1):
         images = torch.cat([batch.images for batch in batches.epoch(draw)])
         rows[batches.draws(draw).order, draw] = store.denormalise(images)
     titles = tuple(word for label in labels for word in (dataset.class_names[label], *[""] * draws))
     repeated = tuple(label for label in labels for _ in range(draws + 1))
     return Samples(rows.flatten(0, 1).numpy(), titles, repeated, draws + 1)
+
+
+def _fitted(root: Path, path: str, size: int) -> NDArray[np.uint8]:
+    """The whole picture in the middle of a black square (size, size, 3)."""
+    picture = open_picture(root, path)
+    return np.asarray(ImageOps.pad(picture, (size, size), Image.Resampling.BILINEAR))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,8 +1,9 @@
-"""Pictures that are no squares: random crops reach all of them, as torchvision's do; squares stay as they were."""
+"""Random crops of pictures that are no squares are torchvision's, and reach all of them; squares stay."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import draw_folder
 from PIL import Image
 from torchvision.transforms import RandomCrop, RandomResizedCrop, functional
 
@@ -237,7 +237,8 @@ def test_a_run_of_an_earlier_version_keeps_its_crops(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["png", "jpg"])
 def test_pictures_that_do_not_decode_are_named_and_left_out(lab: Any, tmp_path: Path, ending: str) -> None:
     """Damaged in the middle only, so that nothing but decoding finds it; a resume keeps to the same lists."""
-    root = draw_folder(tmp_path / "set", {"train": 6, "val": 3})
+    root = tmp_path / "set"
+    shutil.copytree(lab.pictures, root)
     broken = []
     for split, name in (("train", "class1/002"), ("val", "class0/001")):
         Image.open(root / split / f"{name}.png").save(root / split / f"{name}.{ending}")
@@ -254,7 +255,11 @@ def test_pictures_that_do_not_decode_are_named_and_left_out(lab: Any, tmp_path: 
     run = own.train("epochs=1")
     dataset = read_dataset(run)
     assert dataset is not None
-    assert {name: len(files) for name, files in dataset.splits.items()} == {"train": 17, "val": 8}
+    assert {name: len(files) for name, files in dataset.splits.items()} == {
+        "train": 50,
+        "val": 26,
+        "test": 15,
+    }
     for path in broken:
         assert any(path in note for note in dataset.notes)
         assert not any(path in files.paths for files in dataset.splits.values())

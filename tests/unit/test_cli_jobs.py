@@ -237,7 +237,7 @@ def test_predict_prints_the_likeliest_classes(
     inside = workspace.root / "pictures" / "val"
     assert asked[1]["images"] == [str(inside / "cat" / "0.png"), str(inside / "dog" / "0.png")]
     assert asked[1]["checkpoint"] == "a01-e0001"
-    assert main(["predict", run.id, "pictures/val", "--at", "2", "--json"]) == 0
+    assert main(["predict", run.id, "pictures/val", "--at", "2", "--json"]) == 3
     document = json.loads(capsys.readouterr().out)
     assert document["images"][0]["top"] == top
     assert (document["checkpoint"], len(document["skipped"])) == ("a01-e0002", 1)
