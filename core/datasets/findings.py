@@ -4,11 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal
 
 from core.text import clean
 
 Level = Literal["error", "warning", "note"]
+
+
+class Why(Enum):
+    """Why an object cannot be used, in a few words, and what usually helps when it is so for all of them."""
+
+    SHARES = (
+        "coordinates outside 0 to 1",
+        "YOLO labels are shares: divide x and width by the image's width, y and height by its height",
+    )
+    COLUMNS = (
+        "a wrong number of columns",
+        "a line is class cx cy w h, a polygon, or a box with keypoints, which data.yaml gives as kpt_shape",
+    )
+    NUMBERS = ("words where numbers should be", "write plain numbers, with a decimal point")
+    CLASS = ("a class that is not there", "put it among the names of the classes, which count from 0 in YOLO")
+    IMAGE = ("an image that is not there", "the ids of images must be the same in both lists")
+    NO_BOX = ("no box", "each object needs its corners")
+    SEVERAL = ("something given several times", "give each object one class and each box its four numbers once")
+    NO_AREA = ("no width or height", "are the four numbers those that this format has, in its order?")
+    OUTSIDE = ("a box outside its image", "do the annotations belong to these images?")
+    DUPLICATE = ("the same box twice", "keep it once")
+    OTHER = ("a fault of its own", "`labtui data check` lists them")
+
+    @property
+    def words(self) -> str:
+        return self.value[0]
+
+    @property
+    def way_out(self) -> str:
+        return self.value[1]
 
 
 @dataclass(frozen=True)
@@ -34,7 +65,7 @@ class Findings:
     """Collects findings while a data set is read; each counts once, however often it is met."""
 
     _items: dict[Finding, None] = field(default_factory=dict)
-    _dropped: set[Finding] = field(default_factory=set)
+    _dropped: dict[Finding, tuple[int, Why]] = field(default_factory=dict)
     _repaired: set[tuple[str, int, str]] = field(default_factory=set)
 
     @property
@@ -45,7 +76,12 @@ class Findings:
     @property
     def dropped(self) -> int:
         """Objects that could not be used."""
-        return len(self._dropped)
+        return sum(objects for objects, _ in self._dropped.values())
+
+    @property
+    def losses(self) -> list[tuple[Finding, int, Why]]:
+        """Each sentence on objects that could not be used, how many it is about, and why."""
+        return [(item, objects, why) for item, (objects, why) in self._dropped.items()]
 
     def error(self, file: str, text: str, line: int = 0) -> None:
         self._add("error", file, text, line)
@@ -56,13 +92,21 @@ class Findings:
     def note(self, file: str, text: str, line: int = 0) -> None:
         self._add("note", file, text, line)
 
-    def drop(self, file: str, text: str, line: int = 0) -> None:
-        """An object that cannot be used."""
-        self._dropped.add(self._add("warning", file, f"{text}, dropped", line))
+    def drop(
+        self, file: str, text: str, line: int = 0, *, why: Why = Why.OTHER, objects: int = 1
+    ) -> None:
+        """Objects, one unless said otherwise, that cannot be used."""
+        self._dropped[self._add("warning", file, f"{text}, dropped", line)] = (objects, why)
 
     def repair(self, file: str, where: str, line: int = 0) -> None:
         """Count an object that was changed and kept; the change itself is a warning."""
         self._repaired.add((file, line, where))
+
+    def add(self, other: Findings) -> None:
+        """Take over all that `other` collected."""
+        self._items.update(other._items)
+        self._dropped.update(other._dropped)
+        self._repaired |= other._repaired
 
     def of(self, level: Level) -> list[Finding]:
         """The findings of one level, in the order of their discovery."""

@@ -38,7 +38,8 @@ class RawImage:
     """One image: its path below the root, and its objects.
 
     `size` is width and height as the annotation states them, None when it does not. `relative`: coordinates
-    are shares of width and height. `file` is the annotation file, for people.
+    are shares of width and height. `file` is the annotation file, for people. `lost` counts the objects that
+    are written there but could not be read.
     """
 
     path: str
@@ -47,6 +48,7 @@ class RawImage:
     boxes: tuple[RawBox, ...]
     size: tuple[int, int] | None = None
     relative: bool = False
+    lost: int = 0
 
 
 @dataclass
@@ -54,7 +56,8 @@ class RawSplit:
     """All images of one split. `names` are the classes in the file's own order, where the format has one;
     `ids` their ids there, `groups` their supercategories.
 
-    `annotated` files were read in all (for the sentence that none of them has an object).
+    `annotated` files were read in all (for the sentence that none of them has an object). `left_out` are the
+    paths of images whose annotations cannot be used, so that nobody knows whether they have objects.
     """
 
     images: list[RawImage] = field(default_factory=list)
@@ -62,6 +65,7 @@ class RawSplit:
     ids: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     annotated: int = 0
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class BoxSource:
 class BoxPlaces:
     """Where the splits of a data set with boxes lie; `root` is what paths are relative to.
 
-    `names`: class names that a file of the data set gives for all splits (YOLO).
+    `names`: class names that a file of the data set gives for all splits (YOLO); `keypoints`: how many points
+    each box has behind it, and the numbers of each (2 or 3).
     """
 
     root: Path
@@ -93,6 +98,7 @@ class BoxPlaces:
     val_is_test: bool = False
     names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    keypoints: tuple[int, int] | None = None
 
     def sources(self) -> list[BoxSource]:
         """The splits that are there, the test one left out when it is val."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from core.datasets.findings import Findings
+from core.datasets.findings import Findings, Why
 from core.datasets.look import Look
 from core.datasets.raw import Corners, RawBox, RawImage
 
@@ -40,9 +40,8 @@ def mend(image: RawImage, look: Look, found: Findings) -> list[Kept]:
             continue
         if image.relative:
             if _far_out(corners):
-                found.drop(
-                    image.file, f"{box.where} has coordinates outside 0 to 1 ({_shown(corners)})", box.line
-                )
+                text = f"{box.where} has coordinates outside 0 to 1 ({_shown(corners)})"
+                found.drop(image.file, text, box.line, why=Why.SHARES)
                 continue
             corners = (corners[0] * width, corners[1] * height, corners[2] * width, corners[3] * height)
         elif turn != 1:
@@ -54,15 +53,12 @@ def mend(image: RawImage, look: Look, found: Findings) -> list[Kept]:
             changes.append("corners swapped")
         if right == left or bottom == top:
             side = "width" if right == left else "height"
-            found.drop(image.file, f"{box.where} has zero {side}", box.line)
+            found.drop(image.file, f"{box.where} has zero {side}", box.line, why=Why.NO_AREA)
             continue
         inside = (max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height)))
         if not _has_area(inside):
-            found.drop(
-                image.file,
-                f"{box.where} lies outside the image of {width} x {height} ({_shown(corners)})",
-                box.line,
-            )
+            text = f"{box.where} lies outside the image of {width} x {height} ({_shown(corners)})"
+            found.drop(image.file, text, box.line, why=Why.OUTSIDE)
             continue
         if _reaches_out((left, top, right, bottom), width, height):
             changes.append(f"clipped to the image of {width} x {height}")
@@ -144,7 +140,8 @@ def _factor(scale: float) -> str:
 def _finite(image: RawImage, box: RawBox, found: Findings) -> Corners | None:
     if all(map(math.isfinite, box.corners)):
         return box.corners
-    found.drop(image.file, f"{box.where} has a coordinate that is not a number", box.line)
+    text = f"{box.where} has a coordinate that is not a number"
+    found.drop(image.file, text, box.line, why=Why.NUMBERS)
     return None
 
 
@@ -182,7 +179,8 @@ def _once(image: RawImage, kept: list[Kept], found: Findings) -> Iterator[Kept]:
     for item in kept:
         same = [] if item.box.crowd else seen.setdefault(item.corners, [])
         if any(other.box.name == item.box.name for other in same):
-            found.drop(image.file, f"{item.box.where} is a duplicate of {same[0].box.where}", item.box.line)
+            text = f"{item.box.where} is a duplicate of {same[0].box.where}"
+            found.drop(image.file, text, item.box.line, why=Why.DUPLICATE)
             continue
         if same:
             text = f"{item.box.where}, {item.box.name}, has the same corners as {same[0].box.where}"

@@ -7,27 +7,23 @@ which takes each file as it is.
 
 from __future__ import annotations
 
-import math
 import os
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import DataConfig
 from core.datasets import voc_places
-from core.datasets.findings import Findings, some
+from core.datasets.findings import Findings, Why, count, some
 from core.datasets.gallery import Gallery, files_below
 from core.datasets.images import has_image_suffix
 from core.datasets.list_files import Entry, read_list
-from core.datasets.names import spelled
-from core.datasets.raw import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
-from core.datasets.xmltree import Node, XmlError, parse_xml
+from core.datasets.raw import BoxPlaces, BoxSource, RawImage, RawSplit
+from core.datasets.voc_objects import Annotation, Objects, read_objects, size_of
+from core.datasets.xmltree import XmlError, parse_xml
 from core.errors import DataError
 from core.text import clean
-
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_TRUE = ("1", "1.0", "true", "yes")
+_DOUBTFUL = "has no annotation file of its own, but may have objects in one that is left out: left out too"
 
 
 def places(data: DataConfig, root: Path | None) -> BoxPlaces:
@@ -44,15 +40,6 @@ def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings
     return split
 
 
-@dataclass(frozen=True)
-class _Annotation:
-    """An XML file that was read: where it is below the annotations' folder, and as shown to people."""
-
-    path: str
-    shown: str
-    root: Node
-
-
 class _Reader:
     def __init__(self, source: BoxSource, root: Path, data: DataConfig, found: Findings) -> None:
         assert source.images is not None
@@ -66,7 +53,9 @@ class _Reader:
         self._gallery = Gallery(source.images)
         self._files = list(files_below(source.annotations, ".xml"))
         self._claimed: dict[str, str] = {}
-        self._broken: set[str] = set()
+        self._at: dict[str, int] = {}  # where an image is in the split
+        self._doubtful: dict[str, bool] = {}  # images that lost their annotation, and whether that is told
+        self._unmatched: list[str] = []  # files that cannot be read, of images that cannot be told
 
     def read(self, split: RawSplit) -> None:
         if self._list is None:
@@ -91,27 +80,55 @@ class _Reader:
     def _take(self, path: str, split: RawSplit) -> None:
         """Read one XML file and add its image."""
         annotation = self._parsed(path, split)
-        image = self._image_of(annotation, path) if annotation is not None else None
-        if annotation is None or image is None:
+        if annotation is None:
+            return
+        assert isinstance(split.ids, dict)
+        inside = Findings()
+        objects = read_objects(annotation, self._shift, split.ids, inside)
+        image = self._image_of(annotation, path, objects)
+        if image is None:
             return
         if image in self._claimed:
             if self._claimed[image] != path:
-                text = f"describes {image}, as {self._claimed[image]} does: left out"
-                self._found.warn(annotation.shown, text)
+                self._second(annotation, path, image, objects, split)
             return
+        self._found.add(inside)
         self._claimed[image] = path
-        boxes = tuple(self._boxes(annotation, split))
+        self._at[image] = len(split.images)
         split.images.append(
             RawImage(
                 self._relative(image),
                 annotation.shown,
                 os.path.splitext(path)[0],
-                boxes,
-                _size(annotation, self._found),
+                objects.boxes,
+                size_of(annotation, self._found),
+                lost=objects.lost,
             )
         )
 
-    def _parsed(self, path: str, split: RawSplit) -> _Annotation | None:
+    def _second(
+        self, annotation: Annotation, path: str, image: str, objects: Objects, split: RawSplit
+    ) -> None:
+        """Another file about an image: what it has and the first has not is lost."""
+        text = f"describes {image}, as {self._claimed[image]} does: left out"
+        own = self._first(*_parts(path))
+        if own is not None and own not in self._claimed and objects.written:
+            self._doubtful[own] = False
+        first = split.images[self._at[image]] if image in self._at else None
+        if first is not None and _same(first, objects):
+            self._found.warn(annotation.shown, text)
+        elif objects.written:
+            things = count(objects.written, "object")
+            self._found.drop(
+                annotation.shown, f"{text}, its {things}", why=Why.SEVERAL, objects=objects.written
+            )
+            if first is not None:
+                lost = replace(first, lost=first.lost + objects.written)
+                split.images[self._at[image]] = lost
+        else:
+            self._found.warn(annotation.shown, text)
+
+    def _parsed(self, path: str, split: RawSplit) -> Annotation | None:
         shown = self._shown(path)
         try:
             root = parse_xml((self._folder / path).read_bytes())
@@ -125,21 +142,30 @@ class _Reader:
             self._unreadable(path, f"is no annotation: it begins with <{root.tag}>; left out", root.line)
             return None
         split.annotated += 1
-        return _Annotation(path, shown, root)
+        return Annotation(path, shown, root)
 
     def _unreadable(self, path: str, text: str, line: int = 0) -> None:
         self._found.warn(self._shown(path), text, line)
         stem = os.path.splitext(path)[0]
-        for name in (stem, stem.rpartition("/")[2]):
-            if match := self._gallery.find(name):
-                self._broken.add(match.path)
+        matches = [self._gallery.find(name) for name in (stem, stem.rpartition("/")[2])]
+        self._doubtful.update(dict.fromkeys((match.path for match in matches if match), True))
+        if not any(matches):
+            self._unmatched.append(path)
 
-    def _image_of(self, annotation: _Annotation, path: str) -> str | None:
+    def _image_of(self, annotation: Annotation, path: str, objects: Objects) -> str | None:
         """The image an XML file is about: by its `filename`, else by its own name; `path` says nothing."""
         folder, stem = _parts(path)
-        name = (annotation.root.value("filename") or "").replace("\\", "/")
-        given = name.rpartition("/")[2]
+        written = [name.replace("\\", "/").rpartition("/")[2] for name in annotation.root.values("filename")]
+        names = list(dict.fromkeys(filter(None, written)))
+        given = names[0] if len(names) == 1 else ""
         own = self._first(folder, stem)
+        if len(names) > 1:
+            taken = f"the image of the file's own name, {clean(own)}, is taken" if own else "left out"
+            self._found.warn(annotation.shown, f"gives several filenames, {some(names)}: {taken}")
+            if own is None:
+                others = [self._first(folder, name) for name in names]
+                self._doubtful.update(dict.fromkeys(filter(None, others), False))
+            return own
         if given:
             by_name = self._first(folder, given, exact=True)
             if by_name is not None:
@@ -152,7 +178,9 @@ class _Reader:
         if own is None:
             twins = self._gallery.twins(f"{folder}{stem}")
             what = f"could be of {some(twins)}" if len(twins) > 1 else f"has no image {clean(given or stem)}"
-            self._found.warn(annotation.shown, f"{what}: left out")
+            things = f" with its {count(objects.written, 'object')}" if objects.written else ""
+            self._found.warn(annotation.shown, f"{what}: left out{things}")
+            self._doubtful.update(dict.fromkeys(twins if objects.written else (), False))
             return None
         if given and _plain_stem(given) != _plain_stem(own.rpartition("/")[2]):
             text = f"filename is {clean(given)}, but the image of the file's own name, {clean(own)}, is taken"
@@ -172,57 +200,6 @@ class _Reader:
         if match is not None and match.how == "elsewhere" and not exact:
             return match.path
         return None
-
-    def _boxes(self, annotation: _Annotation, split: RawSplit) -> Iterator[RawBox]:
-        for number, node in enumerate(_objects(annotation.root), 1):
-            where = f"box {number}"
-            name = self._name(node, annotation, where)
-            corners = self._corners(node, annotation, where) if name else None
-            if not name or corners is None:
-                continue
-            identity = node.value("id")
-            if identity is not None and identity.isdecimal():
-                self._note_id(name, int(identity), annotation, node, split)
-            difficult = (node.value("difficult") or "0").lower() in _TRUE
-            yield RawBox(name, corners, where, node.line, difficult)
-
-    def _name(self, node: Node, annotation: _Annotation, where: str) -> str:
-        inner = node.child("name")
-        written = inner.text if inner is not None else ""
-        name = spelled(written)
-        if not name:
-            self._found.drop(annotation.shown, f"{where} has no class name", node.line)
-        elif name != clean(written):
-            text = f"{where}: '{clean(written)}' is read as '{name}', white space or accents put right"
-            self._found.note(annotation.shown, text, node.line)
-        return name
-
-    def _corners(
-        self, node: Node, annotation: _Annotation, where: str
-    ) -> tuple[float, float, float, float] | None:
-        box = node.child("bndbox", "bbox")
-        texts = [box.value(tag) if box is not None else None for tag in _CORNERS]
-        numbers = [_number(text) for text in texts]
-        absent = [tag for tag, text in zip(_CORNERS, texts, strict=True) if not text]
-        wrong = [clean(text or "") for text, number in zip(texts, numbers, strict=True) if number is None]
-        if box is None or len(absent) == len(_CORNERS):
-            self._found.drop(annotation.shown, f"{where} has no corners", node.line)
-            return None
-        if absent or wrong:
-            what = f"has no {absent[0]}" if absent else f"has '{wrong[0]}' for a number"
-            self._found.drop(annotation.shown, f"{where} {what}", box.line)
-            return None
-        left, top, right, bottom = (number or 0.0 for number in numbers)
-        return left - self._shift, top - self._shift, right, bottom
-
-    def _note_id(
-        self, name: str, identity: int, annotation: _Annotation, node: Node, split: RawSplit
-    ) -> None:
-        ids = split.ids
-        assert isinstance(ids, dict)
-        if ids.setdefault(name, identity) != identity:
-            text = f"class {name} has the id {identity}, but {ids[name]} elsewhere; classes are told by name"
-            self._found.warn(annotation.shown, text, node.line)
 
     def _by_stem(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -252,6 +229,11 @@ class _Reader:
             self._found.warn(shown, f"there is no image {clean(entry.name)}: left out", entry.line)
         elif match.path not in self._claimed:
             self._claimed[match.path] = ""
+            if self._is_doubtful(match.path):
+                if not self._doubtful.get(match.path):
+                    self._found.warn(shown, f"{clean(match.path)} {_DOUBTFUL}", entry.line)
+                split.left_out.append(self._relative(match.path))
+                return
             text = f"{clean(match.path)} has no annotation file: kept as an image without objects"
             self._found.warn(shown, text, entry.line)
             split.images.append(RawImage(self._relative(match.path), shown, match.path, ()))
@@ -259,10 +241,20 @@ class _Reader:
     def _bare(self, split: RawSplit) -> None:
         """Images that no XML file is about are images without objects, unless theirs could not be read."""
         for path in self._gallery.paths:
-            if path not in self._claimed and path not in self._broken:
-                shown = self._shown_path(self._images / path)
-                self._found.warn(shown, "has no annotation file: kept as an image without objects")
-                split.images.append(RawImage(self._relative(path), shown, os.path.splitext(path)[0], ()))
+            if path in self._claimed:
+                continue
+            shown = self._shown_path(self._images / path)
+            if self._is_doubtful(path):
+                if not self._doubtful.get(path):
+                    self._found.warn(shown, _DOUBTFUL)
+                split.left_out.append(self._relative(path))
+                continue
+            self._found.warn(shown, "has no annotation file: kept as an image without objects")
+            split.images.append(RawImage(self._relative(path), shown, os.path.splitext(path)[0], ()))
+
+    def _is_doubtful(self, image: str) -> bool:
+        """Whether an image without an annotation may have one that could not be used."""
+        return image in self._doubtful or bool(self._unmatched)
 
     def _relative(self, image: str) -> str:
         return os.path.relpath(self._images / image, self._root)
@@ -272,30 +264,6 @@ class _Reader:
 
     def _shown_path(self, path: Path) -> str:
         return os.path.relpath(path, self._root)
-
-
-def _objects(root: Node) -> Iterator[Node]:
-    """The objects right inside the annotation, or in a wrapper there; parts of objects are not among them."""
-    yield from root.all("object")
-    for wrapper in root.all("objects"):
-        yield from wrapper.all("object")
-
-
-def _size(annotation: _Annotation, found: Findings) -> tuple[int, int] | None:
-    size = annotation.root.child("size")
-    numbers = [_number(size.value(tag)) if size is not None else None for tag in ("width", "height")]
-    if any(number is None or not math.isfinite(number) for number in numbers):
-        found.note(annotation.shown, "gives no size; the image's own is used")
-        return None
-    width, height = (round(number or 0) for number in numbers)
-    return width, height
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
 
 
 def _parts(path: str) -> tuple[str, str]:
@@ -314,3 +282,9 @@ def _plain_stem(name: str) -> str:
 
 def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def _same(image: RawImage, objects: Objects) -> bool:
+    """Whether an annotation says of an image what is known already."""
+    known, said = ({(box.name, box.corners) for box in boxes} for boxes in (image.boxes, objects.boxes))
+    return said <= known and not objects.lost

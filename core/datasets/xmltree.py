@@ -39,6 +39,14 @@ class Node:
         """The elements right inside with this tag."""
         return (node for node in self.children if node.tag == tag)
 
+    def texts(self, tag: str) -> list[str]:
+        """The texts of the elements right inside with this tag, as written."""
+        return [node.text for node in self.all(tag)]
+
+    def values(self, tag: str) -> list[str]:
+        """`texts` without the white space around them."""
+        return [text.strip() for text in self.texts(tag)]
+
     def value(self, *tags: str) -> str | None:
         """The text of the first element right inside with one of these tags, None when there is none."""
         node = self.child(*tags)

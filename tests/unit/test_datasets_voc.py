@@ -167,7 +167,7 @@ def test_images_and_files_without_each_other(tmp_path: Path, box_files: ModuleTy
     found = check(root)
     assert (found.images, found.objects, found.empty_images) == (2, 1, 1)
     assert told(found) == [
-        "Annotations/gone.xml: has no image gone.png: left out",
+        "Annotations/gone.xml: has no image gone.png: left out with its 1 object",
         "JPEGImages/bare.png: has no annotation file: kept as an image without objects",
     ]
 
@@ -224,15 +224,15 @@ def test_several_images_that_it_could_be(tmp_path: Path, box_files: ModuleType) 
         box_files.picture(tmp_path / "images" / name)
     box_files.xml(tmp_path / "xmls/1.xml", [A], filename="1")
     (item,) = read(tmp_path).found.of("warning")[:1]
-    assert str(item) == "xmls/1.xml: could be of 1.jpg, 1.png: left out"
+    assert str(item) == "xmls/1.xml: could be of 1.jpg, 1.png: left out with its 1 object"
 
 
 def test_two_files_about_one_image(tmp_path: Path, box_files: ModuleType) -> None:
     root = box_files.voc(tmp_path, {"1": [A]})
     box_files.xml(root / "Annotations/2.xml", [B], filename="1.png")
     found = check(root)
-    assert (found.images, found.objects) == (1, 1)
-    assert "Annotations/2.xml: describes 1.png, as 1.xml does: left out" in told(found)
+    assert (found.images, found.objects, found.dropped) == (1, 1, 1)
+    assert "Annotations/2.xml: describes 1.png, as 1.xml does: left out, its 1 object, dropped" in told(found)
 
 
 # Corners
