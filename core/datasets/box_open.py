@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +31,13 @@ def open_boxed(data: DataConfig, name: str, origin: Mapping[str, str] | None = N
     names, notes = classes_of(data, boxed)
     parts = split_images(data, boxed, names)
     splits = parts.images
-    notes = [*boxed.places.notes, *_summary(boxed), *notes, *parts.notes, *parts.leaks]
+    lost = stripped(boxed, names)
+    told = [say_stripped(lost)] if lost else []
+    notes = [*boxed.places.notes, *_summary(boxed), *told, *notes, *parts.notes, *parts.leaks]
     if "val" not in splits:
         raise DataError("There are too few images to hold any out for validation: name some in data.val.")
-    for split, images in splits.items():
-        if not images:
-            raise DataError(f"{clean(str(boxed.places.root))} has no {split} images that can be read.")
+    for split in ("train", "val"):
+        _require_usable(data, split, splits[split], names, boxed)
     lists = {split: _file_list(images) for split, images in splits.items()}
     boxes = {split: boxes_of(images, names) for split, images in splits.items()}
     ids = boxed.raws["train"].ids
@@ -77,18 +78,25 @@ class Parts:
 
 
 def split_images(data: DataConfig, boxed: Boxed, names: Sequence[str]) -> Parts:
-    """The images of each split that can be read; val is held out where there is none, if there are enough."""
+    """The images of each split that can be used; val is held out where there is none, if there are enough.
+
+    Images that lost all objects of the classes `names` are left out: they are none without objects. Raises
+    DataError for a split without images, for training and validation images without an object.
+    """
     notes: list[str] = []
-    splits = {
-        split: tuple(seen for seen in images if seen.readable) for split, images in boxed.splits.items()
-    }
     wanted = set(names)
+    splits = {
+        split: tuple(seen for seen in images if seen.readable and not seen.is_stripped(wanted))
+        for split, images in boxed.splits.items()
+    }
     if data.empty == "drop":
         for split, images in splits.items():
             full = tuple(seen for seen in images if any(item.box.name in wanted for item in seen.kept))
             if len(full) < len(images):
                 notes.append(f"{count(len(images) - len(full), 'image')} of {split} without objects left out")
             splits[split] = full
+    for split, images in splits.items():
+        _require_usable(data, split, images, wanted, boxed)
     if "val" not in splits:
         _hold_out(splits, data, wanted, notes)
     elif boxed.places.val_is_test:
@@ -99,6 +107,38 @@ def split_images(data: DataConfig, boxed: Boxed, names: Sequence[str]) -> Parts:
         if split != "train" and without:
             notes.append(f"no {split} objects of {some(without)}")
     return Parts(splits, tuple(notes), tuple(shared_images(boxed.places.root, splits)))
+
+
+def stripped(boxed: Boxed, names: Sequence[str]) -> tuple[str, ...]:
+    """The paths of images that lost all their objects of the classes `names`."""
+    wanted = set(names)
+    return tuple(seen.raw.path for seen in boxed.images if seen.is_stripped(wanted))
+
+
+def say_stripped(paths: Sequence[str]) -> str:
+    """One sentence on images that lost all their objects."""
+    lost = f"{count(len(paths), 'image')} lost all {'its' if len(paths) == 1 else 'their'} objects"
+    return f"{lost} and {'is' if len(paths) == 1 else 'are'} left out, not taken for empty: {some(paths, 20)}"
+
+
+def _require_usable(
+    data: DataConfig, split: str, images: Images, wanted: Collection[str], boxed: Boxed
+) -> None:
+    """Raise DataError for a split without images, or with none that has an object to learn or measure."""
+    where = clean(str(boxed.places.root))
+    if not images:
+        raise DataError(f"{where} has no {split} images that can be used.")
+    kept = [item.box for seen in images for item in seen.kept]
+    kept = [box for box in kept if box.name in wanted and not box.crowd]
+    if split == "test" or any(data.difficult == "keep" or not box.difficult for box in kept):
+        return
+    of = f" of the classes in data.classes, {some(sorted(wanted))}," if data.classes is not None else ""
+    text = f"{where}: none of {count(len(images), f'{split} image')} has an object{of}"
+    if kept:
+        raise DataError(f"{text} that is not difficult: set data.difficult to keep, or add others.")
+    if split == "val" and "val" not in boxed.splits:
+        raise DataError(f"{text}: too few have one to hold any out: name images with objects in data.val.")
+    raise DataError(f"{text}: name images with objects in data.{split}.")
 
 
 def boxes_of(images: Images, names: Sequence[str]) -> Boxes:
@@ -149,7 +189,7 @@ def _summary(boxed: Boxed) -> list[str]:
     unreadable = [seen.raw.path for seen in boxed.images if not seen.readable]
     if unreadable:
         notes.append(f"{count(len(unreadable), 'unreadable image')} left out: {some(unreadable)}")
-    empty = sum(seen.readable and not seen.kept for seen in boxed.images)
+    empty = sum(seen.readable and not seen.kept and not seen.is_stripped() for seen in boxed.images)
     if empty:
         notes.append(f"{count(empty, 'image')} without objects")
     if warnings:

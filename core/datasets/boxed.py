@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from core.config.schema import DataConfig
 from core.datasets import coco, voc, yolo
-from core.datasets.findings import Findings, count, some
+from core.datasets.findings import Finding, Findings, Why, count, some
 from core.datasets.look import Look, exif_words, look_at
-from core.datasets.raw import Adapter, BoxPlaces, RawImage, RawSplit
+from core.datasets.raw import Adapter, BoxPlaces, Corners, RawBox, RawImage, RawSplit
 from core.datasets.repair import Kept, mend, without_look
 from core.datasets.suspicion import suspect
+from core.datasets.usable import require_objects
 from core.errors import DataError
 
 ADAPTERS: Mapping[str, Adapter] = {"voc": voc, "diatom": voc, "coco": coco, "yolo": yolo}
@@ -41,16 +42,29 @@ class Seen:
         """Normal objects, crowds not counted."""
         return sum(not item.box.crowd for item in self.kept)
 
+    def is_stripped(self, wanted: Collection[str] | None = None) -> bool:
+        """Whether the image lost all its objects (of the `wanted` classes), which does not make it empty."""
+        if not self.readable or any(self._counts(item.box, wanted) for item in self.kept):
+            return False
+        return self.raw.lost > 0 or any(self._counts(box, wanted) for box in self.raw.boxes)
+
+    @staticmethod
+    def _counts(box: RawBox, wanted: Collection[str] | None) -> bool:
+        return not box.crowd and (wanted is None or box.name in wanted)
+
 
 @dataclass(frozen=True)
 class Boxed:
-    """A data set with boxes. `splits` has the images by path, once each; `raws` what the files said."""
+    """A data set with boxes. `splits` has the images by path, once each; `raws` what the files said; `losses`
+    what was dropped of each split.
+    """
 
     format: str
     places: BoxPlaces
     raws: Mapping[str, RawSplit]
     splits: Mapping[str, tuple[Seen, ...]]
     found: Findings = field(default_factory=Findings)
+    losses: Mapping[str, list[tuple[Finding, int, Why]]] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> tuple[Seen, ...]:
@@ -85,13 +99,16 @@ def read_boxed(data: DataConfig, name: str) -> Boxed:
     raws: dict[str, RawSplit] = {}
     splits: dict[str, tuple[Seen, ...]] = {}
     looks: dict[str, Look] = {}
+    losses: dict[str, list[tuple[Finding, int, Why]]] = {}
     for source in places.sources():
+        before = len(found.losses)
         raw = adapter.read(source, places, data, found)
         raws[source.split] = raw
         splits[source.split] = tuple(_seen(image, places, looks, found) for image in _once(raw, found))
-    boxed = Boxed(name, places, raws, splits, found)
+        losses[source.split] = found.losses[before:]
+    boxed = Boxed(name, places, raws, splits, found, losses)
     _note_modes(boxed.images, found)
-    _require_objects(boxed)
+    require_objects(boxed)
     _compare_classes(boxed)
     suspect(data, name, boxed.counts, [(s.raw, s.look) for s in boxed.images if s.readable], found)
     return boxed
@@ -109,9 +126,21 @@ def _once(raw: RawSplit, found: Findings) -> list[RawImage]:
     by_path: dict[str, RawImage] = {}
     for image in raw.images:
         first = by_path.setdefault(image.path, image)
-        if first is not image and first.boxes != image.boxes:
-            found.warn(image.file, f"{image.path} is listed twice, with other objects: the first counts")
+        if first is image or first.boxes == image.boxes:
+            continue
+        text = f"{image.path} is listed twice, with other objects: the first counts"
+        number = len(_said(image) - _said(first)) or max(0, image.lost - first.lost)
+        if number:
+            others = f"{count(number, 'object')} of the other"
+            found.drop(image.file, f"{text}, {others}", why=Why.SEVERAL, objects=number)
+            by_path[image.path] = replace(first, lost=first.lost + number)
+        else:
+            found.warn(image.file, text)
     return [by_path[path] for path in sorted(by_path)]
+
+
+def _said(image: RawImage) -> set[tuple[str, Corners]]:
+    return {(box.name, box.corners) for box in image.boxes}
 
 
 def _seen(image: RawImage, places: BoxPlaces, looks: dict[str, Look], found: Findings) -> Seen:
@@ -153,18 +182,6 @@ def _named_so(path: str, kind: str) -> bool:
     return ending not in plain or kind in (plain[ending], "MPO" if plain[ending] == "JPEG" else "")
 
 
-def _require_objects(boxed: Boxed) -> None:
-    """An error when there are annotation files and not one object in them."""
-    images = [image for raw in boxed.raws.values() for image in raw.images]
-    annotated = sum(raw.annotated for raw in boxed.raws.values())
-    if not images:
-        boxed.found.error("", f"{boxed.places.root} has no images with annotations")
-    elif annotated and not any(image.boxes for image in images):
-        files = count(annotated, "annotation file")
-        text = f"{files}, 0 objects: no object was found in any; is the format really {boxed.format}?"
-        boxed.found.error("", text)
-
-
 def _compare_classes(boxed: Boxed) -> None:
     """Classes are matched by name over the splits: an error when val or test has one that train has not."""
     known = set(boxed.names)
@@ -195,4 +212,5 @@ def raise_errors(found: Findings) -> None:
     errors = found.of("error")
     if errors:
         more = f" ({count(len(errors) - 1, 'more problem')}: `labtui data check`)" if len(errors) > 1 else ""
-        raise DataError(f"{str(errors[0]).rstrip('.')}{more}.")
+        text = f"{str(errors[0]).rstrip('.')}{more}"
+        raise DataError(text if text.endswith("?") else f"{text}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config.schema import DataConfig
-from core.datasets.box_open import classes_of, split_images
+from core.datasets.box_open import classes_of, say_stripped, split_images, stripped
 from core.datasets.boxed import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.detect import BOXED, data_format, has_boxes
 from core.datasets.findings import Finding, Findings, as_rows, count, some
@@ -36,8 +36,9 @@ class Check:
     """What a data set comes to. Counts are over all splits, each image once.
 
     `images` counts those that cannot be read too, and `objects` theirs; crowds are counted apart, difficult
-    objects in `objects` as well. `empty_images` are kept and have no object. `repaired` and `dropped` count
-    objects. `held_out`: val is taken from the training images.
+    objects in `objects` as well. `empty_images` are kept and have no object; `left_out` lost all that they
+    had, or their annotations cannot be read. `repaired` and `dropped` count objects. `held_out`: val is taken
+    from the training images.
     """
 
     format: str
@@ -54,6 +55,7 @@ class Check:
     dropped: int = 0
     unreadable: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     splits: Mapping[str, SplitCheck] = field(default_factory=dict)
     held_out: bool = False
     changed_files: int = 0
@@ -85,6 +87,7 @@ class Check:
             "dropped": self.dropped,
             "unreadable": list(self.unreadable),
             "damaged": list(self.damaged),
+            "left_out": list(self.left_out),
             "splits": {
                 name: {
                     "images": split.images,
@@ -159,7 +162,13 @@ def _of_boxed(data: DataConfig, name: str) -> Check:
 
 def _filled(boxed: Boxed, names: tuple[str, ...], splits: Mapping[str, tuple[Seen, ...]]) -> Check:
     found, images = boxed.found, boxed.images
-    empty = [seen.raw.path for seen in images if seen.readable and not seen.objects]
+    lost = stripped(boxed, names)
+    if lost:
+        found.warn("", say_stripped(lost))
+    gone = {*lost}
+    empty = [
+        seen.raw.path for seen in images if seen.readable and not seen.objects and seen.raw.path not in gone
+    ]
     if empty:
         found.note("", f"{count(len(empty), 'image')} without objects, kept: {some(empty, 20)}")
     kept = [item for seen in images for item in seen.kept]
@@ -180,6 +189,7 @@ def _filled(boxed: Boxed, names: tuple[str, ...], splits: Mapping[str, tuple[See
         dropped=found.dropped,
         unreadable=tuple(seen.raw.path for seen in images if not seen.readable),
         damaged=tuple(seen.raw.path for seen in images if seen.look.damage),
+        left_out=(*lost, *dict.fromkeys(path for raw in boxed.raws.values() for path in raw.left_out)),
         splits={split: _split_check(split_images, names) for split, split_images in splits.items()},
         held_out="val" in splits and "val" not in boxed.splits,
         changed_files=found.files(),

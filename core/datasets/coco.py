@@ -11,8 +11,8 @@ from typing import Any
 
 from core.config.schema import DataConfig
 from core.datasets import coco_places
-from core.datasets.coco_file import as_integer, as_number, read_coco
-from core.datasets.findings import Findings, some
+from core.datasets.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.findings import Findings, Why, count, some
 from core.datasets.gallery import Gallery, Match, is_confined
 from core.datasets.names import spelled
 from core.datasets.raw import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
@@ -20,6 +20,7 @@ from core.errors import DataError
 from core.text import clean
 
 Record = Mapping[str, Any]
+_COUNTED = ("image_id", "category_id", "bbox", "iscrowd", "ignore")
 
 
 def places(data: DataConfig, root: Path | None) -> BoxPlaces:
@@ -41,6 +42,8 @@ class _Image:
     id: str
     size: tuple[int, int] | None
     boxes: list[RawBox]
+    absent: str = ""  # why there is no file
+    lost: int = 0
 
 
 class _File:
@@ -60,8 +63,12 @@ class _File:
         images = self._images(records, folder)
         for where, record, source_id, mended in self._annotations(document["annotations"]):
             self._add(where, record, source_id, mended, images, names)
+        for image in images.values():
+            if image.absent:
+                things = f" with its {count(image.lost, 'object')}" if image.lost else ""
+                self._found.warn(self._shown, f"{clean(image.name)} {image.absent}: left out{things}")
         split.images = [
-            RawImage(image.path, self._shown, image.id, tuple(image.boxes), image.size)
+            RawImage(image.path, self._shown, image.id, tuple(image.boxes), image.size, lost=image.lost)
             for image in images.values()
             if image.path
         ]
@@ -74,7 +81,9 @@ class _File:
         groups: dict[str, str] = {}
         for record in records:
             number = as_integer(record.get("id")) if isinstance(record, dict) else None
-            name = spelled(record.get("name") or "") if isinstance(record, dict) and _is_text(record) else ""
+            name = _name(record) if isinstance(record, dict) else ""
+            if isinstance(record, dict) and (twice := _twice(record, "id", "name")):
+                self._found.error(self._shown, f"category {clean(str(record['id']))} gives its {twice} twice")
             if number is None or not name:
                 self._found.warn(self._shown, f"a category has no id or no name: {clean(str(record))[:60]}")
                 continue
@@ -101,6 +110,9 @@ class _File:
             if not isinstance(name, str) or not name.strip():
                 self._found.warn(self._shown, f"image {index} has no file_name: left out")
                 continue
+            if twice := _twice(record, "id", "file_name"):
+                self._found.error(self._shown, f"image {index}, {clean(name)}, gives its {twice} twice")
+                continue
             key = _key(record.get("id"))
             if key is None:
                 self._found.warn(self._shown, f"{clean(name)} has no id: left out")
@@ -109,11 +121,11 @@ class _File:
                 text = f"image id {clean(key)} is given to {clean(images[key].name)} and to {clean(name)}"
                 self._found.error(self._shown, f"{text}: their objects cannot be told apart")
                 continue
-            match = self._found_file(gallery, name)
+            match, absent = self._found_file(gallery, name)
             if match is None:
                 missing.append(name)
             path = os.path.relpath(folder / match.path, self._root) if match else ""
-            images[key] = _Image(path, name, key, _size(record), [])
+            images[key] = _Image(path, name, key, _size(record), [], absent)
         if len(missing) == len(images) and images:
             raise DataError(
                 f"{clean(str(self._path))}: none of its {len(images)} images, such as {clean(missing[0])}, "
@@ -122,20 +134,20 @@ class _File:
             )
         return images
 
-    def _found_file(self, gallery: Gallery, name: str) -> Match | None:
+    def _found_file(self, gallery: Gallery, name: str) -> tuple[Match | None, str]:
+        """The file of an image, or why there is none."""
         match = gallery.find(name, anywhere=True)
         plain = name.replace("\\", "/")
         if match is None:
             why = "leads out of the folder of images" if not is_confined(plain) else "does not exist"
             twins = gallery.twins(plain)
-            why = f"could be {some(twins)}" if len(twins) > 1 else why
-            self._found.warn(self._shown, f"{clean(name)} {why}: left out with its objects")
-        elif not is_confined(plain):
+            return None, f"could be {some(twins)}" if len(twins) > 1 else why
+        if not is_confined(plain):
             text = f"{clean(name)} leads out of the folder of images; {clean(match.path)} in it is taken"
             self._found.warn(self._shown, text)
         elif match.how != "exact":
             self._found.note(self._shown, f"{clean(name)} is {clean(match.path)}")
-        return match
+        return match, ""
 
     def _annotations(self, records: list[Any]) -> Iterator[tuple[str, Record, int, str]]:
         """What each is called, the record, its id (a new one where it was used before), what that changed."""
@@ -144,7 +156,7 @@ class _File:
         used: set[int] = set()
         for index, record in enumerate(records, 1):
             if not isinstance(record, dict):
-                self._found.drop(self._shown, f"annotation number {index} is no mapping")
+                self._found.drop(self._shown, f"annotation number {index} is no mapping", why=Why.NO_BOX)
                 continue
             number = as_integer(record.get("id"))
             where, mended, own = f"annotation {index}", "", 0
@@ -170,11 +182,16 @@ class _File:
         image = images.get(key) if key is not None else None
         if image is None:
             said = clean(str(record.get("image_id")))[:40]
-            self._found.drop(self._shown, f"{where} is of image {said}, which is not in images")
+            text = f"{where} is of image {said}, which is not in images"
+            self._found.drop(self._shown, text, why=Why.IMAGE)
             return
         if not image.path:
+            image.lost += 1
             return
         where = f"{where} ({clean(image.name)})"
+        if twice := _twice(record, *_COUNTED):
+            self._drop(image, f"{where} gives its {twice} twice", Why.SEVERAL)
+            return
         number = as_integer(record.get("category_id"))
         name = names.get(number.value) if number is not None else None
         if name is None:
@@ -184,11 +201,14 @@ class _File:
                 if given is not None
                 else "no class"
             )
-            self._found.drop(self._shown, f"{where} has {said}")
+            self._drop(image, f"{where} has {said}", Why.CLASS)
             return
         corners, was_text = self._corners(record)
         if corners is None:
-            self._found.drop(self._shown, f"{where} has no box")
+            several = _boxes_in(record.get("bbox"))
+            what = f"{several} boxes in its bbox" if several > 1 else "no box"
+            why = Why.SEVERAL if several > 1 else Why.NO_BOX
+            self._drop(image, f"{where} has {what}", why, max(1, several))
             return
         texts = was_text or any(isinstance(record.get(k), str) for k in ("id", "image_id", "category_id"))
         changes = [mended] if mended else []
@@ -206,11 +226,17 @@ class _File:
         )
         image.boxes.append(box)
 
+    def _drop(self, image: _Image, text: str, why: Why, objects: int = 1) -> None:
+        self._found.drop(self._shown, text, why=why, objects=objects)
+        image.lost += objects
+
     def _corners(self, record: Record) -> tuple[Corners | None, bool]:
         """The corners, and whether a number was written as text; None without a usable box."""
         four = record.get("bbox")
         numbers = [as_number(value) for value in four] if isinstance(four, list) else []
         if len(numbers) != 4 or any(number is None for number in numbers):
+            if _boxes_in(four) > 1:
+                return None, False
             return _extent(record.get("segmentation")), False
         a, b, c, d = (number[0] for number in numbers if number is not None)
         was_text = any(number[1] for number in numbers if number is not None)
@@ -256,5 +282,22 @@ def _flag(value: object) -> bool:
     return value is True or (number is not None and number.value != 0)
 
 
-def _is_text(record: Record) -> bool:
-    return isinstance(record.get("name"), str)
+def _name(record: Record) -> str:
+    """The name of a category, numbers as they are read: 7 is `7`."""
+    name = record.get("name")
+    known = isinstance(name, str | int | float) and not isinstance(name, bool)
+    return spelled(str(name)) if known else ""
+
+
+def _twice(record: Record, *keys: str) -> str:
+    """The first of `keys` that a record gives more than once, each time something else."""
+    return next((key for key in keys if key in record.get(TWICE, ())), "")
+
+
+def _boxes_in(bbox: object) -> int:
+    """How many boxes there are in a list of boxes, or in one of 8, 12, ... numbers."""
+    if not isinstance(bbox, list):
+        return 0
+    if bbox and all(isinstance(item, list) for item in bbox):
+        return len(bbox)
+    return len(bbox) // 4 if len(bbox) % 4 == 0 else 0

@@ -18,6 +18,10 @@ _MOST_BYTES = 4_000_000_000
 _LISTS = ("images", "annotations", "categories")
 _SAMPLE = 1 << 16
 _GZIP = b"\x1f\x8b"
+_SPACES = (b'" :', b'"\t:', b'"\n:', b'"\r:')
+_SPACED = re.compile(rb'"\s+:')
+TWICE = "\0twice"
+"""A key that no file has: the names of those that a mapping gives more than once, with different values."""
 _KEYS = re.compile(rb'"(images|annotations|categories|image_id|file_name|bbox)"\s*:')
 
 
@@ -34,6 +38,9 @@ def read_coco(path: Path) -> dict[str, list[Any]]:
     shown = clean(str(path))
     if not isinstance(document, dict):
         raise DataError(f"{shown} is no COCO file of annotations: it holds a list, as files of results do.")
+    twice = [name for name in _LISTS if name in document.get(TWICE, ())]
+    if twice:
+        raise DataError(f"{shown} gives `{twice[0]}` more than once: put them into one list.")
     absent = [name for name in _LISTS if not isinstance(document.get(name), list)]
     if absent:
         raise DataError(f"{shown} is no COCO file: it has no list {some(absent)}.")
@@ -41,7 +48,10 @@ def read_coco(path: Path) -> dict[str, list[Any]]:
 
 
 def read_json_file(path: Path) -> Any:
-    """What is in a JSON file, with or without byte order mark; NaN is taken. Raises DataError."""
+    """What is in a JSON file, with or without byte order mark; NaN is taken. Raises DataError.
+
+    Of a key that a mapping gives twice the last value counts, as everywhere; its name is then in `TWICE`.
+    """
     shown = clean(str(path))
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -52,15 +62,41 @@ def read_json_file(path: Path) -> Any:
     if data.startswith(_GZIP):
         raise DataError(f"{shown} is compressed: unpack it with gunzip first.")
     try:
-        return orjson.loads(data)
+        document = orjson.loads(data)
+        if _keys_written(data) <= _keys_in(document):
+            return document
     except orjson.JSONDecodeError:
         pass  # orjson takes neither byte order marks nor NaN
     try:
-        return json.loads(data)
+        return json.loads(data, object_pairs_hook=_mapping)
     except json.JSONDecodeError as error:
         raise DataError(f"{shown}:{error.lineno}: not JSON: {clean(error.msg)}.") from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
         raise DataError(f"{shown} is not JSON: {clean(str(error))}.") from None
+
+
+def _keys_written(data: bytes) -> int:
+    """How many keys there are in JSON text, at least: text that looks like one may be counted too."""
+    spaced = any(blank in data for blank in _SPACES)
+    return data.count(b'":') + (sum(1 for _ in _SPACED.finditer(data)) if spaced else 0)
+
+
+def _keys_in(value: object) -> int:
+    """How many keys are left of them; lists that begin with a number or a text are passed over."""
+    if isinstance(value, dict):
+        return len(value) + sum(_keys_in(item) for item in value.values() if isinstance(item, dict | list))
+    if isinstance(value, list) and value and isinstance(value[0], dict | list):
+        return sum(map(_keys_in, value))
+    return 0
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = {key for key, value in pairs if value != found[key]}
+        if twice:
+            found[TWICE] = sorted(twice)
+    return found
 
 
 def looks_like_coco(path: Path) -> bool:

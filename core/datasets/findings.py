@@ -27,7 +27,7 @@ class Why(Enum):
     CLASS = ("a class that is not there", "put it among the names of the classes, which count from 0 in YOLO")
     IMAGE = ("an image that is not there", "the ids of images must be the same in both lists")
     NO_BOX = ("no box", "each object needs its corners")
-    SEVERAL = ("something given several times", "give each object one class and each box its four numbers once")
+    SEVERAL = ("something given several times", "give each object one class and each box four numbers")
     NO_AREA = ("no width or height", "are the four numbers those that this format has, in its order?")
     OUTSIDE = ("a box outside its image", "do the annotations belong to these images?")
     DUPLICATE = ("the same box twice", "keep it once")
@@ -92,9 +92,7 @@ class Findings:
     def note(self, file: str, text: str, line: int = 0) -> None:
         self._add("note", file, text, line)
 
-    def drop(
-        self, file: str, text: str, line: int = 0, *, why: Why = Why.OTHER, objects: int = 1
-    ) -> None:
+    def drop(self, file: str, text: str, line: int = 0, *, why: Why = Why.OTHER, objects: int = 1) -> None:
         """Objects, one unless said otherwise, that cannot be used."""
         self._dropped[self._add("warning", file, f"{text}, dropped", line)] = (objects, why)
 

@@ -147,9 +147,10 @@ def _listing(source: Source) -> Listing:
 
 def _from_file(file: Path, names: list[str]) -> tuple[str, ...]:
     shown = clean(str(file))
-    wanted = class_names_in(file)
-    if wanted is None:
+    found = class_names_in(file)
+    if found is None:
         raise DataError(f"data.order is file, but {shown} cannot be read: one class name a line.")
+    wanted = found.written if sorted(found.written) == sorted(names) else found.names
     if sorted(wanted) != sorted(names):
         odd = sorted(set(wanted) ^ set(names)) or [name for name in wanted if wanted.count(name) > 1]
         raise DataError(f"{shown} does not name each class folder once: see '{odd[0]}'.")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from core.datasets.images import SUFFIXES, has_image_suffix
 from core.datasets.places import split_word
@@ -27,6 +28,7 @@ _SPLIT_COLUMN = re.compile(r"split|set|subset|partition|data_?set|usage")
 _MOST_BYTES = 200_000_000
 _SUFFIX = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.+?\.(?:{_SUFFIX}))(?:\s+(.*))?", re.IGNORECASE)
+_NUMBERED = re.compile(r"(\d+)[\s,:]+(.+)")
 _DELIMITERS = "\t,;"
 
 
@@ -246,29 +248,51 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(f"`{clean(word)}`" for word in words)
 
 
-def class_names_in(file: Path) -> tuple[str, ...] | None:
-    """The names in a classes.txt, one a line, perhaps numbered (`0 cat`); None when there is no such file."""
+class ClassNames(NamedTuple):
+    """The names of a classes.txt, as `written` on its lines and without the numbers before them.
+
+    `first` is the number of the first name; None when the lines are not numbered, and `names` are `written`.
+    """
+
+    names: tuple[str, ...]
+    written: tuple[str, ...]
+    first: int | None = None
+
+
+def class_names_in(file: Path) -> ClassNames | None:
+    """The names in a classes.txt, one a line, perhaps numbered (`0 cat`); None when there is no such file.
+
+    A number counts as one only where all lines have one, they count up by one from 0 or 1, and no two lines
+    are the same without it: `1 euro` and `2 euro` are two names.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
-    lines = [clean(line.strip()) for line in text.splitlines() if line.strip()]
-    numbered = [re.fullmatch(r"(\d+)[\s,:]+(.+)", line) for line in lines]
-    if lines and all(numbered):
-        numbers = [int(found[1]) for found in numbered if found]
-        if numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
-            return tuple(found[2].strip() for found in numbered if found)
-    return tuple(lines) or None
+    lines = tuple(clean(line.strip()) for line in text.splitlines() if line.strip())
+    found = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
+    names = tuple(match[2].strip() for match in found)
+    if names and len(set(names)) == len(lines):
+        first = int(found[0][1])
+        if first in (0, 1) and [int(match[1]) for match in found] == list(range(first, first + len(names))):
+            return ClassNames(names, lines, first)
+    return ClassNames(lines, lines) if lines else None
 
 
-def named(labels: Sequence[str], names: Sequence[str], shown: str) -> Mapping[str, str]:
-    """Class name of each label, for numbers into `names`: from 0, or from 1 when they must be.
+def named(labels: Sequence[str], known: ClassNames, shown: str) -> Mapping[str, str]:
+    """Class name of each label, for numbers of `known` names.
 
-    Raises DataError when a number has no name.
+    As the file numbers them; where it does not, from 0, or from 1 when they must be.
+
+    Raises DataError when a number has no name, or a name two numbers.
     """
+    names = known.names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{shown} has numbers for labels, but classes.txt has the name '{twice}' twice.")
     numbers = {label: int(label) for label in labels}
     least, most = min(numbers.values()), max(numbers.values())
-    start = 1 if least >= 1 and most == len(names) else 0
+    start = known.first if known.first is not None else 1 if least >= 1 and most == len(names) else 0
     wrong = [label for label, number in numbers.items() if not start <= number < len(names) + start]
     if wrong:
         raise DataError(f"{shown} has the label {wrong[0]}, but classes.txt has {len(names)} names.")

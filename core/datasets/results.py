@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets.coco_file import as_integer, as_number, read_json_file
+from core.datasets.coco_file import TWICE, as_integer, as_number, read_json_file
 from core.datasets.findings import Findings, count, some
 from core.errors import DataError
 from core.text import clean
 
 _LISTS = ("annotations", "predictions", "results")
 _NUMBERS = {int, float}
+_COUNTED = {"image_id", "category_id", "bbox", "score"}
 _FARTHEST = 1e9
 """No image has pixels beyond; NaN is below no number."""
 _SHOWN = 3
@@ -65,11 +66,14 @@ def read_results(
     label_at = _places(labels, {str(number): index for index, number in enumerate(category_ids)}, _category)
     _require_known(shown, images, labels, image_at, label_at, category_ids)
     boxes, scores = _numbers(records)
+    twice = np.array([bool(_COUNTED & set(record.get(TWICE, ()))) for record in records], np.bool_)
     whole = (np.abs(boxes) < _FARTHEST).all(axis=1) & np.isfinite(scores)
     boxes[~whole] = 0
     corners = np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1)
     turned = whole & (boxes[:, 2:] < 0).any(axis=1)
     _tell(found, name, ~whole, "no box or no score, dropped")
+    _tell(found, name, twice & whole, "a key that is written twice, dropped")
+    whole &= ~twice
     _tell(found, name, turned, "a negative width or height, dropped")
     good = np.flatnonzero(whole & ~turned)
     if len(records) and not len(good):

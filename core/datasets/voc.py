@@ -23,6 +23,7 @@ from core.datasets.voc_objects import Annotation, Objects, read_objects, size_of
 from core.datasets.xmltree import XmlError, parse_xml
 from core.errors import DataError
 from core.text import clean
+
 _DOUBTFUL = "has no annotation file of its own, but may have objects in one that is left out: left out too"
 
 

@@ -161,7 +161,7 @@ class _Objects:
 
 
 def _objects(node: Node) -> Iterator[Node]:
-    """The elements `object`, in wrappers and in each other too; what is in parts of objects is not among them."""
+    """The elements `object`, also in wrappers and in each other; not those in parts of objects."""
     for child in node.children:
         if child.tag == "object" and (child.child("name", *_BOX) or not child.child("object")):
             yield child
@@ -179,9 +179,7 @@ def _stray(node: Node) -> Iterator[Node]:
             yield from _stray(child)
 
 
-def _note_id(
-    name: str, identity: int, shown: str, line: int, ids: dict[str, int], found: Findings
-) -> None:
+def _note_id(name: str, identity: int, shown: str, line: int, ids: dict[str, int], found: Findings) -> None:
     if ids.setdefault(name, identity) != identity:
         text = f"class {name} has the id {identity}, but {ids[name]} elsewhere; classes are told by name"
         found.warn(shown, text, line)

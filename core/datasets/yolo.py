@@ -6,24 +6,26 @@ class numbers count from 0 into `names` of data.yaml.
 
 from __future__ import annotations
 
-import math
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from core.config.schema import DataConfig
 from core.datasets import yolo_places
-from core.datasets.findings import Findings, count, some
+from core.datasets.findings import Findings, Why, count, some
 from core.datasets.gallery import Gallery, files_below, is_encodable, is_junk
+from core.datasets.images import SUFFIXES
 from core.datasets.list_files import read_list
 from core.datasets.names import spelled
-from core.datasets.raw import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
+from core.datasets.raw import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
+from core.datasets.yolo_lines import Layout, layout_of
 from core.datasets.yolo_places import labels_of
-from core.errors import DataError
+from core.errors import DataError, LabError
+from core.reading import read_text
 from core.text import clean
 
-_BOX = 4
-_LEAST_POLYGON = 6
+_SAMPLE = 400
 _NO_LABELS = ("classes.txt", "obj.names", "labels.txt", "readme.txt")
 
 
@@ -34,7 +36,7 @@ def places(data: DataConfig, root: Path | None) -> BoxPlaces:
 
 def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
     """The images of one split. An image without a label file has no objects."""
-    reader = _Reader(places, found)
+    reader = _Reader(places, _layout(places), found)
     split = RawSplit(names=places.names)
     for part in (source, *source.more):
         reader.take(part, split)
@@ -43,7 +45,7 @@ def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings
 
 
 class _Reader:
-    def __init__(self, places: BoxPlaces, found: Findings) -> None:
+    def __init__(self, places: BoxPlaces, layout: Layout, found: Findings) -> None:
         self._root = places.root
         self._names = places.names
         self._found = found
@@ -51,6 +53,10 @@ class _Reader:
         self._without: list[str] = []
         self._folders: set[Path] = set()
         self._numbers: set[int] = set()
+        self._layout = layout
+        self._extras: Counter[str] = Counter()
+        self._first: dict[str, tuple[str, int]] = {}
+        self._lost = 0
 
     def take(self, part: BoxSource, split: RawSplit) -> None:
         for path in self._images(part):
@@ -60,17 +66,19 @@ class _Reader:
             if part.list is None:
                 self._folders.add(label.parent)
             boxes: tuple[RawBox, ...] = ()
+            self._lost = 0
             file = os.path.relpath(label, self._root)
             if label.is_file():
                 split.annotated += 1
                 lines = self._lines(label, file)
                 if lines is None:
+                    split.left_out.append(shown)
                     continue
                 boxes = tuple(self._boxes(lines, file))
             else:
                 self._without.append(shown)
             identity = os.path.splitext(shown)[0].replace(os.sep, "/")
-            split.images.append(RawImage(shown, file, identity, boxes, relative=True))
+            split.images.append(RawImage(shown, file, identity, boxes, relative=True, lost=self._lost))
 
     def finish(self, source: BoxSource, split: RawSplit) -> None:
         """What can be said only when all images are known."""
@@ -92,8 +100,28 @@ class _Reader:
                 else "has no label file and no objects"
             )
             self._found.note("", f"{count(len(self._without), 'image')} {what}: {some(self._without)}")
+        self._say_how_read()
         if self._names is None:
             split.names = tuple(map(str, range(max(self._numbers, default=-1) + 1)))
+        elif self._numbers and 0 not in self._numbers and len(self._names) in self._numbers:
+            text = f"class numbers seem to count from 1: none is 0, some are {len(self._names)}"
+            self._found.warn("", f"{text}; they are taken as counted from 0")
+
+    def _say_how_read(self) -> None:
+        """What was taken otherwise than as a plain box, once for each kind with the first line of it."""
+        for extra, number in self._extras.items():
+            file, line = self._first[extra]
+            more = f"; so {'has' if number == 2 else 'have'} {number - 1} more" if number > 1 else ""
+            text = f"has {extra} behind its box, as predictions have, which is left aside{more}"
+            self._found.warn(file, text, line)
+        layout = self._layout
+        if layout.found and layout.keypoints is not None:
+            number, each = layout.keypoints
+            text = f"lines are taken as boxes with {count(number, 'keypoint')} of {each} numbers each"
+            self._found.warn("", f"{text}: say so in data.yaml, as kpt_shape: [{number}, {each}]")
+        if layout.doubtful:
+            text = "lines may be polygons or boxes with keypoints: taken as polygons"
+            self._found.warn("", f"{text}; if they have keypoints, give kpt_shape in data.yaml")
 
     def _images(self, part: BoxSource) -> Iterator[Path]:
         if part.list is None:
@@ -131,19 +159,21 @@ class _Reader:
             if not words:
                 continue
             where = f"the box on line {line}"
-            numbers = [_number(word) for word in words[1:]]
-            if any(number is None for number in numbers):
-                self._found.drop(
-                    file, f"{where} has '{clean(text.strip()[:60])}' where numbers should be", line
-                )
+            values = _numbers(words[1:])
+            if values is None:
+                said = clean(text.strip()[:60])
+                self._drop(file, f"{where} has '{said}' where numbers should be", line, Why.NUMBERS)
                 continue
-            values = [number for number in numbers if number is not None]
-            corners = _corners(values)
-            name = self._class(words[0], file, where, line) if corners is not None else None
+            corners, extra = self._layout.read(values)
             if corners is None:
-                text = f"{where} has {count(len(words), 'column')}, not 5: class cx cy w h"
-                self._found.drop(file, text, line)
-            elif name is not None:
+                text = f"{where} has {count(len(words), 'column')}, not {self._layout.expected}"
+                self._drop(file, text, line, Why.COLUMNS)
+                continue
+            name = self._class(words[0], file, where, line)
+            if name is not None:
+                if extra:
+                    self._extras[extra] += 1
+                    self._first.setdefault(extra, (file, line))
                 yield RawBox(name, corners, where, line)
 
     def _class(self, word: str, file: str, where: str, line: int) -> str | None:
@@ -152,28 +182,52 @@ class _Reader:
             name = spelled(word)
             if self._names is not None and name in self._names:
                 return name
-            self._found.drop(file, f"{where} has '{clean(word[:40])}' for a class number", line)
+            self._drop(file, f"{where} has '{clean(word[:40])}' for a class number", line, Why.CLASS)
             return None
         index = int(number)
+        self._numbers.add(index)
         if self._names is None:
-            self._numbers.add(index)
             return str(index)
         if index >= len(self._names):
             text = f"{where} has class {index}, but there are {count(len(self._names), 'class', 'classes')}"
-            self._found.drop(file, f"{text}, numbered from 0", line)
+            self._drop(file, f"{text}, numbered from 0", line, Why.CLASS)
             return None
         return self._names[index]
 
+    def _drop(self, file: str, text: str, line: int, why: Why) -> None:
+        self._found.drop(file, text, line, why=why)
+        self._lost += 1
 
-def _corners(values: list[float]) -> Corners | None:
-    """Corners of a box or around a polygon, in shares; None for another number of values."""
-    if len(values) == _BOX:
-        across, down = values[:2]
-        half_width, half_height = (side / 2 if side > 0 or math.isnan(side) else 0.0 for side in values[2:])
-        return across - half_width, down - half_height, across + half_width, down + half_height
-    if len(values) >= _LEAST_POLYGON and len(values) % 2 == 0:
-        return min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2])
-    return None
+
+def _layout(places: BoxPlaces) -> Layout:
+    """How the lines are to be read in all splits: by data.yaml, and some training labels from all over."""
+    labels = [
+        labels_of(path, part)
+        for part in (places.train, *places.train.more)
+        for path in _sampled(part, places)
+    ]
+    lines = []
+    for label in labels[:: max(1, len(labels) // _SAMPLE)]:
+        try:
+            text = read_text(label)
+        except LabError:
+            continue  # `take` says so
+        lines += [values for line in text.splitlines() if (values := _numbers(line.split()[1:]))]
+    return layout_of(lines, places.keypoints)
+
+
+def _sampled(part: BoxSource, places: BoxPlaces) -> Iterator[Path]:
+    if part.list is not None:
+        paths = (yolo_places.listed(entry.name, part, places.root) for entry in read_list(part.list))
+        yield from filter(None, paths)
+    elif part.images is not None:
+        yield from (part.images / path for path in files_below(part.images, *SUFFIXES))
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    """The numbers in `words`, None when one is no number."""
+    numbers = [_number(word) for word in words]
+    return None if None in numbers else [number for number in numbers if number is not None]
 
 
 def _number(word: str) -> float | None:

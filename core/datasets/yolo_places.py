@@ -36,10 +36,11 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
         if isinstance(paths := getattr(data, split), SplitPaths)
     }
     notes: list[str] = []
-    names = None
+    names = keypoints = None
     if file is not None:
         document = _read_yaml(file)
         names = _names(document, file, notes)
+        keypoints = _keypoints(document, file)
         sources = _by_yaml(document, file) | named
     elif "train" in named:
         sources = named
@@ -54,7 +55,7 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
             raise DataError(f"data.val is test, but {clean(str(root))} names no test images: give data.test.")
         sources["val"] = replace(sources["test"], split="val")
     if names is None:
-        names = _names_beside(folder, sources["train"])
+        names = _names_beside(folder, sources["train"], notes)
     base = folder if folder is not None else _above(sources)
     if file is not None and folder is not None and not _is_below(folder, sources):
         base = _above(sources)
@@ -66,6 +67,7 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
         data.val == "test",
         names,
         tuple(notes),
+        keypoints,
     )
 
 
@@ -172,6 +174,19 @@ def _names(document: dict[str, Any], file: Path, notes: list[str]) -> tuple[str,
     return names
 
 
+def _keypoints(document: dict[str, Any], file: Path) -> tuple[int, int] | None:
+    """`kpt_shape` of data.yaml: how many keypoints a box has, and the numbers of each."""
+    given = document.get("kpt_shape")
+    if given is None:
+        return None
+    whole = isinstance(given, list) and len(given) == 2 and all(type(number) is int for number in given)
+    if not whole or given[0] < 1 or given[1] not in (2, 3):
+        raise DataError(
+            f"{clean(str(file))}: `kpt_shape` must be [keypoints, 2] or [keypoints, 3], as [17, 3]."
+        )
+    return given[0], given[1]
+
+
 def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
@@ -276,8 +291,8 @@ def _complete(split: SplitName, paths: SplitPaths, root: Path | None) -> BoxSour
     return BoxSource(split, images, annotations)
 
 
-def _names_beside(folder: Path | None, train: BoxSource) -> tuple[str, ...] | None:
-    """The names in a classes.txt of the data set."""
+def _names_beside(folder: Path | None, train: BoxSource, notes: list[str]) -> tuple[str, ...] | None:
+    """The names in a classes.txt of the data set. Raises DataError for one that is there twice."""
     near = [
         folder,
         train.annotations,
@@ -286,9 +301,19 @@ def _names_beside(folder: Path | None, train: BoxSource) -> tuple[str, ...] | No
     ]
     for place in dict.fromkeys(path for path in near if path is not None):
         for name in _NAME_FILES:
-            names = class_names_in(place / name)
-            if names:
-                return tuple(spelled(each) for each in names)
+            found = class_names_in(place / name)
+            if found is None:
+                continue
+            names = tuple(spelled(each) for each in found.names)
+            twice = [each for each in names if names.count(each) > 1]
+            if twice:
+                raise DataError(f"{clean(str(place / name))} has '{twice[0]}' twice: each class once.")
+            if found.first is not None:
+                last = found.first + len(names) - 1
+                notes.append(
+                    f"{name} numbers its classes from {found.first} to {last}: the names are without"
+                )
+            return names
     return None
 
 

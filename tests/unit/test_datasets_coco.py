@@ -233,8 +233,8 @@ def test_files_that_are_not_there(write: Write, document: Document) -> None:
     document["annotations"].append({"id": 9, "image_id": 3, "category_id": 10, "bbox": [1, 2, 3, 4]})
     found = write(document)
     assert told(found) == [
-        "annotations.json: gone.png does not exist: left out with its objects",
         "annotations.json: image 4 has no file_name: left out",
+        "annotations.json: gone.png does not exist: left out with its 1 object",
     ]
     assert (found.images, found.objects, found.dropped) == (2, 3, 0)
 
@@ -278,7 +278,7 @@ def test_names_never_lead_out_of_the_folder(
     document["images"][0]["file_name"] = name
     found = write(document)
     assert told(found) == [
-        f"annotations.json: {name} leads out of the folder of images: left out with its objects"
+        f"annotations.json: {name} leads out of the folder of images: left out with its 2 objects"
     ]
     assert list(boxes(read(tmp_path))) == ["images/y.png"]
 

@@ -53,7 +53,7 @@ def test_a_plain_set(tmp_path: Path, box_files: ModuleType) -> None:
         ("0.5 0.5 0.5 0.2 0.2", "has '0.5' for a class number"),
         ("cat 0.5 0.5 0.2 0.2", "has 'cat' for a class number"),
         ("0 0.5 0.5 0.2", "has 4 columns, not 5: class cx cy w h"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "has 6 columns, not 5: class cx cy w h"),
+        ("0 0.5 0.5 0.2 0.2 1.5", "has 6 columns, not 5: class cx cy w h"),
         ("0 0,5 0,5 0,2 0,2", "has '0 0,5 0,5 0,2 0,2' where numbers should be"),
         ("0 50 25 20 20", "has coordinates outside 0 to 1 (40, 15, 60, 35)"),
         ("0 0.95 0.5 0.2 0.2", "has coordinates outside 0 to 1 (0.85, 0.4, 1.05, 0.6)"),
