@@ -84,7 +84,7 @@ def require_root(data: DataConfig) -> None:
 def require_data(experiment: Experiment) -> None:
     """`require_root` of the experiment's data, and that they are of the kind that its model learns from.
 
-    Raises DataError.
+    Raises DataError, also when no image or no object can be used to train or to validate.
     """
     data = experiment.data
     require_root(data)
@@ -101,6 +101,51 @@ def require_data(experiment: Experiment) -> None:
             f"{shown} has boxes, but {experiment.model} classifies whole images: use a detector, as "
             "model: fasterrcnn."
         )
+    _require_usable(data)
+
+
+def _require_usable(data: DataConfig) -> None:
+    """Raise what `open_dataset` raises when nothing can be used to train or validate; quick when all is well.
+
+    A set that is still to be drawn, or to be got from Kaggle, and the known files of pictures are fine.
+    """
+    name = data_format(data)
+    if name in PUBLISHED:
+        return
+    if name == "synthetic":
+        from core.datasets.synthetic import drawn_already
+
+        if not drawn_already(data):
+            return
+    if has_boxes(data):
+        from core.datasets.boxed import adapter_of
+        from core.datasets.findings import Findings
+        from core.datasets.usable import objects_at_hand
+
+        adapter, found = adapter_of("coco" if name == "synthetic" else name), Findings()
+        places = adapter.places(data, data.root)
+        raws = {source.split: adapter.read(source, places, data, found) for source in places.sources()}
+        if found.of("error") or not objects_at_hand(data, places, raws):
+            open_dataset(data)
+        return
+    folders = find_folders(data)
+    naming = Names(data.root, [folders.train, folders.val, folders.test])
+    found_classes = require_classes(folders.train, naming)
+    if data.classes is not None:
+        found_classes = {name: found_classes[name] for name in data.classes if name in found_classes}
+    for source in (folders.train, folders.val):
+        if source is not None and not _has_readable(source, found_classes, naming):
+            open_dataset(data)
+
+
+def _has_readable(source: Source, classes: Mapping[str, str], naming: Names) -> bool:
+    """Whether an image of a split can be read; looks at no more than are needed to know."""
+    there = classes_of(source, naming)
+    for name, folder in classes.items():
+        images = scan(source, {name: there.get(name, folder)}, naming).images[name]
+        if any(fault(path, size) is None for path, size in images):
+            return True
+    return False
 
 
 def _open_folder(data: DataConfig, groups: Callable[[str], str] | None) -> Dataset:

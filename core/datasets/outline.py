@@ -15,6 +15,7 @@ from core.datasets.layout import find_folders
 from core.datasets.published import PUBLISHED
 from core.datasets.raw import RawImage
 from core.datasets.split import held_out_count, held_out_images
+from core.datasets.usable import objects_at_hand
 from core.errors import DataError
 from core.text import clean
 
@@ -93,10 +94,17 @@ def _of_arrays(data: DataConfig, name: str) -> Outline:
 
 
 def _of_boxes(data: DataConfig, name: str) -> Outline:
-    """Counts as the annotations have them, before any object is dropped."""
+    """Counts as the annotations have them, before any object is dropped.
+
+    Raises DataError when there is no object that can be used in the training or validation images.
+    """
     adapter, found = adapter_of(name), Findings()
     places = adapter.places(data, data.root)
     raws = {source.split: adapter.read(source, places, data, found) for source in places.sources()}
+    if not objects_at_hand(data, places, raws):
+        from core.datasets.box_open import open_boxed
+
+        open_boxed(data, name)  # raises what is wrong, unless it can be used after all
     train = {image.path: [box.name for box in image.boxes if not box.crowd] for image in raws["train"].images}
     counts = Counter(name for names in train.values() for name in names)
     declared = raws["train"].names
@@ -111,7 +119,12 @@ def _of_boxes(data: DataConfig, name: str) -> Outline:
     }
     held_out = "val" not in raws
     if held_out:
-        kept = {path: wanted & set(names) for path, names in train.items() if names or data.empty == "keep"}
+        lost = {image.path for image in raws["train"].images if image.lost and not image.boxes}
+        kept = {
+            path: wanted & set(names)
+            for path, names in train.items()
+            if path not in lost and (names or data.empty == "keep")
+        }
         sizes["val"] = len(held_out_images(kept, counts, data.split))
         sizes["train"] -= sizes["val"]
     place = clean(str(data.root or places.root))
@@ -130,7 +143,9 @@ def _of_boxes(data: DataConfig, name: str) -> Outline:
 
 
 def _used(data: DataConfig, image: RawImage, wanted: set[str]) -> bool:
-    return data.empty == "keep" or any(box.name in wanted for box in image.boxes)
+    if any(box.name in wanted for box in image.boxes):
+        return True
+    return data.empty == "keep" and not image.lost
 
 
 def _from_kaggle(data: DataConfig) -> DataConfig:
