@@ -19,8 +19,8 @@ from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predicti
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
 from core.config.workspace import Workspace
-from core.datasets.coco_file import as_integer, as_number, read_coco
-from core.datasets.findings import Findings, some
+from core.datasets.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.findings import Findings, count, some
 from core.datasets.names import spelled
 from core.datasets.results import read_results
 from core.errors import DataError
@@ -37,6 +37,7 @@ MODEL = "imported detections"
 SPLIT = "val"
 _EPOCH = 1
 _METRIC = "val/map"
+_COUNTED = {"image_id", "category_id", "bbox", "iscrowd", "ignore"}
 _STEM = f"{checkpoint_id(1, _EPOCH)}-{SPLIT}"
 
 
@@ -216,13 +217,17 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
     rows: dict[str, list[tuple[tuple[float, float, float, float], int, bool, bool, float, int]]] = {
         key: [] for key in images
     }
-    strange, empty = [], []
+    strange, empty, twice = [], [], []
+    lost: set[str] = set()
     for number, item in enumerate(document["annotations"], 1):
         record = item if isinstance(item, dict) else {}
         image, category = _key(record.get("image_id")), as_integer(record.get("category_id"))
         corners = _corners(record.get("bbox"))
+        lost.add(image)
         if image not in rows or category is None or category.value not in label_at:
             strange.append(number)
+        elif not _COUNTED.isdisjoint(record.get(TWICE, ())):
+            twice.append(number)
         elif corners is None:
             empty.append(number)
         else:
@@ -239,13 +244,17 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
                     identity.value if identity is not None else 0,
                 )
             )
+    bare = [images[key][0] for key in images if key in lost and not rows[key]]
+    without = f"; {count(len(bare), 'image')} so left without an object: {some(bare)}" if bare else ""
     for numbers, text in (
         (strange, "of an image or a class that the file has not, dropped"),
         (empty, "without a box that is one, dropped"),
+        (twice, "with a key that is written twice, dropped"),
     ):
         if numbers:
             are = "annotation {} is" if len(numbers) == 1 else "annotations {} are"
-            found.warn(shown, f"{are.format(some(map(str, numbers), 3))} {text}")
+            found.warn(shown, f"{are.format(some(map(str, numbers), 3))} {text}{without}")
+            without = ""
     flat = [row for key in images for row in rows[key]]
     counts = [len(rows[key]) for key in images]
     doubt_names(found, shown, "class name", list(names.values()))

@@ -160,7 +160,7 @@ def _open_folder(data: DataConfig, groups: Callable[[str], str] | None) -> Datas
     notes += order_notes
     classes = {name: all_classes[name] for name in names}
     train = {name: train[name] for name in names}
-    _require_images(train, folders.train.shown)
+    _require_images(train, folders.train.shown, notes)
 
     splits: Splits = {"train": train}
     if folders.val is not None:
@@ -187,7 +187,7 @@ def _open_arrays(data: DataConfig, name: str) -> Dataset:
     names, order_notes = class_order(data, sorted(found.class_names), counts, where, found.class_names)
     notes += order_notes
     train = {name: train[name] for name in names}
-    _require_images(train, clean(str(data.root)))
+    _require_images(train, clean(str(data.root)), ())
     splits: Splits = {"train": train}
     test = _by_class(found.test, found, set(names))
     splits["val" if data.val == "test" else "test"] = test
@@ -246,9 +246,10 @@ def _readable(scanned: Scanned, notes: list[str]) -> dict[str, Files]:
     return kept
 
 
-def _require_images(train: Mapping[str, Files], shown: str) -> None:
+def _require_images(train: Mapping[str, Files], shown: str, notes: Sequence[str]) -> None:
     empty = [name for name, images in train.items() if not images]
     if len(empty) == len(train):
+        _refuse_unreadable(shown, notes)
         raise DataError(f"{shown} has no images that can be read: expected {shown}/CLASS/image.jpg.")
     if empty:
         others = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
@@ -256,6 +257,13 @@ def _require_images(train: Mapping[str, Files], shown: str) -> None:
             f"Class {empty[0]}{others} has no training images in {shown}: add some, remove the folder, "
             "or name the classes to use in data.classes."
         )
+
+
+def _refuse_unreadable(shown: str, notes: Sequence[str]) -> None:
+    """Raise DataError when there are images, and none of them can be read."""
+    told = next((note for note in notes if " unreadable image" in note), "")
+    if told:
+        raise DataError(f"{shown} has no images that can be read: {told}; put whole files there.")
 
 
 def _other_split(
@@ -273,8 +281,10 @@ def _other_split(
         guess = did_you_mean(strange[0], all_classes)
         raise DataError(f"{source.shown} has a class {strange[0]} that the training folder has not{guess}.")
     wanted = {name: there.get(name, folder) for name, folder in classes.items()}
+    before = len(notes)
     images = _readable(scan(source, wanted, naming), notes)
     if not any(images.values()):
+        _refuse_unreadable(source.shown, notes[before:])
         raise DataError(f"{source.shown} has no images of the training classes.")
     without = [name for name, found in images.items() if not found]
     if without:

@@ -34,7 +34,7 @@ def require_objects(boxed: Boxed) -> None:
     else:
         for split in boxed.splits:
             if text := _nothing_in(boxed, split):
-                found.error("", text)
+                found.error("", f"{boxed.places.root}: {text}")
 
 
 def objects_at_hand(data: DataConfig, places: BoxPlaces, raws: Mapping[str, RawSplit]) -> bool:

@@ -58,7 +58,7 @@ def test_labels_all_in_pixels(tmp_path: Path, box_files: ModuleType) -> None:
     root = box_files.yolo(tmp_path / "set", dict.fromkeys("abc", PIXELS * 2) | {"d": ""})
     text = refused(root)
     assert text.startswith(
-        "none of 4 train images has an object that can be used: 6 of 6 dropped objects have coordinates "
+        f"{root}: none of 4 train images has an object that can be used: 6 of 6 dropped objects have coordinates "
         "outside 0 to 1, first labels/train/a.txt:1 (the box on line 1 has"
     )
     assert text.endswith("divide x and width by the image's width, y and height by its height")
@@ -80,7 +80,7 @@ def test_a_split_without_an_object(tmp_path: Path, box_files: ModuleType, bad: s
     with open(root / "data.yaml", "a", encoding="utf-8") as file:
         file.write("val: images/val\n")
     text = refused(root)
-    assert text.startswith("none of 1 val image has an object that can be used: ")
+    assert text.startswith(f"{root}: none of 1 val image has an object that can be used: ")
     assert said in text
 
 
@@ -106,7 +106,7 @@ def test_no_picture_can_be_read(tmp_path: Path, box_files: ModuleType) -> None:
     for name in "12":
         (root / f"JPEGImages/{name}.png").write_text("no picture")
     text = refused(root)
-    assert text.startswith("none of 2 train images can be read, such as JPEGImages/1.png (not an image)")
+    assert text.startswith(f"{root}: none of 2 train images can be read, such as JPEGImages/1.png (not an image)")
 
 
 def test_no_object_of_the_wanted_classes(tmp_path: Path, box_files: ModuleType) -> None:
@@ -213,3 +213,10 @@ def test_voc_files_that_cannot_be_told_apart(tmp_path: Path, box_files: ModuleTy
     found = check(root)
     assert (set(found.left_out), found.empty_images) == ({"JPEGImages/3.png", "JPEGImages/bare.png"}, 0)
     assert paths(opened(root)) == {"1", "2"}
+
+
+def test_pictures_of_classes_that_are_all_broken_are_named(tmp_path: Path, box_files: ModuleType) -> None:
+    for name in ("cat", "dog"):
+        box_files.picture(tmp_path / name / "1.png", 8, 8).write_bytes(b"")
+    with pytest.raises(DataError, match=r"no images that can be read: 2 unreadable images left out: .*empty"):
+        opened(tmp_path)

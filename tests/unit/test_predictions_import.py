@@ -163,6 +163,13 @@ def test_annotations_are_doubted(tmp_path: Path, changed: dict[str, Any], words:
     assert [words in note for note in made.notes] == [True]
 
 
+def test_images_that_lost_all_their_annotations_are_named(tmp_path: Path) -> None:
+    annotations = [{**item, "bbox": []} if item["image_id"] == 1 else item for item in TRUTH["annotations"]]
+    made, _ = taken(tmp_path, [], {**TRUTH, "annotations": annotations})
+    name = next(item["file_name"] for item in TRUTH["images"] if item["id"] == 1)
+    assert f"dropped; 1 image so left without an object: {name}" in " ".join(made.notes)
+
+
 def test_annotations_without_images_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no images"):
         taken(tmp_path, [], {**TRUTH, "images": []})
