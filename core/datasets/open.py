@@ -120,11 +120,14 @@ def _require_usable(data: DataConfig) -> None:
     if has_boxes(data):
         from core.datasets.boxed import adapter_of
         from core.datasets.findings import Findings
+        from core.datasets.raw import RawSplit
         from core.datasets.usable import objects_at_hand
 
         adapter, found = adapter_of("coco" if name == "synthetic" else name), Findings()
         places = adapter.places(data, data.root)
-        raws = {source.split: adapter.read(source, places, data, found) for source in places.sources()}
+        raws: dict[str, RawSplit] = {
+            source.split: adapter.read(source, places, data, found) for source in places.sources()
+        }
         if found.of("error") or not objects_at_hand(data, places, raws):
             open_dataset(data)
         return

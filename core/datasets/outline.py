@@ -13,7 +13,7 @@ from core.datasets.findings import Findings
 from core.datasets.folder import Names, class_order, require_classes, scan
 from core.datasets.layout import find_folders
 from core.datasets.published import PUBLISHED
-from core.datasets.raw import RawImage
+from core.datasets.raw import RawImage, RawSplit
 from core.datasets.split import held_out_count, held_out_images
 from core.datasets.usable import objects_at_hand
 from core.errors import DataError
@@ -100,7 +100,9 @@ def _of_boxes(data: DataConfig, name: str) -> Outline:
     """
     adapter, found = adapter_of(name), Findings()
     places = adapter.places(data, data.root)
-    raws = {source.split: adapter.read(source, places, data, found) for source in places.sources()}
+    raws: dict[str, RawSplit] = {
+        source.split: adapter.read(source, places, data, found) for source in places.sources()
+    }
     if not objects_at_hand(data, places, raws):
         from core.datasets.box_open import open_boxed
 

@@ -58,8 +58,8 @@ def test_labels_all_in_pixels(tmp_path: Path, box_files: ModuleType) -> None:
     root = box_files.yolo(tmp_path / "set", dict.fromkeys("abc", PIXELS * 2) | {"d": ""})
     text = refused(root)
     assert text.startswith(
-        f"{root}: none of 4 train images has an object that can be used: 6 of 6 dropped objects have coordinates "
-        "outside 0 to 1, first labels/train/a.txt:1 (the box on line 1 has"
+        f"{root}: none of 4 train images has an object that can be used: 6 of 6 dropped objects "
+        "have coordinates outside 0 to 1, first labels/train/a.txt:1 (the box on line 1 has"
     )
     assert text.endswith("divide x and width by the image's width, y and height by its height")
     with pytest.raises(DataError, match="6 of 6 dropped objects have coordinates outside 0 to 1"):
@@ -106,7 +106,8 @@ def test_no_picture_can_be_read(tmp_path: Path, box_files: ModuleType) -> None:
     for name in "12":
         (root / f"JPEGImages/{name}.png").write_text("no picture")
     text = refused(root)
-    assert text.startswith(f"{root}: none of 2 train images can be read, such as JPEGImages/1.png (not an image)")
+    first = "JPEGImages/1.png (not an image)"
+    assert text.startswith(f"{root}: none of 2 train images can be read, such as {first}")
 
 
 def test_no_object_of_the_wanted_classes(tmp_path: Path, box_files: ModuleType) -> None:
