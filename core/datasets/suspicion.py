@@ -13,6 +13,7 @@ from core.datasets.raw import Corners, RawImage
 Looked = Sequence[tuple[RawImage, Look]]
 _SHARE = 0.2
 _EDGE = 1.0
+_SHARES = "boxes may be shares of width and height, not pixels: no number is above 1"
 _Box = tuple[Corners, tuple[int, int]]
 
 
@@ -32,6 +33,8 @@ def suspect(data: DataConfig, name: str, counts: Mapping[str, int], images: Look
     ]
     if name in ("voc", "diatom"):
         _corners_or_sizes(boxes, found)
+        if boxes and all(max(corners) <= 1 < min(size) for corners, size in boxes):
+            found.warn("", _SHARES)
         _counted_from(data, boxes, found)
     if name == "coco" and data.boxes == "auto":
         _other_than_xywh(boxes, found)
@@ -92,7 +95,7 @@ def _other_than_xywh(boxes: Sequence[_Box], found: Findings) -> None:
     shown = f"{out} of {count(len(given), 'box', 'boxes')} reach beyond their images as xywh"
     shares = sum(max(four) <= 1 and min(size) > 1 for four, size in given)
     if shares == len(given):
-        found.warn("", "boxes may be shares of width and height, not pixels: no number is above 1")
+        found.warn("", _SHARES)
     elif out and out >= _SHARE * len(given):
         if all(_as_xyxy(four, size) for four, size in given):
             found.warn("", f"boxes may be xyxy, not xywh: {shown}, none as xyxy; set data.boxes to xyxy")

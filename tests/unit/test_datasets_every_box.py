@@ -88,6 +88,11 @@ def test_several_sizes_and_names_of_files(tmp_path: Path, box_files: ModuleType)
     assert (found.images, found.objects) == (3, 3)
 
 
+def test_shares_where_pixels_are_meant(tmp_path: Path, box_files: ModuleType) -> None:
+    root = box_files.voc(tmp_path, {"1": [("alpha", 0.1, 0.2, 0.5, 0.9)], "2": [("alpha", 0, 0, 1, 1)]})
+    assert any("may be shares of width and height" in item.text for item in check(root).warnings)
+
+
 # COCO
 
 
