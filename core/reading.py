@@ -21,6 +21,9 @@ AnyPath = str | os.PathLike[str]
 SMALL = 1 << 22  # 4 MiB: configs, notes, one label file
 LARGE = 1 << 26  # 64 MiB: lists, tables
 HUGE = 1 << 31  # 2 GiB: annotations of a whole data set
+# Without O_NONBLOCK a named pipe would be waited for, for ever.
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FIRST = 1 << 16
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -45,8 +48,7 @@ def open_regular(path: AnyPath) -> int:
     system refuses it.
     """
     try:
-        # Without O_NONBLOCK a named pipe would be waited for, for ever.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        fd = os.open(path, _READ)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(shown(path)) from None
     except (OSError, ValueError) as error:
@@ -71,19 +73,35 @@ def read_bytes(path: AnyPath, limit: int = SMALL) -> bytes:
 
     Raises MissingFileError or UnreadableError (not regular, refused by the system, longer than `limit`).
     """
-    fd = open_regular(path)
+    data = find_bytes(path, limit)
+    if data is None:
+        raise MissingFileError(shown(path))
+    return data
+
+
+def find_bytes(path: AnyPath, limit: int = SMALL) -> bytes | None:
+    """`read_bytes`, or None when there is no such file, and only then. Raises UnreadableError."""
     try:
-        parts: list[bytes] = []
-        size = os.fstat(fd).st_size
-        if size > limit:
+        fd = os.open(path, _READ)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise UnreadableError(shown(path), _reason(error)) from error
+    try:
+        status = os.fstat(fd)
+        check_regular(status, path)
+        if status.st_size > limit:
             raise _too_long(path, limit)
-        size = 0
-        while data := os.read(fd, min(1 << 20, limit + 1 - size)):
-            parts.append(data)
-            size += len(data)
-            if size > limit:
-                raise _too_long(path, limit)
-        return b"".join(parts)
+        data = os.read(fd, _FIRST)
+        if len(data) == _FIRST:
+            parts, size = [data], _FIRST
+            while size <= limit and (data := os.read(fd, 1 << 20)):
+                parts.append(data)
+                size += len(data)
+            data = b"".join(parts)
+        if len(data) > limit:
+            raise _too_long(path, limit)
+        return data
     except OSError as error:
         raise UnreadableError(shown(path), _reason(error)) from error
     finally:
@@ -115,12 +133,22 @@ def read_text(path: AnyPath, limit: int = SMALL) -> str:
 
 def read_object(path: AnyPath, limit: int = LARGE) -> dict[str, Any]:
     """The JSON object in a file. Raises MissingFileError, or UnreadableError when it is torn or no object."""
-    data = read_bytes(path, limit)
-    if not data.strip():
-        raise UnreadableError(shown(path), "it is empty")
+    return json_object(read_bytes(path, limit), path)
+
+
+def find_object(path: AnyPath, limit: int = LARGE) -> dict[str, Any] | None:
+    """`read_object`, or None when there is no such file, and only then. Raises UnreadableError."""
+    data = find_bytes(path, limit)
+    return None if data is None else json_object(data, path)
+
+
+def json_object(data: bytes, path: AnyPath) -> dict[str, Any]:
+    """The JSON object in the content of a file. Raises UnreadableError when it is empty, torn or another."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
+        if not data.strip():
+            raise UnreadableError(shown(path), "it is empty") from None
         reason = f"it is not whole JSON ({clean(error.msg).split(':')[0]})"
         raise UnreadableError(shown(path), reason, error.lineno) from error
     if not isinstance(value, dict):
@@ -160,4 +188,12 @@ def is_regular(path: AnyPath) -> bool:
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
     except (OSError, ValueError):
+        return False
+
+
+def is_folder(entry: os.DirEntry[str], *, links: bool = True) -> bool:
+    """Whether an entry of a listed folder is one; False for what cannot be asked, like a link to itself."""
+    try:
+        return entry.is_dir(follow_symlinks=links)
+    except OSError:
         return False

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from core.config.workspace import Workspace, config_files
 from core.errors import UsageError
+from core.reading import read_text
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -71,9 +72,7 @@ def pictures_of_run(screen: LabScreen, run: RunSummary) -> None:
     from tui.screens.samples import SamplesScreen
 
     config = _paths(screen, run).config
-    screen.app.push_screen(
-        SamplesScreen(run.label, lambda: config.read_text(encoding="utf-8", errors="surrogateescape"))
-    )
+    screen.app.push_screen(SamplesScreen(run.label, lambda: read_text(config)))
 
 
 def config_path(workspace: Workspace, name: str) -> Path:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from core.errors import UnreadableError
+from core.reading import read_text
 from core.store import jobs as job_files
 from core.store import report
 from core.store.attempts import numbers
 from core.store.checkpoints import list_checkpoints
-from core.store.files import read_json
+from core.store.files import peek_json
 from core.store.jobs import JobState
 from core.store.logs import tail_log
 from core.store.measures import ROW_NAME, Measured, read_row
@@ -201,15 +203,15 @@ def _unreadable(jobs: tuple[JobState, ...]) -> Mapping[str, str]:
 
 def _config_lines(run: RunPaths) -> tuple[str, ...]:
     try:
-        text = run.config.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
+        text = read_text(run.config)
+    except UnreadableError as error:
+        return (str(error),)
     return tuple(clean(text, newlines=True).split("\n"))
 
 
 def _splits(run: RunPaths) -> tuple[str, ...]:
     """The names of the splits that the run has images of."""
-    there = (read_json(run.split) or {}).get("splits")
+    there = (peek_json(run.split, 1 << 28) or {}).get("splits")
     return tuple(clean(str(name)) for name in there) if isinstance(there, dict) else ()
 
 

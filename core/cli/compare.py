@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli.compare_classes import ClassOutcome, compare_classes
 from core.errors import DataError
+from core.reading import HUGE
 from core.store.files import read_json
 from core.store.measures import measures
 from core.store.metrics import History, read_history
@@ -74,11 +75,11 @@ class Comparison:
 
 
 def compare(first: RunPaths, second: RunPaths) -> Comparison:
-    """Compare two runs. Raises ConfigError when a stored config cannot be read."""
-    from core.config.load import parse_experiment
+    """Compare two runs. Raises UnreadableError or ConfigError for a config or split that cannot be read."""
+    from core.config.load import read_stored
 
     runs = (first, second)
-    old, new = (parse_experiment(run.config.read_text(encoding="utf-8"), run.config) for run in runs)
+    old, new = (read_stored(run.config) for run in runs)
     differences = tuple(_differences(*runs))
     classes = () if differences else compare_classes(*runs)
     return Comparison(_settings(old, new), _outcomes(*map(_history, runs)), differences, classes)
@@ -145,7 +146,7 @@ def _last(history: History, name: str) -> Value | None:
 
 
 def _differences(first: RunPaths, second: RunPaths) -> list[str]:
-    splits = [read_json(run.split) for run in (first, second)]
+    splits = [read_json(run.split, HUGE) for run in (first, second)]
     missing = [run.id for run, split in zip((first, second), splits, strict=True) if split is None]
     if missing:
         verb = "have" if len(missing) > 1 else "has"

@@ -17,7 +17,8 @@ from core.cli.progress import BarView, LineView, Position, View
 from core.errors import LabError
 from core.launch.control import stop_run
 from core.store.catalogue import summarise
-from core.store.metrics import read_tail
+from core.store.columns import time_of
+from core.store.metrics import MetricsTail
 from core.store.paths import RunPaths
 from core.store.records import ENDED, DerivedState, Record
 from core.store.state import derive_state
@@ -39,16 +40,20 @@ class _Tail:
 
     run: RunPaths
     attempt: int = 0
-    offset: int = 0
     position: Position = field(default_factory=Position)
+    tail: MetricsTail | None = None
+    latest: float = 0.0
 
     def records(self, state: DerivedState) -> Iterator[Record]:
         if state.attempt == 0:
             return
         self.attempt = state.attempt
-        found, self.offset = read_tail(self.run.metrics, self.offset)
-        for record in found:
-            if record.get("attempt") == self.attempt:
+        self.tail = self.tail or MetricsTail(self.run.metrics)
+        for record in self.tail.read()[0]:
+            time = time_of(record.get("t"))
+            # In a file that was replaced, rows that were shown come again.
+            if record.get("attempt") == self.attempt and not time < self.latest:
+                self.latest = time
                 yield record
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.config.workspace import Workspace
-from core.errors import ConfigError
+from core.errors import ConfigError, UnreadableError
 from core.humanise import MISSING
 from core.store.catalogue import Catalogue
 from core.store.paths import RunPaths
@@ -37,15 +37,15 @@ def newest_kin(workspace: Workspace, loaded: Loaded, name: str = "") -> Kin | No
 
     Only runs called `name` count when it is given. None when the config has no run.
     """
-    from core.config.load import changed_fields, parse_experiment
+    from core.config.load import changed_fields, read_stored
 
     differing: Kin | None = None
     for summary in Catalogue(workspace).refresh():
         run = RunPaths(workspace.runs / summary.id)
         if summary.config != loaded.name or (name and summary.name != name):
             continue
-        with contextlib.suppress(ConfigError, OSError):
-            stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+        with contextlib.suppress(ConfigError, UnreadableError):
+            stored = read_stored(run.config)
             changed = changed_fields(stored, loaded.experiment).result
             if not changed:
                 return Kin(run, summary, stored, ())

@@ -31,6 +31,7 @@ from core.config.schema import DataConfig, Experiment, Normalize
 from core.config.workspace import Workspace
 from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_scalar
 from core.errors import ConfigError, Problem
+from core.reading import read_text
 from core.text import clean
 
 
@@ -113,6 +114,11 @@ def parse_experiment(text: str, where: Path) -> Experiment:
     tree = parse_document(text, place, frozenset(Experiment.model_fields))
     expand(tree, Workspace(where.parent))
     return _validated(tree)
+
+
+def read_stored(file: Path) -> Experiment:
+    """The experiment in a run's config.yaml. Raises UnreadableError, ConfigError."""
+    return parse_experiment(read_text(file), file)
 
 
 def apply_overrides(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from core.datasets.pictures import member_file
 from core.errors import DataError
-from core.store.files import read_bytes, read_json, write_bytes, write_json
+from core.reading import HUGE, find_bytes
+from core.store.files import read_json, write_bytes, write_json
 from core.store.paths import RunPaths
 from core.text import clean
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from core.datasets.boxes import Boxes
 
 STORED_FORMAT = 1
-_MOST_BYTES = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -144,14 +144,14 @@ def store_dataset(run: RunPaths, dataset: Dataset) -> None:
 def read_dataset(run: RunPaths) -> Dataset | None:
     """The data set that a run's first attempt stored, not looked at on disk; None before.
 
-    Raises DataError when it is damaged or of a newer format.
+    Raises DataError when it is unreadable, damaged or of a newer format: it is never made anew then.
     """
-    stored = read_json(run.split)
+    stored = read_json(run.split, HUGE)
     if stored is None:
         return None
     if stored.get("kind") != "detection":
         return from_stored(stored)
-    return from_stored(stored, read_bytes(run.objects, _MOST_BYTES))
+    return from_stored(stored, find_bytes(run.objects, HUGE))
 
 
 def from_stored(stored: Mapping[str, Any], objects: bytes | None = None) -> Dataset:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.config.load import parse_experiment
+from core.config.load import read_stored
 from core.config.names import SMALL_DETECTORS, TINYVGG, is_code
 from core.config.schema import Experiment
 from core.errors import LabError
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
     # Whatever the user's network prints must not get between the lines of the document.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            document = describe(parse_experiment(file.read_text(encoding="utf-8"), file), int(arguments[2]))
+            document = describe(read_stored(file), int(arguments[2]))
         except OSError as error:
             document = {"model": None, "error": f"{file} cannot be read: {error.strerror}."}
         except LabError as error:

@@ -49,7 +49,7 @@ def read_goal(run: RunPaths, attempt: int, spec: dict[str, Any], experiment: Exp
     """The goal of an attempt. Raises StateError (no such request), CheckpointError (no such start)."""
     number = read_attempt(run, attempt).request
     request = next((item for item in requests(run) if item.number == number), None)
-    if request is None:
+    if request is None or request.problem:
         raise StateError(f"Attempt {attempt} of run {run.id} names request {number}, which cannot be read.")
     start = None if request.start is None else choose(run, request.start)
     metric = spec.get("metric")

@@ -20,6 +20,7 @@ from core.engine.resolve import Resolved
 from core.engine.state import BestSoFar, LossGuard, TrainState
 from core.engine.task import Measurement, Task
 from core.engine.update import follow_schedule, take_step
+from core.errors import LabError
 from core.humanise import duration
 from core.store.checkpoints import save_files
 from core.store.metrics import MetricsWriter, is_finite
@@ -247,6 +248,8 @@ class Loop:
             prune(self._run, self._settings.keep, protect)
         except OSError as error:
             log(f"note: older checkpoints could not be removed: {error.strerror or error}")
+        except LabError as error:
+            log(f"note: no checkpoint was removed, as what must stay is not known: {error}")
 
     def _stamp(self, epoch: int) -> dict[str, float]:
         return {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.analysis.predictions import FORMAT
 from core.engine.task import Measurement
-from core.store.files import make_dir, read_json, write_bytes, write_json
+from core.store.files import make_dir, peek_json, write_bytes, write_json
 from core.store.metrics import encode_value
 from core.store.paths import RunPaths
 
@@ -52,7 +52,7 @@ def read_measure(
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """The measure row, or None when there is none of this very checkpoint file (and of these settings)."""
-    row = read_json(measure_path(run, checkpoint, split, key))
+    row = peek_json(measure_path(run, checkpoint, split, key))
     if row is None or row.get("sha256") != sha256:
         return None
     if settings is not None and not same_settings(_mapping(row.get("settings")), settings):

@@ -7,7 +7,7 @@ import time
 import torch
 from torch import nn
 
-from core.config.load import parse_experiment
+from core.config.load import read_stored
 from core.config.meaning import random_words
 from core.config.schema import Experiment
 from core.data.cache import Cancelled
@@ -62,7 +62,7 @@ def train_run(run: RunPaths, attempt: int, stop: StopFlag) -> str:
 
 def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
     spec = read_json(run.spec) or {}
-    experiment = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    experiment = read_stored(run.config)
     goal = read_goal(run, attempt, spec, experiment)
     stop.marker = run.stop_marker(goal.request.number)
     place.start_at(goal.epochs_done, goal.start.step if goal.start else 0, goal.total_epochs)

@@ -19,6 +19,7 @@ from core.engine.tasks import make_task
 from core.errors import CheckpointError, UsageError
 from core.evaluate.progress import Progress
 from core.evaluate.setup import Setup, other_dataset, own_dataset, prepare
+from core.reading import HUGE
 from core.store.checkpoints import list_checkpoints, verify
 from core.store.files import read_json
 from core.store.metrics import decode_numbers
@@ -189,7 +190,7 @@ def _dataset(setup: Setup, content: Mapping[str, Any]) -> tuple[Dataset, dict[st
     if config is None:
         return own_dataset(setup.run), {}
     dataset = other_dataset(setup, config)
-    stored = read_json(setup.run.split)
+    stored = read_json(setup.run.split, HUGE)
     if stored is not None and stored.get("fingerprint") == dataset.fingerprint:
         return dataset, {}
     return dataset, {"data": {"root": str(dataset.root), "fingerprint": dataset.fingerprint}}

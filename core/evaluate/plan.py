@@ -11,8 +11,9 @@ from typing import Any
 from core.config.workspace import Workspace
 from core.datasets.images import is_image_name
 from core.errors import CheckpointError, StateError, UsageError
+from core.reading import HUGE
 from core.store.checkpoints import choose, list_checkpoints
-from core.store.files import read_json
+from core.store.files import peek_json, read_json
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.text import clean, did_you_mean
@@ -133,10 +134,10 @@ def expand_images(given: Sequence[str]) -> list[str]:
 
 
 def _data_config(workspace: Workspace, run: RunPaths, data: str) -> dict[str, Any]:
-    from core.config.load import parse_experiment, plain, with_data
+    from core.config.load import plain, read_stored, with_data
     from core.datasets.open import require_root
 
-    stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    stored = read_stored(run.config)
     experiment = with_data(stored, data, workspace=workspace)
     require_root(experiment.data)
     config: dict[str, Any] = plain(experiment.data)
@@ -144,7 +145,7 @@ def _data_config(workspace: Workspace, run: RunPaths, data: str) -> dict[str, An
 
 
 def _require_splits(run: RunPaths, wanted: Sequence[str]) -> None:
-    stored = read_json(run.split)
+    stored = read_json(run.split, HUGE)
     if stored is None:
         if (read_json(run.spec) or {}).get("imported") is True:
             raise StateError(f"run {run.id} is imported and has no data of its own: give --data")
@@ -157,5 +158,5 @@ def _require_splits(run: RunPaths, wanted: Sequence[str]) -> None:
 
 
 def _has_row(run: RunPaths, checkpoint: Checkpoint, split: str) -> bool:
-    row = read_json(Path(run.measures) / f"{checkpoint.id}-{split}.json")
+    row = peek_json(Path(run.measures) / f"{checkpoint.id}-{split}.json")
     return row is not None and row.get("sha256") == checkpoint.sha256

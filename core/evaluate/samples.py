@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from core.config.fields import resolve_normalize
-from core.config.load import parse_experiment
+from core.config.load import read_stored
 from core.config.schema import Experiment
 from core.data.batches import TrainBatches
 from core.data.decode import decode_pixels, decode_whole, native_side
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        experiment = parse_experiment(given.config.read_text(encoding="utf-8"), given.config)
+        experiment = read_stored(given.config)
         dataset = open_dataset(experiment.data)
         count = max(1, given.count)
         if given.augmented:

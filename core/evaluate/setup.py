@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from core.config.data_schema import BOX_FORMATS
-from core.config.load import parse_experiment
+from core.config.load import read_stored
 from core.config.schema import DataConfig, Experiment
 from core.datasets.boxed import adapter_of
 from core.datasets.boxes import Boxes
@@ -48,7 +48,7 @@ class Setup:
 
 def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
     """The run's config and choices, on this device; `batch` images at a time. Raises LabError."""
-    experiment = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    experiment = read_stored(run.config)
     stored = read_resolved(run)
     resolved = for_device(stored or choose_resolved(experiment), "cuda" if on_gpu else "cpu")
     if isinstance(experiment.threads, int):

@@ -14,7 +14,7 @@ from core.engine.stop import StopFlag
 from core.errors import StateError
 from core.evaluate.measure import run_measure
 from core.evaluate.predict import run_predict
-from core.store.files import read_json, sweep, write_json
+from core.store.files import peek_json, read_json, sweep, write_json
 from core.store.guard import mark_changed
 from core.store.paths import JobPaths, RunPaths
 
@@ -24,10 +24,10 @@ def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
     try:
         content = read_json(job.job)
         if content is None:
-            raise StateError(f"{job.job} cannot be read: ask for the job again.")
+            raise StateError(f"{job.job} is missing: ask for the job again.")
         for folder in (run.measures, run.predictions):
             sweep(folder)
-        on_gpu = not str((read_json(job.start) or {}).get("slot", "cpu")).startswith("cpu")
+        on_gpu = not str((peek_json(job.start) or {}).get("slot", "cpu")).startswith("cpu")
         finished, document = _carry_out(run, job, content, stop, on_gpu)
         _write(job, "result", {"status": "finished" if finished else "stopped", **document})
     except Exception as error:

@@ -16,7 +16,7 @@ from core.launch.network import inherited_code, read_code, require_weights
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
 from core.launch.slots import require_gpus
-from core.store.files import read_json
+from core.store.files import peek_json
 from core.store.forks import inherited_id, prepare_fork
 from core.store.locks import is_held, run_lock_path
 from core.store.paths import AttemptPaths, RunPaths
@@ -106,7 +106,7 @@ def stop_run(run: RunPaths, *, kill: bool = False) -> None:
 
 def tell_to_stop(attempt: AttemptPaths, supervisor_lock: Path, *, kill: bool) -> None:
     """Signal the process of an attempt or a job that was asked to stop; its supervisor does the killing."""
-    started = read_json(attempt.start) or {}
+    started = peek_json(attempt.start) or {}
     trainer = from_json(started.get("trainer"))
     if trainer is None:
         return

@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 from core.config.names import is_code
-from core.errors import StateError, UsageError
-from core.store.files import read_bytes, read_json
+from core.errors import MissingFileError, StateError, UnreadableError, UsageError
+from core.reading import exists, is_regular, read_bytes
+from core.store.files import read_json
 from core.store.paths import RunPaths
 from core.text import clean
 
@@ -22,18 +23,21 @@ def read_code(model: str) -> tuple[str, bytes] | None:
     if not is_code(model):
         return None
     path = Path(model.rpartition(":")[0])
-    content = read_bytes(path, _LIMIT)
-    if content is None:
-        why = "is longer than 1 MB" if path.is_file() else "is not there"
-        raise UsageError(f"model: the file {clean(str(path))} {why}; it should hold the network's code")
-    return path.name, content
+    try:
+        return path.name, read_bytes(path, _LIMIT)
+    except MissingFileError:
+        why = "is not there"
+    except UnreadableError as error:
+        why = f"cannot be used: {error.reason}"
+    raise UsageError(f"model: the file {clean(str(path))} {why}; it should hold the network's code")
 
 
 def require_weights(weights: str | Path) -> None:
     """Raises UsageError when the file of weights that a config names is not there."""
-    if isinstance(weights, Path) and not weights.is_file():
+    if isinstance(weights, Path) and not is_regular(weights):
+        what = "is no regular file" if exists(weights) else "is not there"
         raise UsageError(
-            f"weights: the file {clean(str(weights))} is not there; correct the path in the config, or get it"
+            f"weights: the file {clean(str(weights))} {what}; correct the path in the config, or get it"
         )
 
 
@@ -43,8 +47,11 @@ def inherited_code(parent: RunPaths) -> tuple[str, bytes] | None:
     if not isinstance(noted, dict):
         return None
     name = Path(str(noted.get("file"))).name
-    content = read_bytes(parent.code / name, _LIMIT)
-    if content is None or hashlib.sha256(content).hexdigest() != noted.get("sha256"):
+    try:
+        content = read_bytes(parent.code / name, _LIMIT)
+    except UnreadableError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != noted.get("sha256"):
         raise StateError(
             f"{parent.code / name} is not the network that run {parent.id} began with; put the file back, or "
             "fork with --set model=FILE:FUNCTION"

@@ -51,7 +51,7 @@ def plan_resume(
     holds. Raises StateError (it runs; nothing left to do; imported), CheckpointError (damaged, unknown),
     ConfigError, UsageError.
     """
-    from core.config.load import apply_overrides, changed_fields, parse_experiment
+    from core.config.load import apply_overrides, changed_fields, read_stored
 
     if total is not None and more is not None:
         raise UsageError("give either --epochs or --more, not both")
@@ -60,7 +60,7 @@ def plan_resume(
     spec = read_json(run.spec) or {}
     if spec.get("imported") is True:
         raise StateError(_imported(run))
-    stored = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    stored = read_stored(run.config)
     wanted = apply_overrides(stored, overrides, workspace=Workspace(run.root.parents[1]))
     changes = changed_fields(stored, wanted)
     if "epochs" in changes.operational and total is None and more is None:
@@ -118,6 +118,8 @@ def _imported(run: RunPaths) -> str:
 
 def _old_goal(run: RunPaths) -> int:
     asked = requests(run)
+    if asked and asked[-1].problem:
+        raise StateError(f"{asked[-1].problem}: say how far run {run.id} is to go with --epochs N")
     return asked[-1].total_epochs if asked else 0
 
 

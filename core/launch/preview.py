@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.config.names import is_code
 from core.config.workspace import Workspace, cache_home
+from core.errors import UnreadableError
 from core.launch.children import child_environment, module_command
-from core.store.files import read_bytes, read_json, write_json
+from core.reading import read_bytes
+from core.store.files import peek_json, write_json
 from core.store.report import cleaned
 from core.store.version import code_version
 from core.text import clean
@@ -39,7 +41,7 @@ def describe(experiment: Experiment, classes: int, timeout: float = TIMEOUT) -> 
     numbers are absent then.
     """
     kept = cache_home() / "describe" / f"{description_key(experiment, classes)}.json"
-    known = read_json(kept)
+    known = peek_json(kept)
     if known is not None:
         return known
     found = _ask_child(experiment, classes, timeout)
@@ -58,7 +60,8 @@ def description_key(experiment: Experiment, classes: int) -> str:
     keys = [spec.key for spec in field_specs() if spec.group in _GROUPS and spec.key not in _NO_PART]
     code = b""
     if is_code(experiment.model):
-        code = read_bytes(Path(experiment.model.rpartition(":")[0])) or b""
+        with suppress(UnreadableError):
+            code = read_bytes(Path(experiment.model.rpartition(":")[0]))
     facts = [
         {key: values[key] for key in keys if not key.startswith(("normalize.", "weights"))},
         classes,

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.config.workspace import Workspace, state_home
 from core.launch.work import Work, is_untouched, newest
 from core.launch.work import waits as waits
-from core.store.files import read_json, write_bytes
+from core.store.files import peek_json, write_bytes
 from core.store.jobs import is_untouched as is_untouched_job
 from core.store.jobs import job_paths
 from core.store.paths import RunPaths
@@ -92,10 +92,10 @@ def in_order(works: Iterable[Work]) -> list[Work]:
 
 def _place(work: Work) -> tuple[int, float, str]:
     if work.job is not None:
-        content = read_json(work.job.job) or {}
+        content = peek_json(work.job.job) or {}
         priority, asked = content.get("priority", 0), content.get("time", 0.0)
     else:
-        priority = (read_json(work.run.spec) or {}).get("priority", 0)
+        priority = (peek_json(work.run.spec) or {}).get("priority", 0)
         asked = requests(work.run)[-1].time
     return (
         -priority if isinstance(priority, int) else 0,

@@ -7,13 +7,13 @@ from contextlib import suppress
 
 from core.launch.children import child_environment, module_command, spawn
 from core.launch.work import Work
-from core.store.files import read_json
+from core.store.files import peek_json
 from core.store.paths import AttemptPaths, RunPaths
 
 
 def wants_tracker(run: RunPaths) -> bool:
     """Whether the run was made with a tracker."""
-    log = (read_json(run.spec) or {}).get("log")
+    log = (peek_json(run.spec) or {}).get("log")
     if not isinstance(log, dict):
         return False
     return log.get("wandb") in ("online", "offline") or log.get("tensorboard") is True

@@ -10,9 +10,9 @@ from typing import Any
 from core.errors import UsageError
 from core.launch.children import module_command
 from core.launch.slots import Holder, Need
-from core.store import jobs
-from core.store.attempts import attempts, begin_attempt
-from core.store.files import read_json
+from core.store import jobs, state
+from core.store.attempts import begin_attempt
+from core.store.files import peek_json
 from core.store.locks import is_held, job_lock_path, run_lock_path
 from core.store.paths import AttemptPaths, JobPaths, RunPaths
 from core.store.runs import requests
@@ -80,11 +80,11 @@ class Work:
     def need(self) -> Need:
         """The slot that it wants, as its files say."""
         if self.job is not None:
-            content = read_json(self.job.job) or {}
+            content = peek_json(self.job.job) or {}
             device, gpus = content.get("device"), content.get("gpus")
         else:
-            content = read_json(self.run.request(self.request)) or {}
-            device, gpus = jobs.wanted_device(self.run), (read_json(self.run.spec) or {}).get("gpus")
+            content = peek_json(self.run.request(self.request)) or {}
+            device, gpus = jobs.wanted_device(self.run), (peek_json(self.run.spec) or {}).get("gpus")
         visible = content.get("visible")
         return Need(
             device=device if isinstance(device, str) else "auto",
@@ -118,8 +118,4 @@ def waits(run: RunPaths) -> bool:
 
 def is_untouched(run: RunPaths) -> bool:
     """No attempt that counts (one that found the lock held does not), and no stop asked for."""
-    asked = requests(run)
-    if not asked or asked[-1].stop or asked[-1].kill:
-        return False
-    mine = [attempt for attempt in attempts(run) if attempt.request == asked[-1].number]
-    return all(attempt.locked_out for attempt in mine)
+    return state.is_untouched(run)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from core.errors import CheckpointError, UsageError
 from core.store import files
-from core.store.checkpoints import checkpoint_ids, pinned_ids
+from core.store.checkpoints import checkpoint_ids, pinned_in
 from core.store.guard import mark_changed, require_writable
 from core.store.paths import RunPaths
 from core.store.runs import change_meta, meta_lock, read_meta
@@ -57,11 +57,13 @@ def set_archived(run: RunPaths, on: bool) -> None:
 def pin(run: RunPaths, checkpoint: str, on: bool = True) -> None:
     """Pin a checkpoint, so that nothing ever removes it, or give it free again.
 
-    Raises CheckpointError when there is none of this id to pin, StateError as `set_tags` does.
+    Raises CheckpointError when there is none of this id to pin, StateError as `set_tags` does,
+    UnreadableError when pins.json cannot be read: what it says is not replaced.
     """
     require_writable(run)
     with meta_lock(run):
-        pinned = pinned_ids(run)
+        stored = files.read_json(run.pins) or {}
+        pinned = pinned_in(stored)
         if on and checkpoint not in checkpoint_ids(run):
             raise CheckpointError(
                 f"Run {run.id} has no checkpoint '{clean(checkpoint[:60])}' to pin; "
@@ -69,7 +71,7 @@ def pin(run: RunPaths, checkpoint: str, on: bool = True) -> None:
             )
         wanted = pinned | {checkpoint} if on else pinned - {checkpoint}
         if wanted != pinned:
-            files.write_json(run.pins, {**(files.read_json(run.pins) or {}), "pinned": sorted(wanted)})
+            files.write_json(run.pins, {**stored, "pinned": sorted(wanted)})
     mark_changed(run.root.parent, run.id)
 
 

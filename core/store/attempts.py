@@ -10,6 +10,7 @@ from typing import Any
 
 from core.store import files, process
 from core.store.guard import mark_changed, require_writable
+from core.store.leftovers import settle
 from core.store.paths import AttemptPaths, RunPaths
 from core.store.records import Attempt
 from core.text import clean
@@ -92,7 +93,10 @@ def start_content(
 
 
 def note_trainer(attempt: AttemptPaths, trainer: Mapping[str, Any]) -> None:
-    """Add the trainer's identity (`process.identify(pid)`) to `start.json`."""
+    """Add the trainer's identity (`process.identify(pid)`) to `start.json`.
+
+    Raises OSError, UnreadableError: what cannot be read is not replaced.
+    """
     start = files.read_json(attempt.start) or {}
     files.write_json(attempt.start, {**start, "trainer": dict(trainer)})
 
@@ -157,25 +161,26 @@ def read_attempt(run: RunPaths, number: int) -> Attempt:
 def read_folder(folder: str, number: int) -> Attempt:
     """What the files of an attempt, or of a job, say; never raises."""
     root = f"{folder}/"
-    start = files.read_json(root + "start.json") or {}
-    result = files.read_json(root + "result.json") or {}
-    end = files.read_json(root + "exit.json")
+    problems: list[str] = []
+    start = files.look_json(root + "start.json", problems)
+    result = files.look_json(root + "result.json", problems)
+    end = files.look_json(root + "exit.json", problems)
     error: dict[str, Any] = {}
     status = result.get("status")
     if status not in ("finished", "stopped"):
         status = ""
-        error = files.read_json(root + "error.json") or {}
-    times = [_number(part.get("time")) for part in (end or {}, result, error)]
+        error = files.look_json(root + "error.json", problems)
+    times = [_number(part.get("time")) for part in (end, result, error)]
     return Attempt(
         number=number,
         request=_whole(start.get("request")) or 0,
         started=_number(start.get("time")),
         ended=next((value for value in times if value is not None), None),
         status=status,
-        exited=end is not None,
-        code=_whole((end or {}).get("code")),
-        signal=_whole((end or {}).get("signal")),
-        oom_kill=(end or {}).get("oom_kill") is True,
+        exited=bool(end),
+        code=_whole(end.get("code")),
+        signal=_whole(end.get("signal")),
+        oom_kill=end.get("oom_kill") is True,
         error_type=_words(error.get("type"), 100),
         error=_words(error.get("message"), 2000),
         error_epoch=_whole(error.get("epoch")),
@@ -184,6 +189,8 @@ def read_folder(folder: str, number: int) -> Attempt:
         slot=_words(start.get("slot"), 100),
         gpu={key: _shown(value) for key, value in _mapping(start.get("gpu")).items() if key in _GPU},
         early_stop=_early_stop(result.get("early_stop")),
+        epoch=_whole(result.get("epoch")),
+        problems=tuple(problems),
     )
 
 
@@ -197,8 +204,8 @@ def sweep_temporaries(run: RunPaths) -> list[str]:
 
     Called when an attempt begins. Files that a living process is writing stay.
     """
-    removed = []
-    for folder in (run.root, run.requests, run.checkpoints, run.measures, run.predictions, run.attempts):
+    removed = settle(run)
+    for folder in (run.root, run.requests, run.measures, run.predictions, run.attempts):
         removed += files.sweep(folder)
     for number in numbers(run):
         removed += files.sweep(run.attempt(number).root)

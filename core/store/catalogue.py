@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.config.workspace import Workspace
 from core.errors import UsageError
+from core.reading import is_folder
 from core.store.index import Stamp, load_index, save_index
 from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
@@ -28,7 +29,7 @@ def list_runs(workspace: Workspace) -> list[RunPaths]:
     return [
         RunPaths(workspace.runs / name)
         for name in _run_names(workspace.runs)
-        if os.path.exists(f"{workspace.runs}/{name}/spec.json")
+        if os.path.lexists(f"{workspace.runs}/{name}/spec.json")
     ]
 
 
@@ -126,7 +127,7 @@ class Catalogue:
 
     def _read(self, name: str, stamp: Stamp) -> RunSummary | None:
         run = RunPaths(self.workspace.runs / name)
-        if not run.spec.exists():
+        if not os.path.lexists(run.spec):
             return None
         reader = self._readers.get(name) or MetricsReader(run.metrics, steps=False)
         summary = _summarise(run, reader)
@@ -134,7 +135,8 @@ class Catalogue:
         # `lost` may be a trainer that has not taken its lock yet.
         if summary.state in ("finished", "stopped", "failed"):
             self._readers.pop(name, None)
-            if time.time_ns() - max(stamp) > _RACY:
+            # A file that is put right in its place moves no folder's time.
+            if not summary.problems and time.time_ns() - max(stamp) > _RACY:
                 self._known[name] = (stamp, summary)
                 self._unsaved += 1
         else:
@@ -156,7 +158,7 @@ def _run_names(runs: Path) -> list[str]:
     """Names of folders that can be runs, newest first."""
     try:
         with os.scandir(runs) as entries:
-            names = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and entry.is_dir()]
+            names = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and is_folder(entry)]
     except OSError:
         return []
     names.sort(reverse=True)

@@ -57,9 +57,10 @@ def save_files(
     written = False
     try:
         files.make_dir(run.checkpoints, exist_ok=True)
-        files.write_bytes(file, view)
-        written = True
-        files.write_json(side, content)
+        # In this order, so that what a kill leaves is known as ours (`leftovers`).
+        with files.staged(side, files.encode(content)):
+            files.write_bytes(file, view)
+            written = True
     except OSError as error:
         if written and not side.exists():
             with suppress(OSError):
@@ -76,7 +77,7 @@ def save_files(
 
 def list_checkpoints(run: RunPaths) -> list[Checkpoint]:
     """All complete checkpoints by epoch, step and attempt; the superseded ones are marked."""
-    pinned = pinned_ids(run)
+    pinned = pinned_in(files.peek_json(run.pins) or {})
     found = []
     for name in checkpoint_ids(run):
         checkpoint = _read(f"{run.root}/checkpoints/{name}.json", pinned)
@@ -145,7 +146,7 @@ def newest_good(run: RunPaths) -> Checkpoint | None:
 
 
 def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:
-    spec = files.read_json(run.spec) or {}
+    spec = files.peek_json(run.spec) or {}
     metric = spec.get("metric")
     metric = metric if isinstance(metric, str) else ""
     ends = [item for item in candidates if not item.mid_epoch]
@@ -191,9 +192,9 @@ def checkpoint_ids(run: RunPaths) -> list[str]:
     return [stem for stem in stems if CHECKPOINT_ID.fullmatch(stem) and f"{stem}.json" in names]
 
 
-def pinned_ids(run: RunPaths) -> frozenset[str]:
-    """The ids of pinned checkpoints, those that are gone included."""
-    pinned = (files.read_json(run.pins) or {}).get("pinned")
+def pinned_in(stored: Mapping[str, Any]) -> frozenset[str]:
+    """The ids of pinned checkpoints in the content of pins.json, those that are gone included."""
+    pinned = stored.get("pinned")
     return (
         frozenset(item for item in pinned if isinstance(item, str))
         if isinstance(pinned, list)
@@ -201,9 +202,14 @@ def pinned_ids(run: RunPaths) -> frozenset[str]:
     )
 
 
+def read_checkpoint(run: RunPaths, checkpoint: str) -> Checkpoint | None:
+    """One checkpoint by its id, without pins and lineage, or None when there is none. Never raises."""
+    return _read(f"{run.root}/checkpoints/{checkpoint}.json", frozenset())
+
+
 def _read(side: str | Path, pinned: frozenset[str]) -> Checkpoint | None:
     """The checkpoint that a sidecar describes, or None when it is not a sidecar of this name."""
-    content = files.read_json(side, 1 << 20)
+    content = files.peek_json(side, 1 << 20)
     stem = os.path.basename(side)[: -len(".json")]
     if content is None or content.get("id") != stem:
         return None

@@ -7,12 +7,14 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
 
+from core.errors import UnreadableError
+from core.reading import LARGE, find_object
 from core.store.faults import AnyPath, due, step, strike
 from core.store.process import host_tag, is_running
 
@@ -21,37 +23,32 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, e
 _STALE_AFTER = 3600.0
 
 
-def read_bytes(path: AnyPath, limit: int = 1 << 28) -> bytes | None:
-    """The content of a regular file, or None when it is missing, unreadable or longer than `limit` bytes."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError):
-        return None
-    try:
-        data = os.read(fd, 65536)
-        if len(data) < 65536:
-            return data if len(data) <= limit else None
-        parts, size = [data], len(data)
-        while size <= limit and (data := os.read(fd, 1 << 20)):
-            parts.append(data)
-            size += len(data)
-        return b"".join(parts) if size <= limit else None
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
+def read_json(path: AnyPath, limit: int = LARGE) -> dict[str, Any] | None:
+    """The JSON object in a file, or None when there is no such file, and only then.
+
+    For whatever is acted upon: raises UnreadableError when the file is there but empty, torn, too long, no
+    object, not regular or refused by the system.
+    """
+    return find_object(path, limit)
 
 
-def read_json(path: AnyPath, limit: int = 1 << 26) -> dict[str, Any] | None:
-    """The JSON object in a file, or None when it is missing, torn, too long or not an object."""
-    data = read_bytes(path, limit)
-    if not data:
-        return None
+def peek_json(path: AnyPath, limit: int = LARGE) -> dict[str, Any] | None:
+    """`read_json` for readers that only show: None also when the file cannot be read. Never raises."""
     try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        return find_object(path, limit)
+    except UnreadableError:
         return None
-    return value if isinstance(value, dict) else None
+
+
+def look_json(path: AnyPath, problems: list[str], limit: int = LARGE) -> dict[str, Any]:
+    """`read_json` for readers that show and say what is wrong: empty when there is no such file, or when it
+    cannot be read, which is added to `problems` in words. Never raises.
+    """
+    try:
+        return find_object(path, limit) or {}
+    except UnreadableError as error:
+        problems.append(str(error))
+        return {}
 
 
 def write_bytes(path: AnyPath, data: bytes | memoryview) -> None:
@@ -60,8 +57,19 @@ def write_bytes(path: AnyPath, data: bytes | memoryview) -> None:
     Mode 0600. Raises OSError; the old file is then untouched and no temporary file stays, unless only the
     last step (making the new name durable) failed.
     """
+    with staged(path, data):
+        pass
+
+
+@contextmanager
+def staged(path: AnyPath, data: bytes | memoryview) -> Iterator[None]:
+    """`write_bytes` in two steps: written under a temporary name at first, and given its own after the body.
+
+    When the body raises, nothing of it stays.
+    """
     temporary = _write_temporary(path, data)
     try:
+        yield
         step("replace", path)
         os.replace(temporary, path)
     except BaseException:

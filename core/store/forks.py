@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.errors import CheckpointError
+from core.reading import HUGE, exists, read_bytes
 from core.store.files import link, make_dir, read_json, write_bytes, write_json
 from core.store.metrics import encode, read_history
 from core.store.paths import RunPaths, checkpoint_id
@@ -24,7 +25,8 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     nothing); the parent's current records up to it become the first lines of the new metrics. The split goes
     along unless `data` changed, the resolved threads and the like unless what they follow from did.
 
-    Raises CheckpointError when the parent has dropped the checkpoint meanwhile.
+    Raises CheckpointError when the parent has dropped the checkpoint meanwhile, UnreadableError when what is
+    to go along cannot be read.
     """
     identifier = inherited_id(checkpoint)
     make_dir(new.checkpoints, exist_ok=True)
@@ -46,12 +48,12 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     rows.sort(key=lambda pair: (pair[0]["step"], pair[1] == "epoch"))
     lines = [encode({**row, "scope": scope, "attempt": INHERITED_ATTEMPT}) for row, scope in rows]
     write_bytes(new.metrics, b"".join(lines))
-    if not any(key == "data" or key.startswith("data.") for key in changed) and parent.split.exists():
+    if not any(key == "data" or key.startswith("data.") for key in changed) and exists(parent.split):
         if parent.objects.exists():
             link(parent.objects, new.objects)
-        write_bytes(new.split, parent.split.read_bytes())
-    if not _RESOLVED_FROM & set(changed) and parent.resolved.exists():
-        write_bytes(new.resolved, parent.resolved.read_bytes())
+        write_bytes(new.split, read_bytes(parent.split, HUGE))
+    if not _RESOLVED_FROM & set(changed) and exists(parent.resolved):
+        write_bytes(new.resolved, read_bytes(parent.resolved))
 
 
 def inherited_id(checkpoint: Checkpoint) -> str:

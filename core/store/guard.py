@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from core.errors import StateError
+from core.errors import StateError, UnreadableError
 from core.store import files
 from core.store.paths import FORMAT, RunPaths
 
@@ -15,10 +15,13 @@ _CHANGES_LIMIT = 1 << 20
 
 
 def require_writable(run: RunPaths) -> None:
-    """Raises StateError when the run was written by a later labtui, or is no run at all."""
-    spec = files.read_json(run.spec)
+    """Raises StateError when the run was written by a later labtui, or is no run at all, or is damaged."""
+    try:
+        spec = files.read_json(run.spec)
+    except UnreadableError as error:
+        raise StateError(f"Run {run.id} cannot be changed: {error}") from None
     if spec is None:
-        raise StateError(f"{run.root} is not a run: its spec.json is missing or damaged.")
+        raise StateError(f"{run.root} is not a run: its spec.json is missing.")
     version = spec.get("format")
     if not isinstance(version, int) or version > FORMAT:
         raise StateError(

@@ -39,7 +39,8 @@ class History:
     """Metric records of one run, in file order. Never raises on what a file holds: odd records are left out.
 
     `epochs`: one row an epoch, ascending, numbers as floats. `steps`: rows within epochs. `finals`: measured
-    once at the end. `version` grows with every change.
+    once at the end. `version` grows with every change. `note` says which epochs are not from the file
+    (`restore`).
     """
 
     def __init__(self) -> None:
@@ -50,6 +51,7 @@ class History:
         self.superseded_steps: list[StepRows] = []
         self.resumes: list[Resume] = []
         self.version = 0
+        self.note = ""
 
     @property
     def inherited(self) -> list[Record]:

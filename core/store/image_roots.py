@@ -5,7 +5,9 @@ Kept beside the predictions, in `predictions/root.json`: the folder of today by 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from core.store import files
 from core.store.guard import mark_changed, require_writable
@@ -17,23 +19,25 @@ _NAME = "root.json"
 
 def remembered_root(run: RunPaths, measured: Path) -> Path | None:
     """The folder that was named in place of `measured`; never raises."""
-    found = _read(run).get(str(measured))
+    found = _roots(files.peek_json(run.predictions / _NAME) or {}).get(str(measured))
     return Path(found) if found is not None else None
 
 
 def save_root(run: RunPaths, measured: Path, now: Path) -> None:
     """Remember `now`, made absolute, in place of `measured`.
 
-    Raises StateError when the run is locked or of a newer format, OSError.
+    Raises StateError when the run is locked or of a newer format, UnreadableError when what was remembered
+    cannot be read, OSError.
     """
     require_writable(run)
     with meta_lock(run):
-        roots = {**_read(run), str(measured): str(now.absolute())}
+        stored = files.read_json(run.predictions / _NAME) or {}
+        roots = {**_roots(stored), str(measured): str(now.absolute())}
         files.write_json(run.predictions / _NAME, {"format": FORMAT, "roots": roots})
     mark_changed(run.root.parent, run.id)
 
 
-def _read(run: RunPaths) -> dict[str, str]:
-    roots = (files.read_json(run.predictions / _NAME) or {}).get("roots")
+def _roots(stored: Mapping[str, Any]) -> dict[str, str]:
+    roots = stored.get("roots")
     pairs = roots.items() if isinstance(roots, dict) else ()
     return {old: new for old, new in pairs if isinstance(new, str) and new and "\0" not in new}

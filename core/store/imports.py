@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from core.config.workspace import Workspace
 from core.errors import DataError
+from core.reading import open_regular
 from core.store.catalogue import list_runs
-from core.store.files import read_json, write_json
+from core.store.files import peek_json, write_json
 from core.store.paths import RunPaths
 from core.text import clean
 
@@ -20,7 +22,7 @@ ORIGIN = "imported.json"
 def file_sha256(path: Path) -> str:
     """The sha256 of a file. Raises DataError when it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{clean(str(path))} cannot be read: {error.strerror}.") from None
@@ -37,7 +39,7 @@ def write_origin(run: RunPaths, files: Sequence[Path], hashes: Sequence[str], **
 def imported_as(workspace: Workspace, hashes: Sequence[str]) -> RunPaths | None:
     """The run that these very files, in this order, were imported as."""
     for run in list_runs(workspace):
-        files = (read_json(run.root / ORIGIN) or {}).get("files")
+        files = (peek_json(run.root / ORIGIN) or {}).get("files")
         entries = files if isinstance(files, list) else []
         if entries and [entry.get("sha256") for entry in entries if isinstance(entry, dict)] == list(hashes):
             return run

@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 
 from core.config.workspace import cache_home
+from core.errors import UnreadableError
+from core.reading import read_bytes
 from core.store import files
 from core.store.metrics import decode_numbers, encode_value
 from core.store.records import Best, RunSummary
@@ -23,18 +25,15 @@ _LIMIT = 1 << 28
 
 def load_index(runs: Path) -> dict[str, tuple[Stamp, RunSummary]]:
     """Stamps and summaries by run id; empty when there is no index that fits this version."""
-    data = files.read_bytes(_path(runs), _LIMIT)
-    if not data:
-        return {}
     try:
-        content = orjson.loads(data)
+        content = orjson.loads(read_bytes(_path(runs), _LIMIT))
         if (content["version"], content["fields"], content["runs"]) != (_VERSION, _FIELDS, str(runs)):
             return {}
         return {
             name: ((stamp[0], stamp[1]), _summary(values))
             for name, (stamp, values) in content["known"].items()
         }
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, IndexError):
+    except (UnreadableError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, IndexError):
         return {}
 
 
@@ -65,7 +64,7 @@ def _summary(values: list[object]) -> RunSummary:
     fields: dict[str, Any] = dict(zip(_FIELDS, values, strict=True))
     if fields["best"] is not None:
         fields["best"] = Best(**fields["best"])
-    fields["tags"] = tuple(fields["tags"])
+    fields["tags"], fields["problems"] = tuple(fields["tags"]), tuple(fields["problems"])
     fields["last"] = decode_numbers(fields["last"])
     return RunSummary(**fields)
 

@@ -31,7 +31,8 @@ class JobState:
     """A job as far as it is: `done` of `total` parts, `now` the one under way (None, empty: not known yet).
 
     `state` follows the rules of a run's state. `reason` is one sentence for queued, failed and lost, else
-    empty; `asked` is the content of job.json and `result` that of result.json.
+    empty; `asked` is the content of job.json and `result` that of result.json. `problems` say which of
+    its files are there but cannot be read.
     """
 
     job: JobPaths
@@ -48,6 +49,7 @@ class JobState:
     slot: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ def create_job(run: RunPaths, kind: str, content: Mapping[str, Any]) -> JobPaths
     require_writable(run)
     files.make_dir(run.jobs, exist_ok=True)
     sweep_jobs(run)
-    wish = {"device": wanted_device(run), "gpus": (files.read_json(run.spec) or {}).get("gpus")}
+    wish = {"device": wanted_device(run), "gpus": (files.peek_json(run.spec) or {}).get("gpus")}
     asked = {"kind": kind, "time": time.time(), **wish, **process.allotment(os.environ), **content}
     new = JobPaths(run.jobs / files.temporary_name("new").removesuffix(".tmp"))
     files.make_dir(new.root)
@@ -149,7 +151,7 @@ def is_untouched(job: JobPaths) -> bool:
 def wanted_device(run: RunPaths) -> str:
     """Where a run computes: as its first attempt resolved it, else as its spec says."""
     for path in (run.resolved, run.spec):
-        device = (files.read_json(path) or {}).get("device")
+        device = (files.peek_json(path) or {}).get("device")
         if isinstance(device, str) and device:
             return device
     return "auto"
@@ -223,11 +225,14 @@ def _publish(run: RunPaths, new: JobPaths, kind: str) -> JobPaths:
 def _look(job: JobPaths) -> JobState:
     working = locks.is_held(locks.job_lock_path(job, "work"))
     supervised = locks.is_held(locks.job_lock_path(job, "sup"))
-    asked = files.read_json(job.job) or {}
-    begun = files.read_json(job.start) is not None
+    problems: list[str] = []
+    asked = files.look_json(job.job, problems)
+    begun = os.path.lexists(job.start)
     found = attempts.read_folder(str(job.root), job.number)
     name, reason = _derive(job, found, begun, working, supervised)
-    progress = files.read_json(job.progress) or {}
+    if name == "queued" and not asked and not problems:
+        name, reason = "lost", "its job.json is missing"
+    progress = files.peek_json(job.progress) or {}
     made = asked.get("time")
     now = progress.get("now")
     return JobState(
@@ -244,7 +249,8 @@ def _look(job: JobPaths) -> JobState:
         ended=None if name in ACTIVE else found.ended,
         slot=found.slot,
         asked=asked,
-        result=files.read_json(job.result) or {},
+        result=files.look_json(job.result, problems),
+        problems=tuple(dict.fromkeys((*problems, *found.problems))),
     )
 
 

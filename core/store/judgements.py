@@ -75,14 +75,14 @@ def judgements_path(predictions: Path) -> Path:
 def read_judgements(predictions: Path) -> dict[str, Judgement]:
     """All judgements on a predictions file by their key, in the order of their making; text is cleaned.
 
-    Raises DataError when the file is damaged or of a newer labtui: it holds what somebody wrote.
+    Raises DataError when the file is unreadable or of a newer labtui: it holds what somebody wrote.
     """
     path = judgements_path(predictions)
-    if not path.exists():
-        return {}
     content = files.read_json(path, _MOST_BYTES)
-    items = None if content is None else content.get("judgements")
-    if content is None or not isinstance(items, list):
+    if content is None:
+        return {}
+    items = content.get("judgements")
+    if not isinstance(items, list):
         raise DataError(f"{clean(str(path))} is damaged: put back a copy of it, or move it away.")
     if not isinstance(content.get("format"), int) or content["format"] > FORMAT:
         raise DataError(f"{clean(str(path))} was written by a newer labtui: update labtui to read it.")

@@ -58,7 +58,7 @@ def row_of(run: RunPaths, predictions: Path, sha256: str) -> Measured | None:
 def read_row(run: RunPaths, name: str) -> Measured | None:
     """The row in the file called `name`, or None when it is none; never raises."""
     match = ROW_NAME.fullmatch(name)
-    row = files.read_json(run.measures / name)
+    row = files.peek_json(run.measures / name)
     if match is None or row is None or row.get("checkpoint") != match[1]:
         return None
     sha256, images, settings, per_class = (row.get(key) for key in ("sha256", "n", "settings", "per_class"))

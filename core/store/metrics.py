@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-import stat
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from core.store.columns import number_of
 from core.store.history import History as History
 from core.store.history import Resume as Resume
 from core.store.records import Record
+from core.store.tail import CHUNK as CHUNK
+from core.store.tail import Tail
 from core.text import clean
 
-CHUNK = 1 << 18
-_LONGEST_LINE = 1 << 20
 _PENDING_LIMIT = 100_000
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MARKS = (b'"scope":"epoch"', b'"scope":"final"', b'"resume":')
 _log = logging.getLogger("labtui.store")
 
@@ -63,14 +64,14 @@ class MetricsWriter:
     """Appends records; the one writer of its file.
 
     A full disk (or another write error) does not raise: the record is kept, a warning logged once, and
-    written again before the next one.
+    written again before the next one. When another file takes the name (an editor's, rsync's), or none has
+    it, records go on there, after those of this writer that it lacks.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        size = os.fstat(self._fd).st_size
-        self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        self._fd, self._torn = self._open()
+        self._attempt: int | None = None
         self._pending: deque[bytes] = deque()
         self._lost = 0
         self._warned = False
@@ -83,6 +84,8 @@ class MetricsWriter:
     def write(self, record: Mapping[str, Any]) -> None:
         """Append one record with one `os.write`. Never raises OSError."""
         line = encode(record)
+        if type(attempt := record.get("attempt")) is int:
+            self._attempt = attempt
         if len(self._pending) >= _PENDING_LIMIT and record.get("scope") == "step":
             self._lost += 1
             return
@@ -93,6 +96,7 @@ class MetricsWriter:
         """fsync; True when every record is safely on disk."""
         written = self._flush()
         try:
+            self._follow()
             files.sync(self._fd, self.path)
         except OSError as error:
             self._warn(error)
@@ -130,11 +134,49 @@ class MetricsWriter:
             self._torn = written < len(data)
             if not self._torn:
                 self._pending.popleft()
+        try:
+            self._follow()
+        except OSError as error:
+            self._warn(error)
+            return False
         if self._warned:
             lost = f"; {self._lost} step records were dropped meanwhile" if self._lost else ""
             _log.warning("Metrics are being written again to %s%s.", self.path, lost)
             self._warned, self._lost = False, 0
         return True
+
+    def _open(self) -> tuple[int, bool]:
+        """A descriptor of the file, and whether its last line lacks its end."""
+        fd = os.open(self.path, _APPEND, 0o600)
+        try:
+            size = os.fstat(fd).st_size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+        except OSError:
+            os.close(fd)
+            raise
+        return fd, torn
+
+    def _follow(self) -> None:
+        """Go on in the file that has the name now, if it is another; looked at after each write, so that
+        nothing stays in a file that nobody finds.
+        """
+        mine = os.fstat(self._fd)
+        try:
+            there = os.stat(self.path, follow_symlinks=False)
+        except FileNotFoundError:
+            there = None
+        if there is not None and (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+            return
+        old = self._fd
+        self._fd, self._torn = self._open()
+        try:
+            # Of a file that was deleted, all is put back.
+            missing = missing_lines(old, self._fd, None if there is None else self._attempt)
+        finally:
+            os.close(old)
+        _log.warning("Another file took the place of %s: metrics go on there.", self.path)
+        self._pending.extendleft(reversed(missing))
+        self._flush()
 
     def _warn(self, error: OSError) -> None:
         if not self._warned:
@@ -146,18 +188,60 @@ class MetricsWriter:
             )
 
 
-def read_tail(path: str | Path, offset: int = 0, limit: int | None = None) -> tuple[list[Record], int]:
-    """The records in whole lines after byte `offset`, and the offset to go on at.
+def missing_lines(old: int, new: int, attempt: int | None) -> list[bytes]:
+    """The lines of an attempt (None: all) that one open file has and another lacks, in order.
 
-    With `limit`, about that many bytes at most are read. A line that is still being written waits for the
-    next call; lines that are no JSON object, or longer than 1 MiB, are skipped. A file that shrank is read
-    anew from its start; a missing one has no records.
+    A line that is there twice has to be in the other twice. Raises OSError.
     """
-    records: list[Record] = []
-    for data, after in _chunks(path, offset, limit):
-        records += _parse(data)
-        offset = after
-    return records, offset
+    there = Counter(map(hash, _lines(new)))
+    mark = re.compile(b"" if attempt is None else b'"attempt":%d[,}]' % attempt)
+    missing = []
+    for line in _lines(old):
+        if mark.search(line):
+            key = hash(line)
+            if there[key] > 0:
+                there[key] -= 1
+            else:
+                missing.append(line)
+    return missing
+
+
+def _lines(fd: int) -> Iterator[bytes]:
+    offset, rest = 0, b""
+    while data := os.pread(fd, CHUNK, offset):
+        offset += len(data)
+        *whole, rest = (rest + data).split(b"\n")
+        yield from (line + b"\n" for line in whole if line)
+
+
+class MetricsTail:
+    """The records of one metrics.jsonl as they come. Lines that are no JSON object, or longer than 1 MiB, are
+    skipped; one that is still being written waits. A missing file has no records.
+    """
+
+    def __init__(self, path: str | Path, *, patient: bool = False) -> None:
+        self._tail = Tail(path, patient=patient)
+
+    @property
+    def offset(self) -> int:
+        """The bytes read so far."""
+        return self._tail.offset
+
+    def read(self, limit: int | None = None) -> tuple[list[Record], bool]:
+        """The records since the last call (about `limit` bytes of them at most), and whether they are from
+        the file's start because it was replaced or cut (`Tail`).
+        """
+        records: list[Record] = []
+        again = False
+        for data, anew in self._tail.chunks(limit):
+            if anew:
+                records, again = [], True
+            records += _parse(data)
+        return records, again
+
+    def rewind(self) -> None:
+        """Begin at the file's start again."""
+        self._tail.rewind()
 
 
 class MetricsReader:
@@ -166,22 +250,23 @@ class MetricsReader:
     def __init__(self, path: str | Path, *, steps: bool = True) -> None:
         self.path = path
         self.history = History()
-        self.offset = 0
+        self._tail = Tail(path)
         self._steps = steps
 
     def poll(self, limit: int | None = None) -> bool:
         """Take in what was appended (about `limit` bytes at most); True when there was anything.
 
-        When the file shrank, `history` is a new object that holds the file from its start.
+        When the file was cut or another took its name, `history` is a new object that holds the file from
+        its start.
         """
-        before = self.offset
-        for data, offset in _chunks(self.path, self.offset, limit):
-            if offset < self.offset:
+        changed = False
+        for data, anew in self._tail.chunks(limit):
+            if anew:
                 self.history = History()
-            self.offset = offset
             if data:
                 self.history.extend(_parse(data if self._steps else _without_steps(data)))
-        return self.offset != before
+            changed = changed or anew or bool(data)
+        return changed
 
 
 def read_history(path: str | Path, *, steps: bool = True) -> History:
@@ -189,48 +274,6 @@ def read_history(path: str | Path, *, steps: bool = True) -> History:
     reader = MetricsReader(path, steps=steps)
     reader.poll()
     return reader.history
-
-
-def _chunks(path: str | Path, offset: int, limit: int | None) -> Iterator[tuple[bytes, int]]:
-    """Whole lines after `offset` in pieces of about CHUNK bytes, each with the offset after it."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        yield b"", 0 if offset and not os.path.lexists(path) else offset
-        return
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            yield b"", offset
-            return
-        if status.st_size < offset:
-            offset = 0
-            yield b"", 0
-        end = status.st_size if limit is None else min(status.st_size, offset + max(limit, 1))
-        start = offset
-        while offset < end:
-            data = os.pread(fd, min(CHUNK, end - offset), offset)
-            if not data:
-                break
-            cut = data.rfind(b"\n") + 1
-            if not cut:
-                if limit is not None and offset > start:
-                    break
-                data = os.pread(fd, _LONGEST_LINE, offset)
-                cut = data.find(b"\n") + 1
-                if not cut and len(data) < _LONGEST_LINE:
-                    break
-                # An endless line is skipped piece by piece; its end is no JSON and falls away too.
-                offset += cut or len(data)
-                yield data[:cut], offset
-                continue
-            offset += cut
-            yield data[:cut], offset
-        yield b"", offset
-    except OSError:
-        yield b"", offset
-    finally:
-        os.close(fd)
 
 
 def _parse(data: bytes) -> list[Record]:

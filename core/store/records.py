@@ -18,7 +18,8 @@ class Request:
     """What was asked of a run: `requests/0001.json`.
 
     `start` is the checkpoint id to start from, or None for from scratch (request 1 of a new run).
-    `total_epochs` is the epoch to end at, counted from the very first.
+    `total_epochs` is the epoch to end at, counted from the very first. With a `problem` the file is there but
+    cannot be read, and both say nothing.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Request:
     time: float
     stop: bool = False
     kill: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Attempt:
     `request` is 0 when `start.json` cannot be read. `status` is `finished`, `stopped` or empty; `error_type`
     and `error` are the trainer's last words; `code`, `signal` and `oom_kill` are the supervisor's. `gpu` is
     `{"index", "name", "bus_id", "uuid"}` when it had one; `early_stop` is `{"epoch", "best_epoch"}` when
-    training ended before its goal because it no longer got better.
+    training ended before its goal because it no longer got better. `epoch` is the last whole one of a result.
+    `problems` say which of the files are there but cannot be read.
     """
 
     number: int
@@ -56,6 +59,8 @@ class Attempt:
     slot: str = ""
     gpu: Mapping[str, Any] = field(default_factory=dict)
     early_stop: Mapping[str, int] | None = None
+    epoch: int | None = None
+    problems: tuple[str, ...] = ()
 
     @property
     def locked_out(self) -> bool:
@@ -119,7 +124,8 @@ class RunSummary:
     """One line of the run list.
 
     `early_stop` is the epoch at which a finished run ended before its goal; `imported` runs were trained
-    elsewhere and are read-only; `mode` is what is trained (full, head, split), empty in old runs.
+    elsewhere and are read-only; `mode` is what is trained (full, head, split), empty in old runs. `problems`
+    are sentences on files of the run that are missing or cannot be read, and what was shown in their place.
     """
 
     id: str
@@ -144,6 +150,7 @@ class RunSummary:
     imported: bool = False
     early_stop: int | None = None
     mode: str = ""
+    problems: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:

@@ -24,7 +24,7 @@ def show_document(run: RunPaths) -> dict[str, Any]:
     layers and parameters as model.json has them; `slot` and `gpu` those of the newest attempt; `unreadable`
     of a checkpoint says why it could not be measured.
     """
-    spec = files.read_json(run.spec) or {}
+    spec = files.peek_json(run.spec) or {}
     parent = spec.get("parent")
     start = parent.get("checkpoint") if isinstance(parent, dict) else None
     summary = summarise(run)
@@ -49,7 +49,7 @@ def show_document(run: RunPaths) -> dict[str, Any]:
 
 def model_summary(run: RunPaths) -> dict[str, Any] | None:
     """What model.json says of the network, with its text cleaned; None before the first attempt."""
-    content = files.read_json(run.model)
+    content = files.peek_json(run.model)
     return None if content is None else cleaned(content)
 
 

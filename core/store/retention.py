@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Literal
 
-from core.errors import CheckpointError
+from core.errors import CheckpointError, StateError
 from core.store import files, locks
 from core.store.checkpoints import CHECKPOINT_ID, choose, list_checkpoints
 from core.store.guard import mark_changed, require_writable
 from core.store.jobs import active_jobs
+from core.store.leftovers import remove_files, settle
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.store.state import newest_request
@@ -25,11 +25,12 @@ def prune(run: RunPaths, keep: Keep, protect: Iterable[str] = ()) -> list[str]:
 
     What stays: the newest `keep` of the run's curve (superseded ones count as older than all of it), the
     best one, pinned ones, the start of the newest request, what waiting or running jobs are to look at, and
-    `protect`. With "all" nothing is touched. Called by the run's trainer only, which holds train.lock. The
-    sidecar goes first, so that a checkpoint is whole or not there; files that an earlier, killed call left
-    without one are removed too. Does nothing when somebody is changing pins at this moment.
+    `protect`. With "all" nothing is touched. Called by the run's trainer only, which holds train.lock. A
+    removal that was killed is finished by a later one (`leftovers`); files that are none of ours stay. Does
+    nothing when somebody is changing pins at this moment.
 
-    Raises OSError when a file cannot be removed.
+    Raises OSError when a file cannot be removed; UnreadableError or StateError, with nothing removed, when a
+    file that says what must stay cannot be read.
     """
     if keep == "all":
         return []
@@ -40,13 +41,12 @@ def prune(run: RunPaths, keep: Keep, protect: Iterable[str] = ()) -> list[str]:
     if lock is None:
         return []
     with lock:
+        settle(run)
         every = list_checkpoints(run)
         staying = kept(run, every, keep, protect)
         gone = [checkpoint for checkpoint in every if checkpoint.id not in staying]
         for checkpoint in gone:
-            files.unlink(checkpoint.file.with_suffix(".json"))
-            files.unlink(checkpoint.file)
-        _sweep(run)
+            remove_files(checkpoint.file)
         if gone:
             files.sync_folder(run.checkpoints)
             mark_changed(run.root.parent, run.id)
@@ -54,16 +54,21 @@ def prune(run: RunPaths, keep: Keep, protect: Iterable[str] = ()) -> list[str]:
 
 
 def kept(run: RunPaths, every: list[Checkpoint], keep: int, protect: Iterable[str] = ()) -> frozenset[str]:
-    """The ids out of `every` that stay."""
+    """The ids out of `every` that stay. Raises UnreadableError or StateError when that cannot be known."""
+    # As `every` and `choose` take a file that they cannot read for one that says nothing.
+    for path in (run.pins, run.spec):
+        files.read_json(path)
     newest = sorted(every, key=lambda item: (not item.superseded, item.step, item.attempt))[-keep:]
     staying = {item.id for item in newest} | {item.id for item in every if item.pinned} | set(protect)
     with suppress(CheckpointError):
         staying.add(choose(run, "best").id)
     request = newest_request(run)
+    if request is not None and request.problem:
+        raise StateError(f"{request.problem}.")
     if request is not None and request.start is not None:
         staying.add(request.start)
     for job in active_jobs(run):
-        staying |= _named(job.asked)
+        staying |= _named(files.read_json(job.job.job))
     return frozenset(staying)
 
 
@@ -76,12 +81,3 @@ def _named(asked: object) -> set[str]:
     if isinstance(asked, list):
         return set().union(*map(_named, asked))
     return set()
-
-
-def _sweep(run: RunPaths) -> None:
-    """Remove checkpoint files without a sidecar: halves of a save or a removal that died."""
-    names = set(os.listdir(run.checkpoints))
-    for name in names:
-        stem = name.removesuffix(".pt")
-        if stem != name and CHECKPOINT_ID.fullmatch(stem) and f"{stem}.json" not in names:
-            files.unlink(run.checkpoints / name)

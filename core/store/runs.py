@@ -17,7 +17,7 @@ from core.errors import StateError, UsageError
 from core.store import files, jobs, locks, process, state
 from core.store.guard import mark_changed, require_writable
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
-from core.store.records import ACTIVE, Request
+from core.store.records import ACTIVE
 from core.store.version import code_version
 from core.text import clean
 
@@ -136,7 +136,7 @@ def add_request(run: RunPaths, start: str | None, total_epochs: int) -> int:
     try:
         files.create_json(run.request(number), _request(start, total_epochs, time.time()))
     except FileExistsError:
-        winner = files.read_json(run.request(number)) or {}
+        winner = files.peek_json(run.request(number)) or {}
         if (winner.get("from"), winner.get("total_epochs")) != (start, total_epochs):
             raise StateError(
                 f"Run {run.id} was asked to go on from {clean(str(winner.get('from')))} to epoch "
@@ -218,9 +218,15 @@ def _job_locks(job: JobPaths) -> list[locks.Lock]:
     return held
 
 
-def read_meta(run: RunPaths) -> dict[str, Any]:
-    """`{"name", "tags", "note", "archived"}`, cleaned; defaults where the file lacks them."""
-    stored = files.read_json(run.meta) or {}
+def read_meta(run: RunPaths, problems: list[str] | None = None) -> dict[str, Any]:
+    """`{"name", "tags", "note", "archived"}`, cleaned; defaults where the file lacks them. Never raises.
+
+    That the file is there but cannot be read is added to `problems`.
+    """
+    return _meta_of(files.look_json(run.meta, [] if problems is None else problems))
+
+
+def _meta_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     name, note, tags = stored.get("name"), stored.get("note"), stored.get("tags")
     return {
         "name": clean(name[:NAME_LIMIT]) if isinstance(name, str) else "",
@@ -243,12 +249,14 @@ def set_meta(
 def change_meta(run: RunPaths, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Write what `change` makes of what `read_meta` gives, under the run's meta lock.
 
-    Raises UsageError for values that cannot be, StateError when the run is locked or of a newer format.
+    Raises UsageError for values that cannot be, StateError when the run is locked or of a newer format,
+    UnreadableError when meta.json cannot be read: what somebody wrote in it is not replaced.
     """
     require_writable(run)
     with meta_lock(run):
-        changes = _checked_meta(change(read_meta(run)))
-        files.write_json(run.meta, {**(files.read_json(run.meta) or {}), **changes})
+        stored = files.read_json(run.meta) or {}
+        changes = _checked_meta(change(_meta_of(stored)))
+        files.write_json(run.meta, {**stored, **changes})
     mark_changed(run.root.parent, run.id)
 
 
@@ -315,10 +323,7 @@ def _newest_number(run: RunPaths) -> int:
 
 def _is_queued(run: RunPaths) -> bool:
     """As derive_state says while we hold both locks ourselves."""
-    request: Request | None = state.newest_request(run)
-    if request is None or request.stop or request.kill:
-        return False
-    return not any(not attempt.locked_out for attempt in state.attempts_of(run, request))
+    return state.is_untouched(run)
 
 
 def _sweep(runs: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.reading import exists
 from core.store import attempts as attempt_files
 from core.store import files, locks, process
 from core.store.paths import RunPaths
@@ -19,19 +20,24 @@ _GPU_MEMORY = ("OutOfMemoryError", "torch.OutOfMemoryError", "torch.cuda.OutOfMe
 
 
 def requests(run: RunPaths) -> list[Request]:
-    """All readable requests, oldest first."""
+    """All requests, oldest first; those that cannot be read have a `problem`."""
     names = _names(run)
-    found = (_read_request(run, number, names) for number in _numbers(names))
-    return [request for request in found if request is not None]
+    return [_read_request(run, number, names) for number in _numbers(names)]
 
 
 def newest_request(run: RunPaths) -> Request | None:
-    """The request that counts, or None in a damaged folder."""
+    """The request that counts, or None where there is none. An unreadable one counts, and has a `problem`."""
     names = _names(run)
-    for number in reversed(_numbers(names)):
-        if request := _read_request(run, number, names):
-            return request
-    return None
+    numbers = _numbers(names)
+    return _read_request(run, numbers[-1], names) if numbers else None
+
+
+def is_untouched(run: RunPaths) -> bool:
+    """Whether the newest request can begin: it can be read, nobody has begun it and nobody called it off."""
+    request = newest_request(run)
+    if request is None or request.problem or request.stop or request.kill:
+        return False
+    return all(attempt.locked_out for attempt in attempts_of(run, request)) and not _lost_attempts(run)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,10 @@ def _derive(
         return state("starting")
     counted = [attempt for attempt in mine if not attempt.locked_out]
     if not counted:
-        return state("stopped") if asked_to_stop else state("queued", WAITING)
+        if asked_to_stop:
+            return state("stopped")
+        damage = request.problem or _lost_attempts(run)
+        return state("lost", damage) if damage else state("queued", WAITING)
     last = counted[-1]
     number = last.number
     if last.exited:
@@ -111,8 +120,24 @@ def _derive(
     return state(name, reason)
 
 
+def _lost_attempts(run: RunPaths) -> str:
+    """Why a run without attempts of its newest request is none that waits; empty when it does."""
+    try:
+        names = os.listdir(run.attempts)
+    except FileNotFoundError:
+        names = []
+    except OSError as error:
+        return f"attempts/ cannot be read ({error.strerror})"
+    # The first attempt writes model.json, and no fork inherits it.
+    if not any(name.isdecimal() for name in names) and exists(run.model):
+        return "it has trained (model.json is there), but attempts/ is empty"
+    return ""
+
+
 def failure(attempt: Attempt, log: Path) -> str:
     """Why an attempt (or a job) with an exit.json and no result failed, in words."""
+    if attempt.problems and not attempt.error:
+        return f"what came of it cannot be read: {attempt.problems[0].removesuffix('.')}"
     if attempt.error_type in _GPU_MEMORY:
         epoch = f", epoch {attempt.error_epoch}" if attempt.error_epoch else ""
         return f"out of GPU memory{epoch}"
@@ -147,19 +172,33 @@ def lost(attempt: Attempt, runs: Path, usual: str) -> tuple[State, str]:
         return "lost", "the machine was restarted"
     if attempt.error:
         return "lost", f"{_first_line(attempt.error)} (its supervisor had died)"
+    if attempt.problems:
+        return "lost", f"what came of it cannot be read: {attempt.problems[0].removesuffix('.')}"
     return "lost", usual
 
 
 def attempts_of(run: RunPaths, request: Request) -> list[Attempt]:
-    """The attempts of the newest request, ascending: read from the newest down to the first older one."""
+    """The attempts of the newest request, ascending: read from the newest down to the first older one.
+
+    One whose start.json does not say for which request it was is of this one unless it ended before that was
+    made: what has begun must never begin again by itself.
+    """
     mine: list[Attempt] = []
     for number in reversed(attempt_files.numbers(run)):
         attempt = attempt_files.read_attempt(run, number)
-        if attempt.request == request.number:
+        if attempt.request == request.number or (not attempt.request and _may_be_of(run, attempt, request)):
             mine.append(attempt)
-        elif attempt.request:
+        elif 0 < attempt.request < request.number:
             break
     return mine[::-1]
+
+
+def _may_be_of(run: RunPaths, attempt: Attempt, request: Request) -> bool:
+    if request.number > 1 and attempt.ended is not None and attempt.ended < request.time:
+        return False
+    # An empty folder is no attempt.
+    came_of_it = attempt.problems or attempt.status or attempt.exited or attempt.error_type
+    return bool(came_of_it) or exists(run.attempt(attempt.number).log)
 
 
 def _names(run: RunPaths) -> set[str]:
@@ -171,16 +210,17 @@ def _names(run: RunPaths) -> set[str]:
 
 def _numbers(names: set[str]) -> list[int]:
     stems = (name[:-5] for name in names if name.endswith(".json"))
-    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+    numbers = (int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+    return sorted(number for number in numbers if f"{number:04d}.json" in names)
 
 
-def _read_request(run: RunPaths, number: int, names: set[str]) -> Request | None:
-    content = files.read_json(f"{run.root}/requests/{number:04d}.json")
-    if content is None:
-        return None
+def _read_request(run: RunPaths, number: int, names: set[str]) -> Request:
+    problems: list[str] = []
+    content = files.look_json(f"{run.root}/requests/{number:04d}.json", problems)
     start, total, when = content.get("from"), content.get("total_epochs"), content.get("time")
     if not isinstance(total, int) or isinstance(total, bool):
-        return None
+        problems.append(f"requests/{number:04d}.json does not say how many epochs are wanted.")
+        start, total = None, 0
     return Request(
         number=number,
         start=clean(start) if isinstance(start, str) else None,
@@ -188,6 +228,7 @@ def _read_request(run: RunPaths, number: int, names: set[str]) -> Request | None
         time=float(when) if isinstance(when, int | float) else 0.0,
         stop=f"{number:04d}.stop" in names,
         kill=f"{number:04d}.kill" in names,
+        problem=problems[0].removesuffix(".") if problems else "",
     )
 
 

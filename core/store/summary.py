@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.reading import shown
 from core.store import attempts as attempt_files
 from core.store import files, state
 from core.store.history import History
 from core.store.metrics import MetricsReader
 from core.store.paths import RunPaths, checkpoint_id
-from core.store.records import ACTIVE, Attempt, Best, Record, RunSummary
+from core.store.records import ACTIVE, ENDED, Attempt, Best, Record, RunSummary
+from core.store.restore import restore
 from core.store.runs import read_meta
 from core.text import clean
 
@@ -29,11 +31,19 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
     derived, mine = seen.state, seen.attempts
     reader.poll()
     history = reader.history
-    spec = files.read_json(run.spec) or {}
-    meta = read_meta(run)
+    problems: list[str] = []
+    spec = files.look_json(run.spec, problems)
+    meta = read_meta(run, problems)
+    request = seen.request
+    if request is not None and request.problem and derived.reason != request.problem:
+        problems.append(request.problem)
+    problems += [problem for attempt in mine for problem in attempt.problems]
+    latest = mine[-1] if mine else _latest(run)
+    reached = (latest.epoch if latest else 0) or 0
+    if derived.state in ENDED and (told := restore(run, history, derived.total_epochs, reached)):
+        problems.append(told)
     metric = _text(spec, "metric")
     last = history.epochs[-1] if history.epochs else None
-    latest = mine[-1] if mine else _latest(run)
     parent = spec.get("parent")
     epochs = derived.total_epochs or spec.get("epochs")
     return RunSummary(
@@ -43,7 +53,7 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         model=_text(spec, "model"),
         state=derived.state,
         reason=derived.reason,
-        epoch=last["epoch"] if last else 0,
+        epoch=last["epoch"] if last else reached,
         epochs=epochs if isinstance(epochs, int) else 0,
         best=_best(run, history, metric, _text(spec, "metric_mode")),
         parent=_text(parent, "run") or None if isinstance(parent, dict) else None,
@@ -59,7 +69,13 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         imported=spec.get("imported") is True,
         early_stop=_early_stop(mine) if derived.state == "finished" else None,
         mode=_text(spec, "mode"),
+        problems=tuple(_in_run(run, problem) for problem in problems),
     )
+
+
+def _in_run(run: RunPaths, problem: str) -> str:
+    """A sentence with the paths of a run's files as they are inside its folder."""
+    return problem.replace(f"{shown(run.root)}/", "")
 
 
 def _best(run: RunPaths, history: History, metric: str, mode: str) -> Best | None:

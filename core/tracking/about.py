@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import Any
 
 from core.config.names import is_code
-from core.errors import ConfigError
+from core.errors import ConfigError, UnreadableError
+from core.reading import read_text
 from core.store import files
 from core.store.paths import RunPaths
 from core.store.runs import read_meta
@@ -39,9 +40,9 @@ class About:
 
 def describe(run: RunPaths, log: dict[str, Any]) -> About:
     """Read it from the run's folder; what cannot be read is left out. `log` is the run's log section."""
-    spec = files.read_json(run.spec) or {}
+    spec = files.peek_json(run.spec) or {}
     meta = read_meta(run)
-    text = (files.read_bytes(run.config) or b"").decode("utf-8", "replace")
+    text = _config_text(run)
     config = _experiment(run, text)
     model = _text(config.get("model")) or _text(spec.get("model"))
     mode = _text(config.get("mode")) or "full"
@@ -71,10 +72,10 @@ def describe(run: RunPaths, log: dict[str, Any]) -> About:
 
 def log_section(run: RunPaths) -> dict[str, Any]:
     """The run's `log` settings as plain values: those in spec.json, else those in its config."""
-    stored = (files.read_json(run.spec) or {}).get("log")
+    stored = (files.peek_json(run.spec) or {}).get("log")
     if isinstance(stored, dict):
         return stored
-    text = (files.read_bytes(run.config) or b"").decode("utf-8", "replace")
+    text = _config_text(run)
     return _mapping(_experiment(run, text).get("log"))
 
 
@@ -100,6 +101,13 @@ def flattened(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def _config_text(run: RunPaths) -> str:
+    try:
+        return read_text(run.config)
+    except UnreadableError:
+        return ""
 
 
 def _experiment(run: RunPaths, text: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from core.store.columns import PLACE, clean_name, is_count, number_of, time_of, whole
-from core.store.metrics import read_tail
+from core.store.metrics import MetricsTail
 from core.store.records import Record
 
 CHUNK = 1 << 20
@@ -67,7 +67,7 @@ class Rows:
         self.superseded = 0
         self._attempt = attempt
         self._limits = _Limits()
-        self._offset = 0
+        self._tail = MetricsTail(path, patient=True)
         self._index = 0
         self._furthest = 0
         self._taken_over = attempt <= 1
@@ -85,7 +85,8 @@ class Rows:
     def begin(self) -> None:
         """Start over from the first row, with what `look` found out."""
         self._limits.close()
-        self._offset = self._index = 0
+        self._tail.rewind()
+        self._index = 0
 
     def poll(self) -> list[Row]:
         """The next rows, about CHUNK bytes of them; empty when there are none at the moment."""
@@ -99,11 +100,11 @@ class Rows:
 
     def _read(self) -> list[Record] | None:
         """The next records, or None at the end."""
-        before = self._offset
-        records, self._offset = read_tail(self.path, before, CHUNK)
-        if self._offset < before:
-            raise OSError(f"{self.path} shrank while it was being read")
-        return records if self._offset > before else None
+        before = self._tail.offset
+        records, again = self._tail.read(CHUNK)
+        if again:
+            raise OSError(f"{self.path} was replaced or cut while it was being read")
+        return records if self._tail.offset > before else None
 
     def _look_at(self, index: int, record: Record) -> None:
         attempt, step, epoch = (whole(record.get(key)) for key in ("attempt", "step", "epoch"))

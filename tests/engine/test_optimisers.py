@@ -17,7 +17,7 @@ from core.engine.optim import build_optimizer, misfit, restore_optimizer
 from core.models.imagenet import Cancelled
 from core.models.modes import ParamGroup
 from core.store.checkpoints import choose
-from core.store.metrics import read_history, read_tail
+from core.store.metrics import MetricsTail, read_history
 
 BASE = "data: {root: /data}\nmodel: tinyvgg_a\nlearning_rate: 0.1\n"
 
@@ -142,7 +142,7 @@ def test_split_has_two_rates(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.engine.recorder._INTERVAL", 0.0)
     change = ("mode=split", "back_lr=0.001", "head_lr=0.01", "scheduler={name: step, every: 1, factor: 0.5}")
     run = lab.train(*change, "epochs=2")
-    rows = [row for row in read_tail(run.metrics)[0] if row["scope"] in ("step", "epoch")]
+    rows = [row for row in MetricsTail(run.metrics).read()[0] if row["scope"] in ("step", "epoch")]
     assert {(row["lr"], row["lr/back"], row["lr/head"]) for row in rows if row["epoch"] == 1} == {
         (0.001, 0.001, 0.01)
     }

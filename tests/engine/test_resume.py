@@ -13,7 +13,7 @@ from core.errors import CheckpointError
 from core.store.attempts import begin_attempt, write_exit
 from core.store.checkpoints import choose, list_checkpoints
 from core.store.files import read_json
-from core.store.metrics import MetricsWriter, read_history, read_tail
+from core.store.metrics import MetricsTail, MetricsWriter, read_history
 from core.store.paths import RunPaths
 from core.store.runs import add_request
 
@@ -154,7 +154,7 @@ def test_start_again_after_an_attempt_without_checkpoint(lab: Any, sha: Sha, cur
     lab.attempt(run)
     assert sha(run) == sha(whole)
     assert curve(run) == curve(whole)
-    resumes = [record for record in read_tail(run.metrics)[0] if "resume" in record]
+    resumes = [record for record in MetricsTail(run.metrics).read()[0] if "resume" in record]
     assert [(record["resume"], record["epoch"], record["step"]) for record in resumes] == [(None, 0, 0)]
     assert read_history(run.metrics).superseded_count == 1
 

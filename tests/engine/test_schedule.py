@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 from core.config.schema import Scheduler
 from core.engine.classification import Classification
 from core.engine.schedule import Origin, Schedule
-from core.store.metrics import read_history, read_tail
+from core.store.metrics import MetricsTail, read_history
 
 SPE, EPOCHS = 7, 6
 TOTAL = SPE * EPOCHS
@@ -153,7 +153,7 @@ def test_a_run_records_the_rate_of_each_epochs_last_step(lab: Any) -> None:
     run = lab.train("scheduler={name: cosine, min_lr: 0.001}", "epochs=3")
     want = theirs_cosine(3 * SPE)
     assert rows(run) == pytest.approx([want[SPE - 1], want[2 * SPE - 1], want[3 * SPE - 1]])
-    steps = [row for row in read_tail(run.metrics)[0] if row["scope"] == "step"]
+    steps = [row for row in MetricsTail(run.metrics).read()[0] if row["scope"] == "step"]
     assert all(row["lr"] == pytest.approx(want[row["step"] - 1]) for row in steps)
 
 

@@ -35,7 +35,7 @@ from core.store import faults
 from core.store.attempts import begin_attempt, write_exit
 from core.store.checkpoints import choose, list_checkpoints, verify
 from core.store.files import read_json
-from core.store.metrics import read_history, read_tail
+from core.store.metrics import MetricsTail, read_history
 from core.store.paths import RunPaths
 from core.store.runs import add_request
 
@@ -121,7 +121,7 @@ def test_training_loss_of_an_epoch(lab: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_records(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "_INTERVAL", 0.0)
     run = lab.train("epochs=2")
-    records = read_tail(run.metrics)[0]
+    records = MetricsTail(run.metrics).read()[0]
     steps = [row for row in records if row["scope"] == "step"]
     assert [row["step"] for row in steps] == list(range(1, 15))
     assert [row["step_in_epoch"] for row in steps] == [*range(1, 8)] * 2
@@ -138,7 +138,7 @@ def test_records(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_step_records_are_at_most_four_a_second(lab: Any) -> None:
     run = lab.train("epochs=2", "batch=2", "model=tinyvgg_v4", "learning_rate=1e-4")
-    times = [row["t"] for row in read_tail(run.metrics)[0] if row["scope"] == "step"]
+    times = [row["t"] for row in MetricsTail(run.metrics).read()[0] if row["scope"] == "step"]
     assert times
     assert all(later - earlier > 0.24 for earlier, later in itertools.pairwise(times))
 

@@ -19,7 +19,7 @@ from core.store.attempts import begin_attempt
 from core.store.checkpoints import choose
 from core.store.files import read_json
 from core.store.locks import acquire, run_lock_path
-from core.store.metrics import read_tail
+from core.store.metrics import MetricsTail
 from core.store.paths import RunPaths
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_lock_then_sigterm(lab: Any, sha: Any) -> None:
     run = lab.create("epochs=100000", "checkpoint.every=100000", "measure.every=100000")
     begin_attempt(run, 1, slot="cpu0", threads=1)
     trainer = start(run, 1)
-    until(lambda: read_tail(run.metrics)[0], trainer)
+    until(lambda: MetricsTail(run.metrics).read()[0], trainer)
     assert acquire(run_lock_path(run, "train")) is None
     second = start(run, 2)
     said, _ = second.communicate(timeout=60)

@@ -88,7 +88,8 @@ def test_known_networks_have_no_code(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "net.py is not there"), ("#" * 1_100_000, "net.py is longer than 1 MB")]
+    ("content", "words"),
+    [(None, "net.py is not there"), ("#" * 1_100_000, "net.py cannot be used: it is longer than 1 MiB")],
 )
 def test_a_file_that_cannot_be_kept(
     workspace: Workspace, loaded: Loaded, content: str | None, words: str

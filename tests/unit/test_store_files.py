@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UsageError
+from core.errors import UnreadableError, UsageError
 from core.store import faults, files
 from core.store.process import host_tag
 
@@ -114,23 +114,38 @@ def test_touch_is_exclusive(tmp_path: Path) -> None:
         b'{"a":1}' + b" " * 200,
     ],
 )
-def test_a_hostile_json_file_is_no_file(tmp_path: Path, content: bytes) -> None:
+def test_a_hostile_json_file_is_told_from_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
-    assert files.read_json(tmp_path / "a", limit=100) is None
+    with pytest.raises(UnreadableError, match="/a:"):
+        files.read_json(tmp_path / "a", limit=100)
+    assert files.peek_json(tmp_path / "a", limit=100) is None
+    problems: list[str] = []
+    assert files.look_json(tmp_path / "a", problems, limit=100) == {}
+    assert len(problems) == 1
 
 
-def test_reading_never_blocks_or_raises(tmp_path: Path) -> None:
+def test_only_no_such_file_is_none_and_reading_never_blocks(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to("loop")
-    for name in ("fifo", "loop", ".", "missing", "missing/deeper", "nul\0"):
-        assert files.read_json(os.path.join(tmp_path, name)) is None
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("fifo", "loop", ".", "zero", "nul\0"):
+        path = os.path.join(tmp_path, name)
+        with pytest.raises(UnreadableError):
+            files.read_json(path)
+        assert files.peek_json(path) is None
+    (tmp_path / "nowhere").symlink_to("gone")
+    for name in ("missing", "missing/deeper", "fifo/deeper", "nowhere"):
+        problems: list[str] = []
+        path = os.path.join(tmp_path, name)
+        assert (files.read_json(path), files.look_json(path, problems), problems) == (None, {}, [])
 
 
 def test_a_large_file_is_read_whole(tmp_path: Path) -> None:
     value = {"paths": ["x" * 50] * 10_000}
     files.write_json(tmp_path / "a", value)
     assert files.read_json(tmp_path / "a") == value
-    assert files.read_json(tmp_path / "a", limit=100_000) is None
+    with pytest.raises(UnreadableError, match="longer than 100000 bytes"):
+        files.read_json(tmp_path / "a", limit=100_000)
 
 
 @pytest.mark.parametrize("text", ["x", "0:kill", "3", "3:", "-1:eio", "3:fire", "kill"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from core.store import faults
-from core.store.metrics import MetricsReader, MetricsWriter, encode, read_history, read_tail
+from core.store.metrics import MetricsReader, MetricsTail, MetricsWriter, encode, read_history
 
 
 @pytest.fixture(autouse=True)
@@ -60,23 +60,22 @@ def test_what_json_lacks_is_a_word(path: Path) -> None:
 def test_the_tail_goes_on_where_it_was(path: Path) -> None:
     with MetricsWriter(path) as writer:
         writer.write(epoch(1))
-        records, offset = read_tail(path)
-        assert [record["epoch"] for record in records] == [1]
-        assert read_tail(path, offset) == ([], offset)
+        tail = MetricsTail(path)
+        assert [record["epoch"] for record in tail.read()[0]] == [1]
+        assert tail.read() == ([], False)
         writer.write(epoch(2))
-        records, offset = read_tail(path, offset)
-        assert [record["epoch"] for record in records] == [2]
-    assert offset == path.stat().st_size
+        assert [record["epoch"] for record in tail.read()[0]] == [2]
+    assert tail.offset == path.stat().st_size
 
 
 def test_a_line_under_way_waits(path: Path) -> None:
     line = encode(epoch(1))
     path.write_bytes(line + line[:20])
-    records, offset = read_tail(path)
-    assert (len(records), offset) == (1, len(line))
+    tail = MetricsTail(path)
+    assert (len(tail.read()[0]), tail.offset) == (1, len(line))
     with open(path, "ab") as file:
         file.write(line[20:])
-    assert len(read_tail(path, offset)[0]) == 1
+    assert len(tail.read()[0]) == 1
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
@@ -153,23 +152,24 @@ def test_a_limit_bounds_each_call(path: Path) -> None:
         for number in range(1, 101):
             writer.write(epoch(number))
     seen: list[int] = []
-    offset = calls = 0
+    calls, tail = 0, MetricsTail(path)
     while True:
-        records, after = read_tail(path, offset, limit=500)
-        if after == offset:
+        before = tail.offset
+        records, _ = tail.read(limit=500)
+        if tail.offset == before:
             break
-        assert after - offset <= 500
+        assert tail.offset - before <= 500
         seen += [record["epoch"] for record in records]
-        offset, calls = after, calls + 1
+        calls += 1
     assert seen == list(range(1, 101))
     assert calls >= 20
 
 
 def test_a_limit_smaller_than_a_line_still_goes_on(path: Path) -> None:
     path.write_bytes(encode(epoch(1)) + encode(epoch(2)))
-    records, offset = read_tail(path, 0, limit=3)
-    assert [record["epoch"] for record in records] == [1]
-    assert [record["epoch"] for record in read_tail(path, offset, limit=3)[0]] == [2]
+    tail = MetricsTail(path)
+    assert [record["epoch"] for record in tail.read(limit=3)[0]] == [1]
+    assert [record["epoch"] for record in tail.read(limit=3)[0]] == [2]
 
 
 def test_a_file_that_shrank_is_read_anew(path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_file_that_shrank_is_read_anew(path: Path) -> None:
 def test_a_missing_file_or_a_fifo_is_empty(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("missing", "fifo", "."):
-        assert read_tail(tmp_path / name) == ([], 0)
+        assert MetricsTail(tmp_path / name).read() == ([], False)
 
 
 @pytest.mark.parametrize("how", ["enospc", "eio"])

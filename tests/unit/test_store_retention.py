@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.config.workspace import Workspace
-from core.errors import CheckpointError
-from core.store import annotate, faults, files, jobs
-from core.store.attempts import begin_attempt, write_exit, write_result
+from core.errors import CheckpointError, LabError
+from core.store import annotate, faults, files, jobs, process
+from core.store.attempts import begin_attempt, sweep_temporaries, write_exit, write_result
 from core.store.checkpoints import choose, list_checkpoints, save_files, verify
 from core.store.forks import inherited_id, prepare_fork
 from core.store.locks import acquire, run_lock_path
@@ -208,8 +208,64 @@ def test_files_of_others_are_left_alone(run: RunPaths) -> None:
     (run.checkpoints / "notes.txt").touch()
     (run.checkpoints / "mine.pt").touch()
     (run.checkpoints / "a01-e0077.pt").touch()
+    (run.checkpoints / "a01-e0078.pt").write_bytes(b"copied by hand, without its sidecar")
+    (run.checkpoints / ".a01-e0079.json.mine.tmp").touch()
     prune(run, 1)
-    assert [name for name in lying(run) if not name.startswith("a01-e000")] == ["mine.pt", "notes.txt"]
+    save(run, 1, 10, 0.1)
+    prune(run, 1)
+    assert sweep_temporaries(run) == []
+    assert [name for name in lying(run) if not name.startswith(("a01-e000", "a01-e0010"))] == [
+        ".a01-e0079.json.mine.tmp",
+        "a01-e0077.pt",
+        "a01-e0078.pt",
+        "mine.pt",
+        "notes.txt",
+    ]
+
+
+DAMAGES = {
+    "empty": lambda path: path.write_bytes(b""),
+    "torn": lambda path: path.write_bytes(b'{"pinned": ["a01-e00'),
+    "another": lambda path: path.write_bytes(b"[1, 2]"),
+    "a pipe": lambda path: os.mkfifo(path),
+    "a folder": lambda path: path.mkdir(),
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a loop": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["pins", "spec", "request", "job"])
+def test_nothing_goes_while_what_must_stay_cannot_be_read(run: RunPaths, name: str, damage: str) -> None:
+    """Pins, the metric of the best, the start that was asked for, what a job waits to look at."""
+    annotate.pin(run, "a01-e0002")
+    job = jobs.create_job(run, "measure", {"at": ["a01-e0004"], "splits": ["val"]})
+    path = {"pins": run.pins, "spec": run.spec, "request": run.request(1), "job": job.job}[name]
+    content = path.read_bytes()
+    path.unlink()
+    DAMAGES[damage](path)
+    before = lying(run)
+    with pytest.raises(LabError, match=path.name):
+        prune(run, 1)
+    assert lying(run) == before
+    path.rmdir() if path.is_dir() else path.unlink()
+    path.write_bytes(content)
+    assert "a01-e0005" in prune(run, 1)
+
+
+def test_a_save_that_was_cut_short_is_finished(run: RunPaths) -> None:
+    """Killed between the two: the checkpoint is whole, and is kept when what lies ready is about it."""
+    file = run.checkpoints / "a01-e0004.pt"
+    side = file.with_suffix(".json")
+    ready = side.with_name(f".{side.name}.{process.host_tag()}-4194999-00ff.tmp")
+    side.rename(ready)
+    assert "a01-e0004" not in ids(run)
+    sweep_temporaries(run)
+    assert "a01-e0004" in ids(run)
+    side.rename(ready)
+    file.write_bytes(b"something else")
+    assert sweep_temporaries(run) == [ready.name]
+    assert lying(run).count(file.name) == 1, "a file that it is not about is none of ours"
 
 
 def test_who_pins_meanwhile_is_not_raced(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,4 +297,4 @@ def test_odd_folders(lab: Workspace, names: Sequence[str]) -> None:
     for name in names:
         files.write_bytes(made.checkpoints / name, b"{}")
     assert prune(made, 1) == []
-    assert lying(made) == [name for name in names if name.endswith(".json")]
+    assert lying(made) == list(names)

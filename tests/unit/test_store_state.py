@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ from core.store.attempts import (
 )
 from core.store.locks import acquire, run_lock_path
 from core.store.paths import AttemptPaths, RunPaths
-from core.store.state import derive_state
+from core.store.state import derive_state, is_untouched
 
 
 @pytest.fixture(autouse=True)
@@ -223,11 +224,59 @@ def test_what_is_derived_names_its_request_and_attempt(run: RunPaths) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", "null", '{"total_epochs": "9"}', '{"total_epochs": true}'])
-def test_a_damaged_request_falls_back_to_the_one_before(run: RunPaths, damage: str) -> None:
+def test_a_damaged_request_counts_and_never_begins(run: RunPaths, damage: str) -> None:
+    """What was asked for is not known: the one before it has been answered, and is not asked again."""
+    end(begin(run), "finished")
     run.request(2).write_text(damage)
-    assert derive_state(run).request == 1
-    run.request(1).write_text(damage)
+    derived = derive_state(run)
+    assert (derived.state, derived.request) == ("lost", 2)
+    assert "0002.json" in derived.reason
+    assert not is_untouched(run)
+    run.request(2).unlink()
+    assert derive_state(run).state == "finished"
+    run.request(1).unlink()
     assert seen(run) == ("lost", "no request in r1/requests can be read")
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", '{"request": "1"}'])
+@pytest.mark.parametrize("ended", ["finished", "stopped", "failed", "killed"])
+def test_what_has_begun_never_waits_again(run: RunPaths, content: str | None, ended: str) -> None:
+    """Whatever becomes of start.json."""
+    attempt = begin(run)
+    attempt.log.write_text("epoch 1/5\n")
+    if ended == "failed":
+        exited(attempt, code=1)
+    elif ended != "killed":
+        end(attempt, ended)
+    attempt.start.unlink()
+    if content is not None:
+        attempt.start.write_text(content)
+    assert derive_state(run).state == {"killed": "lost"}.get(ended, ended)
+    assert not is_untouched(run)
+
+
+def test_an_attempt_of_the_request_before_is_not_taken_for_one_of_this(run: RunPaths) -> None:
+    attempt = begin(run)
+    end(attempt, "finished")
+    ask(run, 2, "a01-e0005", 9)
+    attempt.start.write_text("")
+    assert derive_state(run).state == "finished", "no time says which it was"
+    content = json.loads(attempt.result.read_text())
+    request = json.loads(run.request(2).read_text())
+    run.request(2).write_text(json.dumps({**request, "time": content["time"] + 1}))
+    assert seen(run) == ("queued", WAITING)
+    assert is_untouched(run)
+
+
+def test_a_run_whose_attempts_are_gone_does_not_begin_anew(run: RunPaths) -> None:
+    end(begin(run), "finished")
+    run.model.write_text("{}")
+    shutil.rmtree(run.attempts)
+    assert derive_state(run).state == "lost"
+    assert not is_untouched(run)
+    run.attempts.write_text("a file")
+    assert derive_state(run).state == "lost"
+    assert not is_untouched(run)
 
 
 def test_a_vanished_folder_is_lost(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from core import humanise
 from core.analysis.sources import NEW, prediction_sets
 from core.errors import DataError
 from core.store.checkpoints import CHECKPOINT_ID
-from core.store.files import read_json
+from core.store.files import peek_json
 from core.store.paths import RunPaths
 from core.text import clean
 
@@ -99,7 +99,7 @@ def _number(key: str) -> int:
 
 def _about_new(file: Path) -> str:
     """`3 images, 2 h ago`."""
-    document = read_json(file.with_suffix(".json")) or {}
+    document = peek_json(file.with_suffix(".json")) or {}
     images = document.get("images")
     words = []
     if isinstance(images, list):

@@ -16,7 +16,7 @@ from core.errors import UsageError
 from core.evaluate.plan import plan_measure
 from core.launch.jobs import start_job
 from core.store.catalogue import Catalogue, find_run
-from core.store.files import read_json
+from core.store.files import peek_json
 from core.store.jobs import JobState
 from core.store.measures import read_row
 from core.store.metrics import decode_numbers
@@ -161,7 +161,7 @@ def _run(args: Namespace) -> RunPaths:
 
 def _usual_splits(args: Namespace, found: RunPaths) -> list[str]:
     """The lab's measure.py took a config and measured its detector on the training images too."""
-    detector = is_detector(str((read_json(found.spec) or {}).get("model")))
+    detector = is_detector(str((peek_json(found.spec) or {}).get("model")))
     return ["val", "train"] if detector and args.config is not None else ["val"]
 
 

@@ -12,7 +12,7 @@ from core.cli.output import out, out_json, plain, say
 from core.cli.parser import add_json, add_run
 from core.errors import UsageError
 from core.store.catalogue import find_run
-from core.store.files import read_json
+from core.store.files import peek_json
 from core.store.measures import measures
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
@@ -71,7 +71,7 @@ def _write_csv(rows: list[Record]) -> None:
 
 
 def _write_lab_csv(found: RunPaths, rows: list[Record]) -> None:
-    model = str((read_json(found.spec) or {}).get("model"))
+    model = str((peek_json(found.spec) or {}).get("model"))
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerows(map(plain, row) for row in lab_table(model, rows, measures(found)))
 
