@@ -197,3 +197,11 @@ def is_folder(entry: os.DirEntry[str], *, links: bool = True) -> bool:
         return entry.is_dir(follow_symlinks=links)
     except OSError:
         return False
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a listed folder is a regular file (links followed); False as with `is_folder`."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

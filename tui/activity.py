@@ -5,6 +5,7 @@ A driver that hangs holds up this thread only; the screens go on with what was s
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace
-from core.errors import LabError
+from core.errors import LabError, UnreadableError
+from core.reading import open_regular
 from core.store.paths import RunPaths
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from core.store.jobs import JobState
 
 PAUSE = 2.0
+_MOST = 1 << 21
 _AGAIN = 60.0
 """Seconds until a machine without GPUs is asked for some again."""
 
@@ -114,9 +117,12 @@ class Watch:
             return {path.parent.name for path in self._runs.glob("*/jobs")}
         if size == offset:
             return set()
-        with file.open("rb") as lines:
-            lines.seek(offset)
-            words = lines.read(size - offset).decode("utf-8", "replace").split("\n")
+        try:
+            with os.fdopen(open_regular(file), "rb") as lines:
+                lines.seek(offset)
+                words = lines.read(min(size - offset, _MOST)).decode("utf-8", "replace").split("\n")
+        except (OSError, UnreadableError):
+            return set()
         return {word for word in words if word and "/" not in word and (self._runs / word / "jobs").is_dir()}
 
     def _reasons(self, jobs: tuple[JobState, ...]) -> Mapping[str, str]:

@@ -23,7 +23,8 @@ from core.config.yaml12 import (
     parse_value,
     unusable,
 )
-from core.errors import ConfigError, Problem
+from core.errors import ConfigError, MissingFileError, Problem, UnreadableError
+from core.reading import exists, read_text
 from core.text import clean, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -48,18 +49,11 @@ def read_file(path: Path, known: Collection[str]) -> Tree:
     """The mapping in the file `path` (absolute), `extends` and named data sets not yet followed."""
     place = Place(path, 1, path.parent)
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            return unusable(place, "not a file")
-        if size > MAX_BYTES:
-            return unusable(place, f"larger than {MAX_BYTES // 1_000_000} MB, not a config")
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+        text = read_text(path, MAX_BYTES)
+    except MissingFileError:
         return unusable(place, "no such file")
-    except UnicodeDecodeError:
-        return unusable(place, "not UTF-8 text")
-    except OSError as error:
-        return unusable(place, f"cannot be read: {error.strerror}")
+    except UnreadableError as error:
+        return unusable(place, f"cannot be read: {error.reason}", error.line)
     return parse_document(text, place, known)
 
 
@@ -79,7 +73,7 @@ def layer(path: Path, workspace: Workspace, chain: tuple[Path, ...] = ()) -> Tre
     if base_path in chain:
         names = " -> ".join(clean(link.name) for link in (*chain, base_path))
         return _with(own, place, "extends", f"goes round in a circle: {names}")
-    if not base_path.is_file():
+    if not exists(base_path):
         return _with(own, place, "extends", f"no such file: {clean(str(base_path))}")
     return merge(layer(base_path, workspace, chain), own)
 
@@ -241,7 +235,7 @@ def data_names(workspace: Workspace) -> list[str]:
 def _data_file(path: Path, place: Place, tree: Tree) -> dict[str, Any]:
     """The mapping in a data set's file; its places and problems go to `tree`, under `data`."""
     path = Path(os.path.realpath(path))
-    if not path.is_file():
+    if not exists(path):
         _with(tree, place, "data.extends", f"no such file: {clean(str(path))}")
         return {}
     read = read_file(path, _DATA_KEYS)

@@ -154,9 +154,9 @@ def parse_document(text: str, place: Place, known: Collection[str] = ()) -> Tree
     return Tree(value, {(): place, **walker.places}, walker.problems)
 
 
-def unusable(place: Place, text: str) -> Tree:
-    """A tree that holds nothing but the problem `text` with the whole file."""
-    return Tree({}, {(): place}, [Problem(place.file, 0, "", text)], incomplete=True)
+def unusable(place: Place, text: str, line: int = 0) -> Tree:
+    """A tree that holds nothing but the problem `text` with the whole file, or with one line."""
+    return Tree({}, {(): place}, [Problem(place.file, line, "", text)], incomplete=True)
 
 
 def _compose(text: str, place: Place) -> yaml.Node | None:

@@ -12,6 +12,7 @@ from core.datasets.pickles import read_pickle
 from core.datasets.pictures import cifar_pictures, member, read_idx, read_pictures
 from core.datasets.published import PUBLISHED, Published
 from core.errors import DataError
+from core.reading import open_regular
 from core.text import clean
 
 
@@ -191,5 +192,5 @@ def _there(folder: Path, name: str) -> Path:
 
 def md5_of(path: Path) -> str:
     """md5 of a file, hex."""
-    with open(path, "rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +12,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from core.datasets.findings import some
-from core.errors import DataError
+from core.errors import DataError, MissingFileError, UnreadableError
+from core.reading import open_regular, read_bytes, shown
 from core.text import clean
 
 _MOST_BYTES = 4_000_000_000
 _LISTS = ("images", "annotations", "categories")
 _SAMPLE = 1 << 16
+_NAMED = re.compile(r"coco|instances|annotations|train|val|test")
 _GZIP = b"\x1f\x8b"
 _SPACES = (b'" :', b'"\t:', b'"\n:', b'"\r:')
 _SPACED = re.compile(rb'"\s+:')
@@ -35,15 +38,15 @@ class Integer(NamedTuple):
 def read_coco(path: Path) -> dict[str, list[Any]]:
     """The lists `images`, `annotations` and `categories` of a file. Raises DataError without them."""
     document = read_json_file(path)
-    shown = clean(str(path))
+    name = clean(str(path))
     if not isinstance(document, dict):
-        raise DataError(f"{shown} is no COCO file of annotations: it holds a list, as files of results do.")
-    twice = [name for name in _LISTS if name in document.get(TWICE, ())]
+        raise DataError(f"{name} is no COCO file of annotations: it holds a list, as files of results do.")
+    twice = [key for key in _LISTS if key in document.get(TWICE, ())]
     if twice:
-        raise DataError(f"{shown} gives `{twice[0]}` more than once: put them into one list.")
+        raise DataError(f"{name} gives `{twice[0]}` more than once: put them into one list.")
     absent = [name for name in _LISTS if not isinstance(document.get(name), list)]
     if absent:
-        raise DataError(f"{shown} is no COCO file: it has no list {some(absent)}.")
+        raise DataError(f"{name} is no COCO file: it has no list {some(absent)}.")
     return {name: document[name] for name in _LISTS}
 
 
@@ -52,15 +55,12 @@ def read_json_file(path: Path) -> Any:
 
     Of a key that a mapping gives twice the last value counts, as everywhere; its name is then in `TWICE`.
     """
-    shown = clean(str(path))
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{shown} is larger than {_MOST_BYTES // 1_000_000_000} GB.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror}.") from None
+    name = clean(str(path))
+    data = read_bytes(path, _MOST_BYTES)
+    if not data.strip():
+        raise UnreadableError(name, "it is empty")
     if data.startswith(_GZIP):
-        raise DataError(f"{shown} is compressed: unpack it with gunzip first.")
+        raise DataError(f"{name} is compressed: unpack it with gunzip first.")
     try:
         document = orjson.loads(data)
         if _keys_written(data) <= _keys_in(document):
@@ -70,9 +70,9 @@ def read_json_file(path: Path) -> Any:
     try:
         return json.loads(data, object_pairs_hook=_mapping)
     except json.JSONDecodeError as error:
-        raise DataError(f"{shown}:{error.lineno}: not JSON: {clean(error.msg)}.") from None
+        raise DataError(f"{name}:{error.lineno}: not JSON: {clean(error.msg)}.") from None
     except (UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise DataError(f"{shown} is not JSON: {clean(str(error))}.") from None
+        raise DataError(f"{name} is not JSON: {clean(str(error))}.") from None
 
 
 def _keys_written(data: bytes) -> int:
@@ -100,14 +100,22 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def looks_like_coco(path: Path) -> bool:
-    """Whether a JSON file has what COCO files of annotations have, by its beginning and end."""
+    """Whether a JSON file has what COCO files of annotations have, by its beginning and end.
+
+    Raises UnreadableError when it is there but cannot be read, or is empty though its name says that it has
+    annotations.
+    """
     try:
-        with open(path, "rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             head = file.read(_SAMPLE)
-            file.seek(max(len(head), path.stat().st_size - _SAMPLE))
+            file.seek(max(len(head), os.fstat(file.fileno()).st_size - _SAMPLE))
             tail = file.read(_SAMPLE)
-    except OSError:
+    except MissingFileError:
         return False
+    except OSError as error:
+        raise UnreadableError(shown(path), (error.strerror or "").lower()) from error
+    if not head.strip() and _NAMED.search(path.name.lower()):
+        raise UnreadableError(shown(path), "it is empty")
     text = (head + b" " + tail).replace(b"\0", b"")
     mapping = text.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"{")
     keys = {found[1] for found in _KEYS.finditer(text)}

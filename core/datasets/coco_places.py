@@ -17,6 +17,7 @@ from core.datasets.images import SUFFIXES
 from core.datasets.places import SPLITS, names_in, require_folder, split_in, subfolders
 from core.datasets.raw import BoxPlaces, BoxSource
 from core.errors import DataError
+from core.reading import exists
 from core.text import clean
 
 _TRIED = 50
@@ -125,7 +126,7 @@ def _complete(source: BoxSource, root: Path | None) -> BoxSource:
     if source.images is not None:
         require_folder(source.images)
     if source.annotations is not None:
-        if not source.annotations.is_file():
+        if not exists(source.annotations):
             raise DataError(f"{clean(str(source.annotations))} does not exist: correct data.{source.split}.")
         return source
     assert source.images is not None

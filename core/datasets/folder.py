@@ -19,6 +19,7 @@ from core.datasets.places import (
     subfolders,
 )
 from core.errors import DataError
+from core.reading import exists, is_file
 from core.text import clean, did_you_mean
 
 
@@ -39,7 +40,7 @@ class Names:
         self._of: Mapping[str, str] = {label: label for label in labels}
         places = [root, *(folder for s in lists if s.list for folder in (s.list.parent, s.images))]
         files = [folder / "classes.txt" for folder in dict.fromkeys(places) if folder is not None]
-        file = next((file for file in files if file.is_file()), None)
+        file = next((file for file in files if exists(file)), None)
         if labels and file is not None and all(label.isdecimal() for label in labels):
             names = class_names_in(file)
             if names is not None:
@@ -202,17 +203,10 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith("."):
                     yield from _walk(entry.path)
-            elif _is_file(entry):
+            elif is_file(entry):
                 yield entry.path, entry.stat().st_size
             elif is_image_name(entry.name) and not os.path.isdir(entry.path):
                 yield entry.path, 0
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
 
 
 def _encodable(path: str) -> bool:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from core.datasets.images import SUFFIXES, has_image_suffix
 from core.datasets.places import split_word
-from core.errors import DataError
+from core.errors import DataError, MissingFileError, UnreadableError
+from core.reading import read_text, shown
 from core.text import clean
 
 _FILE_COLUMN = re.compile(
@@ -57,17 +58,15 @@ def read_listing(path: Path) -> Listing:
     """The list in `path`. Raises DataError, with the line, for what cannot be told for certain."""
     try:
         status = path.stat()
+    except FileNotFoundError:
+        raise MissingFileError(shown(path)) from None
     except OSError as error:
-        raise DataError(f"{clean(str(path))} cannot be read: {error.strerror}.") from None
+        raise UnreadableError(shown(path), (error.strerror or "").lower()) from None
     return _read(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, size: int, _: int) -> Listing:
-    if size > _MOST_BYTES:
-        raise DataError(
-            f"{clean(str(path))} is larger than {_MOST_BYTES // 1_000_000} MB: not a list of images."
-        )
+def _read(path: Path, _size: int, _time: int) -> Listing:
     lines = _lines(path)
     cells = _cells(path, lines)
     rows = _bare_or_pairs(path, lines) if cells is None else _table(path, cells)
@@ -94,12 +93,7 @@ def _read(path: Path, size: int, _: int) -> Listing:
 
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Lines that say something, with their numbers."""
-    shown = clean(str(path))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise DataError(f"{shown} cannot be read: {said}.") from None
+    text = read_text(path, _MOST_BYTES)
     numbered = enumerate((line.strip() for line in text.splitlines()), 1)
     return [(number, line) for number, line in numbered if line and not line.startswith("#")]
 
@@ -264,11 +258,15 @@ def class_names_in(file: Path) -> ClassNames | None:
 
     A number counts as one only where all lines have one, they count up by one from 0 or 1, and no two lines
     are the same without it: `1 euro` and `2 euro` are two names.
+
+    Raises UnreadableError when it is there but unreadable or empty: other names would only be guessed.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(file)
+    except MissingFileError:
         return None
+    if not text.strip():
+        raise UnreadableError(shown(file), "it is empty: write one class name a line, or remove it")
     lines = tuple(clean(line.strip()) for line in text.splitlines() if line.strip())
     found = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     names = tuple(match[2].strip() for match in found)
@@ -276,7 +274,7 @@ def class_names_in(file: Path) -> ClassNames | None:
         first = int(found[0][1])
         if first in (0, 1) and [int(match[1]) for match in found] == list(range(first, first + len(names))):
             return ClassNames(names, lines, first)
-    return ClassNames(lines, lines) if lines else None
+    return ClassNames(lines, lines)
 
 
 def named(labels: Sequence[str], known: ClassNames, shown: str) -> Mapping[str, str]:

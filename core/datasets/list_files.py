@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import DataError
+from core.reading import read_text
 from core.text import clean
 
 _MOST_BYTES = 200_000_000
@@ -29,16 +30,7 @@ class Entry:
 
 def read_list(path: Path) -> list[Entry]:
     """The lines of `path` that say something. Raises DataError when it cannot be read or is empty."""
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError(
-                f"{clean(str(path))} is larger than {_MOST_BYTES // 1_000_000} MB: no list of images."
-            )
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{clean(str(path))} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{clean(str(path))} cannot be read: not UTF-8 text.") from None
+    text = read_text(path, _MOST_BYTES)
     lines = enumerate((line.strip() for line in text.splitlines()), 1)
     entries = [Entry(number, line) for number, line in lines if line and not line.startswith("#")]
     if not entries:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import SplitName
@@ -19,7 +20,7 @@ from core.datasets.places import (
     split_named,
     subfolders,
 )
-from core.errors import DataError
+from core.errors import DataError, UnreadableError
 from core.text import clean
 
 _LIST_FOLDERS = ("meta", "splits", "split", "lists", "labels", "annotations", "imagesets")
@@ -48,10 +49,12 @@ def by_lists(base: Path, classes: Found | None) -> Found | None:
     real_classes = classes is not None and not _are_helpers(base, folders)
     try:
         listing = read_listing(one_of(by_kind["whole"], base))
-    except DataError:
-        if real_classes:
-            return None
+    except UnreadableError:
         raise
+    except DataError as error:
+        if not real_classes or classes is None:
+            raise
+        return replace(classes, notes=(*classes.notes, f"the folders are the classes, not a list: {error}"))
     if real_classes and not listing.has_splits and _agrees(base, listing):
         return None
     source = listed(listing.path, _around(base), listing)

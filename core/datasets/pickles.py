@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DataError
+from core.reading import read_bytes
 from core.text import clean
 
 MOST_BYTES = 1 << 30
@@ -99,13 +100,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
     the file runs. Raises DataError for a file that is missing, too large, cut off, or that asks for more.
     """
     shown = clean(str(path))
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror}.") from None
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{shown} is larger than {MOST_BYTES >> 20} MB: not a file of CIFAR.")
+    content = read_bytes(path, MOST_BYTES)
     try:
         value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except _Refused as refused:

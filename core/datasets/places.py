@@ -12,6 +12,7 @@ from pathlib import Path
 from core.config.schema import SplitName
 from core.datasets.images import is_image_name
 from core.errors import DataError
+from core.reading import is_folder
 from core.text import clean, did_you_mean
 
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -176,11 +177,7 @@ def _words(name: str) -> list[str]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return not entry.name.startswith(".") and entry.name not in _NO_CLASS and entry.is_dir()
-    except OSError:
-        # A link in a circle is none, and no reason to stop.
-        return False
+    return not entry.name.startswith(".") and entry.name not in _NO_CLASS and is_folder(entry)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

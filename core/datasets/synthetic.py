@@ -12,7 +12,8 @@ from typing import Any
 
 from core.config.schema import DataConfig, Synthetic
 from core.datasets.places import require_folder
-from core.errors import DataError
+from core.errors import DataError, MissingFileError, UnreadableError
+from core.reading import read_object
 from core.store.locks import acquire
 from core.text import clean
 
@@ -70,15 +71,15 @@ def drawn_already(data: DataConfig) -> bool:
     require_folder(root)
     shown = clean(str(root))
     try:
-        there = json.loads((root / MARK).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        there: object = read_object(root / MARK)
+    except MissingFileError:
         if not any(root.iterdir()):
             return False
         raise DataError(
             f"{shown} is not empty and was not drawn by labtui: give another data.root, "
             "or leave data.synthetic out to use the folder as it is."
         ) from None
-    except (OSError, ValueError):
+    except UnreadableError:
         there = None
     wanted = _mark(settings_of(data))
     if there == wanted:

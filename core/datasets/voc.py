@@ -21,7 +21,8 @@ from core.datasets.list_files import Entry, read_list
 from core.datasets.raw import BoxPlaces, BoxSource, RawImage, RawSplit
 from core.datasets.voc_objects import Annotation, Objects, read_objects, size_of
 from core.datasets.xmltree import XmlError, parse_xml
-from core.errors import DataError
+from core.errors import DataError, UnreadableError
+from core.reading import read_bytes
 from core.text import clean
 
 _DOUBTFUL = "has no annotation file of its own, but may have objects in one that is left out: left out too"
@@ -132,12 +133,12 @@ class _Reader:
     def _parsed(self, path: str, split: RawSplit) -> Annotation | None:
         shown = self._shown(path)
         try:
-            root = parse_xml((self._folder / path).read_bytes())
+            root = parse_xml(read_bytes(self._folder / path))
         except XmlError as error:
             self._unreadable(path, f"cannot be read: {error}; its image is left out", error.line)
             return None
-        except OSError as error:
-            self._unreadable(path, f"cannot be read: {error.strerror}; its image is left out")
+        except UnreadableError as error:
+            self._unreadable(path, f"cannot be read: {error.reason}; its image is left out")
             return None
         if root.tag != "annotation" and not any(root.child(tag) for tag in ("object", "objects", "size")):
             self._unreadable(path, f"is no annotation: it begins with <{root.tag}>; left out", root.line)

@@ -21,8 +21,8 @@ from core.datasets.names import spelled
 from core.datasets.raw import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
 from core.datasets.yolo_lines import Layout, layout_of
 from core.datasets.yolo_places import labels_of
-from core.errors import DataError, LabError
-from core.reading import read_text
+from core.errors import DataError, LabError, UnreadableError
+from core.reading import exists, read_text
 from core.text import clean
 
 _SAMPLE = 400
@@ -68,7 +68,7 @@ class _Reader:
             boxes: tuple[RawBox, ...] = ()
             self._lost = 0
             file = os.path.relpath(label, self._root)
-            if label.is_file():
+            if exists(label):
                 split.annotated += 1
                 lines = self._lines(label, file)
                 if lines is None:
@@ -146,11 +146,9 @@ class _Reader:
 
     def _lines(self, path: Path, file: str) -> list[str] | None:
         try:
-            return path.read_text(encoding="utf-8-sig").splitlines()
-        except OSError as error:
-            self._found.warn(file, f"cannot be read: {error.strerror}; its image is left out")
-        except UnicodeDecodeError:
-            self._found.warn(file, "cannot be read: not UTF-8 text; its image is left out")
+            return read_text(path).splitlines()
+        except UnreadableError as error:
+            self._found.warn(file, f"cannot be read: {error.reason}; its image is left out", error.line)
         return None
 
     def _boxes(self, lines: list[str], file: str) -> Iterator[RawBox]:

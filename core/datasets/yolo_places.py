@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from core.datasets.labels import class_names_in
 from core.datasets.names import spelled
 from core.datasets.places import SPLITS, names_in, require_folder, split_folders, subfolders
 from core.datasets.raw import BoxPlaces, BoxSource
-from core.errors import DataError
+from core.errors import DataError, UnreadableError
+from core.reading import exists, read_bytes, read_text, shown
 from core.text import clean
 
 _NAME_FILES = ("classes.txt", "obj.names", "labels.txt")
-_MOST_BYTES = 4_000_000
 _YAML = (".yaml", ".yml")
+_YAML_STEMS = ("data", "dataset")
+_KEY_LINE = re.compile(rb"^(names|nc|train|val)[ \t]*:", re.MULTILINE)
 
 
 def find(data: DataConfig, root: Path | None) -> BoxPlaces:
@@ -125,28 +128,33 @@ def listed(name: str, source: BoxSource, root: Path) -> Path | None:
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
-    shown = clean(str(file))
-    try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise DataError(f"{shown} is too large to be a data.yaml.")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{shown} cannot be read: not UTF-8 text.") from None
-    tree = parse_document(text, Place(file, 1, file.parent))
+    tree = parse_document(read_text(file), Place(file, 1, file.parent))
     if tree.problems and tree.incomplete:
         problem = tree.problems[0]
-        raise DataError(f"{shown}:{problem.line}: {clean(problem.text)}.")
+        raise UnreadableError(shown(file), clean(problem.text), problem.line)
     return tree.value
 
 
 def _is_yolo(file: Path) -> bool:
+    """Whether a YAML file is a data.yaml. Raises UnreadableError for one that cannot be understood."""
     try:
         keys = set(_read_yaml(file))
-    except DataError:
+    except UnreadableError:
+        if file.stem.lower() in _YAML_STEMS or _speaks_of_classes(file):
+            raise
         return False
+    if file.stem.lower() in _YAML_STEMS and "nc" in keys and bool(keys & {"train", "val"}):
+        return True
     return "names" in keys and bool(keys & {"train", "val", "path", "nc"})
+
+
+def _speaks_of_classes(file: Path) -> bool:
+    """Whether there are lines of a data.yaml in a file that as a whole cannot be understood."""
+    try:
+        data = read_bytes(file)
+    except UnreadableError:
+        return False
+    return len({found[1] for found in _KEY_LINE.finditer(data)}) > 1
 
 
 def _names(document: dict[str, Any], file: Path, notes: list[str]) -> tuple[str, ...]:
@@ -161,7 +169,7 @@ def _names(document: dict[str, Any], file: Path, notes: list[str]) -> tuple[str,
             raise DataError(f"{shown}: `names` must number the classes from 0 without gaps.")
         given = [numbered[index] for index in range(len(numbered))]
     if not isinstance(given, list) or not given:
-        raise DataError(f"{shown} has no `names`: give the class names as a list.")
+        raise DataError(f"{shown} has no `names`: give the class names as a list, names: [NAME, NAME].")
     names = tuple(spelled(_word(name)) for name in given)
     if "" in names:
         raise DataError(f"{shown}: name {names.index('')} of `names` is empty.")
@@ -261,8 +269,8 @@ def _has_labels(folder: Path) -> bool:
         if name.rpartition("/")[2].lower() in _NAME_FILES:
             continue
         try:
-            words = (folder / name).read_text(encoding="utf-8-sig").split("\n", 1)[0].split()
-        except (OSError, UnicodeDecodeError):
+            words = read_text(folder / name).split("\n", 1)[0].split()
+        except UnreadableError:
             continue
         if words:
             return len(words) >= 5 and all(word.replace(".", "").replace("-", "").isalnum() for word in words)
@@ -272,7 +280,7 @@ def _has_labels(folder: Path) -> bool:
 def _complete(split: SplitName, paths: SplitPaths, root: Path | None) -> BoxSource:
     """A split of the config with the folder that it does not name."""
     if paths.list is not None:
-        if not paths.list.is_file():
+        if not exists(paths.list):
             raise DataError(f"{clean(str(paths.list))} does not exist: correct data.{split}.list.")
         return BoxSource(split, paths.images, paths.annotations, paths.list)
     images, annotations = paths.images, paths.annotations

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from core.evaluate.imported import Fitted, Imported, Series, checkpoint_bytes, m
 from core.evaluate.matching import fit_momentum, fit_weights
 from core.evaluate.setup import test_as_val, with_classes
 from core.models.registry import build_model
+from core.store.imports import file_sha256
 from core.text import clean, did_you_mean
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -83,7 +83,7 @@ def _plan(wish: Wish, files: list[Foreign], dataset: Dataset | None) -> Series:
     fitted = []
     for file in files:
         data, more = _fit(file, network, experiment, classes)
-        fitted.append(Fitted(file, data, hashlib.sha256(file.path.read_bytes()).hexdigest()))
+        fitted.append(Fitted(file, data, file_sha256(file.path)))
         notes += [f"{file.path.name}: {note}" for note in (*file.notes, *more)]
     curves, more = _joined(files)
     stated = [f"best_val_acc {file.best:.4f} ({file.path.name})" for file in files if file.best is not None]

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from core.config.schema import Experiment
-from core.errors import UsageError
+from core.errors import MissingFileError, UnreadableError, UsageError
 from core.models.summary import in_evaluation
+from core.reading import read_bytes
 from core.text import clean, did_you_mean
 
 _LONGEST = 300
@@ -56,7 +57,7 @@ def _executed(file: Path) -> ModuleType:
     module.__file__ = str(file)
     # Data classes and pickling look a module up by its name.
     sys.modules[module.__name__] = module
-    exec(compile(file.read_bytes(), str(file), "exec"), module.__dict__)
+    exec(compile(read_bytes(file), str(file), "exec"), module.__dict__)
     return module
 
 
@@ -71,10 +72,10 @@ def _faults_of(file: Path, build: Callable[..., Any] | None = None) -> Iterator[
     """Whatever the user's code raises becomes one sentence; `build` gives the line when no frame does."""
     try:
         yield
-    except FileNotFoundError as error:
-        if error.filename != str(file):
-            raise UsageError(_sentence(file, error, build)) from error
+    except MissingFileError as error:
         raise UsageError(f"{_shown(file)}: no such file; the config's model names it.") from error
+    except UnreadableError as error:
+        raise UsageError(str(error)) from error
     except SyntaxError as error:
         inside = error.filename == str(file)
         line = error.lineno if inside else _line(file, error.__traceback__)

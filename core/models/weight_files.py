@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import re
 import struct
@@ -15,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import CheckpointError
+from core.errors import CheckpointError, MissingFileError, UnreadableError
 from core.models.imagenet import is_published
+from core.reading import open_regular
 from core.text import clean
 
 PREFIXES = ("module.", "_orig_mod.")
@@ -65,10 +67,12 @@ def read_content(path: Path, sha256: str | None = None) -> tuple[Any, str]:
     """All that a file holds, by plain values and tensors, and its sha256. Raises as `read_weights`."""
     shown = clean(str(path))
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except MissingFileError:
         raise CheckpointError(f"weights: there is no file {shown}.") from None
+    except UnreadableError as error:
+        raise CheckpointError(f"weights: {error}") from None
     except OSError as error:
         raise CheckpointError(f"weights: {shown} cannot be read: {error.strerror}.") from None
     if sha256 is not None and not found.startswith(sha256):

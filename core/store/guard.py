@@ -12,6 +12,8 @@ from core.store.paths import FORMAT, RunPaths
 
 CHANGES = ".changed"
 _CHANGES_LIMIT = 1 << 20
+# Without O_NONBLOCK a named pipe would be waited for.
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def require_writable(run: RunPaths) -> None:
@@ -34,7 +36,7 @@ def mark_changed(runs: Path, run_id: str) -> None:
     """Append the id to `runs/.changed`, the hint that readers watch. Never fails: it is only a hint."""
     path = os.path.join(runs, CHANGES)
     with suppress(OSError):
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = os.open(path, _APPEND, 0o600)
         try:
             if os.fstat(fd).st_size > _CHANGES_LIMIT:
                 os.ftruncate(fd, 0)

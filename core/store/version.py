@@ -6,6 +6,9 @@ import functools
 import re
 from pathlib import Path
 
+from core.errors import UnreadableError
+from core.reading import LARGE, read_text
+
 _SHA = re.compile(r"[0-9a-f]{40,64}")
 
 
@@ -26,21 +29,21 @@ def git_commit(checkout: Path) -> str | None:
     try:
         git = checkout / ".git"
         if git.is_file():
-            git = checkout / git.read_text().removeprefix("gitdir:").strip()
-        head = (git / "HEAD").read_text().strip()
+            git = checkout / read_text(git).removeprefix("gitdir:").strip()
+        head = read_text(git / "HEAD").strip()
         if not head.startswith("ref:"):
             return head if _SHA.fullmatch(head) else None
         name = head.removeprefix("ref:").strip()
         common = git / "commondir"
-        shared = git / common.read_text().strip() if common.is_file() else git
+        shared = git / read_text(common).strip() if common.is_file() else git
         for folder in (git, shared):
             if (folder / name).is_file():
-                sha = (folder / name).read_text().strip()
+                sha = read_text(folder / name).strip()
                 return sha if _SHA.fullmatch(sha) else None
-        for line in (shared / "packed-refs").read_text().splitlines():
+        for line in read_text(shared / "packed-refs", LARGE).splitlines():
             sha, _, packed = line.partition(" ")
             if packed == name and _SHA.fullmatch(sha):
                 return sha
-    except (OSError, UnicodeDecodeError):
+    except UnreadableError:
         pass
     return None

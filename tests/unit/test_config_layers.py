@@ -146,7 +146,10 @@ def test_a_config_that_is_not_there(
 
 def test_bytes_that_are_no_text(lab: Workspace) -> None:
     (lab.configs / "a.yaml").write_bytes(b"model: \xff\xfe\n")
-    assert refused(lab) == "LAB/configs/a.yaml: not UTF-8 text"
+    assert (
+        refused(lab)
+        == "LAB/configs/a.yaml:1: cannot be read: it is not UTF-8 text (byte 0xff): save it as UTF-8"
+    )
 
 
 def test_a_byte_order_mark_is_no_key(lab: Workspace) -> None:

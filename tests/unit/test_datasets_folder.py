@@ -147,7 +147,7 @@ def test_a_missing_list_file_is_named(tmp_path: Path) -> None:
     make(tmp_path, all=TWO)
     train = SplitPaths(images=tmp_path / "all", list=tmp_path / "no.txt")
     said = refused(config(tmp_path, train=train), tmp_path)
-    assert said == "ROOT/no.txt cannot be read: No such file or directory."
+    assert said == "ROOT/no.txt: there is no such file."
 
 
 # Classes

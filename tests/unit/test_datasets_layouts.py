@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from core.config.schema import DataConfig, SplitPaths
+from core.datasets import labels as label_files
 from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset, require_root
 from core.datasets.outline import outline
@@ -560,7 +561,7 @@ def test_a_table_that_contradicts_class_folders_is_not_guessed(tmp_path: Path) -
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     make(tmp_path, *FLAT)
     (tmp_path / "labels.csv").write_bytes(b"a.png,\xff\xfe\n")
-    assert refused(tmp_path) == "ROOT/labels.csv cannot be read: not UTF-8 text."
+    assert refused(tmp_path) == "ROOT/labels.csv:1: it is not UTF-8 text (byte 0xff): save it as UTF-8."
 
 
 def test_paths_of_lists_stay_inside_the_folder(tmp_path: Path) -> None:
@@ -593,8 +594,10 @@ def test_a_long_list_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     make(tmp_path, *FLAT)
     table(tmp_path / "labels.csv", "a.png,cat", "b.png,dog", "c.png,cat", "d.png,dog")
     reads: list[Path] = []
-    real = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda self, *a, **k: (reads.append(self), real(self, *a, **k))[1])
+    real = label_files.read_text
+    monkeypatch.setattr(
+        label_files, "read_text", lambda path, *more: (reads.append(path), real(path, *more))[1]
+    )
     open_dataset(DataConfig(root=tmp_path))
     assert reads.count(tmp_path / "labels.csv") == 1
     os.utime(tmp_path / "labels.csv", ns=(1, 1))

@@ -114,10 +114,13 @@ def test_no_label_file_at_all_is_an_error(tmp_path: Path, box_files: ModuleType)
 
 def test_labels_that_are_no_text(tmp_path: Path, box_files: ModuleType) -> None:
     root = box_files.yolo(tmp_path, {"1": LINE, "2": LINE, "3": LINE})
-    (root / "labels/train/1.txt").write_bytes(b"\xff\xfe\x00\x01")
+    (root / "labels/train/1.txt").write_bytes(b"0 0.5 0.5 0.2 0.2\n\xe9")
     (root / "labels/train/2.txt").write_text(LINE, encoding="utf-8-sig")
     found = check(root)
-    assert told(found) == ["labels/train/1.txt: cannot be read: not UTF-8 text; its image is left out"]
+    assert told(found) == [
+        "labels/train/1.txt:2: cannot be read: it is not UTF-8 text (byte 0xe9): save it as UTF-8; "
+        "its image is left out"
+    ]
     assert (found.images, found.objects) == (2, 2)
 
 
