@@ -146,7 +146,7 @@ class Reader:
             self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
         while len(self._tails) > max(_CURVES_KEPT, len(wanted)):
             self._tails.pop(next(run_id for run_id in self._tails if run_id not in wanted))
-        changed = [run_id for run_id in wanted if self._tails[run_id].read()]
+        changed = [run_id for run_id in wanted if self._tails[run_id].read(self._list.known(run_id))]
         if not changed and wanted == set(self._last.curves):
             return self._last.curves
         return {run_id: self._tails[run_id].curves for run_id in wanted}
@@ -209,6 +209,10 @@ class _RunList:
             self._runs = runs
         return self._runs
 
+    def known(self, run_id: str) -> RunSummary | None:
+        """The line of a run as it was seen last."""
+        return self._summaries.get(run_id)
+
     def close(self) -> None:
         if self._catalogue is not None:
             self._catalogue.save()
@@ -235,14 +239,27 @@ class _Tail:
         from tui.chart.curves import CurveBuilder
         from tui.measured import MeasuredReader
 
+        self._run = run
+        self._restored = -1
         self._measured = MeasuredReader(run)
         self._reader = MetricsReader(run.metrics)
         self._builder = CurveBuilder()
         self.curves = NO_CURVES
 
-    def read(self) -> bool:
-        """Take in what was written since; True when there was something."""
+    def read(self, run: RunSummary | None = None) -> bool:
+        """Take in what was written since; True when there was something.
+
+        What the file of a `run` that has ended lacks is put back, where the list found that something does.
+        """
         grown, measured = self._reader.poll(), self._measured.read()
+        if run is not None and run.problems and run.ended is not None:
+            from core.store.restore import restore
+
+            before = self._reader.history.version
+            if before != self._restored:
+                restore(self._run, self._reader.history, run.epochs, run.epoch)
+                self._restored = self._reader.history.version
+                grown = grown or self._restored != before
         if not grown and not measured:
             return False
         self.curves = self._builder.update(self._reader.history, self._measured.points)

@@ -13,8 +13,9 @@ from core.errors import DataError
 from core.reading import HUGE
 from core.store.files import read_json
 from core.store.measures import measures
-from core.store.metrics import History, read_history
+from core.store.metrics import History
 from core.store.paths import RunPaths
+from core.store.restore import read_run_history
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _value(experiment: Experiment, key: str) -> Any:
 
 
 def _history(run: RunPaths) -> History:
-    return read_history(run.metrics, steps=False)
+    return read_run_history(run, steps=False)
 
 
 def _outcomes(first: History, second: History) -> tuple[Outcome, ...]:

@@ -48,7 +48,7 @@ def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | 
     if len(parts) > 1:
         place = next(at for at, line in enumerate(lines) if line.startswith("network"))
         lines[place + 1 : place + 1] = [f"{'':8}  {_counted(part)}" for part in parts]
-    return lines
+    return [*lines, *(f"! {problem}" for problem in summary.problems)]
 
 
 def checkpoint_lines(

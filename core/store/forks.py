@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from core.errors import CheckpointError
 from core.reading import HUGE, exists, read_bytes
 from core.store.files import link, make_dir, read_json, write_bytes, write_json
-from core.store.metrics import encode, read_history
+from core.store.metrics import encode
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.records import Checkpoint
+from core.store.restore import read_run_history
 from core.store.runs import meta_lock
 
 INHERITED_ATTEMPT = 0
@@ -41,7 +42,7 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     write_json(
         new.checkpoints / f"{identifier}.json", {**sidecar, "id": identifier, "attempt": INHERITED_ATTEMPT}
     )
-    history = read_history(parent.metrics)
+    history = read_run_history(parent)
     last_epoch = checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
     rows = [(row, "epoch") for row in history.epochs if row["epoch"] <= last_epoch]
     rows += [(row, "step") for row in history.steps if row["step"] <= checkpoint.step]

@@ -9,9 +9,10 @@ from core.store import attempts, files
 from core.store.checkpoints import list_checkpoints
 from core.store.jobs import JobState, list_jobs, unreadable
 from core.store.measures import Measured, measures
-from core.store.metrics import encode_value, read_history
+from core.store.metrics import encode_value
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint, Record, RunSummary
+from core.store.restore import read_run_history
 from core.store.summary import summarise
 from core.store.usage import run_usage
 from core.text import clean
@@ -92,15 +93,16 @@ def metrics_document(run: RunPaths) -> dict[str, Any]:
     """`{"id", "epochs": [{"epoch", ...}], "steps": [{"step", "epoch", ...}], "superseded": n}`.
 
     Current records only; NaN and infinities are the strings "NaN", "Infinity" and "-Infinity". `final` holds
-    what was measured once at the end.
+    what was measured once at the end; `note` says which epochs are not from metrics.jsonl.
     """
-    history = read_history(run.metrics)
+    history = read_run_history(run)
     return {
         "id": run.id,
         "epochs": [_row(row, "epoch", "step") for row in history.epochs],
         "steps": [_row(row, "step", "epoch") for row in history.steps],
         "superseded": history.superseded_count,
         "final": [_row(row, "epoch", "step") for row in history.finals],
+        "note": history.note,
     }
 
 
@@ -134,6 +136,7 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "imported": summary.imported,
         "early_stop": summary.early_stop,
         "mode": summary.mode,
+        "problems": list(summary.problems),
     }
 
 

@@ -88,6 +88,7 @@ def test_old_runs_open_for_ever(lab: Workspace, golden: tuple[RunPaths, dict[str
             }
         ],
         "mode": "",
+        "problems": [],
         "model_summary": None,
         "slot": "cpu0",
     }
@@ -211,7 +212,8 @@ def test_a_run_without_anything_yet(lab: Workspace) -> None:
     shown = show_document(run)
     assert (shown["state"], shown["epoch"], shown["epochs"], shown["best"]) == ("queued", 0, 5, None)
     assert (shown["parent"], shown["checkpoints"]) == (None, [])
-    assert metrics_document(run) == {"id": run.id, "epochs": [], "steps": [], "superseded": 0, "final": []}
+    nothing = {"epochs": [], "steps": [], "superseded": 0, "final": [], "note": ""}
+    assert metrics_document(run) == {"id": run.id, **nothing}
 
 
 def test_nothing_hostile_gets_through(lab: Workspace) -> None:

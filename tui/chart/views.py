@@ -189,6 +189,8 @@ def nothing_yet(run: RunSummary, curves: Curves) -> str:
     if run.state in ("failed", "lost"):
         return f"no data: {run.reason or run.state}"
     if run.state in ("stopped", "finished"):
+        if run.problems:
+            return f"no data: {run.problems[0]}"
         return f"no data: {run.state} before the first epoch ended"
     left = seconds_left(curves)
     if left is not None:

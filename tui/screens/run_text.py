@@ -61,6 +61,8 @@ def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple
         left.append((f"  {under_way(curves)}", "muted"))
     if run.state == "running" and run.reason:
         left.append((f"  {run.reason}", "warning"))
+    if run.problems:
+        left.append((f"  {run.problems[0]}", "warning"))
     if run.archived:
         left.append(("  archived", "muted"))
     if run.mode and run.mode != "full":

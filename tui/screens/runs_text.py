@@ -72,6 +72,8 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
         spans.append((f"  {text}", tone))
     if run.state == "running" and run.reason:
         spans.append((f"  {run.reason}", "warning"))
+    if run.problems:
+        spans.append((f"  {run.problems[0]}", "warning"))
     if run.state == "running" and run.id in snapshot.curves:
         from tui.chart.views import under_way
 

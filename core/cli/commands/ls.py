@@ -33,6 +33,9 @@ def run(args: Namespace) -> int:
     elif summaries:
         for line in table(_HEADER, [_row(summary) for summary in summaries], "lllrrrrl"):
             out(line)
+        for summary in summaries:
+            for problem in summary.problems:
+                say(f"note: {summary.id}: {problem}")
     elif every:
         say(f"none of the {len(every)} runs fits")
     else:

@@ -14,10 +14,10 @@ from core.errors import UsageError
 from core.store.catalogue import find_run
 from core.store.files import peek_json
 from core.store.measures import measures
-from core.store.metrics import read_history
 from core.store.paths import RunPaths
 from core.store.records import Record
 from core.store.report import metrics_document
+from core.store.restore import read_run_history
 
 _PLACE = ("epoch", "step", "attempt", "t")
 
@@ -44,7 +44,9 @@ def run(args: Namespace) -> int:
     if args.json:
         out_json(metrics_document(found))
         return 0
-    history = read_history(found.metrics, steps=False)
+    history = read_run_history(found, steps=False)
+    if history.note:
+        say(f"note: {history.note}")
     if args.csv and args.format == "lab":
         _write_lab_csv(found, history.epochs)
     elif args.csv:
