@@ -56,7 +56,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """` (did you mean 'x'?)`, or the empty string."""
-    guess = nearest(word, choices)
+    guess = nearest(word, [choice for choice in choices if choice != word])
     return f" (did you mean '{guess}'?)" if guess else ""
 
 

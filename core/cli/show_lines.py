@@ -44,9 +44,9 @@ def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | 
         "folder": str(run.root),
     }
     lines = [f"{name:8}  {value}" for name, value in facts.items() if value]
-    parts = [part for part in (network or {}).get("parts") or [] if isinstance(part, Mapping)]
-    if len(parts) > 1:
-        place = next(at for at, line in enumerate(lines) if line.startswith("network"))
+    parts = _mappings((network or {}).get("parts"))
+    place = next((at for at, line in enumerate(lines) if line.startswith("network")), None)
+    if len(parts) > 1 and place is not None:
         lines[place + 1 : place + 1] = [f"{'':8}  {_counted(part)}" for part in parts]
     return [*lines, *(f"! {problem}" for problem in summary.problems)]
 
@@ -125,7 +125,7 @@ def layer_lines(network: Mapping[str, Any] | None, *, every: bool) -> list[str]:
         (
             str(layer.get("name")) or "(itself)",
             str(layer.get("type")),
-            "x".join(map(str, layer.get("shape") or ())) or MISSING,
+            _shape(layer.get("shape")) or MISSING,
             _count(layer.get("parameters")),
             _count(layer.get("trainable")),
         )
@@ -138,6 +138,10 @@ def _network(network: Mapping[str, Any] | None) -> str:
     if network is None or not isinstance(network.get("parameters"), int):
         return ""
     return f"{_count(network['parameters'])} parameters, {_count(network.get('trainable'))} trained"
+
+
+def _shape(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else ""
 
 
 def _counted(part: Mapping[str, Any]) -> str:

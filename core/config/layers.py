@@ -319,7 +319,7 @@ def find_config(given: Path, workspace: Workspace) -> Path:
     path = Path(absolute(str(given), Path.cwd()))
     if path.is_file():
         return path
-    if _NAME.fullmatch(str(given)):
+    if os.sep not in str(given):
         for suffix in (".yaml", ".yml", ""):
             inside = workspace.configs / f"{given}{suffix}"
             if inside.is_file():

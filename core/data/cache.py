@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -227,7 +228,7 @@ def _build(
             os.fsync(out.fileno())
         os.replace(temporary, file)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in DISK_FULL | {errno.EFBIG}:
             raise
         needed = human_size(float(np.prod(shape)))
         raise DataError(

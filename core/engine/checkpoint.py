@@ -259,8 +259,8 @@ def _unfit(run: RunPaths, checkpoint: Checkpoint, error: Exception) -> Checkpoin
 
 
 def _way_out(run: RunPaths, bad: Checkpoint) -> str:
-    good = newest_good(run)
-    if good is None or good.id == bad.id:
+    good = newest_good(run, but=bad.id)
+    if good is None:
         return "There is no other checkpoint to go on from: start a new run."
     return f"The newest good checkpoint is {good.id}: labtui resume {run.id} --from {good.id}"
 

@@ -84,5 +84,10 @@ def sentence(run: RunPaths, error: Exception) -> str:
         )
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return f"The disk is full: {error.filename or run.root} was not written. Make room, then resume."
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return (
+            f"{error.filename or run.root} was not written: it is larger than a file may be here. Raise the "
+            "limit (ulimit -f), or use another file system, then resume."
+        )
     first = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from core.config.workspace import Workspace
 from core.errors import UsageError
 from core.reading import is_folder
+from core.store.files import peek_json
 from core.store.index import Stamp, load_index, save_index
 from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
@@ -22,6 +24,8 @@ LAST = "@last"
 # A folder changed this recently may change again without a new time stamp.
 _RACY = 2_000_000_000
 _SAVE_AFTER = 50
+_STAMPED = re.compile(r"\d{8}-\d{6}-")
+_STAMP_LENGTH = 16
 
 
 def list_runs(workspace: Workspace) -> list[RunPaths]:
@@ -42,7 +46,7 @@ def find_run(workspace: Workspace, ref: str) -> RunPaths:
     if not runs:
         raise UsageError(f"There are no runs in {workspace.runs} yet; labtui train --config FILE starts one.")
     if ref == LAST:
-        return runs[0]
+        return _latest(runs)
     by_id = {run.id: run for run in runs}
     word = ref.rstrip("/")
     if "/" in word:
@@ -171,6 +175,19 @@ def _stamp(root: str) -> Stamp | None:
         return os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
     except OSError:
         return None
+
+
+def _latest(runs: list[RunPaths]) -> RunPaths:
+    """The run that was made last. Names that begin with the time need no look inside; others do."""
+    stamped = [run for run in runs if _STAMPED.match(run.id)]
+    newest = stamped[0].id[:_STAMP_LENGTH] if stamped else ""
+    asked = [run for run in runs if not _STAMPED.match(run.id) or run.id.startswith(newest)]
+
+    def created(run: RunPaths) -> float:
+        value = (peek_json(run.spec) or {}).get("created")
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    return max(asked, key=created)
 
 
 def _listed(runs: list[RunPaths], names: dict[str, str]) -> str:

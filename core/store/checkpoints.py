@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import os
 import re
@@ -67,6 +68,11 @@ def save_files(
                 file.unlink()
         if error.errno in files.DISK_FULL:
             raise RunFailedError(_disk_full(run, checkpoint, len(view))) from error
+        if error.errno == errno.EFBIG:
+            raise RunFailedError(
+                f"Checkpoint {checkpoint} needs {human_size(len(view))}, more than a file may have in "
+                f"{run.checkpoints}: raise the limit (ulimit -f), or use another file system, then resume."
+            ) from error
         raise
     mark_changed(run.root.parent, run.id)
     saved = _read(side, frozenset())
@@ -137,12 +143,15 @@ def verify(checkpoint: Checkpoint) -> str | None:
     return None
 
 
-def newest_good(run: RunPaths) -> Checkpoint | None:
-    """The latest undamaged checkpoint on the run's curve, else the latest undamaged one of all."""
+def newest_good(run: RunPaths, but: str = "") -> Checkpoint | None:
+    """The latest undamaged checkpoint on the run's curve, else the latest undamaged one of all.
+
+    `but` is the id of one that is no good for other reasons.
+    """
     every = sorted(
         list_checkpoints(run), key=lambda item: (not item.superseded, item.step, item.attempt), reverse=True
     )
-    return next((item for item in every if verify(item) is None), None)
+    return next((item for item in every if item.id != but and verify(item) is None), None)
 
 
 def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:

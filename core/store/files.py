@@ -18,7 +18,7 @@ from core.reading import LARGE, find_object
 from core.store.faults import AnyPath, due, step, strike
 from core.store.process import host_tag, is_running
 
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV})
 _STALE_AFTER = 3600.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,11 +85,8 @@ def things(root: Path) -> dict[str, tuple[int, int]]:
         for name in (*folders, *names):
             status = os.lstat(os.path.join(folder, name))
             if name != ".changed" and not name.endswith(".lock"):
-                size = (
-                    status.st_size
-                    if not name.startswith(".") and os.path.isfile(os.path.join(folder, name))
-                    else 0
-                )
+                plain = stat.S_ISREG(status.st_mode) and not name.startswith(".")
+                size = status.st_size if plain else 0
                 found[os.path.relpath(os.path.join(folder, name), root)] = (status.st_mode, size)
     return found
 
@@ -110,8 +108,16 @@ def replaced(path: Path, damage: str) -> None:
     DAMAGES[damage](path)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", FILES)
+CASES = [
+    (name, damage)
+    for name in FILES
+    for damage in DAMAGES
+    # What is never read whole, or is like its neighbours, is tried with the worst only.
+    if damage in ("empty", "a pipe") or not name.endswith((".pt", ".txt", ".stop", "a01-e0001.json"))
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), CASES)
 def test_looking_at_a_damaged_run(lab: Workspace, name: str, damage: str) -> None:
     run = RunPaths(lab.runs / "run-format1")
     state = derive_state(run).state

@@ -247,3 +247,79 @@ def test_epoch_rows_alone_are_the_same_rows(path: Path) -> None:
     assert short.finals == whole.finals
     assert short.resumes == whole.resumes
     assert (len(short.steps), len(whole.steps)) == (0, 30)
+
+
+def steps(first: int, last: int) -> list[dict[str, object]]:
+    place = {"t": 1.0, "epoch": 1, "attempt": 2, "scope": "step"}
+    return [{**place, "step": step, "train/loss": 1 / step} for step in range(first, last)]
+
+
+def older(path: Path) -> bytes:
+    """What an attempt before left in the file."""
+    content = encode({"t": 0.0, "epoch": 1, "step": 10, "attempt": 1, "scope": "epoch", "val/loss": 0.5})
+    path.write_bytes(content)
+    return content
+
+
+REPLACED = {
+    "a copy from before": lambda path, old: path.with_name("new").write_bytes(old),
+    "a copy made meanwhile": lambda path, old: path.with_name("new").write_bytes(path.read_bytes()),
+    "edited": lambda path, old: path.with_name("new").write_bytes(
+        path.read_bytes().replace(b"0.5,", b"0.25,")
+    ),
+    "without its last line end": lambda path, old: path.with_name("new").write_bytes(path.read_bytes()[:-1]),
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_a_file_replaced_while_it_is_written_loses_nothing(path: Path, how: str) -> None:
+    """An editor or rsync gives the name to another file, twice; a reader follows and mixes nothing."""
+    old = older(path)
+    reader = MetricsReader(path)
+    with MetricsWriter(path) as writer:
+        for more in (0, 10):
+            for row in steps(11 + more, 16 + more):
+                writer.write(row)
+            reader.poll()
+            REPLACED[how](path, old)
+            os.replace(path.with_name("new"), path)
+            for row in steps(16 + more, 21 + more):
+                writer.write(row)
+            reader.poll()
+    lines = [json.loads(line) for line in path.read_bytes().splitlines() if line]
+    assert sorted({line["step"] for line in lines}) == list(range(10, 31))
+    assert list(reader.history.steps.step) == list(read_history(path).steps.step)
+    if how != "without its last line end":
+        assert len(lines) == 21, "each record once"
+        assert sorted(reader.history.steps.step) == list(range(11, 31))
+
+
+def test_a_file_deleted_while_it_is_written_is_made_again(path: Path) -> None:
+    older(path)
+    with MetricsWriter(path) as writer:
+        writer.write(steps(11, 12)[0])
+        path.unlink()
+        writer.write(steps(12, 13)[0])
+    assert sorted(json.loads(line)["step"] for line in path.read_bytes().splitlines()) == [10, 11, 12]
+
+
+def test_another_thing_under_the_name_delays_records(path: Path) -> None:
+    """They come when the name is that of a file again."""
+    with MetricsWriter(path) as writer:
+        writer.write(steps(11, 12)[0])
+        path.rename(path.with_name("away"))
+        path.mkdir()
+        writer.write(steps(12, 13)[0])
+        path.rmdir()
+        writer.write(steps(13, 14)[0])
+    assert sorted(json.loads(line)["step"] for line in path.read_bytes().splitlines()) == [11, 12, 13]
+
+
+def test_a_reader_notices_a_file_rewritten_in_its_place(path: Path) -> None:
+    """The same file, with another content where the reader is."""
+    older(path)
+    reader = MetricsReader(path)
+    assert reader.poll()
+    path.write_bytes(b"".join(map(encode, steps(1, 9))))
+    assert reader.poll()
+    assert (len(reader.history.epochs), list(reader.history.steps.step)) == (0, list(range(1, 9)))

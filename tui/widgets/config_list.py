@@ -55,7 +55,8 @@ def config_rows(configs: Sequence[str], runs: Sequence[RunSummary]) -> list[Conf
     counts: dict[str, Counter[str]] = {name: Counter() for name in configs}
     total: Counter[str] = Counter()
     for run in runs:
-        counts.setdefault(run.config, Counter())[run.state] += 1
+        if run.config:
+            counts.setdefault(run.config, Counter())[run.state] += 1
         total[run.state] += 1
     known = set(configs)
     return [
