@@ -165,6 +165,8 @@ def _remarks(checkpoint: Checkpoint, best: str | None, bad: bool) -> list[str]:
 
 def _other(row: Measured) -> str:
     """What is not as the run itself measures."""
+    if row.unwritten:
+        return row.unwritten
     if not row.key:
         return ""
     data = row.settings.get("data")

@@ -169,7 +169,7 @@ class Loop:
         identifier = checkpoint_id(settings.attempt, epoch)
         for split, measurement in measured.items():
             if split in settings.measure_splits:
-                write_outputs(self._run, identifier, sha256, split, measurement)
+                write_outputs(self._run, identifier, sha256, split, measurement, tell=log)
         if data is not None:
             self._write(identifier, data, sha256, epoch, mid_epoch=False, metrics=values)
         self._tell(epoch, values, seconds)

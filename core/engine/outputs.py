@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.analysis.predictions import FORMAT
 from core.engine.task import Measurement
-from core.store.files import make_dir, peek_json, write_bytes, write_json
+from core.store.files import DISK_FULL, make_dir, peek_json, write_bytes, write_json
 from core.store.metrics import encode_value
 from core.store.paths import RunPaths
 
@@ -61,18 +61,38 @@ def read_measure(
 
 
 def write_outputs(
-    run: RunPaths, checkpoint: str, sha256: str, split: str, measured: Measurement, *, key: str = ""
+    run: RunPaths,
+    checkpoint: str,
+    sha256: str,
+    split: str,
+    measured: Measurement,
+    *,
+    key: str = "",
+    tell: Callable[[str], object] | None = None,
 ) -> dict[str, Any]:
     """Write predictions, then the measure row, which says that both are there; returns the row.
 
-    `sha256` is that of the checkpoint file, empty when none was kept of this epoch. Raises OSError.
+    `sha256` is that of the checkpoint file, empty when none was kept of this epoch. Raises OSError; with
+    `tell`, predictions that the folder does not take (it is read-only, no folder, ...) are only told of, also
+    in the row (`unwritten`), as they can be made again. A full disk raises in any case.
     """
+    unwritten: dict[str, str] = {}
     if measured.predictions:
-        make_dir(run.predictions, exist_ok=True)
-        arrays = {**measured.predictions, **stamp(checkpoint, sha256)}
-        write_bytes(predictions_path(run, checkpoint, split, key), packed(arrays))
+        try:
+            make_dir(run.predictions, exist_ok=True)
+            arrays = {**measured.predictions, **stamp(checkpoint, sha256)}
+            write_bytes(predictions_path(run, checkpoint, split, key), packed(arrays))
+        except OSError as error:
+            if tell is None or error.errno in DISK_FULL:
+                raise
+            unwritten = {"unwritten": f"no predictions were kept: {error.strerror}"}
+            tell(
+                f"note: no predictions of {checkpoint} on {split} were kept: {run.predictions} cannot be "
+                f"written ({error.strerror}); labtui measure {run.id} makes them again"
+            )
     make_dir(run.measures, exist_ok=True)
     row = {
+        **unwritten,
         "checkpoint": checkpoint,
         "sha256": sha256,
         "split": split,

@@ -23,7 +23,8 @@ class Measured:
     """One row. `sha256` is that of the checkpoint's file, empty when none was kept; `images` were measured.
 
     `settings` are those that change numbers; `key` is empty for the run's own, else 8 hex digits that stand
-    for them. `per_class` is as it was written, one item per class.
+    for them. `per_class` is as it was written, one item per class. `unwritten` says why the
+    predictions lack that training should have kept.
     """
 
     checkpoint: str
@@ -34,6 +35,7 @@ class Measured:
     metrics: Mapping[str, float]
     settings: Mapping[str, Any] = field(default_factory=dict)
     per_class: tuple[Any, ...] = ()
+    unwritten: str = ""
 
 
 def measures(run: RunPaths) -> list[Measured]:
@@ -71,4 +73,5 @@ def read_row(run: RunPaths, name: str) -> Measured | None:
         metrics=decode_numbers({key: value for key, value in row.items() if key not in _NO_METRIC}),
         settings=settings if isinstance(settings, dict) else {},
         per_class=tuple(per_class) if isinstance(per_class, list) else (),
+        unwritten=clean(unwritten[:300]) if isinstance(unwritten := row.get("unwritten"), str) else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.config.workspace import Workspace
+from core.datasets.dataset import FileList, make_dataset, read_dataset, store_dataset
 from core.errors import LabError, UnreadableError
 from core.store import annotate
 from core.store.catalogue import Catalogue, find_run, list_runs
@@ -220,3 +222,41 @@ def test_a_damaged_spec_is_named(lab: Workspace) -> None:
         set_meta(run, note="x")
     shown = next(item for item in Catalogue(lab, index=False).refresh() if item.id == run.id)
     assert shown.problems == ("spec.json:1: it is not whole JSON (unexpected end of data).",)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_split_is_never_taken_for_one_that_is_not_there_yet(lab: Workspace, damage: str) -> None:
+    """It would be drawn anew, of other images."""
+    run = RunPaths(lab.runs / "run-format1")
+    replaced(run.split, damage)
+    if damage == "missing":
+        assert read_dataset(run) is None
+    else:
+        with pytest.raises(UnreadableError, match=r"split\.json"):
+            read_dataset(run)
+
+
+def test_the_split_of_a_very_large_set_is_read(lab: Workspace) -> None:
+    """900,000 names take more than 64 MiB; blanks between them are as long and quicker."""
+    run = RunPaths(lab.runs / "run-format1")
+    files = FileList(("a/1.jpg",), (0,), (1,))
+    store_dataset(run, make_dataset(Path("/data"), ("a",), {"train": files, "val": files}))
+    run.split.write_bytes(run.split.read_bytes() + b" " * (130 << 20))
+    found = read_dataset(run)
+    assert found is not None
+    assert found.splits["val"] == files
+
+
+def test_the_last_run_is_the_one_made_last(lab: Workspace) -> None:
+    """Whatever its folder is called."""
+    for name, created in (("zzz", 5.0), ("20260101-000000-a-0000", 7.0), ("20260101-000000-b-0000", 6.0)):
+        shutil.copytree(PLAIN, lab.runs / name)
+        spec = json.loads((PLAIN / "spec.json").read_text())
+        (lab.runs / name / "spec.json").write_text(json.dumps({**spec, "created": created}))
+    for name in ("other", "run-format1"):
+        (lab.runs / name / "spec.json").write_text(json.dumps({"format": 1, "created": 1.0}))
+    assert find_run(lab, "@last").id == "20260101-000000-a-0000"
+    shutil.rmtree(lab.runs / "20260101-000000-a-0000")
+    assert find_run(lab, "@last").id == "20260101-000000-b-0000"
+    (lab.runs / "zzz" / "spec.json").write_text(json.dumps({"format": 1, "created": 8.0}))
+    assert find_run(lab, "@last").id == "zzz"
