@@ -17,7 +17,7 @@ from pathlib import Path
 from core.config.workspace import Workspace
 from core.store import attempts, files
 from core.store.catalogue import Catalogue, list_runs
-from core.store.metrics import MetricsReader, MetricsWriter, encode, read_history, read_tail
+from core.store.metrics import MetricsReader, MetricsWriter, encode, read_history
 from core.store.paths import RunPaths
 from core.store.state import derive_state
 
@@ -85,11 +85,9 @@ def bench_metrics(folder: Path, rows: int) -> None:
                 writer.write(step_row(step))
             tails += measure(reader.poll, 1)
         say("20 new rows at its end into the History", tails, "< 1 ms")
-        end = path.stat().st_size
         for _ in range(20):
             step += 1
             writer.write(step_row(step))
-        say("the same 20 rows by read_tail", measure(lambda: read_tail(path, end), 50), "< 1 ms")
         record = step_row(step + 1)
         writes = [spent / 1000 for spent in measure(lambda: [writer.write(record) for _ in range(1000)], 20)]
         say("write one record", writes, "-")
