@@ -42,13 +42,15 @@ def loss(value: float | None) -> str:
 def number(name: str, value: float | None) -> str:
     """A metric by its name: losses with 4 significant digits, short learning rates, whole `images/s`."""
     leaf = name.rsplit("/", 1)[-1]
+    if special := _special(value):
+        return special
     if "loss" in leaf:
         return loss(value)
     if leaf.startswith("lr") or name.startswith("lr/"):
         return learning_rate(value)
     if name.startswith("time/"):
         return MISSING if value is None else duration(value)
-    if leaf == "s" and value is not None and math.isfinite(value):
+    if leaf == "s" and value is not None:
         return count(round(value))
     return metric(value)
 
@@ -113,6 +115,12 @@ def age(seconds: float) -> str:
 def eta(seconds: float | None) -> str:
     """`≈ 14 m`, or a dash."""
     return MISSING if seconds is None or not math.isfinite(seconds) else f"≈ {duration(max(seconds, 0))}"
+
+
+def not_finite(nan: int, up: int, down: int) -> str:
+    """How many values are no numbers, by kind: `1 NaN, 2 ∞`; empty for none."""
+    counts = (nan, "NaN"), (up, "∞"), (down, "-∞")
+    return ", ".join(f"{count(times)} {kind}" for times, kind in counts if times)
 
 
 def _special(value: float | None) -> str:

@@ -99,6 +99,16 @@ def test_nan_is_told_and_breaks_the_line() -> None:
     assert not columns[middle - 2 : middle + 3].any()
 
 
+def test_what_is_left_out_is_counted_by_kind_in_the_window() -> None:
+    nan, up = float("nan"), float("inf")
+    y = [nan, up, up, -up, -1.0, *[0.5] * 60, 0.4, nan, 0.0]
+    assert "1 NaN, 2 ∞, 1 -∞" not in title(draw(chart(y[4:])))
+    assert title(draw(chart(y))).endswith(" 2 NaN, 2 ∞, 1 -∞")
+    late = draw(chart(y), ViewState(log=True, zoom=(0.9, 1.0)))
+    assert title(late).endswith(" 1 point not shown on log scale 1 NaN")
+    assert title(draw(chart([nan, -up]))).endswith(" 1 NaN, 1 -∞")
+
+
 def test_validation_every_third_epoch_is_a_joined_line() -> None:
     train = Curve("train", "t", curve_of(np.linspace(0.2, 0.6, 10)), 0, dotted=True)
     val = Curve("val", "v", curve_of([0.3, 0.5, 0.6, 0.62], [3, 6, 9, 10]), 1)

@@ -9,6 +9,7 @@ import pytest
 
 from core.store.metrics import History
 from tui.chart.curves import CurveBuilder, Curves
+from tui.chart.series import Odd
 from tui.chart.views import chart_names, nothing_yet, seconds_left, single, under_way
 
 STEPS = 10
@@ -131,7 +132,7 @@ def test_a_damaged_time_does_not_run_back() -> None:
 
 def test_nan_arrives_as_nan() -> None:
     view = curves([epoch(1), epoch(2, **{"val/loss": "NaN"}), epoch(3, **{"val/loss": "Infinity"})])
-    assert view.epochs["val/loss"].not_finite == 2
+    assert view.epochs["val/loss"].total == Odd(nan=1, up=1)
 
 
 def test_what_was_measured_at_the_end() -> None:

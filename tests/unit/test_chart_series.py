@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tui.chart.series import BLOCK, Series, smoothed
+from tui.chart.series import BLOCK, Odd, Series, smoothed
 
 
 def rows(y: object, start: int = 0) -> np.ndarray:
@@ -84,13 +84,15 @@ def test_log_leaves_out_what_is_not_positive(count: int) -> None:
     view = filled(y).view()
     _, drawn = view.points("step", 0, count, 10, log=True)
     np.testing.assert_allclose(drawn[np.isfinite(drawn)], -1.0)
-    assert view.not_positive == 2
-    assert view.not_finite == 0
+    assert view.odd("step", 0, count) == Odd(not_positive=2)
+    assert view.odd("step", 4, count) == Odd(not_positive=1)
 
 
-def test_infinities_count_as_not_finite() -> None:
+def test_what_is_not_finite_is_counted_by_kind_and_window() -> None:
     view = filled([1.0, np.inf, -np.inf, np.nan, 2.0]).view()
-    assert view.not_finite == 3
+    assert view.odd("step", 0, 4) == Odd(1, 1, 1)
+    assert view.odd("time", 3, 5) == Odd(down=1)
+    assert view.odd("step", 3, 3) == Odd(nan=1)
     assert view.last("step") == (4.0, 2.0)
 
 

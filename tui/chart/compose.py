@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core import humanise
 from tui.chart import axes, raster
-from tui.chart.series import Floats, SeriesView, smoothed
+from tui.chart.series import Floats, Odd, SeriesView, smoothed
 from tui.chart.spec import ViewState
 from tui.widgets import plot
 
@@ -73,6 +73,7 @@ class _Line:
     curve: Curve
     x: Floats
     y: Floats
+    raw: Floats
     marks: list[tuple[float, float, str]] = field(default_factory=list)
 
 
@@ -89,7 +90,8 @@ def compose(
     if columns < 4 or rows < 2:
         return message(data.title, "", width, height)
     if not any(curve.view.last(state.axis) for curve in curves):
-        return message(data.title, data.empty, width, height)
+        empty = message(data.title, data.empty, width, height)
+        return replace(empty, title=(*empty.title, *_left_out([curve.view.total for curve in curves], False)))
     x_range = _x_range(curves, state, sticky, data, columns)
     lines = [_line(curve, state, x_range, 2 * columns) for curve in curves]
     y_range = _y_range(lines, x_range, state, sticky, data)
@@ -99,6 +101,12 @@ def compose(
     window = (slice(frame.top, frame.top + rows), slice(frame.left, frame.left + columns))
     codes = np.zeros((rows, columns), dtype=np.int64)
     owner = np.zeros((rows, columns), dtype=np.int64)
+    for line in lines if state.smoothing else ():
+        # What smoothing takes away stays in sight behind the line.
+        grid = raster.dots(line.x, line.raw, x_range, y_range, 2 * columns, 4 * rows)
+        drawn = raster.cells(raster.dotted(raster.ends(grid)))
+        codes |= drawn
+        owner[drawn > 0] = FRAME
     for line in sorted(lines, key=lambda line: not line.curve.ghost):
         grid = raster.dots(line.x, line.y, x_range, y_range, 2 * columns, 4 * rows)
         drawn = raster.cells(raster.dotted(grid) if line.curve.dotted or line.curve.ghost else grid)
@@ -111,13 +119,13 @@ def compose(
         if epoch is not None:
             column = _column_of(epoch, curves[0].view, state, x_range, columns)
             _rule(column, sign, style, chars[window], styles[window])
-    _place_marks(lines, chars[window], styles[window], x_range, y_range, marker)
-    return Picture(_title(data, state, lines), _legend(data), chars, styles)
+    _place_marks(lines, chars[window], styles[window], inked, x_range, y_range, marker)
+    return Picture(_title(data, state, lines, x_range), _legend(data), chars, styles)
 
 
 def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _Line:
     x, y = curve.view.points(state.axis, *x_range, width, log=state.log)
-    line = _Line(curve, x, smoothed(y, state.smoothing))
+    line = _Line(curve, x, smoothed(y, state.smoothing), y)
     inside = np.flatnonzero(np.isfinite(line.y) & (line.x >= x_range[0]) & (line.x <= x_range[1]))
     if len(inside) and not curve.ghost:
         line.marks.append((float(line.x[inside[-1]]), float(line.y[inside[-1]]), curve.letter))
@@ -150,10 +158,13 @@ def _x_range(
 def _y_range(
     lines: Sequence[_Line], x_range: axes.Bounds, state: ViewState, sticky: axes.Sticky, data: ChartData
 ) -> axes.Bounds:
-    parts = [line.y[(line.x >= x_range[0]) & (line.x <= x_range[1])] for line in lines]
+    parts = [line.raw[(line.x >= x_range[0]) & (line.x <= x_range[1])] for line in lines]
     parts += [np.array([mark[1] for mark in line.marks]) for line in lines]
     values = np.concatenate(parts)
     values = values[np.isfinite(values)]
+    if not len(values):
+        # The window lies between two points: the line that crosses it.
+        values = np.concatenate([line.raw[np.isfinite(line.raw)] for line in lines])
     if not len(values):
         return (0.0, 1.0)
     low, high = float(values.min()), float(values.max())
@@ -214,10 +225,12 @@ def _place_marks(
     lines: Sequence[_Line],
     chars: NDArray[np.str_],
     styles: NDArray[np.int64],
+    inked: NDArray[np.bool_],
     x_range: axes.Bounds,
     y_range: axes.Bounds,
     marker: str,
 ) -> None:
+    """Stars at their points, letters where no line is: a letter would hide what is drawn there."""
     rows, columns = chars.shape
     taken: set[tuple[int, int]] = set()
     marks = [(line, *mark) for line in lines for mark in line.marks]
@@ -226,16 +239,18 @@ def _place_marks(
         row = rows - 1 - round((y - y_range[0]) / (y_range[1] - y_range[0]) * (rows - 1))
         if sign != "★" and column + 1 < columns:
             column += 1
-        for shift in (0, -1, 1, -2, 2):
-            spot = (row + shift, column)
-            if 0 <= spot[0] < rows and 0 <= column < columns and spot not in taken:
+        for spot in sorted(((other, column) for other in range(rows)), key=lambda spot: abs(spot[0] - row)):
+            own = sign == "★" and spot[0] == row
+            if 0 <= column < columns and spot not in taken and (own or not inked[spot]):
                 taken.add(spot)
                 chars[spot] = "*" if sign == "★" and marker == "ascii" else sign
                 styles[spot] = ACCENT if sign == "★" else SERIES_STYLE + line.curve.color
                 break
 
 
-def _title(data: ChartData, state: ViewState, lines: Sequence[_Line]) -> tuple[Piece, ...]:
+def _title(
+    data: ChartData, state: ViewState, lines: Sequence[_Line], x_range: axes.Bounds
+) -> tuple[Piece, ...]:
     pieces: list[Piece] = [(data.title, TEXT)]
     words = [
         word
@@ -249,11 +264,18 @@ def _title(data: ChartData, state: ViewState, lines: Sequence[_Line]) -> tuple[P
     if data.early_stop is not None and any(curve.best for curve in data.curves):
         pieces.append((f" finished early@{data.early_stop}", MUTED))
     current = [line.curve.view for line in lines if not line.curve.ghost]
-    if state.log and (hidden := sum(view.not_positive for view in current)):
+    return (*pieces, *_left_out([view.odd(state.axis, *x_range) for view in current], state.log))
+
+
+def _left_out(counts: Sequence[Odd], log: bool) -> list[Piece]:
+    """What of the window cannot be drawn."""
+    odd = sum(counts, start=Odd())
+    pieces: list[Piece] = []
+    if log and (hidden := odd.not_positive):
         pieces.append((f" {humanise.count(hidden)} point{'s' * (hidden > 1)} not shown on log scale", WARN))
-    if broken := sum(view.not_finite for view in current):
-        pieces.append((f" {humanise.count(broken)} NaN", WARN))
-    return tuple(pieces)
+    if broken := humanise.not_finite(odd.nan, odd.up, odd.down):
+        pieces.append((f" {broken}", WARN))
+    return pieces
 
 
 def _legend(data: ChartData) -> tuple[Piece, ...]:

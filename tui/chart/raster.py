@@ -51,9 +51,21 @@ def dots(
 
 
 def dotted(grid: Grid) -> Grid:
-    """Every other pixel column: a lighter line, told from a full one without colour."""
+    """Pairs of pixel columns drawn in the left one: a lighter line, told from a full one without colour.
+
+    A cell is two columns wide, so that each cell reaches as high and as low as before.
+    """
     out = grid.copy()
+    right = grid[:, 1::2]
+    out[:, : 2 * right.shape[1] : 2] |= right
     out[:, 1::2] = False
+    return out
+
+
+def ends(grid: Grid) -> Grid:
+    """The lowest and the highest dot of each stroke of a column, without what lies between them."""
+    out = grid.copy()
+    out[1:-1] &= ~(grid[:-2] & grid[2:])
     return out
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core import humanise
 from tui.chart import axes
-from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, Picture, Piece, at_cells, message
+from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, WARN, Picture, Piece, at_cells, message
 from tui.chart.names import is_bounded, leaf
-from tui.chart.series import Floats
+from tui.chart.series import Floats, Odd
 from tui.widgets import plot
 
 RAMP_STYLE = 64
@@ -37,6 +37,8 @@ class ScatterData:
     live: bool = False
     empty: str = "no data yet"
     best: int | None = None
+    odd: Odd = Odd()
+    """Values of epochs that are left out for them."""
 
 
 def compose_scatter(
@@ -46,8 +48,10 @@ def compose_scatter(
     columns, rows = plot.canvas_size(width, height)
     if columns < 4 or rows < 2:
         return message(data.title, "", width, height)
+    left_out = humanise.not_finite(data.odd.nan, data.odd.up, data.odd.down)
+    title: tuple[Piece, ...] = ((data.title, TEXT), *([(f" {left_out}", WARN)] if left_out else []))
     if not len(data.epochs):
-        return message(data.title, data.empty, width, height)
+        return replace(message(data.title, data.empty, width, height), title=title)
     low, high, floor, ceiling = _limits(data.names[0], data.x)
     x_range = sticky.value_range(low, high, live=data.live, floor=floor, ceiling=ceiling)
     low, high, floor, ceiling = _limits(data.names[1], data.y)
@@ -72,7 +76,7 @@ def compose_scatter(
         styles[window][row[best[0]], column[best[0]]] = ACCENT
     for index in numbered(len(data.epochs)):
         _number(f"{data.epochs[index]:g}", row[index], column[index], chars[window], styles[window])
-    return Picture(((data.title, TEXT),), _legend(data, plain), chars, styles)
+    return Picture(title, _legend(data, plain), chars, styles)
 
 
 def steps(epochs: Floats) -> NDArray[np.int64]:

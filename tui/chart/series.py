@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 AXES = ("epoch", "step", "time")
 """What x can be; every point carries all three."""
@@ -16,6 +17,25 @@ AXES = ("epoch", "step", "time")
 BLOCK = 256
 _VALUE = 3
 _FIRST, _LAST, _LOW, _HIGH, _LOW_POSITIVE = range(5)
+_NAN, _UP, _DOWN, _NOT_POSITIVE = range(1, 5)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """How many values cannot be drawn, by kind; `not_positive` are finite ones, which a log axis leaves out."""
+
+    nan: int = 0
+    up: int = 0
+    down: int = 0
+    not_positive: int = 0
+
+    def __add__(self, other: Odd) -> Odd:
+        return Odd(
+            self.nan + other.nan,
+            self.up + other.up,
+            self.down + other.down,
+            self.not_positive + other.not_positive,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +43,14 @@ class SeriesView:
     """The points of a series at one moment; shares memory with the series, which only appends.
 
     `columns` is (4, n): epoch, step, time and value. `blocks` is (5, n // BLOCK): the first, last, lowest,
-    highest and lowest positive value of each block of BLOCK points (NaN where none is finite).
+    highest and lowest positive value of each block of BLOCK points (NaN where none is finite). `kinds` (n,)
+    says what a value is: 0 for a finite one above 0; `total` counts the others.
     """
 
     columns: Floats
     blocks: Floats
-    not_finite: int
-    not_positive: int
+    kinds: NDArray[np.int8]
+    total: Odd
 
     def __len__(self) -> int:
         return len(self.y)
@@ -48,8 +69,8 @@ class SeriesView:
     ) -> tuple[Floats, Floats]:
         """Points to draw `start <= x <= end` on `width` pixel columns, with one neighbour on either side.
 
-        Exact while points are few; from 8 a column on, four points a block that keep its extremes. With
-        `log`, y is log10 and what is not positive becomes NaN.
+        Exact while points are few; from 8 a column on, four points a block that keep its extremes, each in its
+        pixel column. With `log`, y is log10 and what is not positive becomes NaN.
         """
         x = self.x(axis)
         low = max(int(np.searchsorted(x, start, "left")) - 1, 0)
@@ -57,23 +78,61 @@ class SeriesView:
         first, last = -(-low // BLOCK), high // BLOCK
         if high - low < 8 * width or last - first < 2 * width:
             return x[low:high], _scaled(self.y[low:high], log)
-        blocks = self.blocks[:, first:last]
-        corners = blocks[[_FIRST, _LOW, _HIGH, _LAST]]
-        if log:
-            corners = corners.copy()
-            corners[1] = blocks[_LOW_POSITIVE]
-            for row in (0, 3):
-                corners[row] = np.where(corners[row] > 0, corners[row], blocks[_LOW_POSITIVE])
-        head, tail = slice(low, first * BLOCK), slice(last * BLOCK, high)
-        left, right = (
+        begins, ends = (
             x[first * BLOCK : last * BLOCK : BLOCK],
             x[first * BLOCK + BLOCK - 1 : last * BLOCK : BLOCK],
         )
-        block_x = np.stack([left, left, right, right], axis=1).ravel()
-        return (
-            np.concatenate([x[head], block_x, x[tail]]),
-            _scaled(np.concatenate([self.y[head], corners.T.ravel(), self.y[tail]]), log),
-        )
+        scale = (width - 1) / (end - start)
+        column, last_column = (np.floor((place - start) * scale + 0.5) for place in (begins, ends))
+        crossed = last_column - column
+        turns = first + np.flatnonzero(np.diff(crossed > 1)) + 1
+        parts = [self._all(x, low, first * BLOCK, log)]
+        for begin, stop in zip([first, *turns], [*turns, last], strict=True):
+            if crossed[begin - first] > 1:
+                parts.append(self._all(x, begin * BLOCK, stop * BLOCK, log))
+            else:
+                split = begin + np.flatnonzero(crossed[begin - first : stop - first])
+                parts.append(self._corners(x, begin, stop, split, log))
+        parts.append(self._all(x, last * BLOCK, high, log))
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def _all(self, x: Floats, first: int, last: int, log: bool) -> tuple[Floats, Floats]:
+        return x[first:last], _scaled(self.y[first:last], log)
+
+    def _corners(self, x: Floats, first: int, last: int, split: Ints, log: bool) -> tuple[Floats, Floats]:
+        """Four points for each of the blocks `first` to `last`: extremes of `split` ones where they are."""
+        blocks = self.blocks[:, first:last]
+        lowest = blocks[_LOW_POSITIVE if log else _LOW]
+        corners = np.empty((last - first, 4))
+        for place, row in enumerate((_FIRST, _LOW, _HIGH, _LAST)):
+            corners[:, place] = lowest if row == _LOW else blocks[row]
+            if log and row in (_FIRST, _LAST):
+                corners[:, place] = np.where(blocks[row] > 0, blocks[row], lowest)
+        places = np.empty((last - first, 4))
+        places[:, 0] = places[:, 1] = x[first * BLOCK : last * BLOCK : BLOCK]
+        places[:, 2] = places[:, 3] = x[first * BLOCK + BLOCK - 1 : last * BLOCK : BLOCK]
+        if len(split):
+            values = self.y[first * BLOCK : last * BLOCK].reshape(-1, BLOCK)[split - first]
+            high = np.where(np.isnan(values), -np.inf, values).argmax(axis=1)
+            low = np.where(values > 0 if log else ~np.isnan(values), values, np.inf).argmin(axis=1)
+            at = split - first
+            turned = low > high
+            corners[at[turned], 1:3] = corners[at[turned], 2:0:-1]
+            places[at, 1] = x[split * BLOCK + np.minimum(low, high)]
+            places[at, 2] = x[split * BLOCK + np.maximum(low, high)]
+        return places.ravel(), _scaled(corners.ravel(), log)
+
+    def odd(self, axis: str, start: float, end: float) -> Odd:
+        """What of `start <= x <= end` cannot be drawn."""
+        if self.total == Odd():
+            return self.total
+        x = self.x(axis)
+        first, last = int(np.searchsorted(x, start, "left")), int(np.searchsorted(x, end, "right"))
+        return self.total if last - first == len(self) else _counted(self.kinds[first:last])
+
+    def odd_at(self, places: Ints) -> Odd:
+        """What cannot be drawn of the points at `places`."""
+        return _counted(self.kinds[places])
 
     def last(self, axis: str) -> tuple[float, float] | None:
         """The newest point with a finite value, or None."""
@@ -94,24 +153,33 @@ class Series:
         self._blocks = np.empty((5, 4))
         self._length = 0
         self._full = 0
-        self._not_finite = 0
-        self._not_positive = 0
+        self._kinds = np.empty(64, dtype=np.int8)
+        self._total = Odd()
 
     def __len__(self) -> int:
         return self._length
 
     def extend(self, rows: Floats) -> None:
-        """Append (4, k) rows of epoch, step, time, value; x must not fall. Infinities count as not finite."""
+        """Append (4, k) rows of epoch, step, time, value; x must not fall. Infinities are drawn as NaN."""
         count = rows.shape[1]
         end = self._length + count
         if end > self._columns.shape[1]:
             self._columns = _grown(self._columns, self._length, end)
+            self._kinds = np.resize(self._kinds, self._columns.shape[1])
         self._columns[:, self._length : end] = rows
         values = self._columns[_VALUE, self._length : end]
+        kinds = self._kinds[self._length : end]
+        kinds[:] = np.where(values <= 0, _NOT_POSITIVE, 0)
         finite = np.isfinite(values)
-        values[~finite] = np.nan
-        self._not_finite += int(count - finite.sum())
-        self._not_positive += int((values[finite] <= 0).sum())
+        if not finite.all():
+            for kind, those in (
+                (_NAN, np.isnan(values)),
+                (_UP, values == np.inf),
+                (_DOWN, values == -np.inf),
+            ):
+                kinds[those] = kind
+            values[~finite] = np.nan
+        self._total += _counted(kinds)
         self._length = end
         self._fill_blocks()
 
@@ -119,8 +187,8 @@ class Series:
         return SeriesView(
             self._columns[:, : self._length],
             self._blocks[:, : self._full],
-            self._not_finite,
-            self._not_positive,
+            self._kinds[: self._length],
+            self._total,
         )
 
     def _fill_blocks(self) -> None:
@@ -154,6 +222,12 @@ def smoothed(y: Floats, weight: float) -> Floats:
             norm = weight * norm + (1 - weight)
             out[index] = total / norm
     return out
+
+
+def _counted(kinds: NDArray[np.int8]) -> Odd:
+    if not kinds.any():
+        return Odd()
+    return Odd(*(int(np.count_nonzero(kinds == kind)) for kind in (_NAN, _UP, _DOWN, _NOT_POSITIVE)))
 
 
 def _end_values(values: Floats) -> Floats:

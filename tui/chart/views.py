@@ -24,7 +24,7 @@ from tui.chart.names import (
     pair_of,
 )
 from tui.chart.scatter import ScatterData
-from tui.chart.series import SeriesView
+from tui.chart.series import Odd, SeriesView
 
 _HIDDEN = ("time", "images", "step")
 _PACE_OVER = 8
@@ -65,8 +65,10 @@ def against(run: RunSummary, curves: Curves | None, pair: Pair) -> ScatterData:
     curves = curves or EMPTY
     x, y = (curves.epochs.get(name) for name in (pair.x, pair.y))
     places: NDArray[np.float64] = np.empty((3, 0))
+    odd = Odd()
     if x is not None and y is not None:
         epochs, of_x, of_y = np.intersect1d(x.x("epoch"), y.x("epoch"), return_indices=True)
+        odd = x.odd_at(of_x) + y.odd_at(of_y)
         places = np.stack([epochs, x.y[of_x], y.y[of_y]])
         places = places[:, np.isfinite(places).all(axis=0)]
     return ScatterData(
@@ -79,6 +81,7 @@ def against(run: RunSummary, curves: Curves | None, pair: Pair) -> ScatterData:
         live=run.state in ACTIVE,
         empty=nothing_yet(run, curves),
         best=run.best.epoch if run.best is not None else None,
+        odd=odd,
     )
 
 

@@ -117,12 +117,13 @@ class CurveView(Widget, can_focus=True):
         window = (slice(frame.top, frame.top + rows), slice(frame.left, frame.left + columns))
         names = (colors.faint, colors.series[0], colors.muted, colors.accent + Style(bold=True))
         if len(curve.recall):
+            codes = np.zeros((rows, columns), dtype=np.int64)
             for values, dotted, tone in ((curve.envelope, True, 2), (curve.precision, False, 1)):
                 grid = raster.dots(curve.recall, values, (0.0, 1.0), (0.0, 1.0), 2 * columns, 4 * rows)
                 drawn = raster.cells(raster.dotted(grid) if dotted else grid)
-                inked = drawn > 0
-                chars[window][inked] = np.array(raster.glyphs(MARKER))[drawn[inked]]
-                tones[window][inked] = tone
+                codes |= drawn
+                tones[window][drawn > 0] = tone
+            chars[window][codes > 0] = np.array(raster.glyphs(MARKER))[codes[codes > 0]]
             if curve.at >= 0:
                 column = round(float(curve.recall[curve.at]) * (columns - 1))
                 row = rows - 1 - round(float(curve.precision[curve.at]) * (rows - 1))
