@@ -71,6 +71,25 @@ def count(value: int) -> str:
     return f"{value:,}".replace(",", THIN_SPACE)
 
 
+def short_count(text: str, width: int) -> str | None:
+    """A whole number as `count` or plain digits have it, in `width` characters: `1.03 M`; None: no room.
+
+    None as well for what is no whole number, or too small to be put in thousands.
+    """
+    digits = text.replace(THIN_SPACE, "")
+    if not digits.isdecimal() or not digits.isascii():
+        return None
+    value = int(digits)
+    for factor, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value < factor:
+            continue
+        for decimals in (2, 1, 0):
+            short = f"{value / factor:.{decimals}f}{THIN_SPACE}{unit}"
+            if len(short) <= width:
+                return short
+    return None
+
+
 def size(octets: float) -> str:
     """Bytes in kB, MB or GB (powers of 1000)."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -32,6 +32,10 @@ _TABLE[0x09] = "    "
 _JOINER = "\u200d"
 # Between letters that are no emoji terminals do not agree on how wide what is joined is.
 _LOOSE_JOINER = re.compile(f"{_JOINER}(?![\u2190-\u2bff\U0001f000-\U0001faff])")
+_NUMBER = re.compile(
+    "[0-9]+(?:[\u2009.,:][0-9]+)*(?:[eE][-+]?[0-9]+)?"
+    "(?:[ \u2009]?(?:[kMGT]?B|ms|[kMGsmhd%])(?![A-Za-z0-9_]))?"
+)
 _NON_JOINER = "\u200c"
 _KEEP_NEWLINES = {key: value for key, value in _TABLE.items() if key != 0x0A}
 
@@ -61,10 +65,32 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def middle_cut(text: str, width: int) -> str:
-    """`text` in at most `width` characters, cut in the middle, where names differ least."""
+    """`text` in at most `width` characters, cut in the middle, where names differ least.
+
+    A number in it stays whole where there is room; of a longer one the end is left, after the ellipsis.
+    """
     if len(text) <= width:
         return text
     if width <= 1:
         return "…"[:width]
     tail = width // 2
-    return f"{text[: width - tail - 1]}…{text[len(text) - tail :]}"
+    start = number_start(text, len(text) - tail)
+    if start is not None and len(text) - start < width:
+        tail = len(text) - start
+    head = width - tail - 1
+    start = number_start(text, head)
+    if start is not None:
+        if number_start(text, len(text) - tail) == start:
+            tail += head - start
+        head = start
+    return f"{text[:head]}…{text[len(text) - tail :]}"
+
+
+def number_start(text: str, place: int) -> int | None:
+    """Where the number begins, unit included, that a cut of `text` at `place` would go through."""
+    for found in _NUMBER.finditer(text):
+        if found.start() >= place:
+            return None
+        if place < found.end():
+            return found.start()
+    return None

@@ -19,7 +19,7 @@ _UPPER, _LOWER = 0x01 | 0x08, 0x40 | 0x80
 
 @dataclass(frozen=True)
 class Style:
-    """How the curve with the extreme is drawn; `beside`: another curve over it; `late`: few points at first."""
+    """How the curve with the extreme is drawn; `beside`: another curve over it."""
 
     dotted: bool = False
     ghost: bool = False

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
 
-from core.text import middle_cut
+from core import humanise
+from core.text import middle_cut, number_start
 
 _JOINER = "\u200d"
 
 
 def cut(text: str, width: int, *, middle: bool = False) -> str:
-    """`text` in at most `width` cells, with an ellipsis at the end or, for names, in the middle."""
+    """`text` in at most `width` cells, with an ellipsis at the end or, for names, in the middle.
+
+    No number is cut: a count is put in thousands or millions, any other is left out.
+    """
     if width <= 0:
         return ""
     size = cell_len(text)
     if size <= width:
         return text
-    if size == len(text):
-        return middle_cut(text, width) if middle else f"{text[: width - 1]}…"
+    if not middle and (short := humanise.short_count(text.strip(), width)):
+        return short
     if not middle:
-        return set_cell_size(text, width - 1).rstrip() + "…"
+        kept = set_cell_size(text, width - 1).rstrip() if size != len(text) else text[: width - 1]
+        start = number_start(text, len(kept))
+        return (kept if start is None else text[:start].rstrip()) + "…"
+    if size == len(text):
+        return middle_cut(text, width)
     keep = len(text)
     while keep > 1 and cell_len(shorter := middle_cut(text, keep)) > width:
         keep -= 1
@@ -31,6 +42,19 @@ def fit(text: str, width: int, align: str = "left", *, middle: bool = False) -> 
     text = cut(text, width, middle=middle)
     room = " " * max(width - cell_len(text), 0)
     return room + text if align == "right" else text + room
+
+
+def crop(strip: Strip, width: int, style: Style | None = None) -> Strip:
+    """`strip` in exactly `width` cells; a number that does not fit is left out for an ellipsis."""
+    style = Style.null() if style is None else style
+    if strip.cell_length <= width:
+        return strip.adjust_cell_length(width, style)
+    kept = strip.crop(0, width)
+    start = number_start(strip.text, len(kept.text))
+    if start is None:
+        return kept
+    left = strip.crop(0, cell_len(strip.text[:start]))
+    return Strip([*left, Segment("…", style)]).adjust_cell_length(width, style)
 
 
 def progress(done: int, total: int, width: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ from rich.color import Color as RichColor
 from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
+
+from core.colours import ROLES
 
 # Okabe-Ito, brightened where a dark background would swallow it, darkened where a light one would.
 _SERIES_DARK = ("#56B4E9", "#E69F00", "#00C08B", "#F0E442", "#E58CC0", "#F0703A", "#7C9BFF", "#C8C8C8")
@@ -24,8 +27,8 @@ DARK = Theme(
     secondary="#3A6F91",
     accent="#56B4E9",
     warning="#E6B422",
-    error="#F0703A",
-    success="#3FC48A",
+    error=ROLES["wrong"][0],
+    success=ROLES["right"][0],
     foreground="#E4E6E8",
     background="#111417",
     surface="#171B1F",
@@ -38,8 +41,8 @@ LIGHT = Theme(
     secondary="#5C8FAF",
     accent="#0072B2",
     warning="#8A6100",
-    error="#B83A00",
-    success="#00704F",
+    error=ROLES["wrong"][1],
+    success=ROLES["right"][1],
     foreground="#1B1E21",
     background="#FAFAF8",
     surface="#F1F1EE",
@@ -76,9 +79,12 @@ class Palette:
     cursor_away: Style
     series: tuple[Style, ...]
     ramp: tuple[Style, ...]
+    roles: Mapping[str, Style]
 
     def tone(self, name: str) -> Style:
         """The style called `name`, or that of series 3 for `series3`."""
+        if name in self.roles:
+            return self.roles[name]
         if name.startswith("series"):
             return self.series[int(name[6:]) % len(self.series)]
         style: Style = getattr(self, name)
@@ -109,6 +115,7 @@ def _palette(colors: tuple[str, ...], dark: bool) -> Palette:
         cursor_away=Style(bold=True, underline=True),
         series=tuple(style(Color.parse(color)) for color in (_SERIES_DARK if dark else _SERIES_LIGHT)),
         ramp=tuple(style(Color.parse(color)) for color in (_RAMP_DARK if dark else _RAMP_LIGHT)),
+        roles={role: style(Color.parse(pair[not dark])) for role, pair in ROLES.items()},
     )
 
 

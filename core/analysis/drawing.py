@@ -13,6 +13,7 @@ from core.analysis.boxes import Ints
 from core.analysis.cases import Case, Shown
 from core.analysis.errors import DETECTION, View
 from core.analysis.fonts import Fonts
+from core.colours import NOT_WRONG, rgb
 from core.datasets.pictures import open_picture
 from core.errors import DataError
 from core.text import clean, middle_cut
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-TRUTH, PREDICTION, WRONG = (0, 158, 115), (86, 180, 233), (213, 94, 0)
-"""Okabe and Ito's green, blue and vermilion."""
+TRUTH, PREDICTION, RIGHT, WRONG = (rgb(role) for role in ("truth", "predicted", "right", "wrong"))
 _LONGEST = 1600
 _SHORTEST = 480
 _DASH = 8
@@ -74,7 +74,7 @@ def _marks(shown: Shown, case: Case, names: Sequence[str]) -> Iterator[_Mark]:
     for found in shown.boxes:
         if found.box is not None and found.kind != "dropped":
             mine = found.index == case.prediction
-            colour = WRONG if mine and case.kind != "correct" else PREDICTION
+            colour = WRONG if mine and case.kind not in NOT_WRONG else PREDICTION
             yield _Mark(found.box, f"P {names[found.label]} {found.score:.2f}", colour, True, mine)
 
 
@@ -118,7 +118,7 @@ def draw_matrix(matrix: Ints, names: list[str] | tuple[str, ...], title: str = "
         for column in range(count + 1):
             value = int(matrix[row, column])
             x, y = left + column * cell, top + row * cell
-            hue = TRUTH if row == column else WRONG
+            hue = RIGHT if row == column else WRONG
             share = 0.0 if not value else 0.15 + 0.85 * np.log1p(value) / strongest
             shade = tuple(round(255 + (part - 255) * share) for part in hue)
             draw.rectangle((x, y, x + cell, y + cell), fill=shade, outline=(225, 225, 225))

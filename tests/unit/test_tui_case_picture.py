@@ -78,8 +78,8 @@ def test_only_leaves_the_boxes_of_the_case() -> None:
 def test_the_marked_box_is_drawn_whatever_else_is(key: str, label: str, layers: frozenset[str]) -> None:
     found = drawn(layers, key)
     assert label in "\n".join(lines(found))
-    assert "accent!" in {tone for _, tone, _ in found.values()}
-    assert "accent!" not in {tone for _, tone, _ in drawn(layers).values()}
+    assert "chosen!" in {tone for _, tone, _ in found.values()}
+    assert "chosen!" not in {tone for _, tone, _ in drawn(layers).values()}
 
 
 @pytest.mark.parametrize(

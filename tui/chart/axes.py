@@ -126,17 +126,23 @@ def time_ticks(bounds: Bounds, count: int) -> list[Tick]:
 
 
 def tick_label(value: float, step: float) -> str:
-    """`value` in at most LABEL_WIDTH characters, with the decimals that `step` needs."""
+    """`value` in at most LABEL_WIDTH characters, with the decimals that `step` needs; `…`: no room."""
     if value == 0:
         return "0"
     size = abs(value)
-    if size >= 1e6 or size < 1e-4 or (step < 1e-4 and size < 1e-2):
-        return humanise.learning_rate(float(f"{value:.1e}"))
-    if size >= 1e4:
-        return f"{value / 1e3:g}k"[:LABEL_WIDTH]
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 2
-    text = f"{value:.{min(decimals, 5)}f}"
-    return text if len(text) <= LABEL_WIDTH else f"{value:.3g}"[:LABEL_WIDTH]
+    decimals = min(max(0, -math.floor(math.log10(step) + 1e-9)), 5) if step > 0 else 2
+    tiny = size < 1e-4 or (step < 1e-4 and size < 1e-2)
+    texts = [humanise.learning_rate(float(f"{value:.{digits}e}")) for digits in (1, 0)]
+    if size < 1e6 and not tiny:
+        texts = [f"{value:.{decimals}f}", f"{value:.3g}", *texts]
+        if size >= 1e4:
+            texts = [*(f"{value / 1e3:.{digits}g}k" for digits in (6, 5, 4, 3)), *texts]
+    exact = 0.05 * size if texts[0] == humanise.learning_rate(float(f"{value:.1e}")) else 0.1 * step
+    for text in texts:
+        read = float(text[:-1]) * 1e3 if text.endswith("k") else float(text)
+        if len(text) <= LABEL_WIDTH and abs(read - value) <= max(exact, 1e-3 * size):
+            return text
+    return "…"
 
 
 def _clock(seconds: float) -> str:

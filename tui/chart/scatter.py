@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ class ScatterData:
     live: bool = False
     empty: str = "no data yet"
     best: int | None = None
-    odd: Odd = Odd()
+    odd: Odd = field(default_factory=Odd)
     """Values of epochs that are left out for them."""
 
 

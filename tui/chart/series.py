@@ -22,7 +22,7 @@ _NAN, _UP, _DOWN, _NOT_POSITIVE = range(1, 5)
 
 @dataclass(frozen=True)
 class Odd:
-    """How many values cannot be drawn, by kind; `not_positive` are finite ones, which a log axis leaves out."""
+    """How many values cannot be drawn, by kind; `not_positive` are finite, left out by a log axis."""
 
     nan: int = 0
     up: int = 0
@@ -69,8 +69,8 @@ class SeriesView:
     ) -> tuple[Floats, Floats]:
         """Points to draw `start <= x <= end` on `width` pixel columns, with one neighbour on either side.
 
-        Exact while points are few; from 8 a column on, four points a block that keep its extremes, each in its
-        pixel column. With `log`, y is log10 and what is not positive becomes NaN.
+        Exact while points are few; from 8 a column on, four points a block that keep its extremes, each in
+        its pixel column. With `log`, y is log10 and what is not positive becomes NaN.
         """
         x = self.x(axis)
         low = max(int(np.searchsorted(x, start, "left")) - 1, 0)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.colours import NOT_WRONG
 from tui.widgets.case_picture import Side
 from tui.widgets.case_table import KIND_WORDS, BoxRow
 from tui.widgets.picture_boxes import Frame
@@ -56,7 +57,14 @@ def pair_sides(
 
 def _true(shown: Shown, sight: Sight, names: Sequence[str]) -> tuple[Frame, ...]:
     return tuple(
-        Frame(thing.box, names[thing.label], True, thing.index == sight.main_object, f"o{thing.index}")
+        Frame(
+            thing.box,
+            names[thing.label],
+            True,
+            thing.index == sight.main_object,
+            f"o{thing.index}",
+            wrong=thing.kind == "missed",
+        )
         for thing in shown.objects
         if thing.box is not None
     )
@@ -73,6 +81,8 @@ def _found(shown: Shown, sight: Sight, names: Sequence[str], letter: str) -> tup
             _on(box.object, sight) if pair else box.index == sight.main_box,
             f"{letter}{box.index}",
             box.kind == "dropped",
+            wrong=box.kind not in NOT_WRONG,
+            second=letter == SECOND,
         )
         for box in shown.boxes
         if box.box is not None

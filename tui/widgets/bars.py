@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import cut
+from tui.cellfit import crop, cut
 
 Span = tuple[str, str]
 
@@ -46,9 +46,7 @@ class SpanLine(Widget):
         if self._right:
             segments.append(Segment(" " * max(width - left - cell_len(right), 0), Style.null()))
             segments += [Segment(text, colors.tone(tone)) for text, tone in self._right]
-        return (
-            Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
-        )
+        return crop(Strip(segments), width).apply_style(self.visual_style.rich_style)
 
 
 class KeyBar(Widget):
@@ -97,7 +95,7 @@ class KeyBar(Widget):
             used += size
         self._places.append((used, used + 7, "app.help"))
         segments += [Segment(text, style) for text, style in help_text]
-        line = Strip(segments).adjust_cell_length(width, Style.null())
+        line = crop(Strip(segments), width)
         return line.apply_style(self.visual_style.rich_style)
 
     async def on_click(self, event: events.Click) -> None:
@@ -132,9 +130,7 @@ class TabLine(Widget):
             style = colors.strong + Style(underline=True) if here else colors.muted
             segments += [Segment(title, style), Segment("  ", Style.null())]
         width = self.size.width
-        return (
-            Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
-        )
+        return crop(Strip(segments), width).apply_style(self.visual_style.rich_style)
 
     async def on_click(self, event: events.Click) -> None:
         left = 1

@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from core import humanise
 from tui import theme
-from tui.cellfit import cut
+from tui.cellfit import crop, cut
 from tui.widgets.chart import MARKER
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class CurveView(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else Strip([])
-        return line.adjust_cell_length(self.size.width, Style.null()).apply_style(self.rich_style)
+        return crop(line, self.size.width).apply_style(self.rich_style)
 
     def _draw(self) -> None:
         width, height = self.size

@@ -21,7 +21,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import cut, fit
+from tui.cellfit import crop, cut, fit
 from tui.widgets.picture import Pixels, mode_of, strips
 from tui.widgets.picture_boxes import LAYERS, Box, Cell, Frame, overlay
 from tui.widgets.picture_panes import MOST_ZOOM, Pane, fit_scale, panes, seen
@@ -230,9 +230,7 @@ class CasePicture(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else Strip([])
-        return line.adjust_cell_length(self.size.width, Style.null()).apply_style(
-            self.visual_style.rich_style
-        )
+        return crop(line, self.size.width).apply_style(self.visual_style.rich_style)
 
     def _pictures(self, colors: theme.Palette) -> list[Strip]:
         """The lines of all sides."""
@@ -243,7 +241,7 @@ class CasePicture(Widget, can_focus=True):
             if pane.titled:
                 lines.insert(0, Strip([Segment(fit(f" {side.caption}", pane.columns), colors.strong)]))
             lines += [Strip([])] * (pane.rows + pane.titled - len(lines))
-            blocks.append([line.adjust_cell_length(pane.columns, Style.null()) for line in lines])
+            blocks.append([crop(line, pane.columns) for line in lines])
         if len(places) == 1 or places[1].left == 0:
             return [line for lines in blocks for line in lines]
         between = Strip([Segment("│", colors.faint)], 1)

@@ -33,7 +33,7 @@ KIND_WORDS = {
 }
 """What an outcome is called on the screen."""
 _SHORT = {"loose + wrong class": "loose+wrong", "below threshold": "below score"}
-_LETTER_TONES = {"T": "series0", "P": "series1", "A": "series1", "B": "series2"}
+_LETTER_TONES = {"T": "truth", "P": "predicted", "A": "predicted", "B": "second"}
 SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
 _MEASURED = 50
 _SHORTEST_NAME, _LONGEST_NAME = 12, 24

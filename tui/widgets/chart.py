@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import cut
+from tui.cellfit import crop, cut
 from tui.chart.spec import ViewState
 
 if TYPE_CHECKING:
@@ -95,9 +95,7 @@ class Chart(Widget):
         else:
             strips = self._colored(self._picture(width, height - 1), width)
         base = self.rich_style
-        strips = [
-            strip.adjust_cell_length(width, Style.null()).apply_style(base) for strip in strips[:height]
-        ]
+        strips = [crop(strip, width).apply_style(base) for strip in strips[:height]]
         before, self._strips = self._strips, strips
         self._drawn_at = time.monotonic()
         if len(before) != len(strips):

@@ -39,12 +39,13 @@ class LayerTable(LineTable[LayerRow]):
         return row.key
 
     def columns(self, width: int) -> list[Column]:
-        counts = 12
+        counts = 12 if width >= 44 else 7
         room = width - 2 * (counts + 1) - 2
-        name = max(min(self._names, room - 20), 8)
+        name = max(min(self._names, room - 1, max(room - 20, 8)), 4)
         room -= name + 1
-        kind = max(min(self._types, room - 8), 6)
-        shape = max(min(self._shapes, room - kind - 1), 0)
+        kind = min(self._types, max(room - 9, 6)) if room >= 7 else 0
+        room -= kind + 1
+        shape = min(self._shapes, room - 1) if room > 5 else 0
         shown = [
             Column("cursor", "", 1),
             Column("name", "layer", name, middle=True),

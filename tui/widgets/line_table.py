@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -17,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import theme
-from tui.cellfit import fit
+from tui.cellfit import crop, cut, fit
 
 Row = TypeVar("Row")
 Span = tuple[str, str]
@@ -97,6 +98,15 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
     @abstractmethod
     def columns(self, width: int) -> list[Column]:
         """The columns that fit `width` cells."""
+
+    def fitting(self, width: int) -> list[Column]:
+        """The columns, the last of them narrower or left out where `width` is less than they take."""
+        found = []
+        for column in self.columns(width):
+            if width > 0 and column.width:
+                found.append(column if column.width <= width else replace(column, width=width))
+            width -= column.width + 1
+        return found
 
     @abstractmethod
     def key(self, row: Row) -> str:
@@ -206,7 +216,7 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         segments: list[Segment] = []
         cells = self.cells(row)
         used = 0
-        for column in self.columns(width):
+        for column in self.fitting(width):
             cell = cells.get(column.key, ("", "text"))
             spans: Sequence[Span] = [cell] if isinstance(cell[0], str) else cell  # type: ignore[list-item,assignment]
             # One bar under the cursor: turned around, every tone would be a background of its own.
@@ -217,15 +227,15 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             segments.append(Segment(" ", own))
             used += column.width + 1
         segments.append(Segment(" " * max(width - used, 0), own))
-        return Strip(segments).adjust_cell_length(width, own).apply_style(base)
+        return crop(Strip(segments), width, own).apply_style(base)
 
     def _header(self, width: int, colors: theme.Palette) -> Strip:
-        text = "".join(fit(column.title, column.width, column.align) + " " for column in self.columns(width))
+        text = "".join(fit(column.title, column.width, column.align) + " " for column in self.fitting(width))
         return Strip([Segment(fit(text, width), colors.muted)], width)
 
     def _column_at(self, x: int) -> str | None:
         left = 0
-        for column in self.columns(self.size.width):
+        for column in self.fitting(self.size.width):
             if left <= x < left + column.width + 1:
                 return column.key
             left += column.width + 1
@@ -272,8 +282,8 @@ def _fitted(spans: Sequence[Span], column: Column) -> list[Span]:
     out: list[Span] = []
     left = column.width
     for text, tone in spans:
-        piece = fit(text, min(len(text), left))
+        piece = cut(text, left)
         out.append((piece, tone))
-        left -= len(piece)
+        left -= cell_len(piece)
     room = (" " * left, "text")
     return [room, *out] if column.align == "right" else [*out, room]

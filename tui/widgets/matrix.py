@@ -6,7 +6,6 @@ from textwrap import wrap
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
@@ -15,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
+from tui.cellfit import crop
 from tui.widgets.matrix_counts import NOWHERE, Counts, Place
 from tui.widgets.matrix_draw import Layout, Look, head, lay_out, line
 
@@ -305,9 +305,7 @@ class Matrix(Widget, can_focus=True):
             rows = (*look.rows, *layout.footer)
             if y - 1 < len(rows):
                 segments = line(rows[y - 1], self.counts, layout, look, colors)
-        return (
-            Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.visual_style.rich_style)
-        )
+        return crop(Strip(segments), width).apply_style(self.visual_style.rich_style)
 
     # -- mouse
 

@@ -19,7 +19,7 @@ from textual.app import App
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.cellfit import cut
+from tui.cellfit import crop, cut
 
 Pixels = NDArray[np.uint8]
 """(height, width, 3), red, green, blue."""
@@ -164,4 +164,4 @@ class Picture(Widget):
 
     def render_line(self, y: int) -> Strip:
         line = self._lines[y] if y < len(self._lines) else Strip([])
-        return line.adjust_cell_length(self.size.width, Style.null()).apply_style(self.rich_style)
+        return crop(line, self.size.width).apply_style(self.rich_style)

@@ -27,6 +27,7 @@ class Frame:
     """One box over the picture, in its pixels. `truth`: solid, else dashed; `main`: of the case shown.
 
     `key` names it among the boxes of the image; a `hidden` one is drawn only while it is the marked one.
+    `wrong`: missed or not right; `second`: of another model.
     """
 
     box: Box
@@ -35,6 +36,8 @@ class Frame:
     main: bool
     key: str = ""
     hidden: bool = False
+    wrong: bool = False
+    second: bool = False
 
 
 Cell = tuple[str, str, bool]
@@ -87,8 +90,11 @@ def _is_shown(frame: Frame, layers: frozenset[str], marked: str) -> bool:
 
 def _tone(frame: Frame, marked: bool) -> str:
     if marked:
-        return "accent!"
-    return ("series0" if frame.truth else "series1") + ("!" if frame.main else "")
+        return "chosen!"
+    if frame.main and frame.wrong:
+        return "wrong!"
+    own = "truth" if frame.truth else "second" if frame.second else "predicted"
+    return own + ("!" if frame.main else "")
 
 
 def _place(box: Box, region: Box, scale: float) -> tuple[int, int, int, int]:

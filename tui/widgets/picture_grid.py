@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import theme
-from tui.cellfit import cut, fit
+from tui.cellfit import crop, cut, fit
 from tui.widgets.picture import Pixels, fitted, mode_of, scaled, strips
 
 SIZES = (8, 12, 18, 24, 32, 48, 64, 96)
@@ -110,7 +110,7 @@ class PictureGrid(ScrollView, can_focus=True):
             segments = [Segment(f" {lines[y]}" if y < len(lines) else "", style)]
         else:
             segments = self._row(y + self.scroll_offset.y, colors)
-        return Strip(segments).adjust_cell_length(width, Style.null()).apply_style(self.rich_style)
+        return crop(Strip(segments), width).apply_style(self.rich_style)
 
     def _row(self, y: int, colors: theme.Palette) -> list[Segment]:
         assert self._pixels is not None, "only pictures have rows"

@@ -49,7 +49,9 @@ def frame(
     monitor.draw([0], [0], marker=" ", lines=False)
     monitor.set_xlim(0, columns - 1)
     monitor.set_ylim(0, lines - 1)
-    labels = [label.rjust(LABEL_WIDTH)[:LABEL_WIDTH] for _, label in y_ticks] or [" " * LABEL_WIDTH]
+    labels = [(label if len(label) <= LABEL_WIDTH else "…").rjust(LABEL_WIDTH) for _, label in y_ticks] or [
+        " " * LABEL_WIDTH
+    ]
     monitor.set_yticks([float(row) for row, _ in y_ticks] or [0.0], labels)
     monitor.set_xticks(
         [float(column) for column, _ in x_ticks] or [0.0], [label for _, label in x_ticks] or [" "]

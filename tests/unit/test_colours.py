@@ -1,0 +1,51 @@
+"""One table of colours: screens and saved pictures agree, and what is chosen is no truth."""
+
+from __future__ import annotations
+
+import pytest
+from rich.style import Style
+
+from core.analysis import drawing
+from core.colours import ROLES, rgb
+from tui import theme
+from tui.widgets.picture_boxes import Frame, overlay
+
+
+@pytest.mark.parametrize("role", list(ROLES))
+@pytest.mark.parametrize("current", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
+def test_a_role_has_one_colour_and_no_other_has_it(role: str, current: theme.Theme) -> None:
+    colors = theme.palette(current)
+    found = {name: colors.tone(name).color for name in ROLES}
+    assert list(found.values()).count(found[role]) == 1
+    if role not in ("chosen", "second"):
+        named = {"truth": drawing.TRUTH, "predicted": drawing.PREDICTION, "right": drawing.RIGHT}
+        assert named.get(role, drawing.WRONG) == rgb(role)
+    if current.dark:
+        tone = found[role]
+        assert tone is not None
+        assert tuple(tone.get_truecolor()) == rgb(role)
+
+
+def test_right_and_wrong_are_those_of_the_theme() -> None:
+    for current in (theme.DARK, theme.LIGHT):
+        colors = theme.palette(current)
+        assert (colors.good, colors.bad) == (colors.tone("right"), colors.tone("wrong"))
+        assert isinstance(colors.tone("chosen"), Style)
+
+
+@pytest.mark.parametrize(
+    ("frame", "tone"),
+    [
+        (Frame((2, 2, 20, 20), "a", True, False), "truth"),
+        (Frame((2, 2, 20, 20), "a", False, False, wrong=True), "predicted"),
+        (Frame((2, 2, 20, 20), "a", False, False, second=True), "second"),
+        (Frame((2, 2, 20, 20), "a", False, True), "predicted!"),
+        (Frame((2, 2, 20, 20), "a", False, True, wrong=True), "wrong!"),
+        (Frame((2, 2, 20, 20), "a", True, True, wrong=True), "wrong!"),
+    ],
+    ids=["truth", "other", "second", "case", "case-wrong", "missed"],
+)
+def test_boxes_take_their_role(frame: Frame, tone: str) -> None:
+    layers = frozenset(("truth", "predicted"))
+    cells = overlay([frame], (0, 0, 40, 40), 1.0, 40, 20, layers)
+    assert {cell[1] for cell in cells.values()} == {tone}
