@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from core.cli.output import table
-from core.humanise import MISSING, number
+from core.humanise import MISSING, not_finite, number
 from core.text import clean, middle_cut
 
 SIZES = ("small", "medium", "large")
@@ -33,9 +34,20 @@ def is_precision(name: str) -> bool:
 
 def shown(name: str, value: float | None) -> str:
     """A metric as people read it; COCO's -1 for "no objects" is no value."""
-    if value is None or (is_precision(name) and value < 0):
+    if value is None or (is_precision(name) and value == -1):
         return MISSING
     return number(name, value)
+
+
+def odd_line(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which metrics are no numbers in some of the rows, by kind: one line, or none."""
+    counted = []
+    for name in dict.fromkeys(name for row in rows for name in row if "/" in name):
+        values = [row[name] for row in rows if isinstance(row.get(name), float)]
+        up, down = values.count(math.inf), values.count(-math.inf)
+        if odd := not_finite(sum(map(math.isnan, values)), up, down):
+            counted.append(f"{clean(name)} {odd}")
+    return [f"not finite: {'; '.join(counted)}"] if counted else []
 
 
 def main_names(names: Iterable[str]) -> list[str]:

@@ -128,7 +128,11 @@ class SeriesView:
             return self.total
         x = self.x(axis)
         first, last = int(np.searchsorted(x, start, "left")), int(np.searchsorted(x, end, "right"))
-        return self.total if last - first == len(self) else _counted(self.kinds[first:last])
+        if last - first == len(self):
+            return self.total
+        kinds, total = self.kinds[first:last], self.total
+        known = (_NAN, total.nan), (_UP, total.up), (_DOWN, total.down), (_NOT_POSITIVE, total.not_positive)
+        return Odd(*(int(np.count_nonzero(kinds == kind)) if times else 0 for kind, times in known))
 
     def odd_at(self, places: Ints) -> Odd:
         """What cannot be drawn of the points at `places`."""

@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from core.cli.lab_columns import lab_table
-from core.cli.metric_tables import metric_lines, shown
+from core.cli.metric_tables import metric_lines, odd_line, shown
 from core.cli.output import out, out_json, plain, say
 from core.cli.parser import add_json, add_run
 from core.errors import UsageError
@@ -52,7 +52,7 @@ def run(args: Namespace) -> int:
     elif args.csv:
         _write_csv(history.epochs)
     elif history.epochs:
-        for line in [*_lines(history.epochs), *map(_final_line, history.finals)]:
+        for line in [*_lines(history.epochs), *map(_final_line, history.finals), *odd_line(history.epochs)]:
             out(line)
     else:
         say(f"{found.id} has no epoch yet")

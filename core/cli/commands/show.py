@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from core.cli.metric_tables import odd_line
 from core.cli.output import out, out_json
 from core.cli.parser import add_json, add_run
 from core.cli.show_lines import (
@@ -19,6 +20,7 @@ from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.jobs import list_jobs
 from core.store.measures import measures
+from core.store.metrics import read_history
 from core.store.report import model_summary, show_document
 
 _DESCRIPTION = """\
@@ -43,6 +45,7 @@ def run(args: Namespace) -> int:
     network = model_summary(found)
     parts = [
         fact_lines(found, summary, network),
+        odd_line(read_history(found.metrics, steps=False).epochs),
         checkpoint_lines(found, summary, list_checkpoints(found), jobs),
         measure_lines(rows),
         class_lines(found, rows),
