@@ -26,6 +26,12 @@ def test_an_extreme_of_one_point_is_seen(style: str) -> None:
         assert spikes.lost(spikes.STYLES[style], width, 8, seed=3) == 0
 
 
+def test_an_extreme_on_the_edge_of_the_window_is_seen() -> None:
+    """As 221 is in a window from 0.316... of 699: by rounding it lies just outside."""
+    assert spikes.lost(spikes.STYLES["solid"], 52, 25) == 0
+    assert spikes.lost(spikes.STYLES["dotted"], 67, 25) == 0
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("width", [2, 40, 161])
 def test_a_dotted_line_reaches_as_far_in_every_cell(seed: int, width: int) -> None:

@@ -94,7 +94,10 @@ def compose(
         return replace(empty, title=(*empty.title, *_left_out([curve.view.total for curve in curves], False)))
     x_range = _x_range(curves, state, sticky, data, columns)
     lines = [_line(curve, state, x_range, 2 * columns) for curve in curves]
-    y_range = _y_range(lines, x_range, state, sticky, data)
+    # Points half a pixel column beyond the window are drawn in its first and last one.
+    half = 0.5 * (x_range[1] - x_range[0]) / (2 * columns - 1)
+    drawn_range = x_range[0] - half, x_range[1] + half
+    y_range = _y_range(lines, drawn_range, state, sticky, data)
     frame = _frame(width, height, columns, rows, x_range, y_range, state)
     chars = np.array([list(row) for row in frame.rows], dtype="<U1")
     styles = np.full(chars.shape, FRAME, dtype=np.int64)
@@ -120,7 +123,7 @@ def compose(
             column = _column_of(epoch, curves[0].view, state, x_range, columns)
             _rule(column, sign, style, chars[window], styles[window])
     _place_marks(lines, chars[window], styles[window], inked, x_range, y_range, marker)
-    return Picture(_title(data, state, lines, x_range), _legend(data), chars, styles)
+    return Picture(_title(data, state, lines, drawn_range), _legend(data), chars, styles)
 
 
 def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _Line:
