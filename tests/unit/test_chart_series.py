@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tui.chart.series import BLOCK, Odd, Series, smoothed
+from tui.chart.series import BLOCK, Odd, Series
 
 
 def rows(y: object, start: int = 0) -> np.ndarray:
@@ -109,11 +109,43 @@ def test_a_view_stands_still_while_the_series_grows() -> None:
     assert len(series.view()) == 5002
 
 
+def averaged(y: list[float], weight: float) -> np.ndarray:
+    """The moving average value by value, from the first on."""
+    out = np.full(len(y), np.nan)
+    total = norm = 0.0
+    for index, value in enumerate(y):
+        if np.isfinite(value):
+            total, norm = weight * total + value, weight * norm + 1
+            out[index] = total / norm
+    return out
+
+
 def test_smoothing_is_the_unbiased_moving_average() -> None:
-    y = np.array([4.0, 0.0, np.nan, 8.0])
-    out = smoothed(y, 0.5)
+    x, out = filled([4.0, 0.0, np.nan, 8.0]).view().smoothed("step", 0, 3, 40, 0.5)
+    assert x.tolist() == [0, 1, 2, 3]
     assert out[0] == pytest.approx(4.0)
     assert out[1] == pytest.approx((0.5 * 4) / (1 + 0.5))
     assert np.isnan(out[2])
     assert out[3] == pytest.approx((8 + 0.25 * 4) / (1 + 0.5 + 0.25))
-    assert smoothed(y, 0.0) is y
+
+
+@pytest.mark.parametrize("weight", [0.6, 0.9, 0.97])
+@pytest.mark.parametrize("count", [30, 5000, 60_000])
+def test_what_is_smoothed_is_the_same_in_every_window(count: int, weight: float) -> None:
+    values = np.random.default_rng(count).normal(1.0, 0.5, count)
+    values[count // 3] = np.nan
+    values[count // 2] = np.inf
+    view = filled(values.tolist()).view()
+    for log in (False, True):
+        with np.errstate(invalid="ignore"):
+            drawn = np.log10(np.where(values > 0, values, np.nan)) if log else values
+        wanted = averaged(drawn.tolist(), weight)
+        for start, end, width in ((0, count - 1, 80), (0, count - 1, 400), (count * 0.7, count * 0.9, 120)):
+            x, y = view.smoothed("step", start, end, width, weight, log=log)
+            assert len(x) <= 4 * width + 2
+            np.testing.assert_allclose(y, wanted[x.astype(int)], rtol=1e-5, atol=1e-6)
+
+
+def test_smoothing_of_nothing_finite() -> None:
+    _, y = filled([np.nan, np.nan]).view().smoothed("step", 0, 1, 40, 0.9)
+    assert np.isnan(y).all()

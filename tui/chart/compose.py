@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core import humanise
 from tui.chart import axes, raster
-from tui.chart.series import Floats, Odd, SeriesView, smoothed
+from tui.chart.series import Floats, Odd, SeriesView
 from tui.chart.spec import ViewState
 from tui.widgets import plot
 
@@ -73,7 +73,7 @@ class _Line:
     curve: Curve
     x: Floats
     y: Floats
-    raw: Floats
+    raw: tuple[Floats, Floats]
     marks: list[tuple[float, float, str]] = field(default_factory=list)
 
 
@@ -106,7 +106,7 @@ def compose(
     owner = np.zeros((rows, columns), dtype=np.int64)
     for line in lines if state.smoothing else ():
         # What smoothing takes away stays in sight behind the line.
-        grid = raster.dots(line.x, line.raw, x_range, y_range, 2 * columns, 4 * rows)
+        grid = raster.dots(*line.raw, x_range, y_range, 2 * columns, 4 * rows)
         drawn = raster.cells(raster.dotted(raster.ends(grid)))
         codes |= drawn
         owner[drawn > 0] = FRAME
@@ -127,8 +127,11 @@ def compose(
 
 
 def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _Line:
-    x, y = curve.view.points(state.axis, *x_range, width, log=state.log)
-    line = _Line(curve, x, smoothed(y, state.smoothing), y)
+    raw = curve.view.points(state.axis, *x_range, width, log=state.log)
+    x, y = raw
+    if state.smoothing:
+        x, y = curve.view.smoothed(state.axis, *x_range, width, state.smoothing, log=state.log)
+    line = _Line(curve, x, y, raw)
     inside = np.flatnonzero(np.isfinite(line.y) & (line.x >= x_range[0]) & (line.x <= x_range[1]))
     if len(inside) and not curve.ghost:
         line.marks.append((float(line.x[inside[-1]]), float(line.y[inside[-1]]), curve.letter))
@@ -161,13 +164,15 @@ def _x_range(
 def _y_range(
     lines: Sequence[_Line], x_range: axes.Bounds, state: ViewState, sticky: axes.Sticky, data: ChartData
 ) -> axes.Bounds:
-    parts = [line.raw[(line.x >= x_range[0]) & (line.x <= x_range[1])] for line in lines]
+    parts = [
+        y[(x >= x_range[0]) & (x <= x_range[1])] for line in lines for x, y in (line.raw, (line.x, line.y))
+    ]
     parts += [np.array([mark[1] for mark in line.marks]) for line in lines]
     values = np.concatenate(parts)
     values = values[np.isfinite(values)]
     if not len(values):
         # The window lies between two points: the line that crosses it.
-        values = np.concatenate([line.raw[np.isfinite(line.raw)] for line in lines])
+        values = np.concatenate([y[np.isfinite(y)] for _, y in (line.raw for line in lines)])
     if not len(values):
         return (0.0, 1.0)
     low, high = float(values.min()), float(values.max())

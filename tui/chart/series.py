@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ AXES = ("epoch", "step", "time")
 
 BLOCK = 256
 _VALUE = 3
+_NOTHING = 1e-7
+_AT_ONCE = 1024
 _FIRST, _LAST, _LOW, _HIGH, _LOW_POSITIVE = range(5)
 _NAN, _UP, _DOWN, _NOT_POSITIVE = range(1, 5)
 
@@ -122,6 +125,29 @@ class SeriesView:
             places[at, 2] = x[split * BLOCK + np.maximum(low, high)]
         return places.ravel(), _scaled(corners.ravel(), log)
 
+    def smoothed(
+        self, axis: str, start: float, end: float, width: int, weight: float, *, log: bool = False
+    ) -> tuple[Floats, Floats]:
+        """Exponential moving average of all values so far, at points of `start <= x <= end`.
+
+        With bias correction, as TensorBoard's: what is not finite (with `log`, not positive) is passed over
+        and stays NaN. It is drawn at every point, or at the last one of each of `width` pixel columns; the
+        value at a point is the same in any window, since it rests on all the values before.
+        """
+        x = self.x(axis)
+        low = max(int(np.searchsorted(x, start, "left")) - 1, 0)
+        high = min(int(np.searchsorted(x, end, "right")) + 1, len(self))
+        at = np.arange(low, high)
+        if high - low > 4 * width:
+            column = np.floor((x[low:high] - start) * ((width - 1) / (end - start)) + 0.5)
+            at = low + np.append(np.flatnonzero(np.diff(column)), high - low - 1)
+        y = _scaled(self.y[:high], log)
+        usable = np.isfinite(y)
+        values = y if usable.all() else y[usable]
+        # Where each point stands among those that count; itself, or the last one before it.
+        place = at if usable.all() else np.cumsum(usable)[at] - 1
+        return x[at], np.where(usable[at], moving_average(values, place, weight), np.nan)
+
     def odd(self, axis: str, start: float, end: float) -> Odd:
         """What of `start <= x <= end` cannot be drawn."""
         if self.total == Odd():
@@ -214,17 +240,21 @@ class Series:
         self._full = full
 
 
-def smoothed(y: Floats, weight: float) -> Floats:
-    """Exponential moving average with bias correction (TensorBoard's); NaN stays NaN and is passed over."""
-    if not weight:
-        return y
-    out = np.full(len(y), np.nan)
-    total = norm = 0.0
-    for index, value in enumerate(y.tolist()):
-        if value == value:
-            total = weight * total + (1 - weight) * value
-            norm = weight * norm + (1 - weight)
-            out[index] = total / norm
+def moving_average(values: Floats, places: Ints, weight: float) -> Floats:
+    """The exponential moving average (k,) of finite `values` (n,) at `places` (k,), each from 0 to n - 1.
+
+    Sum of weight^j times the value j before, divided by the sum of the weights; what weighs less than 1e-7
+    is left out.
+    """
+    if not len(values):
+        return np.full(len(places), np.nan)
+    back = np.arange(math.ceil(math.log(_NOTHING) / math.log(weight)) + 1)
+    weights = weight**back
+    out = np.empty(len(places))
+    for first in range(0, len(places), _AT_ONCE):
+        index = places[first : first + _AT_ONCE, None] - back
+        there = np.where(index >= 0, weights, 0.0)
+        out[first : first + _AT_ONCE] = (values[np.maximum(index, 0)] * there).sum(axis=1) / there.sum(axis=1)
     return out
 
 
