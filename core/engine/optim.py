@@ -42,7 +42,7 @@ def restore_optimizer(
 ) -> None:
     """Load a stored state, but keep the settings named in `keep` (`lr`, `fused`, ...) as they are now.
 
-    Raises ValueError when the groups do not match.
+    The state takes the memory layout of the weights, whatever it was stored in. Raises ValueError when the groups do not match.
     """
     stored = state["param_groups"]
     if len(stored) == len(optimizer.param_groups):
@@ -52,6 +52,18 @@ def restore_optimizer(
             for group, now in zip(stored, optimizer.param_groups, strict=True)
         ]
     optimizer.load_state_dict({**state, "param_groups": stored})
+    _take_layout(optimizer)
+
+
+@torch.no_grad()
+def _take_layout(optimizer: torch.optim.Optimizer) -> None:
+    """Lay each tensor of the state out in memory as its weight is: fused kernels walk both alike."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if not isinstance(value, torch.Tensor) or value.shape != parameter.shape:
+                continue
+            if value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def misfit(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str | None:

@@ -84,6 +84,55 @@ def test_state_goes_over_to_another_flavour(method: str, flavours: tuple[str, st
     assert second.param_groups[0]["fused"] == (True if flavours[1] == "fused" else None)
 
 
+SHAPES = ((8, 6, 3, 3), (5, 8, 1, 1), (7,), (4, 3, 5, 2))
+
+
+def moved(optimizer: torch.optim.Optimizer, steps: int) -> list[torch.Tensor]:
+    """Weights after steps down gradients that differ at every place, each laid out as its weight."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for step in range(steps):
+        for weight in weights:
+            values = torch.arange(weight.numel()).reshape(weight.shape) * 0.37 + step
+            weight.grad = torch.empty_like(weight).copy_(torch.sin(values))
+        optimizer.step()
+    return [weight.detach().clone() for weight in weights]
+
+
+@pytest.mark.parametrize("method", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("layouts", ["plain-to-last", "last-to-plain"])
+@pytest.mark.parametrize("split", [False, True], ids=["one-group", "two-groups"])
+def test_state_takes_the_layout_of_the_weights(method: str, layouts: str, split: bool) -> None:
+    """Out of an import, or a run with the other memory format: the next step is the reference's."""
+    last = torch.channels_last
+    formats = (torch.contiguous_format, last) if layouts == "plain-to-last" else (last, torch.contiguous_format)
+
+    def groups(layout: torch.memory_format) -> list[ParamGroup]:
+        weights = [
+            torch.nn.Parameter(
+                torch.linspace(-1, 1, int(torch.Size(shape).numel()))
+                .reshape(shape)
+                .contiguous(memory_format=layout if len(shape) == 4 else torch.contiguous_format)
+            )
+            for shape in SHAPES
+        ]
+        if not split:
+            return [ParamGroup("all", 0.1, tuple(weights))]
+        return [ParamGroup("back", 0.01, tuple(weights[:2])), ParamGroup("head", 0.1, tuple(weights[2:]))]
+
+    stored = make(groups(formats[0]), f"optimizer.name={method}")
+    moved(stored, 3)
+    reference = make(groups(torch.contiguous_format), f"optimizer.name={method}")
+    moved(reference, 3)
+    ours = make(groups(formats[1]), f"optimizer.name={method}", flavour="fused")
+    moved(ours, 3)
+    restore_optimizer(ours, copy.deepcopy(stored.state_dict()), keep=("fused", "foreach", "name"))
+    for weight, state in ours.state.items():
+        for value in state.values():
+            assert value.shape != weight.shape or value.stride() == weight.stride()
+    for got, want in zip(moved(ours, 2), moved(reference, 2), strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("groups", "overrides", "reason"),
     [
