@@ -42,7 +42,8 @@ def restore_optimizer(
 ) -> None:
     """Load a stored state, but keep the settings named in `keep` (`lr`, `fused`, ...) as they are now.
 
-    The state takes the memory layout of the weights, whatever it was stored in. Raises ValueError when the groups do not match.
+    The state takes the memory layout of the weights, whatever it was stored in. Raises ValueError when the
+    groups do not match.
     """
     stored = state["param_groups"]
     if len(stored) == len(optimizer.param_groups):

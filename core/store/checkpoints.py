@@ -20,12 +20,13 @@ from core.humanise import size as human_size
 from core.store import files
 from core.store.attempts import numbers
 from core.store.guard import mark_changed
-from core.store.metrics import MetricsReader, Resume, decode_numbers, encode_value, is_finite
+from core.store.lineage import CHECKPOINT_ID as CHECKPOINT_ID
+from core.store.lineage import Lineage, add_checkpoints
+from core.store.metrics import MetricsReader, decode_numbers, encode_value, is_finite
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.text import clean
 
-CHECKPOINT_ID = re.compile(r"a(\d{2,})-e(\d{4,})(?:-s(\d{6,}))?")
 _READERS_KEPT = 32
 _readers: dict[str, MetricsReader] = {}
 _lock = threading.Lock()
@@ -91,8 +92,11 @@ def list_checkpoints(run: RunPaths) -> list[Checkpoint]:
             found.append(checkpoint)
     found.sort(key=lambda item: (item.epoch, item.step, item.attempt))
     if found and len(numbers(run)) > 1:
-        resumes = _resumes(run)
-        found = [dataclasses.replace(item, superseded=_is_superseded(item, resumes)) for item in found]
+        line = add_checkpoints(lineage(run), [(item.attempt, item.epoch, item.step) for item in found])
+        found = [
+            dataclasses.replace(item, superseded=not line.holds(item.attempt, step=item.step))
+            for item in found
+        ]
     return found
 
 
@@ -175,8 +179,11 @@ def _listed(found: list[Checkpoint]) -> str:
     return ", ".join(names if len(names) <= 8 else [*names[:3], "…", *names[-4:]])
 
 
-def _resumes(run: RunPaths) -> list[Resume]:
-    """Where attempts took over; what was read is remembered, as the file may be long and only grows."""
+def lineage(run: RunPaths) -> Lineage:
+    """How the run's curve came about, by its metrics: not to be changed.
+
+    What was read is remembered, as the file may be long and only grows.
+    """
     key = str(run.metrics)
     with _lock:
         reader = _readers.pop(key, None) or MetricsReader(run.metrics, steps=False)
@@ -184,11 +191,7 @@ def _resumes(run: RunPaths) -> list[Resume]:
         _readers[key] = reader
         if len(_readers) > _READERS_KEPT:
             del _readers[next(iter(_readers))]
-        return list(reader.history.resumes)
-
-
-def _is_superseded(item: Checkpoint, resumes: list[Resume]) -> bool:
-    return any(resume.attempt > item.attempt and item.step > resume.step for resume in resumes)
+        return reader.history.lineage
 
 
 def checkpoint_ids(run: RunPaths) -> list[str]:

@@ -161,6 +161,31 @@ class StepRows(Sequence[Record]):
                 del old.rows[at:]
         return tail
 
+    def append(self, other: StepRows) -> None:
+        """Add the rows of `other`, whose steps come after those here."""
+        start = len(self.step)
+        for name in ("step", "epoch", "attempt", "t"):
+            getattr(self, name).extend(getattr(other, name))
+        for name, column in other._columns.items():
+            if column.values:
+                rows: range | list[int] = range(
+                    start + column.first, start + column.first + len(column.values)
+                )
+                if column.rows is not None:
+                    rows = [start + row for row in column.rows]
+                self._columns.setdefault(name, _Column()).extend(rows, column.values)
+
+    def by_attempt(self) -> list[StepRows]:
+        """These rows, taken away, as stretches of one attempt each, in order."""
+        found: list[StepRows] = []
+        while len(self):
+            last = self.attempt[-1]
+            keep = len(self) - 1
+            while keep and self.attempt[keep - 1] == last:
+                keep -= 1
+            found.append(self.split(keep))
+        return found[::-1]
+
     def _add_column(self, name: str, start: int, raw: list[Any]) -> None:
         rows: range | list[int] = range(start, start + len(raw))
         try:

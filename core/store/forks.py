@@ -23,8 +23,9 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     """Fill the folder of a fork before it can be seen.
 
     The checkpoint becomes attempt 0's (a hard link where possible, so that removing the parent costs
-    nothing); the parent's current records up to it become the first lines of the new metrics. The split goes
-    along unless `data` changed, the resolved threads and the like unless what they follow from did.
+    nothing); the parent's records on the way to it, superseded ones too, become the first lines of the new
+    metrics. The split goes along unless `data` changed, the resolved threads and the like unless what they
+    follow from did.
 
     Raises CheckpointError when the parent has dropped the checkpoint meanwhile, UnreadableError when what is
     to go along cannot be read.
@@ -44,8 +45,8 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     )
     history = read_run_history(parent)
     last_epoch = checkpoint.epoch - 1 if checkpoint.mid_epoch else checkpoint.epoch
-    rows = [(row, "epoch") for row in history.epochs if row["epoch"] <= last_epoch]
-    rows += [(row, "step") for row in history.steps if row["step"] <= checkpoint.step]
+    epochs, steps = history.line_to(checkpoint.attempt, last_epoch, checkpoint.step)
+    rows = [*((row, "epoch") for row in epochs), *((row, "step") for row in steps)]
     rows.sort(key=lambda pair: (pair[0]["step"], pair[1] == "epoch"))
     lines = [encode({**row, "scope": scope, "attempt": INHERITED_ATTEMPT}) for row, scope in rows]
     write_bytes(new.metrics, b"".join(lines))

@@ -21,13 +21,14 @@ from core.store.columns import (
     transposed,
     whole,
 )
+from core.store.lineage import Limits, Lineage, attempt_of, holds
 from core.store.records import Record
 from core.text import clean
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Where an attempt took over: rows of earlier attempts after this step (or epoch) are superseded."""
+    """Where an attempt took over: the curve goes on from `checkpoint`, what else there was is superseded."""
 
     attempt: int
     epoch: int
@@ -39,14 +40,16 @@ class History:
     """Metric records of one run, in file order. Never raises on what a file holds: odd records are left out.
 
     `epochs`: one row an epoch, ascending, numbers as floats. `steps`: rows within epochs. `finals`: measured
-    once at the end. `version` grows with every change. `note` says which epochs are not from the file
-    (`restore`).
+    once at the end; all three hold what `lineage` goes through. `version` grows with every change. `note` says
+    which epochs are not from the file (`restore`).
     """
 
     def __init__(self) -> None:
         self.epochs: list[Record] = []
         self.steps = StepRows()
         self.finals: list[Record] = []
+        self.lineage = Lineage()
+        self._finals: list[tuple[int, Record]] = []
         self.superseded_epochs: list[Record] = []
         self.superseded_steps: list[StepRows] = []
         self.resumes: list[Resume] = []
@@ -103,17 +106,30 @@ class History:
             elif scopes[start] == "epoch":
                 self._add_epoch(record)
             elif scopes[start] == "final":
-                self.finals.append(_decoded(record))
+                self._add_final(record)
             start += 1
         self.version += 1
 
+    def line_to(self, attempt: int, epoch: int, step: int) -> tuple[list[Record], list[Record]]:
+        """Rows of epochs and of steps on the way to a checkpoint, wherever the curve goes by now.
+
+        `epoch` is the last complete one before it.
+        """
+        limits = self.lineage.up_to(attempt, epoch, step)
+        pieces = [*self.superseded_steps, self.steps]
+        epochs = _by_place(self.superseded_epochs + self.epochs, "epoch", limits)
+        return epochs, _by_place([row for piece in pieces for row in piece], "step", limits)
+
     def _add_steps(self, rows: Sequence[Record]) -> None:
         columns = transposed(rows)
+        for row in (rows[0], rows[-1]):
+            self._see(row)
         if self._follow(columns.get("step", [])):
             self.steps.add(columns)
             return
         for row in rows:
             if is_count(row.get("step")):
+                self._see(row)
                 self._make_room(row)
                 self.steps.add({key: [value] for key, value in row.items()})
 
@@ -146,6 +162,7 @@ class History:
         if not is_count(record.get("epoch")):
             return
         row = _decoded(record)
+        self._see(row)
         while self.epochs and self.epochs[-1]["epoch"] >= row["epoch"]:
             self.superseded_epochs.append(self.epochs.pop())
         self.epochs.append(row)
@@ -157,14 +174,79 @@ class History:
         source = record["resume"]
         checkpoint = clean(source[:100]) if isinstance(source, str) else None
         self.resumes.append(Resume(attempt, epoch, step, checkpoint))
+        start = attempt_of(checkpoint)
+        elsewhere = start is not None and not self.lineage.holds(start, epoch=epoch, step=step)
+        self.lineage.take_over(attempt, checkpoint, epoch, step)
+        if elsewhere:
+            self._change_line()
+        else:
+            self._cut_line(epoch, step)
+        self._judge_finals()
+
+    def _cut_line(self, epoch: int, step: int) -> None:
+        """The curve so far, up to here."""
 
         def is_after(row: Record) -> bool:
             return bool(row["epoch"] > epoch or row["step"] > step)
 
         self.superseded_epochs += [row for row in self.epochs if is_after(row)]
         self.epochs = [row for row in self.epochs if not is_after(row)]
-        self.finals = [row for row in self.finals if row["step"] <= step]
         self._keep(self.steps.cut(step))
+
+    def _change_line(self) -> None:
+        """The curve by another branch: superseded rows come back, and current ones go."""
+        limits = self.lineage.limits
+        every = self.superseded_epochs + self.epochs
+        self.epochs = _by_place(every, "epoch", limits)
+        current = set(map(id, self.epochs))
+        self.superseded_epochs = [row for row in every if id(row) not in current]
+        back: list[StepRows] = []
+        left: list[StepRows] = []
+        for piece in [*self.superseded_steps, self.steps]:
+            for run in piece.by_attempt():
+                rest = run
+                limit = limits.get(run.attempt[0])
+                if limit is not None:
+                    rest = run.cut(int(min(limit.step, run.step[-1])))
+                    back.append(run)
+                left.append(rest)
+        self.steps, self.superseded_steps = StepRows(), []
+        for rows in sorted(filter(len, back), key=lambda rows: rows.step[0]):
+            # What was written twice counts once.
+            while len(rows) and len(self.steps) and rows.step[0] <= self.steps.step[-1]:
+                rest = rows.cut(self.steps.step[-1])
+                left.append(rows)
+                rows = rest
+            self.steps.append(rows)
+        for rows in left:
+            self._keep(rows)
+
+    def _see(self, row: Record) -> None:
+        """Tell the lineage of an attempt whose resume record is lost, or that needs none."""
+        if is_count(row.get("attempt")):
+            self.lineage.seen(row["attempt"], whole(row.get("epoch")), whole(row.get("step")))
+
+    def _add_final(self, record: Record) -> None:
+        """Measured once with a checkpoint, which decides whether it counts."""
+        row, checkpoint = _decoded(record), record.get("checkpoint")
+        attempt = attempt_of(checkpoint) if isinstance(checkpoint, str) else None
+        self._finals.append((row["attempt"] if attempt is None else attempt, row))
+        self._see(row)
+        self._judge_finals()
+
+    def _judge_finals(self) -> None:
+        self.finals = [row for attempt, row in self._finals if self.lineage.holds(attempt, step=row["step"])]
+
+
+def _by_place(rows: Sequence[Record], place: str, limits: Limits) -> list[Record]:
+    """Those of `rows` that a line of descent goes through, ascending; of equal places the last in order."""
+    by_epoch = place == "epoch"
+    found = {
+        row[place]: row
+        for row in rows
+        if holds(limits, row["attempt"], epoch=row["epoch"] if by_epoch else 0, step=row["step"])
+    }
+    return [found[at] for at in sorted(found)]
 
 
 def _decoded(record: Record) -> Record:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.store.columns import PLACE, clean_name, is_count, number_of, time_of, whole
+from core.store.lineage import Lineage
 from core.store.metrics import MetricsTail
 from core.store.records import Record
 
@@ -40,20 +40,6 @@ class Retrained:
     until: int
 
 
-@dataclass
-class _Limits:
-    """Where attempts took over: a row before such a record counts only up to its step and epoch."""
-
-    at: list[int] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    epochs: list[int] = field(default_factory=list)
-
-    def close(self) -> None:
-        """Let each limit be the lowest of those that follow it."""
-        self.steps = list(accumulate(reversed(self.steps), min))[::-1]
-        self.epochs = list(accumulate(reversed(self.epochs), min))[::-1]
-
-
 class Rows:
     """Reads the metrics of `attempt` and of all before it.
 
@@ -66,34 +52,27 @@ class Rows:
         self.retrained: list[Retrained] = []
         self.superseded = 0
         self._attempt = attempt
-        self._limits = _Limits()
+        self._lineage = Lineage()
         self._tail = MetricsTail(path, patient=True)
-        self._index = 0
         self._furthest = 0
         self._taken_over = attempt <= 1
-        self._next = 0
         self._last = -1
 
     def look(self) -> bool:
         """Read on for records of resumes; whether the attempt has begun to write, or is the first."""
         while (records := self._read()) is not None:
-            for index, record in enumerate(records, self._index):
-                self._look_at(index, record)
-            self._index += len(records)
+            for record in records:
+                self._look_at(record)
         return self._taken_over
 
     def begin(self) -> None:
         """Start over from the first row, with what `look` found out."""
-        self._limits.close()
         self._tail.rewind()
-        self._index = 0
 
     def poll(self) -> list[Row]:
         """The next rows, about CHUNK bytes of them; empty when there are none at the moment."""
         while (records := self._read()) is not None:
-            found = (self._row(index, record) for index, record in enumerate(records, self._index))
-            rows = [row for row in found if row is not None]
-            self._index += len(records)
+            rows = [row for row in map(self._row, records) if row is not None]
             if rows:
                 return rows
         return []
@@ -106,25 +85,25 @@ class Rows:
             raise OSError(f"{self.path} was replaced or cut while it was being read")
         return records if self._tail.offset > before else None
 
-    def _look_at(self, index: int, record: Record) -> None:
+    def _look_at(self, record: Record) -> None:
         attempt, step, epoch = (whole(record.get(key)) for key in ("attempt", "step", "epoch"))
         self._taken_over |= attempt >= self._attempt
         if "resume" not in record:
+            if is_count(record.get("attempt")):
+                self._lineage.seen(attempt, epoch, step)
             self._furthest = max(self._furthest, step)
         elif all(is_count(record.get(key)) for key in ("attempt", "step", "epoch")):
-            self._limits.at.append(index)
-            self._limits.steps.append(step)
-            self._limits.epochs.append(epoch)
+            source = record["resume"] if isinstance(record["resume"], str) else None
+            self._lineage.take_over(attempt, source, epoch, step)
             if step < self._furthest:
-                source = record["resume"] if isinstance(record["resume"], str) else "the start"
-                self.retrained.append(Retrained(attempt, source, step, self._furthest))
+                self.retrained.append(Retrained(attempt, source or "the start", step, self._furthest))
             self._furthest = step
 
-    def _row(self, index: int, record: Record) -> Row | None:
+    def _row(self, record: Record) -> Row | None:
         scope, step = record.get("scope"), whole(record.get("step"))
         if scope not in ("step", "epoch", "final") or "resume" in record or not is_count(record.get("step")):
             return None
-        if self._is_superseded(index, step, whole(record.get("epoch")) if scope == "epoch" else 0):
+        if self._is_superseded(record, step, whole(record.get("epoch")) if scope == "epoch" else 0):
             self.superseded += 1
             return None
         if step < self._last:
@@ -144,13 +123,12 @@ class Rows:
             values=values,
         )
 
-    def _is_superseded(self, index: int, step: int, epoch: int) -> bool:
-        limits = self._limits
-        while self._next < len(limits.at) and limits.at[self._next] < index:
-            self._next += 1
-        if self._next == len(limits.at):
+    def _is_superseded(self, record: Record, step: int, epoch: int) -> bool:
+        attempt = record.get("attempt")
+        if not is_count(attempt):
             return False
-        return step > limits.steps[self._next] or epoch > limits.epochs[self._next]
+        self._lineage.seen(attempt, epoch, step)
+        return not self._lineage.holds(attempt, epoch=epoch, step=step)
 
 
 def _progress(record: Record) -> float | None:

@@ -104,7 +104,9 @@ def moved(optimizer: torch.optim.Optimizer, steps: int) -> list[torch.Tensor]:
 def test_state_takes_the_layout_of_the_weights(method: str, layouts: str, split: bool) -> None:
     """Out of an import, or a run with the other memory format: the next step is the reference's."""
     last = torch.channels_last
-    formats = (torch.contiguous_format, last) if layouts == "plain-to-last" else (last, torch.contiguous_format)
+    formats = (
+        (torch.contiguous_format, last) if layouts == "plain-to-last" else (last, torch.contiguous_format)
+    )
 
     def groups(layout: torch.memory_format) -> list[ParamGroup]:
         weights = [
