@@ -157,6 +157,7 @@ def _training(experiment: Experiment) -> list[str]:
     checkpoint = experiment.checkpoint
     saved = math.ceil(experiment.epochs / checkpoint.every)
     kept = f", keeps the newest {checkpoint.keep} and the best" if checkpoint.keep != "all" else ""
+    kept = kept or " and the best" * (checkpoint.every > 1)
     lines.append(f"saves {saved} checkpoint{'s' * (saved > 1)}{kept}; device {experiment.device}")
     return lines
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import CheckpointError, DataError, StateError, UsageError
-from core.store.checkpoints import choose, list_checkpoints
+from core.store.checkpoints import best_id, choose, lineage, list_checkpoints
+from core.store.lineage import holds_id
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
 from core.store.state import derive_state
@@ -109,8 +110,11 @@ def _checkpoint(run: RunPaths, at: str | None, there: list[PredictionSet]) -> st
     if at in {item.checkpoint for item in there}:
         return str(at)
     if at is not None and at.isdecimal():
+        line = lineage(run)
         of_epoch = [item.checkpoint for item in there if item.epoch == int(at)]
-        return of_epoch[-1] if of_epoch else ""
+        return max(of_epoch, key=lambda name: (holds_id(line, name), name), default="")
+    if at in (None, "best") and (best := best_id(run)) in {item.checkpoint for item in there}:
+        return best
     try:
         found = choose(run, at or "best").id
     except CheckpointError:
@@ -118,5 +122,6 @@ def _checkpoint(run: RunPaths, at: str | None, there: list[PredictionSet]) -> st
             raise
         found = ""
     has = any(item.checkpoint == found for item in there)
-    by_age = sorted(there, key=lambda item: (item.epoch, item.checkpoint))
+    line = lineage(run)
+    by_age = sorted(there, key=lambda item: (holds_id(line, item.checkpoint), item.epoch, item.checkpoint))
     return found if has or (at is not None and found) else by_age[-1].checkpoint

@@ -10,7 +10,7 @@ from typing import Any
 from core.cli.output import table
 from core.errors import CheckpointError
 from core.humanise import MISSING, number
-from core.store.checkpoints import choose
+from core.store.checkpoints import best_id, choose, list_checkpoints
 from core.store.measures import measures
 from core.store.paths import RunPaths
 from core.text import clean, middle_cut
@@ -68,15 +68,17 @@ def class_lines(found: tuple[ClassOutcome, ...], names: tuple[str, str]) -> list
 
 
 def _at_best(run: RunPaths) -> dict[str, Mapping[str, Any]]:
-    try:
-        best = choose(run, "best")
-    except CheckpointError:
-        return {}
-    rows = [row for row in measures(run) if (row.checkpoint, row.split, row.key) == (best.id, "val", "")]
+    every = [row for row in measures(run) if (row.split, row.key) == ("val", "")]
+    best, known = best_id(run), {item.id: item.sha256 for item in list_checkpoints(run)}
+    if not any(row.checkpoint == best for row in every):
+        try:
+            best = choose(run, "best").id
+        except CheckpointError:
+            return {}
     return {
         str(item.get("class")): item
-        for row in rows
-        if row.sha256 in ("", best.sha256)
+        for row in every
+        if row.checkpoint == best and row.sha256 in ("", known.get(best, row.sha256))
         for item in row.per_class
         if isinstance(item, dict) and isinstance(item.get("n"), int)
     }

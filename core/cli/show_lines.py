@@ -12,7 +12,7 @@ from core.cli.output import table
 from core.cli.words import best_words, started_words, state_words, time_left
 from core.errors import CheckpointError
 from core.humanise import MISSING, age, count, size, state_glyph
-from core.store.checkpoints import choose
+from core.store.checkpoints import best_id, choose
 from core.store.jobs import JobState, unreadable
 from core.store.measures import Measured
 from core.store.paths import RunPaths
@@ -34,7 +34,7 @@ def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | 
         "config": f"{summary.config}, {summary.model}" + (f", mode {summary.mode}" if summary.mode else ""),
         "network": _network(network),
         "epoch": f"{summary.epoch}/{summary.epochs}",
-        "best": f"{summary.metric} {best_words(summary)}",
+        "best": f"{summary.metric} {best_words(summary)}{_without_checkpoint(summary)}",
         "started": f"{started_words(summary)} ago",
         "left": time_left(summary) if summary.state in ACTIVE else "",
         "fork of": summary.parent or "",
@@ -89,12 +89,14 @@ def measure_lines(rows: Sequence[Measured]) -> list[str]:
 
 def class_lines(run: RunPaths, rows: Sequence[Measured]) -> list[str]:
     """Accuracy or precision of each class at the best checkpoint, the worst first when there are many."""
-    try:
-        best = choose(run, "best")
-    except CheckpointError:
-        return []
-    own = [row for row in rows if row.checkpoint == best.id and row.split == "val" and not row.key]
-    return class_table([item for row in own for item in row.per_class], f"class, val at {best.id}")
+    best = best_id(run)
+    if not any(row.checkpoint == best for row in rows):
+        try:
+            best = choose(run, "best").id
+        except CheckpointError:
+            return []
+    own = [row for row in rows if row.checkpoint == best and row.split == "val" and not row.key]
+    return class_table([item for row in own for item in row.per_class], f"class, val at {best}")
 
 
 def job_lines(jobs: Sequence[JobState]) -> list[str]:
@@ -132,6 +134,11 @@ def layer_lines(network: Mapping[str, Any] | None, *, every: bool) -> list[str]:
         for layer in layers
     ]
     return table(("layer", "kind", "output", "parameters", "trained"), cells, "llrrr")
+
+
+def _without_checkpoint(summary: RunSummary) -> str:
+    best = summary.best
+    return ", of which no checkpoint was kept" if best is not None and best.checkpoint is None else ""
 
 
 def _network(network: Mapping[str, Any] | None) -> str:

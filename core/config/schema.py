@@ -183,7 +183,7 @@ class Checkpoints(Section):
     """When checkpoints are kept."""
 
     every: int = field(1, ge=1)
-    """Save after every so many epochs; the last epoch is always saved."""
+    """Save after every so many epochs; the last one is always saved, and each that is the best so far."""
     keep: Keep = field("all")
     """all, or how many of the newest stay; the best one and pinned ones always do."""
 

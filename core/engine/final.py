@@ -6,27 +6,33 @@ import time
 
 from core.datasets.dataset import Dataset
 from core.engine.checkpoint import load_model, read_checkpoint
+from core.engine.class_match import Outputs
 from core.engine.log import log, told
 from core.engine.outputs import read_measure, write_outputs
 from core.engine.state import TrainState
 from core.engine.task import Task
 from core.errors import CheckpointError
-from core.store.checkpoints import choose
+from core.store.checkpoints import Chosen, look_up
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
-from core.store.records import Checkpoint
 
 
 def test_outstanding(run: RunPaths, dataset: Dataset) -> bool:
     """Whether there is a test split of its own that the best checkpoint has not been measured on."""
     if not _has_test(dataset):
         return False
-    best = _best(run)
+    best = _best(run).checkpoint
     return read_measure(run, best.id, best.sha256, "test") is None
 
 
 def measure_test(
-    run: RunPaths, dataset: Dataset, task: Task, state: TrainState, metrics: MetricsWriter, attempt: int
+    run: RunPaths,
+    dataset: Dataset,
+    task: Task,
+    state: TrainState,
+    metrics: MetricsWriter,
+    attempt: int,
+    outputs: Outputs,
 ) -> None:
     """Measure the test split unless that was done: a `scope: final` record, then measure row and predictions.
 
@@ -34,8 +40,12 @@ def measure_test(
     """
     if not test_outstanding(run, dataset):
         return
-    best = _best(run)
-    load_model(run, best, read_checkpoint(run, best), state.model)
+    found = _best(run)
+    best = found.checkpoint
+    if found.note:
+        log(f"note: {found.note}")
+    for note in load_model(run, best, read_checkpoint(run, best), state.model, outputs):
+        log(f"note: {best.id}: {note}")
     measured = task.measure(state.model, "test", extras=True)
     values = {f"test/{name}": value for name, value in measured.metrics.items()}
     stamp = {"t": time.time(), "epoch": best.epoch, "step": best.step, "attempt": attempt, "scope": "final"}
@@ -50,8 +60,8 @@ def _has_test(dataset: Dataset) -> bool:
     return test is not None and (val is None or val.paths != test.paths)
 
 
-def _best(run: RunPaths) -> Checkpoint:
+def _best(run: RunPaths) -> Chosen:
     try:
-        return choose(run, "best")
+        return look_up(run, "best")
     except CheckpointError:
-        return choose(run, "last")
+        return look_up(run, "last")

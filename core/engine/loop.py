@@ -32,7 +32,8 @@ from core.store.retention import prune
 class LoopSettings:
     """What the loop has to know beside the task; metrics by names like `val/accuracy`.
 
-    `train_mode` puts a model into training mode; `keep` newest checkpoints stay, and `start`, which the
+    `train_mode` puts a model into training mode. A checkpoint is saved after `checkpoint_every` epochs, and
+    whenever an epoch is the best so far; `keep` newest checkpoints stay, and `start`, which the
     attempt began from.
     """
 
@@ -161,8 +162,9 @@ class Loop:
             "images/s": images / train_seconds if train_seconds else 0.0,
         }
         state.sums.reset()
-        keep = last or epoch % settings.checkpoint_every == 0
-        data = self._serialise() if keep or self._stop() else None
+        due = last or epoch % settings.checkpoint_every == 0 or self._stop()
+        is_best = state.best is not None and state.best.epoch == epoch
+        data = self._serialise() if due or is_best else None
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else ""
         self._metrics.write({**self._stamp(epoch), "scope": "epoch", **record})
         self._metrics.sync()
@@ -171,7 +173,8 @@ class Loop:
             if split in settings.measure_splits:
                 write_outputs(self._run, identifier, sha256, split, measurement, tell=log)
         if data is not None:
-            self._write(identifier, data, sha256, epoch, mid_epoch=False, metrics=values)
+            about = {} if due else {"saved_for": "best"}
+            self._write(identifier, data, sha256, epoch, mid_epoch=False, metrics=values, about=about)
         self._tell(epoch, values, seconds)
         return True
 
@@ -221,6 +224,7 @@ class Loop:
         *,
         mid_epoch: bool,
         metrics: Mapping[str, float],
+        about: Mapping[str, str] | None = None,
     ) -> None:
         save_files(
             self._run,
@@ -236,6 +240,7 @@ class Loop:
                 "metrics": dict(metrics),
                 "time": time.time(),
                 "mid_epoch": mid_epoch,
+                **(about or {}),
             },
         )
         self._saved_step = self._state.step

@@ -12,7 +12,7 @@ from core.config.workspace import Workspace
 from core.datasets.images import is_image_name
 from core.errors import CheckpointError, StateError, UsageError
 from core.reading import HUGE
-from core.store.checkpoints import choose, list_checkpoints
+from core.store.checkpoints import Chosen, choose, list_checkpoints, look_up
 from core.store.files import peek_json, read_json
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
@@ -23,13 +23,17 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """`content` is what job.json holds. `done` of the `total` rows are there already (own data only)."""
+    """`content` is what job.json holds. `done` of the `total` rows are there already (own data only).
+
+    `notes` say which checkpoints had to be taken for others that were named.
+    """
 
     content: dict[str, Any]
     checkpoints: tuple[Checkpoint, ...]
     splits: tuple[str, ...]
     total: int
     done: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class PredictPlan:
     content: dict[str, Any]
     checkpoint: Checkpoint
     images: tuple[str, ...]
+    note: str = ""
 
 
 def plan_measure(
@@ -57,7 +62,8 @@ def plan_measure(
     `all` are the checkpoints on the run's curve. Raises CheckpointError, UsageError (a split that is not
     there), StateError (an imported run without data), ConfigError or DataError (`data`).
     """
-    chosen = chosen_checkpoints(run, at)
+    named = chosen_checkpoints(run, at)
+    chosen = [item.checkpoint for item in named]
     wanted = tuple(dict.fromkeys(splits))
     for split in wanted:
         if split not in SPLITS:
@@ -77,21 +83,28 @@ def plan_measure(
     done = (
         0 if other is not None else sum(_has_row(run, point, split) for point in chosen for split in wanted)
     )
-    return MeasurePlan(content, tuple(chosen), wanted, len(chosen) * len(wanted), done)
+    notes = tuple(item.note for item in named if item.note)
+    return MeasurePlan(content, tuple(chosen), wanted, len(chosen) * len(wanted), done, notes)
 
 
-def chosen_checkpoints(run: RunPaths, at: str) -> list[Checkpoint]:
+def chosen_checkpoints(run: RunPaths, at: str) -> list[Chosen]:
     """The checkpoints that `all`, or words with commas between, mean; each once, by epoch."""
     if at.strip() == "all":
         every = list_checkpoints(run)
         if not every:
             choose(run, "last")
-        return [point for point in every if not point.superseded] or every
+        return [Chosen(point) for point in [item for item in every if not item.superseded] or every]
     words = [word.strip() for word in at.split(",") if word.strip()]
     if not words:
         raise UsageError("--at: expected all, best, last, or epochs or checkpoint ids like 5,10")
-    found = {point.id: point for point in (choose(run, word) for word in words)}
-    return sorted(found.values(), key=lambda point: (point.epoch, point.step, point.attempt))
+    found: dict[str, Chosen] = {}
+    for item in (look_up(run, word) for word in words):
+        if item.note or item.checkpoint.id not in found:
+            found[item.checkpoint.id] = item
+    return sorted(
+        found.values(),
+        key=lambda item: (item.checkpoint.epoch, item.checkpoint.step, item.checkpoint.attempt),
+    )
 
 
 def plan_predict(run: RunPaths, images: Sequence[str], *, at: str | None = None) -> PredictPlan:
@@ -103,12 +116,13 @@ def plan_predict(run: RunPaths, images: Sequence[str], *, at: str | None = None)
     files = expand_images(images)
     if at is None:
         try:
-            checkpoint = choose(run, "best")
+            found = look_up(run, "best")
         except CheckpointError:
-            checkpoint = choose(run, "last")
+            found = look_up(run, "last")
     else:
-        checkpoint = choose(run, at)
-    return PredictPlan({"checkpoint": checkpoint.id, "images": files}, checkpoint, tuple(files))
+        found = look_up(run, at)
+    content = {"checkpoint": found.checkpoint.id, "images": files}
+    return PredictPlan(content, found.checkpoint, tuple(files), found.note)
 
 
 def expand_images(given: Sequence[str]) -> list[str]:

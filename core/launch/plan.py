@@ -11,7 +11,7 @@ from core.config.workspace import Workspace
 from core.errors import CheckpointError, StateError, UsageError
 from core.launch.preview import disk_estimate
 from core.store.catalogue import summarise
-from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
+from core.store.checkpoints import list_checkpoints, look_up, newest_good, verify
 from core.store.files import read_json
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
@@ -83,7 +83,7 @@ def plan_resume(
             f"run {run.id} finished early at epoch {summary.early_stop} of {_old_goal(run)}, as it no longer "
             "got better: use --more N for further epochs"
         )
-    checkpoint = _checkpoint(run, start, forks)
+    checkpoint, note = _checkpoint(run, start, forks)
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
     goal = total if total is not None else done + more if more is not None else _old_goal(run)
     if goal <= done:
@@ -100,7 +100,8 @@ def plan_resume(
         changes=changes,
         experiment=experiment,
         config_name=str(spec.get("config", "run")),
-        sentence=_sentence(run, summary, checkpoint, goal, changes if forks else None, experiment),
+        sentence=_sentence(run, summary, checkpoint, goal, changes if forks else None, experiment)
+        + (f"; {note}" if note else ""),
     )
 
 
@@ -123,18 +124,20 @@ def _old_goal(run: RunPaths) -> int:
     return asked[-1].total_epochs if asked else 0
 
 
-def _checkpoint(run: RunPaths, start: str, forks: bool) -> Checkpoint | None:
+def _checkpoint(run: RunPaths, start: str, forks: bool) -> tuple[Checkpoint | None, str]:
+    """Where to start, and what is to be said of it."""
     if start == "last" and not list_checkpoints(run):
         if forks:
             raise CheckpointError(f"run {run.id} has no checkpoint yet: nothing to fork from")
-        return None
-    chosen = choose(run, start)
+        return None, ""
+    found = look_up(run, start)
+    chosen = found.checkpoint
     problem = verify(chosen)
     if problem:
         good = newest_good(run)
         way_out = f"--from {good.id} is the newest good one" if good else "no other one is good"
         raise CheckpointError(f"{problem}; {way_out}")
-    return chosen
+    return chosen, found.note
 
 
 def _sentence(

@@ -72,12 +72,13 @@ def description_key(experiment: Experiment, classes: int) -> str:
 
 
 def saved_checkpoints(experiment: Experiment, epochs: int) -> int:
-    """How many checkpoints lie there after `epochs` epochs: every so many and the last one, or those kept.
+    """How many checkpoints lie there after `epochs` epochs.
 
-    Of those kept, one more than `keep` is counted: the best one stays too.
+    Every so many, the last and, where it may lie between, the best; or those kept, and one more than `keep`,
+    as the best one stays too.
     """
-    saved = math.ceil(epochs / experiment.checkpoint.every)
-    keep = experiment.checkpoint.keep
+    every, keep = experiment.checkpoint.every, experiment.checkpoint.keep
+    saved = min(epochs, math.ceil(epochs / every) + (every > 1))
     return saved if keep == "all" else min(saved, keep + 1)
 
 

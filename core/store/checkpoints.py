@@ -10,21 +10,24 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.errors import CheckpointError, RunFailedError
+from core.humanise import number
 from core.humanise import size as human_size
 from core.store import files
 from core.store.attempts import numbers
 from core.store.guard import mark_changed
+from core.store.history import best_of
 from core.store.lineage import CHECKPOINT_ID as CHECKPOINT_ID
 from core.store.lineage import Lineage, add_checkpoints
-from core.store.metrics import MetricsReader, decode_numbers, encode_value, is_finite
-from core.store.paths import RunPaths
-from core.store.records import Checkpoint
+from core.store.metrics import History, MetricsReader, decode_numbers, encode_value, is_finite
+from core.store.paths import RunPaths, checkpoint_id
+from core.store.records import Checkpoint, Record
 from core.text import clean
 
 _READERS_KEPT = 32
@@ -100,10 +103,24 @@ def list_checkpoints(run: RunPaths) -> list[Checkpoint]:
     return found
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What a word for a checkpoint names; `note` says so when it had to be another than the word means."""
+
+    checkpoint: Checkpoint
+    note: str = ""
+
+
 def choose(run: RunPaths, which: str) -> Checkpoint:
+    """The checkpoint that `look_up` finds, without its note."""
+    return look_up(run, which).checkpoint
+
+
+def look_up(run: RunPaths, which: str) -> Chosen:
     """`best` (by the run's metric), `last`, an epoch's number, or an id.
 
     best and last look only at what the run's curve goes through; a fork's best is its own when it has one.
+    Where the best epoch, or the last, has no checkpoint, the nearest thing to it is taken and said.
     Raises CheckpointError which names what there is.
     """
     every = list_checkpoints(run)
@@ -113,16 +130,16 @@ def choose(run: RunPaths, which: str) -> Checkpoint:
         )
     current = [item for item in every if not item.superseded] or every
     if which == "last":
-        return max(current, key=lambda item: (item.step, item.attempt))
+        return _last(run, current)
     if which == "best":
         return _best(run, current)
     for item in every:
         if item.id == which:
-            return item
+            return Chosen(item)
     if which.isascii() and which.isdigit():
         at = [item for item in every if str(item.epoch) == which.lstrip("0") and not item.mid_epoch]
         if at:
-            return max(at, key=lambda item: (not item.superseded, item.attempt))
+            return Chosen(max(at, key=lambda item: (not item.superseded, item.attempt)))
     raise CheckpointError(
         f"Run {run.id} has no checkpoint '{clean(which[:60])}'; it has {_listed(every)}. "
         "Name one by epoch or id, or say best or last."
@@ -158,10 +175,48 @@ def newest_good(run: RunPaths, but: str = "") -> Checkpoint | None:
     return next((item for item in every if item.id != but and verify(item) is None), None)
 
 
-def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:
+def best_row(run: RunPaths, every: list[Checkpoint] | None = None) -> Record | None:
+    """The epoch that is shown as the run's best, a row of its curve; its checkpoint may be gone.
+
+    Epochs that metrics.jsonl has lost are known by their checkpoints, which are `every` that there is.
+    """
+    metric, mode = _metric(run)
+    with _followed(run) as history:
+        rows = list(history.epochs)
+    have = {row["epoch"] for row in rows}
+    for item in list_checkpoints(run) if every is None else every:
+        if not (item.superseded or item.mid_epoch or item.epoch in have):
+            rows.append({"attempt": item.attempt, "epoch": item.epoch, "step": item.step, **item.metrics})
+    return best_of(rows, metric, mode)
+
+
+def best_id(run: RunPaths, every: list[Checkpoint] | None = None) -> str:
+    """What the best epoch's measure rows and predictions are named by; empty when there is none yet."""
+    row = best_row(run, every)
+    return "" if row is None else checkpoint_id(row["attempt"], row["epoch"])
+
+
+def _metric(run: RunPaths) -> tuple[str, str]:
     spec = files.peek_json(run.spec) or {}
     metric = spec.get("metric")
-    metric = metric if isinstance(metric, str) else ""
+    return metric if isinstance(metric, str) else "", "min" if spec.get("metric_mode") == "min" else "max"
+
+
+def _last(run: RunPaths, candidates: list[Checkpoint]) -> Chosen:
+    found = max(candidates, key=lambda item: (item.step, item.attempt))
+    with _followed(run) as history:
+        epoch = history.epochs[-1]["epoch"] if history.epochs else 0
+    if epoch <= found.epoch:
+        return Chosen(found)
+    return Chosen(found, f"epoch {epoch}, the last one, has no checkpoint: {found.id} is the newest there is")
+
+
+def _best(run: RunPaths, candidates: list[Checkpoint]) -> Chosen:
+    metric, mode = _metric(run)
+    row, wanted = best_row(run, candidates), best_id(run, candidates)
+    for item in candidates:
+        if item.id == wanted:
+            return Chosen(item)
     ends = [item for item in candidates if not item.mid_epoch]
     measured = [item for item in ends if is_finite(item.metrics.get(metric))]
     if not measured:
@@ -170,8 +225,15 @@ def _best(run: RunPaths, candidates: list[Checkpoint]) -> Checkpoint:
             f"{_listed(candidates)}. Name one by epoch or id."
         )
     own = [item for item in measured if item.attempt > 0] or measured
-    sign = -1.0 if spec.get("metric_mode") == "min" else 1.0
-    return max(own, key=lambda item: (sign * item.metrics[metric], -item.step, item.attempt))
+    sign = -1.0 if mode == "min" else 1.0
+    found = max(own, key=lambda item: (sign * item.metrics[metric], -item.step, item.attempt))
+    if row is None:
+        return Chosen(found)
+    return Chosen(
+        found,
+        f"the best epoch, {row['epoch']} with {clean(metric)} {number(metric, row[metric])}, has no "
+        f"checkpoint: {found.id} with {number(metric, found.metrics[metric])} is the best that was kept",
+    )
 
 
 def _listed(found: list[Checkpoint]) -> str:
@@ -180,10 +242,14 @@ def _listed(found: list[Checkpoint]) -> str:
 
 
 def lineage(run: RunPaths) -> Lineage:
-    """How the run's curve came about, by its metrics: not to be changed.
+    """How the run's curve came about, by its metrics."""
+    with _followed(run) as history:
+        return history.lineage.copy()
 
-    What was read is remembered, as the file may be long and only grows.
-    """
+
+@contextmanager
+def _followed(run: RunPaths) -> Iterator[History]:
+    """The rows of epochs so far. What was read is remembered, as the file may be long and only grows."""
     key = str(run.metrics)
     with _lock:
         reader = _readers.pop(key, None) or MetricsReader(run.metrics, steps=False)
@@ -191,7 +257,7 @@ def lineage(run: RunPaths) -> Lineage:
         _readers[key] = reader
         if len(_readers) > _READERS_KEPT:
             del _readers[next(iter(_readers))]
-        return reader.history.lineage
+        yield reader.history
 
 
 def checkpoint_ids(run: RunPaths) -> list[str]:
@@ -243,6 +309,7 @@ def _read(side: str | Path, pinned: frozenset[str]) -> Checkpoint | None:
         time=float(when) if isinstance(when, int | float) else 0.0,
         mid_epoch=content.get("mid_epoch") is True,
         pinned=stem in pinned,
+        for_best=content.get("saved_for") == "best",
     )
 
 

@@ -84,9 +84,7 @@ class History:
 
     def best(self, metric: str, mode: str) -> Record | None:
         """The run's own epoch (none inherited) with the best finite value, the first of equals; or None."""
-        sign = -1.0 if mode == "min" else 1.0
-        rows = [row for row in self.epochs if row["attempt"] > 0 and math.isfinite(row.get(metric, math.nan))]
-        return max(rows, key=lambda row: (sign * row[metric], -row["epoch"]), default=None)
+        return best_of(self.epochs, metric, mode)
 
     def extend(self, records: Sequence[Record]) -> None:
         """Add records as they come from the file."""
@@ -236,6 +234,13 @@ class History:
 
     def _judge_finals(self) -> None:
         self.finals = [row for attempt, row in self._finals if self.lineage.holds(attempt, step=row["step"])]
+
+
+def best_of(rows: Sequence[Record], metric: str, mode: str) -> Record | None:
+    """Of rows of epochs the run's own with the best finite value, the first of equals; or None."""
+    sign = -1.0 if mode == "min" else 1.0
+    own = [row for row in rows if row["attempt"] > 0 and math.isfinite(row.get(metric, math.nan))]
+    return max(own, key=lambda row: (sign * row[metric], -row["epoch"]), default=None)
 
 
 def _by_place(rows: Sequence[Record], place: str, limits: Limits) -> list[Record]:

@@ -88,7 +88,8 @@ class Checkpoint:
     """A checkpoint and its sidecar. `step` counts optimiser steps since the run began; `epoch` counts from 1.
 
     For `mid_epoch` ones, `epoch` is the epoch that was under way. `superseded`: a later attempt started from
-    before this point, so the run's curve no longer goes through it.
+    before this point, so the run's curve no longer goes through it. `for_best`: saved between those that
+    `checkpoint.every` calls for, because it was the best so far.
     """
 
     id: str
@@ -103,13 +104,15 @@ class Checkpoint:
     mid_epoch: bool
     pinned: bool = False
     superseded: bool = False
+    for_best: bool = False
 
 
 @dataclass(frozen=True)
 class Best:
     """The best epoch by the run's metric; `checkpoint` is None when none was kept of it.
 
-    `map_50` is that epoch's mAP at an IoU of 0.5, for detectors.
+    `id` is what its checkpoint is called, kept or not, as its measure rows and predictions are. `map_50` is
+    that epoch's mAP at an IoU of 0.5, for detectors.
     """
 
     metric: str
@@ -117,6 +120,7 @@ class Best:
     epoch: int
     checkpoint: str | None
     map_50: float | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True)

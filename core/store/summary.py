@@ -84,7 +84,8 @@ def _best(run: RunPaths, history: History, metric: str, mode: str) -> Best | Non
         return None
     identifier = checkpoint_id(row["attempt"], row["epoch"])
     kept = os.path.exists(f"{run.root}/checkpoints/{identifier}.json")
-    return Best(metric, row[metric], row["epoch"], identifier if kept else None, row.get("val/map_50"))
+    found = identifier if kept else None
+    return Best(metric, row[metric], row["epoch"], found, row.get("val/map_50"), identifier)
 
 
 def _early_stop(mine: Sequence[Attempt]) -> int | None:

@@ -124,9 +124,9 @@ class Rows:
         )
 
     def _is_superseded(self, record: Record, step: int, epoch: int) -> bool:
-        attempt = record.get("attempt")
-        if not is_count(attempt):
+        if not is_count(record.get("attempt")):
             return False
+        attempt = whole(record["attempt"])
         self._lineage.seen(attempt, epoch, step)
         return not self._lineage.holds(attempt, epoch=epoch, step=step)
 

@@ -68,7 +68,7 @@ def test_ends_after_patience_and_keeps_the_last_epoch(
     assert result is not None
     assert (result["status"], result["epoch"]) == ("finished", 4)
     assert result["early_stop"] == {"epoch": 4, "best_epoch": 2}
-    assert [item.epoch for item in list_checkpoints(run)] == [3, 4]
+    assert [item.epoch for item in list_checkpoints(run)] == [2, 3, 4], "the best, every third, the last"
     assert "val/accuracy has not improved since epoch 2" in capsys.readouterr().out
     assert len(read_history(run.metrics).finals) == 1
 

@@ -17,10 +17,13 @@ from core.engine.classification import Classification
 from core.engine.state import NonFiniteLossError
 from core.engine.update import take_step
 from core.errors import CheckpointError, DataError, UsageError
-from core.store.checkpoints import choose, list_checkpoints, verify
+from core.evaluate.plan import plan_measure
+from core.launch.plan import plan_resume
+from core.store.checkpoints import choose, list_checkpoints, look_up, verify
 from core.store.files import read_json, write_json
-from core.store.metrics import read_history
+from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import RunPaths
+from core.store.summary import summarise
 
 # config.yaml as version 0.1 wrote it: none of the later keys.
 OLD_CONFIG = """\
@@ -110,6 +113,66 @@ def test_best_is_kept_while_epochs_go_unmeasured(lab: Any, scores: Any) -> None:
     run = lab.train("epochs=5", "checkpoint.keep=1", "measure.every=2")
     assert ids(run) == ["a01-e0002", "a01-e0005"]
     assert choose(run, "best").id == "a01-e0002"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "settings", "kept", "best"),
+    [
+        pytest.param([0.3, 0.7, 0.4, 0.4, 0.4], ("every=3",), [2, 3, 5], 2, id="early-best"),
+        pytest.param([0.1, 0.2, 0.3, 0.4, 0.2], ("every=3",), [3, 4, 5], 4, id="ever-better"),
+        pytest.param([0.1, 0.2, 0.9, 0.4, 0.2], ("every=3",), [3, 5], 3, id="best-on-schedule"),
+        pytest.param([0.6, 0.2, 0.3, 0.6, 0.2], ("every=4", "keep=1"), [1, 5], 1, id="first-of-equals"),
+        pytest.param([0.1, 0.8, 0.3, 0.2, 0.2], ("every=9",), [2, 5], 2, id="longer-than-the-run"),
+    ],
+)
+def test_the_best_is_saved_when_it_happens(
+    lab: Any, scores: Any, accuracies: list[float], settings: tuple[str, ...], kept: list[int], best: int
+) -> None:
+    scores(accuracies)
+    run = lab.train("epochs=5", *(f"checkpoint.{setting}" for setting in settings))
+    assert [item.epoch for item in list_checkpoints(run)] == kept
+    shown = summarise(run).best
+    assert shown is not None
+    assert (shown.epoch, shown.value, shown.checkpoint) == (
+        best,
+        accuracies[best - 1],
+        choose(run, "best").id,
+    )
+    assert look_up(run, "best").note == ""
+    assert read_history(run.metrics).finals[0]["epoch"] == best
+
+
+def test_where_an_old_run_lacks_its_best_the_words_say_what_is_taken(
+    lab: Any, scores: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores([0.4, 0.9, 0.5, 0.6])
+    run = lab.train("epochs=4", "checkpoint.every=3")
+    for suffix in (".json", ".pt"):
+        (run.checkpoints / f"a01-e0002{suffix}").unlink()
+    found = look_up(run, "best")
+    assert found.checkpoint.id == "a01-e0004"
+    assert found.note == (
+        "the best epoch, 2 with val/accuracy 0.9000, has no checkpoint: a01-e0004 with 0.6000 is the best "
+        "that was kept"
+    )
+    assert found.note in plan_measure(lab.workspace, run, at="best").notes
+    assert plan_measure(lab.workspace, run, at="all").notes == ()
+    assert found.note in plan_resume(run, start="best", fork=True, total=6).sentence
+    shown = summarise(run).best
+    assert shown is not None
+    assert (shown.epoch, shown.checkpoint, shown.id) == (2, None, "a01-e0002")
+    with MetricsWriter(run.metrics) as metrics:
+        metrics.write({"t": 1.0, "epoch": 5, "step": 35, "attempt": 1, "scope": "epoch", "val/accuracy": 0.1})
+    assert "epoch 5, the last one, has no checkpoint: a01-e0004" in look_up(run, "last").note
+
+
+def test_a_former_best_of_another_branch_stays(lab: Any, scores: Any) -> None:
+    scores([0.1, 0.6, 0.3, 0.2, 0.7, 0.1])
+    run = lab.train("epochs=3", "checkpoint.every=2")
+    assert ids(run) == ["a01-e0002", "a01-e0003"]
+    write_json(run.pins, {"pinned": []})
+    lab.resume(run, "2", total=5)
+    assert ids(run) == ["a01-e0002", "a01-e0003", "a02-e0004", "a02-e0005"]
 
 
 def test_pinned_ones_and_the_start_of_the_resume_are_kept(lab: Any, scores: Any, stop_after: Any) -> None:

@@ -45,7 +45,7 @@ def workspace(tmp_path: Path) -> Workspace:
             ],
         ),
         (["batch=5", "data.val=test"], ["3 steps an epoch with batch 5"]),
-        (["checkpoint.every=2"], ["saves 3 checkpoints; device auto"]),
+        (["checkpoint.every=2"], ["saves 3 checkpoints and the best; device auto"]),
         (["checkpoint.keep=2"], ["saves 5 checkpoints, keeps the newest 2 and the best; device auto"]),
         (["scheduler.name=plateau"], ["tinyvgg_a: 5 epochs, learning rate 1e-2, times 0.1 after 3 epochs"]),
         (

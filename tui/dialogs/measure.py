@@ -149,4 +149,5 @@ def sentence(plan: MeasurePlan) -> str:
     if plan.done == plan.total:
         return f"{text}, all of them done already"
     known = f", {plan.done} of them done already" if plan.done else ""
-    return f"{text}{known}; takes a slot of its own, and training goes on"
+    notes = "".join(f"; {note}" for note in plan.notes)
+    return f"{text}{known}{notes}; takes a slot of its own, and training goes on"

@@ -121,8 +121,8 @@ def chosen(found: list[Source], run: RunSummary, checkpoint: str = "") -> Source
         return next((item for item in own if item.checkpoint == checkpoint), None)
     best = run.best
     if best is not None:
-        at_best = [item for item in own if item.checkpoint == best.checkpoint or item.epoch == best.epoch]
-        at_best.sort(key=lambda item: (item.checkpoint != best.checkpoint, item.split != "val"))
+        at_best = [item for item in own if item.checkpoint == best.id]
+        at_best.sort(key=lambda item: item.split != "val")
         if at_best:
             return at_best[0]
     return own[0] if own else None

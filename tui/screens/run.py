@@ -217,8 +217,8 @@ class RunScreen(LabScreen):
             found = [name for name, row in own if self._chosen in (name, row.checkpoint)]
             return found[-1] if found else names[-1]
         run = self.run
-        best = run.best.epoch if run is not None and run.best is not None else 0
-        at_best = [name for name, row in own if run_text.epoch_of(row.checkpoint)[0] == best]
+        best = run.best.id if run is not None and run.best is not None else ""
+        at_best = [name for name, row in own if row.checkpoint == best]
         return at_best[-1] if at_best else names[-1]
 
     @on(ClassTable.Stepped)

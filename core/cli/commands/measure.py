@@ -83,6 +83,8 @@ def run(args: Namespace) -> int:
         workers=args.worker,
         prefetch=args.prefetch,
     )
+    for note in plan.notes:
+        say(f"{found.id}: {note}")
     job = start_job(args.workspace, found, "measure", plan.content)
     known = f", {plan.done} of them known" if plan.done else ""
     say(f"{job.root.name} of {found.id}: {plan.total} to measure on {', '.join(plan.splits)}{known}")

@@ -13,7 +13,9 @@ from core.cli.parser import add_json, add_run
 from core.errors import UsageError
 from core.store.catalogue import find_run
 from core.store.files import peek_json
+from core.store.lineage import holds_id
 from core.store.measures import measures
+from core.store.metrics import History
 from core.store.paths import RunPaths
 from core.store.records import Record
 from core.store.report import metrics_document
@@ -48,7 +50,7 @@ def run(args: Namespace) -> int:
     if history.note:
         say(f"note: {history.note}")
     if args.csv and args.format == "lab":
-        _write_lab_csv(found, history.epochs)
+        _write_lab_csv(found, history)
     elif args.csv:
         _write_csv(history.epochs)
     elif history.epochs:
@@ -72,10 +74,11 @@ def _write_csv(rows: list[Record]) -> None:
         writer.writerow([plain(row.get(name, "")) for name in columns])
 
 
-def _write_lab_csv(found: RunPaths, rows: list[Record]) -> None:
+def _write_lab_csv(found: RunPaths, history: History) -> None:
     model = str((peek_json(found.spec) or {}).get("model"))
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerows(map(plain, row) for row in lab_table(model, rows, measures(found)))
+    measured = [row for row in measures(found) if holds_id(history.lineage, row.checkpoint)]
+    writer.writerows(map(plain, row) for row in lab_table(model, history.epochs, measured))
 
 
 def _cell(text: str) -> str:

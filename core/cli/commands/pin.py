@@ -8,7 +8,7 @@ from core.cli.output import out_json, say
 from core.cli.parser import add_json, add_run
 from core.store.annotate import pin
 from core.store.catalogue import find_run
-from core.store.checkpoints import choose
+from core.store.checkpoints import look_up
 
 
 def add(parser: ArgumentParser) -> None:
@@ -21,7 +21,10 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
-    chosen = choose(found, args.checkpoint)
+    looked_up = look_up(found, args.checkpoint)
+    chosen = looked_up.checkpoint
+    if looked_up.note:
+        say(f"{found.id}: {looked_up.note}")
     pin(found, chosen.id, not args.off)
     if args.json:
         out_json({"id": found.id, "checkpoint": chosen.id, "pinned": not args.off})

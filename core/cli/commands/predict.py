@@ -37,6 +37,8 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     found = find_run(args.workspace, args.run)
     plan = plan_predict(found, args.images, at=args.at)
+    if plan.note:
+        say(f"{found.id}: {plan.note}")
     job = start_job(args.workspace, found, "predict", plan.content)
     say(f"{job.root.name} of {found.id}: {len(plan.images)} images with {plan.checkpoint.id}")
     return carry_out(job, args, document, _tell)
