@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from core.config.schema import Experiment
+from core.engine.devices import is_gpu, require_device, require_gpu, tell_unused_gpu
 from core.engine.log import log
 from core.engine.precision import choose_precision
 from core.errors import RunFailedError
 from core.store.files import read_json, write_json
 from core.store.paths import RunPaths
+from core.text import clean
 
 THREADS_ENV = "LABTUI_THREADS"
 _EVAL_PIXELS = 2**20
@@ -40,14 +42,24 @@ class Resolved:
     crops: str = "whole"
 
 
-def resolve(run: RunPaths, experiment: Experiment) -> Resolved:
+def resolve(run: RunPaths, experiment: Experiment, slot: str = "") -> Resolved:
     """The run's stored choices, or fresh ones, stored; applied to this process.
 
-    A fork has its parent's, but for a precision that it names itself. Raises RunFailedError when the device
-    is not there or lacks the precision.
+    A fork has its parent's, but for a precision that it names itself. `slot` is what the attempt was given:
+    on one with a GPU nothing falls back to the CPU, and GPUs that the config names are not done without.
+    Raises RunFailedError, before anything is stored, when the device is not there or lacks the precision.
     """
     stored = read_resolved(run)
-    _check_device(stored.device if stored else _device(experiment))
+    device = stored.device if stored else experiment.device
+    if device in ("auto", "cuda"):
+        require_gpu(slot)
+    if stored is None and device == "auto" and experiment.gpus and slot and not is_gpu(slot):
+        raise RunFailedError(
+            f"This run names GPUs (gpus: {', '.join(map(str, experiment.gpus))}) and was given the slot "
+            f"{clean(slot)}, which has none: see labtui doctor, or ask for the CPU: device: cpu."
+        )
+    require_device(stored.device if stored else _device(experiment))
+    tell_unused_gpu(slot, device if device != "auto" else "cuda", experiment.device == device)
     resolved = stored or choose_resolved(experiment)
     if experiment.precision not in ("auto", resolved.precision):
         resolved = replace(resolved, precision=choose_precision(experiment, resolved.device))
@@ -60,11 +72,16 @@ def resolve(run: RunPaths, experiment: Experiment) -> Resolved:
             f"note: this run began with torch {stored.torch}, now {torch.__version__}: last digits may differ"
         )
     torch.set_num_threads(resolved.threads)
+    set_backend(resolved, experiment)
+    return resolved
+
+
+def set_backend(resolved: Resolved, experiment: Experiment) -> None:
+    """How kernels are chosen on a GPU: the same in training and in jobs, so that numbers come out again."""
     if resolved.device == "cuda":
         # Trying out algorithms pays only where all batches have one shape.
         torch.backends.cudnn.benchmark = not experiment.is_detector
         torch.set_float32_matmul_precision("high")
-    return resolved
 
 
 def read_resolved(run: RunPaths) -> Resolved | None:
@@ -122,14 +139,3 @@ def _may_fuse(experiment: Experiment, device: str, precision: str) -> bool:
 def _auto_threads() -> int:
     given = os.environ.get(THREADS_ENV, "")
     return int(given) if given.isdigit() and int(given) > 0 else len(os.sched_getaffinity(0))
-
-
-def _check_device(device: str) -> None:
-    missing = (device == "cuda" and not torch.cuda.is_available()) or (
-        device == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
-        raise RunFailedError(
-            f"This run computes on {device}, which torch does not find here: run it where the device is, or "
-            "fork it with --set device=cpu."
-        )

@@ -21,8 +21,11 @@ from core.datasets.detect import data_format
 from core.datasets.layout import find_folders
 from core.datasets.open import open_dataset
 from core.datasets.places import Source, split_folders
+from core.engine.build import code_file
+from core.engine.class_match import Outputs
+from core.engine.devices import why_no_cuda
 from core.engine.log import log
-from core.engine.resolve import THREADS_ENV, Resolved, choose_resolved, read_resolved
+from core.engine.resolve import THREADS_ENV, Resolved, choose_resolved, read_resolved, set_backend
 from core.errors import DataError, RunFailedError, StateError
 from core.store.files import read_json
 from core.store.paths import RunPaths
@@ -45,6 +48,11 @@ class Setup:
     own: bool
     category_ids: tuple[int, ...] | None = None
 
+    @property
+    def outputs(self) -> Outputs:
+        """What the outputs of the run's networks stand for."""
+        return Outputs(self.experiment, self.classes, code_file(self.run, self.experiment))
+
 
 def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
     """The run's config and choices, on this device; `batch` images at a time. Raises LabError."""
@@ -56,10 +64,7 @@ def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
     if batch is not None:
         resolved = replace(resolved, eval_batch=batch)
     torch.set_num_threads(resolved.threads)
-    if resolved.device == "cuda":
-        # As in training, so that its numbers come out again.
-        torch.backends.cudnn.benchmark = True
-        torch.set_float32_matmul_precision("high")
+    set_backend(resolved, experiment)
     own = stored is None or stored.precision == resolved.precision
     classes, category_ids = class_map(run, experiment)
     return Setup(run, experiment, classes, resolved, own, category_ids)
@@ -71,7 +76,9 @@ def for_device(resolved: Resolved, device: str) -> Resolved:
     Off the GPU that a run was trained on, its numbers are computed in single precision.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise RunFailedError("This job was given a GPU that torch does not find: see labtui doctor.")
+        raise RunFailedError(
+            f"This job was given a GPU that torch cannot use: {why_no_cuda()}. See labtui doctor."
+        )
     if device == "cpu" and resolved.device == "mps" and torch.backends.mps.is_available():
         device = "mps"
     given = os.environ.get(THREADS_ENV, "")
