@@ -15,6 +15,7 @@ from core.analysis.cases import KIND, MISSED
 from core.analysis.errors import CLASSIFICATION, IOU, Errors, View
 from core.analysis.matching import Outcome
 from core.analysis.predictions import BoxPredictions, ClassPredictions
+from core.analysis.regroup import in_class_order
 from core.errors import DataError
 from core.text import clean
 
@@ -152,18 +153,26 @@ def compare(
 
     Raises DataError when they are of different images, classes, tasks or annotations.
     """
-    for what, one, other in (("task", a.kind, b.kind), ("classes", a.classes, b.classes)):
+    for what, one, other in (("task", a.kind, b.kind), ("classes", sorted(a.classes), sorted(b.classes))):
         if one != other:
             raise DataError(f"The two predictions cannot be compared: they differ in {what}.")
     if not (a.labelled and b.labelled):
         raise DataError("The two predictions cannot be compared: one has no annotations.")
-    b = _in_order_of(b, a)
+    b = _in_order_of(_by_names_of(b, a), a)
     first, second = score if isinstance(score, tuple) else (score, score)
     return Comparison(
         a.at(a.score if first is None else first, iou, agnostic_nms=agnostic_nms),
         b.at(b.score if second is None else second, iou, agnostic_nms=agnostic_nms),
         seed,
     )
+
+
+def _by_names_of(b: Errors, a: Errors) -> Errors:
+    """`b` with its classes in the order of `a`: they are matched by name, never by position."""
+    if b.classes == a.classes:
+        return b
+    counts = None if b.train_counts is None else dict(zip(b.classes, b.train_counts, strict=True))
+    return Errors(in_class_order(b.source, a.classes), counts and [counts[name] for name in a.classes])
 
 
 def _in_order_of(b: Errors, a: Errors) -> Errors:

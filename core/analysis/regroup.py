@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,33 @@ def regrouped(
         ), of_class
     labels = None if source.labels is None else of_class[source.labels]
     return ClassPredictions(origin, labels, _summed(source, of_class, len(members)), None, None, {}), of_class
+
+
+def in_class_order(
+    source: BoxPredictions | ClassPredictions, names: Sequence[str]
+) -> BoxPredictions | ClassPredictions:
+    """The same predictions with their classes in the order `names`, which are the same names."""
+    old = source.origin.class_names
+    place = np.array([names.index(name) for name in old], np.int64)
+    of_new = np.argsort(place)
+    origin = replace(source.origin, class_names=tuple(names))
+    if isinstance(source, BoxPredictions):
+        there = source.objects
+        return replace(
+            source,
+            origin=origin,
+            found=replace(source.found, classes=place[source.found.classes]),
+            objects=None if there is None else replace(there, classes=place[there.classes]),
+            category_ids=tuple(source.category_ids[at] for at in of_new) if source.category_ids else (),
+        )
+    return ClassPredictions(
+        origin,
+        None if source.labels is None else place[source.labels],
+        None if source.probabilities is None else source.probabilities[:, of_new],
+        source.top_probabilities,
+        None if source.top_classes is None else place[source.top_classes],
+        {},
+    )
 
 
 def _summed(source: ClassPredictions, of_class: Ints, groups: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from torch import nn
 from core.config.fields import metric_mode
 from core.config.schema import Experiment
 from core.engine.checkpoint import restore, restore_fork
+from core.engine.class_match import Outputs
 from core.engine.early_stop import Patience
 from core.engine.ema import Ema
 from core.engine.goal import Goal
@@ -47,10 +48,10 @@ def make_state(
     )
 
 
-def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Task) -> None:
+def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Task, outputs: Outputs) -> None:
     """Continue from the goal's start checkpoint, if it has one. Raises CheckpointError."""
     if goal.fork and goal.start is not None:
-        _fork(run, goal.start, state, task)
+        _fork(run, goal.start, state, task, outputs)
     elif goal.start is not None:
         _resume(run, goal, goal.start, state, task)
     follow_schedule(state)
@@ -74,8 +75,8 @@ def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, tas
         log("note: the run had ended early; more epochs were asked for, so early_stop counts anew")
 
 
-def _fork(run: RunPaths, start: Checkpoint, state: TrainState, task: Task) -> None:
-    notes = restore_fork(run, start, state, task.key, task.device)
+def _fork(run: RunPaths, start: Checkpoint, state: TrainState, task: Task, outputs: Outputs) -> None:
+    notes = restore_fork(run, start, state, task.key, task.device, outputs)
     follow_schedule(state)
     rates = "  ".join(f"{name} {rate:g}" for name, rate in rate_record(state.optimizer).items())
     log(f"fork from {start.id}: epoch {state.epochs_done}, step {state.step}, {rates}")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from core.engine import rng
+from core.engine.class_match import Outputs, matched
 from core.engine.optim import misfit, restore_optimizer
 from core.engine.resolve import Resolved
 from core.engine.schedule import Origin
@@ -130,13 +131,31 @@ def model_state(content: Mapping[str, Any]) -> Mapping[str, Tensor]:
 
 
 def load_model(
-    run: RunPaths, checkpoint: Checkpoint, content: Mapping[str, Any], model: torch.nn.Module
-) -> None:
-    """Put the weights that a checkpoint is measured with into `model`.
+    run: RunPaths,
+    checkpoint: Checkpoint,
+    content: Mapping[str, Any],
+    model: torch.nn.Module,
+    outputs: Outputs,
+) -> tuple[str, ...]:
+    """Put the weights that a checkpoint is measured with into `model`; returns notes on how they were fitted.
 
-    Raises CheckpointError when they do not fit.
+    Outputs are matched by the names of the classes. Raises CheckpointError when they do not fit.
     """
+    content, notes = matched(content, checkpoint.file, model, outputs)
     _load_weights(run, checkpoint, model_state(content), model)
+    return notes
+
+
+def require_fit(
+    run: RunPaths,
+    checkpoint: Checkpoint,
+    content: Mapping[str, Any],
+    model: torch.nn.Module,
+    outputs: Outputs,
+) -> None:
+    """Raises CheckpointError when a fork with the network `model` could not begin with these weights."""
+    content, _ = matched(content, checkpoint.file, model, outputs, partly=True)
+    _load_weights(run, checkpoint, content["model"], model)
 
 
 def restore(
@@ -170,17 +189,25 @@ def restore(
 
 
 def restore_fork(
-    run: RunPaths, checkpoint: Checkpoint, state: TrainState, key: DataKey, device: torch.device
+    run: RunPaths,
+    checkpoint: Checkpoint,
+    state: TrainState,
+    key: DataKey,
+    device: torch.device,
+    outputs: Outputs,
 ) -> list[str]:
     """Start `state` from a parent's checkpoint: weights, momentum, generators and counters are its own.
 
     Learning rates and other optimiser settings stay as the new config has them; best, patience and schedule
-    begin anew. Returns notes on what could not go on: the optimiser when method or trained parameters differ,
-    the epoch under way when data, batch or seed do (it starts over with these weights).
-    Raises CheckpointError.
+    begin anew. Outputs are matched by the names of their classes. Returns notes on that and on what could not
+    go on: the optimiser when method or trained parameters differ, the epoch under way when data, batch or
+    seed do (it starts over with these weights). Raises CheckpointError.
     """
-    content = read_checkpoint(run, checkpoint)
-    notes = []
+    stored = read_checkpoint(run, checkpoint)
+    content, said = matched(
+        stored, checkpoint.file, state.model, outputs, optimizer=state.optimizer, partly=True
+    )
+    notes = list(said)
     _load_weights(run, checkpoint, content["model"], state.model)
     try:
         reason = misfit(state.optimizer, content["optimizer"])
@@ -221,7 +248,7 @@ def _load_weights(
         detail = lines[1] if len(lines) > 1 else lines[0] if lines else type(error).__name__
         raise CheckpointError(
             f"{clean(str(checkpoint.file))} does not fit this model: {detail[:200]} "
-            "Fork only with the same model and number of classes."
+            "Fork only with the same model."
         ) from error
 
 

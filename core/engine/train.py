@@ -15,7 +15,8 @@ from core.datasets.dataset import Dataset, read_dataset, require_unchanged, stor
 from core.datasets.left_out import without
 from core.datasets.open import open_dataset
 from core.engine.begin import make_state, restore_state
-from core.engine.build import build
+from core.engine.build import build, code_file
+from core.engine.class_match import Outputs
 from core.engine.describe import model_document
 from core.engine.failure import Place, write_failure
 from core.engine.final import measure_test, test_outstanding
@@ -33,7 +34,7 @@ from core.models.imagenet import Cancelled as WeightsCancelled
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm
 from core.models.weights import load_weights
-from core.store.attempts import write_result
+from core.store.attempts import read_attempt, write_result
 from core.store.checkpoints import list_checkpoints
 from core.store.files import read_json, write_json
 from core.store.metrics import MetricsWriter
@@ -72,10 +73,10 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
         log(f"already finished at epoch {goal.epochs_done}, nothing to do")
         return True
     require_metrics(experiment, dataset, goal)
-    resolved = resolve(run, experiment)
+    resolved = resolve(run, experiment, read_attempt(run, attempt).slot)
     seed_all(experiment.seed)
     try:
-        model, groups = _network(run, experiment, len(dataset.class_names), resolved, goal, stop)
+        model, groups = _network(run, experiment, dataset.class_names, resolved, goal, stop)
     except WeightsCancelled:
         log("stopped while weights were fetched: nothing was trained, so there is nothing to save")
         return False
@@ -86,7 +87,8 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
         return False
     state = make_state(model, groups, experiment, resolved, goal, task.steps_per_epoch)
     place.state = state
-    restore_state(run, goal, state, task)
+    outputs = Outputs(experiment, dataset.class_names, code_file(run, experiment))
+    restore_state(run, goal, state, task, outputs)
     _tell(experiment, dataset, resolved, task, state, goal)
     with MetricsWriter(run.metrics) as metrics:
         if not done:
@@ -99,7 +101,7 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
                     f"early_stop: {goal.metric} has not improved since epoch {place.early_stop['best_epoch']}"
                 )
         try:
-            measure_test(run, dataset, task, state, metrics, attempt)
+            measure_test(run, dataset, task, state, metrics, attempt, outputs)
         except Cancelled:
             log("stopped before the test images were measured: a resume does just that")
             return False
@@ -107,15 +109,24 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
 
 
 def _network(
-    run: RunPaths, experiment: Experiment, classes: int, resolved: Resolved, goal: Goal, stop: StopFlag
+    run: RunPaths,
+    experiment: Experiment,
+    classes: tuple[str, ...],
+    resolved: Resolved,
+    goal: Goal,
+    stop: StopFlag,
 ) -> tuple[nn.Module, tuple[ParamGroup, ...]]:
     """The network in training mode, pretrained weights loaded on a fresh start, and what of it is trained.
 
     Leaves its description in the run folder.
     """
-    model = build(run, experiment, classes, resolved)
+    model = build(run, experiment, len(classes), resolved)
     if goal.start is None:
-        for line in load_weights(model, experiment, classes, log=log, cancelled=stop).lines():
+        code = code_file(run, experiment)
+        report = load_weights(
+            model, experiment, len(classes), names=classes, code=code, log=log, cancelled=stop
+        )
+        for line in report.lines():
             log(line)
         if words := random_words(experiment):
             log(f"note: {words}")

@@ -140,7 +140,8 @@ class _Measuring:
                 require_unchanged(self._dataset)
             self._model = build(setup.run, setup.experiment, len(setup.classes), setup.resolved)
             self._model.register_forward_pre_hook(self._look)
-        load_model(setup.run, point, content, self._model)
+        for note in load_model(setup.run, point, content, self._model, setup.outputs):
+            log(f"note: {point.id}: {note}")
         return self._model
 
     def _measure(self, model: nn.Module, split: str) -> Measurement:

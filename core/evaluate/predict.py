@@ -47,7 +47,8 @@ def run_predict(
     point = choose(run, str(content["checkpoint"]))
     images = [str(path) for path in content["images"]]
     model = build(run, setup.experiment, len(setup.classes), setup.resolved)
-    load_model(run, point, read_checkpoint(run, point), model)
+    for note in load_model(run, point, read_checkpoint(run, point), model, setup.outputs):
+        log(f"note: {point.id}: {note}")
     root = Path(os.path.commonpath([os.path.dirname(path) for path in images]))
     task = _task(setup, root, stop)
     progress = Progress(job, len(images))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.config.workspace import Workspace
 from core.errors import StateError
 from core.launch.dispatch import dispatch
+from core.launch.fitting import require_fit
 from core.launch.identity import from_json, send
 from core.launch.network import inherited_code, read_code, require_weights
 from core.launch.plan import ResumePlan, plan_resume
@@ -74,6 +75,7 @@ def resume_run(
         checkpoint = plan.start
         changed = (*plan.changes.result, *plan.changes.operational)
         require_gpus(plan.experiment.gpus)
+        require_fit(run, checkpoint, plan.experiment, changed)
         forked = _create(
             workspace,
             plan.experiment,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from core.config.schema import Experiment
 from core.errors import CheckpointError, UsageError
+from core.models.class_files import by_names, with_positions
 from core.models.detector_names import backbone_keys, fresh_predictor, modernised, without_unused_class
 from core.models.detectors import full_name
 from core.models.imagenet import hub_file
@@ -42,14 +43,16 @@ def load_detector_weights(
     experiment: Experiment,
     classes: int,
     *,
+    names: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> WeightsReport:
     """Put the experiment's starting weights into the detector `model`, built for `classes`.
 
-    A detector's file must fit in all but the last layer for classes, which starts at random when it is for
-    other ones, and for COCO's always. A classifier's, and `imagenet`, fill the backbone; pyramid and heads
-    start at random. Raises as `core.models.weights.load_weights`; UsageError where there are none.
+    A detector's file must fit in all but the last layer for classes: that is matched by their `names` where
+    the file says its own; else it starts at random when it is for another number, and for COCO's always. A
+    classifier's, and `imagenet`, fill the backbone; pyramid and heads start at random. Raises as
+    `core.models.weights.load_weights`; UsageError where there are none.
     """
     name = full_name(experiment.model)
     coco = experiment.weights == "coco"
@@ -68,6 +71,9 @@ def load_detector_weights(
     if any(key.startswith("backbone.") for key in state):
         state = modernised(own, state)
         state, more = without_unused_class(model, own, state, content, classes)
+        if not coco:
+            state, said = by_names(model, state, content, experiment, names, None)
+            more = (*more, *said)
         fresh, reason = fresh_predictor(model, own, state, classes, coco=coco)
         wanted, whole = {key: key for key in own if key not in fresh}, True
         eps = _EPS if any(map(_counts, state)) else None
@@ -85,7 +91,7 @@ def load_detector_weights(
     if eps is not None:
         _fold(model, eps)
     used = set(wanted.values())
-    return WeightsReport(
+    report = WeightsReport(
         source,
         sha256,
         sum(theirs in state for theirs in wanted.values()),
@@ -93,6 +99,7 @@ def load_detector_weights(
         tuple(key for key in state if key not in used),
         notes,
     )
+    return with_positions(report, content)
 
 
 def _coco_url(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from core.config.schema import Experiment
 from core.errors import CheckpointError
+from core.models.class_files import by_names, with_positions
 from core.models.classifiers import WITH_AUXILIARIES
 from core.models.heads import head_of
 from core.models.imagenet import imagenet_file
 from core.models.report import WeightsReport, misfit, unfounded_name
-from core.models.weight_files import read_hashed, read_weights, strip_prefixes
+from core.models.weight_files import read_content, read_weights, state_in, strip_prefixes
 from core.text import clean
 
 __all__ = ["WeightsReport", "load_weights", "read_weights", "strip_prefixes"]
@@ -28,15 +29,19 @@ def load_weights(
     experiment: Experiment,
     classes: int,
     *,
+    names: Sequence[str] = (),
+    code: Path | None = None,
     log: Callable[[str], None] = lambda line: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> WeightsReport:
     """Put the experiment's starting weights into `model`, if it names any.
 
-    All must fit but the classifier, which stays as it is when the file's is for other classes; see
-    `core.models.detector_weights` for detectors. `log` gets a line before a download, `cancelled` is asked
-    while it lasts. Raises CheckpointError for a file that is missing, damaged, unsafe or of another network,
-    and for published weights that cannot be had; `core.models.imagenet.Cancelled`.
+    All must fit but the classifier: its outputs are matched by the `names` of the classes where the file says
+    its own, and else it stays as it is when the file's is for another number; see
+    `core.models.detector_weights` for detectors. `code` as for `build_model`; `log` gets a line before a
+    download, `cancelled` is asked while it lasts. Raises CheckpointError for a file that is missing, damaged,
+    unsafe or of another network, and for published weights that cannot be had;
+    `core.models.imagenet.Cancelled`.
     """
     if experiment.weights == "none":
         return WeightsReport("", "", 0, (), ())
@@ -44,14 +49,17 @@ def load_weights(
         # torchvision's detectors take a while to import.
         from core.models.detector_weights import load_detector_weights
 
-        return load_detector_weights(model, experiment, classes, log=log, cancelled=cancelled)
+        return load_detector_weights(model, experiment, classes, names=names, log=log, cancelled=cancelled)
     if experiment.weights == "imagenet":
         file, digest = imagenet_file(experiment.model, log, cancelled)
     else:
         file, digest = Path(experiment.weights), experiment.weights_sha256
-    state, sha256 = read_hashed(file, digest)
-    notes = unfounded_name(file, sha256)
-    return _fit(model, state, experiment.model, classes, clean(str(file)), sha256, notes)
+    content, sha256 = read_content(file, digest)
+    state, notes = state_in(content, file), unfounded_name(file, sha256)
+    state = _modernised(experiment.model, state)
+    state, said = by_names(model, state, content, experiment, names, code)
+    report = _fit(model, state, experiment.model, classes, clean(str(file)), sha256, (*notes, *said))
+    return with_positions(report, content)
 
 
 def _fit(
@@ -65,7 +73,7 @@ def _fit(
 ) -> WeightsReport:
     # The tensors of a state dict share the model's memory, whatever wraps the model.
     own = strip_prefixes(model.state_dict())
-    state = _modernised(name, _positions_resized(name, own, state))
+    state = _positions_resized(name, own, state)
     head = head_of(model)
     prefix = None if head is None else next(iter(strip_prefixes({f"{head.prefix}.": torch.empty(0)})))
     matching = {key for key, tensor in own.items() if key in state and state[key].shape == tensor.shape}

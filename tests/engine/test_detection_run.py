@@ -19,6 +19,7 @@ from core.datasets.dataset import read_dataset
 from core.datasets.open import open_dataset
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
+from core.engine.class_match import Outputs
 from core.engine.detection import Detection
 from core.engine.resolve import Resolved
 from core.engine.state import LossGuard, NonFiniteLossError
@@ -49,7 +50,7 @@ def task_of(run: RunPaths, **changes: Any) -> tuple[Detection, torch.nn.Module]:
     assert isinstance(task, Detection)
     model = build(run, experiment, len(dataset.class_names), resolved)
     point = choose(run, "last")
-    load_model(run, point, read_checkpoint(run, point), model)
+    load_model(run, point, read_checkpoint(run, point), model, Outputs(experiment, dataset.class_names))
     return task, model
 
 

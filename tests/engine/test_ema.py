@@ -10,6 +10,7 @@ import torch
 from core.config.load import parse_experiment
 from core.engine.build import build
 from core.engine.checkpoint import load_model, model_state, read_checkpoint
+from core.engine.class_match import Outputs
 from core.engine.ema import Ema
 from core.engine.resolve import read_resolved
 from core.store.checkpoints import choose
@@ -75,7 +76,7 @@ def test_measured_is_the_average(lab: Any) -> None:
     resolved = read_resolved(run)
     assert resolved is not None
     model = build(run, experiment, 3, resolved)
-    load_model(run, last, content, model)
+    load_model(run, last, content, model, Outputs(experiment, ("class0", "class1", "class2")))
     for name, value in model.state_dict().items():
         assert torch.equal(value, average[name])
 

@@ -23,6 +23,7 @@ from core.datasets.dataset import from_stored
 from core.engine import recorder
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
+from core.engine.class_match import Outputs
 from core.engine.classification import Classification
 from core.engine.failure import sentence
 from core.engine.resolve import Resolved
@@ -45,9 +46,11 @@ CPU = Resolved("cpu", 1, "channels_last", "fused", "float32", 256, "")
 def model_of(run: RunPaths, which: str) -> tuple[torch.nn.Module, Any]:
     """A checkpoint's model in evaluation mode, and the run's data set."""
     checkpoint = choose(run, which)
-    model = build(run, parse_experiment(run.config.read_text(), run.config), 3, CPU)
-    load_model(run, checkpoint, read_checkpoint(run, checkpoint), model)
-    return model.eval(), from_stored(json.loads(run.split.read_text()))
+    experiment = parse_experiment(run.config.read_text(), run.config)
+    model, dataset = build(run, experiment, 3, CPU), from_stored(json.loads(run.split.read_text()))
+    outputs = Outputs(experiment, dataset.class_names)
+    load_model(run, checkpoint, read_checkpoint(run, checkpoint), model, outputs)
+    return model.eval(), dataset
 
 
 def plain_measure(run: RunPaths, which: str, split: str) -> tuple[float, float]:
@@ -174,10 +177,14 @@ def test_measuring_now_and_then(lab: Any) -> None:
     run = lab.train("epochs=5", "measure.every=2", "checkpoint.every=3")
     rows = read_history(run.metrics).epochs
     assert [row["epoch"] for row in rows if "val/accuracy" in row] == [2, 4, 5]
-    assert [item.epoch for item in list_checkpoints(run)] == [3, 5]
-    unkept = read_json(run.measures / "a01-e0002-val.json")
-    assert unkept is not None
-    assert unkept["sha256"] == ""
+    best = max((row for row in rows if "val/accuracy" in row), key=lambda row: row["val/accuracy"])["epoch"]
+    assert [item.epoch for item in list_checkpoints(run)] == sorted({3, 5, best})
+    kept = {f"{item.id}-val": item.sha256 for item in list_checkpoints(run)}
+    for name in ("a01-e0002-val", "a01-e0004-val", "a01-e0005-val"):
+        measured = read_json(run.measures / f"{name}.json")
+        assert measured is not None
+        # A former best, removed since, had the hash of its file.
+        assert measured["sha256"] == kept[name] if name in kept else True
 
 
 def test_test_images_are_measured_once_with_the_best_weights(lab: Any) -> None:

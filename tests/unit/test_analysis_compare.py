@@ -178,6 +178,28 @@ def test_images_in_another_order_are_the_same_images(error_files: ModuleType) ->
     assert result.a.matrix.tolist() == result.b.matrix.tolist()
 
 
+@pytest.mark.parametrize("order", [[2, 0, 1], [1, 0, 2]], ids=["turned", "swapped"])
+def test_classes_in_another_order_are_the_same_classes(error_files: ModuleType, order: list[int]) -> None:
+    there, found = error_files.crowded(4, images=6)
+    names = ("one", "two", "three")
+    place = np.argsort(order)
+    shuffled = tuple(names[at] for at in order)
+    errors = error_files.boxed(there, found, names)
+    other = error_files.boxed(
+        replace(there, classes=place[there.classes]), replace(found, classes=place[found.classes]), shuffled
+    )
+    assert other.classes != errors.classes
+    result = compare(errors, other, score=0.2)
+    assert result.counts["fixed"] == result.counts["broken"] == 0
+    assert result.a.matrix.tolist() == result.b.matrix.tolist()
+    scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.1, 0.7], [0.3, 0.4, 0.3]])
+    first = error_files.classified([0, 2, 0], scores.tolist(), names)
+    second = error_files.classified(place[[0, 2, 0]].tolist(), scores[:, order].tolist(), shuffled)
+    same = compare(first, second)
+    assert (same.counts["both_right"], same.counts["still_wrong"]) == (2, 1)
+    assert [item.taken_for for item in same.changes("still_wrong")] == [(1, 1)]
+
+
 def test_what_cannot_be_compared(error_files: ModuleType) -> None:
     there, found = error_files.crowded(2, images=4)
     errors = error_files.boxed(there, found)

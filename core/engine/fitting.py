@@ -1,0 +1,65 @@
+"""Whether a fork can begin, found out before it is made: `python -P -m core.engine.fitting`.
+
+Reads `{"config", "run", "checkpoint", "data_changed"}` from stdin (the fork's config file, the parent's
+folder, the checkpoint's id) and prints `{"error": sentence or null, "code": exit code}`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.config.load import parse_experiment
+from core.datasets.dataset import read_dataset
+from core.datasets.open import open_dataset
+from core.engine.build import code_file
+from core.engine.checkpoint import read_checkpoint, require_fit
+from core.engine.class_match import Outputs
+from core.errors import LabError
+from core.models.registry import build_model
+from core.store.checkpoints import choose
+from core.store.paths import RunPaths
+
+
+def try_fork(config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool) -> None:
+    """Raises LabError when the parent's weights do not fit the fork, or its data cannot be opened."""
+    experiment = parse_experiment(config.read_text(encoding="utf-8"), config)
+    point = choose(run, checkpoint)
+    content = read_checkpoint(run, point)
+    dataset = None if data_changed else read_dataset(run)
+    if dataset is None:
+        dataset = open_dataset(experiment.data)
+    parent = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
+    # A network of the user's own that did not change is the copy that the parent keeps.
+    code = code_file(run, experiment) if experiment.model == parent.model else None
+    model = build_model(experiment, len(dataset.class_names), code=code)
+    require_fit(run, point, content, model, Outputs(experiment, dataset.class_names, code))
+
+
+def main() -> int:
+    """Print the document; the exit code is 0 unless something went wrong that is no fault of the fork."""
+    torch.set_num_threads(1)
+    asked: dict[str, Any] = json.load(sys.stdin)
+    document: dict[str, Any] = {"error": None, "code": 0}
+    # Whatever the user's network prints must not get between the lines of the document.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            try_fork(
+                Path(asked["config"]),
+                RunPaths(Path(asked["run"])),
+                str(asked["checkpoint"]),
+                data_changed=bool(asked["data_changed"]),
+            )
+        except LabError as error:
+            document = {"error": str(error), "code": error.exit_code}
+    print(json.dumps(document))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
