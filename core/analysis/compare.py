@@ -171,8 +171,11 @@ def _by_names_of(b: Errors, a: Errors) -> Errors:
     """`b` with its classes in the order of `a`: they are matched by name, never by position."""
     if b.classes == a.classes:
         return b
-    counts = None if b.train_counts is None else dict(zip(b.classes, b.train_counts, strict=True))
-    return Errors(in_class_order(b.source, a.classes), counts and [counts[name] for name in a.classes])
+    counts = None
+    if b.train_counts is not None:
+        known = dict(zip(b.classes, b.train_counts, strict=True))
+        counts = [known[name] for name in a.classes]
+    return Errors(in_class_order(b.source, a.classes), counts)
 
 
 def _in_order_of(b: Errors, a: Errors) -> Errors:

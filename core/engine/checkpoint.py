@@ -152,10 +152,14 @@ def require_fit(
     content: Mapping[str, Any],
     model: torch.nn.Module,
     outputs: Outputs,
-) -> None:
-    """Raises CheckpointError when a fork with the network `model` could not begin with these weights."""
-    content, _ = matched(content, checkpoint.file, model, outputs, partly=True)
+) -> tuple[str, ...]:
+    """Notes on what a fork with the network `model` will make of these weights.
+
+    Raises CheckpointError when it could not begin with them.
+    """
+    content, notes = matched(content, checkpoint.file, model, outputs, partly=True)
     _load_weights(run, checkpoint, content["model"], model)
+    return notes
 
 
 def restore(

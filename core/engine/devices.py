@@ -76,7 +76,7 @@ def _reason() -> str:
     if torch.version.cuda is None:
         return "it is built without CUDA"
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         torch.zeros(1, device="cuda")
     except (RuntimeError, AssertionError) as error:
         lines = clean(str(error), newlines=True).strip().splitlines()

@@ -1,7 +1,7 @@
 """Whether a fork can begin, found out before it is made: `python -P -m core.engine.fitting`.
 
 Reads `{"config", "run", "checkpoint", "data_changed"}` from stdin (the fork's config file, the parent's
-folder, the checkpoint's id) and prints `{"error": sentence or null, "code": exit code}`.
+folder, the checkpoint's id) and prints `{"error": sentence or null, "code": exit code, "notes": [sentence]}`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from core.store.checkpoints import choose
 from core.store.paths import RunPaths
 
 
-def try_fork(config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool) -> None:
-    """Raises LabError when the parent's weights do not fit the fork, or its data cannot be opened."""
+def try_fork(config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool) -> tuple[str, ...]:
+    """What becomes of the parent's weights in the fork, in sentences.
+
+    Raises LabError when they do not fit, or the fork's data cannot be opened.
+    """
     experiment = parse_experiment(config.read_text(encoding="utf-8"), config)
     point = choose(run, checkpoint)
     content = read_checkpoint(run, point)
@@ -38,25 +41,25 @@ def try_fork(config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool
     # A network of the user's own that did not change is the copy that the parent keeps.
     code = code_file(run, experiment) if experiment.model == parent.model else None
     model = build_model(experiment, len(dataset.class_names), code=code)
-    require_fit(run, point, content, model, Outputs(experiment, dataset.class_names, code))
+    return require_fit(run, point, content, model, Outputs(experiment, dataset.class_names, code))
 
 
 def main() -> int:
     """Print the document; the exit code is 0 unless something went wrong that is no fault of the fork."""
     torch.set_num_threads(1)
     asked: dict[str, Any] = json.load(sys.stdin)
-    document: dict[str, Any] = {"error": None, "code": 0}
+    document: dict[str, Any] = {"error": None, "code": 0, "notes": []}
     # Whatever the user's network prints must not get between the lines of the document.
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            try_fork(
+            document["notes"] = try_fork(
                 Path(asked["config"]),
                 RunPaths(Path(asked["run"])),
                 str(asked["checkpoint"]),
                 data_changed=bool(asked["data_changed"]),
             )
         except LabError as error:
-            document = {"error": str(error), "code": error.exit_code}
+            document |= {"error": str(error), "code": error.exit_code}
     print(json.dumps(document))
     return 0
 

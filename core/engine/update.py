@@ -12,9 +12,11 @@ from core.engine.state import TrainState
 def take_step(state: TrainState, loss: Tensor) -> None:
     """Move the weights down `loss`.
 
-    Where gradients are scaled (float16), a step whose gradients overflow is left out and the scale lowered.
+    Where gradients are scaled (float16), a step whose gradients overflow is left out and the scale lowered;
+    no average moves then.
     """
     optimizer, scaler = state.optimizer, state.scaler
+    taken = True
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss if scaler is None else scaler.scale(loss))
     if state.clip_norm is not None:
@@ -26,9 +28,12 @@ def take_step(state: TrainState, loss: Tensor) -> None:
     if scaler is None:
         optimizer.step()
     else:
+        # Asking waits for the device.
+        scale = 0.0 if state.ema is None else scaler.get_scale()
         scaler.step(optimizer)
         scaler.update()
-    if state.ema is not None:
+        taken = state.ema is None or scaler.get_scale() >= scale
+    if state.ema is not None and taken:
         state.ema.update(state.model)
 
 

@@ -61,12 +61,14 @@ def resume_run(
     overrides: Sequence[str] = (),
     fork: bool = False,
     argv: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda note: None,
 ) -> RunPaths:
     """Go on with a run from one of its checkpoints, or fork it; returns the run that trains.
 
     A changed result setting always forks. A fork takes the parent's copy of a network of the user's own along
-    unless `model` changed. Raises StateError, CheckpointError, ConfigError or UsageError as `plan_resume`
-    does.
+    unless `model` changed; `tell` gets sentences on what becomes of its weights. Raises StateError,
+    CheckpointError, ConfigError or UsageError as `plan_resume` does; CheckpointError also where a fork's
+    network or data do not take the weights.
     """
     plan = plan_resume(run, start=start, total=total, more=more, overrides=overrides, fork=fork)
     register(workspace)
@@ -75,7 +77,8 @@ def resume_run(
         checkpoint = plan.start
         changed = (*plan.changes.result, *plan.changes.operational)
         require_gpus(plan.experiment.gpus)
-        require_fit(run, checkpoint, plan.experiment, changed)
+        for note in require_fit(run, checkpoint, plan.experiment, changed):
+            tell(note)
         forked = _create(
             workspace,
             plan.experiment,

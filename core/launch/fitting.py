@@ -24,17 +24,18 @@ _DECIDES = frozenset({"data", "model", "model_args", "blocks", "image_size"})
 
 def require_fit(
     run: RunPaths, checkpoint: Checkpoint, experiment: Experiment, changed: Sequence[str]
-) -> None:
+) -> list[str]:
     """Check, in a child process, that a fork's network and classes take the checkpoint's weights.
 
     Only where a changed setting can make a difference. Where that takes longer than TIMEOUT seconds, or
-    cannot be found out, the fork's trainer will say it. Raises CheckpointError.
+    cannot be found out, the fork's trainer will say it. Returns sentences on what becomes of the weights.
+    Raises CheckpointError.
     """
     from core.config.load import dump
 
     roots = {key.split(".")[0] for key in changed}
     if not roots & _DECIDES:
-        return
+        return []
     with tempfile.TemporaryDirectory(prefix="labtui-") as folder:
         config = Path(folder) / "config.yaml"
         config.write_text(dump(experiment), encoding="utf-8", errors="surrogateescape")
@@ -56,7 +57,10 @@ def require_fit(
             )
             found = json.loads(child.stdout.decode("utf-8", "replace").strip().rpartition("\n")[2])
         except (subprocess.TimeoutExpired, OSError, ValueError):
-            return
-    error = found.get("error") if isinstance(found, dict) else None
-    if isinstance(error, str):
-        raise CheckpointError(f"nothing was started: {clean(error)}")
+            return []
+    if not isinstance(found, dict):
+        return []
+    if isinstance(found.get("error"), str):
+        raise CheckpointError(f"nothing was started: {clean(found['error'])}")
+    notes = found.get("notes")
+    return [clean(str(note)) for note in notes] if isinstance(notes, list) else []

@@ -13,6 +13,7 @@ from core.launch.preview import disk_estimate
 from core.store.catalogue import summarise
 from core.store.checkpoints import list_checkpoints, look_up, newest_good, verify
 from core.store.files import read_json
+from core.store.metrics import read_history
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.store.runs import requests
@@ -140,6 +141,15 @@ def _checkpoint(run: RunPaths, start: str, forks: bool) -> tuple[Checkpoint | No
     return chosen, found.note
 
 
+def _rate_at(run: RunPaths, checkpoint: Checkpoint | None, default: float) -> float:
+    """The learning rate of the last epoch before a checkpoint, on its own way there."""
+    if checkpoint is None:
+        return default
+    done = completed_epochs(checkpoint)
+    epochs, _ = read_history(run.metrics, steps=False).line_to(checkpoint.attempt, done, checkpoint.step)
+    return float(epochs[-1].get("lr", default)) if epochs else default
+
+
 def _sentence(
     run: RunPaths,
     summary: RunSummary,
@@ -151,7 +161,7 @@ def _sentence(
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
     rate = experiment.learning_rate
     if fork_changes is None:
-        rate = summary.last.get("lr", rate)
+        rate = _rate_at(run, checkpoint, summary.last.get("lr", rate))
     where = f"epoch {done + 1}"
     if checkpoint is not None and checkpoint.mid_epoch:
         where = f"step {checkpoint.step + 1} in epoch {checkpoint.epoch}"

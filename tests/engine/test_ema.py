@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from core.config.load import parse_experiment
+from core.config.schema import Scheduler
 from core.engine.build import build
 from core.engine.checkpoint import load_model, model_state, read_checkpoint
 from core.engine.class_match import Outputs
 from core.engine.ema import Ema
 from core.engine.resolve import read_resolved
+from core.engine.schedule import Schedule
+from core.engine.state import TrainState
+from core.engine.update import take_step
 from core.store.checkpoints import choose
 from core.store.metrics import read_history
 
@@ -108,3 +112,21 @@ def test_the_test_images_are_measured_with_the_average(lab: Any) -> None:
     best = choose(run, "best")
     same = choose(twin, str(best.epoch))
     assert read_history(run.metrics).finals[0]["test/loss"] == same.metrics["val/loss"]
+
+
+def test_no_average_moves_with_a_step_that_is_left_out() -> None:
+    """float16: gradients that overflow under the scale."""
+    model = torch.nn.Linear(2, 1, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    average = Ema(model, 0.5)
+    schedule = Schedule(Scheduler(name="none"), (0.1,), 1, 1)
+    state = TrainState(model, optimizer, schedule, ema=average, scaler=scaler)
+    take_step(state, model(torch.ones(1, 2)).sum())
+    assert average.updates == 1
+    before = {name: value.clone() for name, value in average.as_dict()["model"].items()}
+    take_step(state, (model(torch.ones(1, 2)) * 1e38).sum())
+    assert average.updates == 1
+    assert torch.equal(average.as_dict()["model"]["weight"], before["weight"])
+    take_step(state, model(torch.ones(1, 2)).sum())
+    assert average.updates == 2

@@ -54,7 +54,9 @@ def test_no_run_is_made_of_a_fork_that_cannot_fit(lab: Any, monkeypatch: pytest.
     with pytest.raises(CheckpointError, match=r"nothing was started: .*does not fit this model"):
         control.resume_run(lab.workspace, parent, overrides=["model=tinyvgg_d"], more=1)
     assert runs() == before
-    fork = control.resume_run(
-        lab.workspace, parent, overrides=["data.classes=[class1, class0, class2]"], more=1
-    )
+    order, told = ["data.classes=[class1, class0, class2]"], list[str]()
+    fork = control.resume_run(lab.workspace, parent, overrides=order, more=1, tell=told.append)
     assert runs() == before | {fork.id}
+    assert told == [
+        "the checkpoint has the same classes in another order: its outputs were rearranged by name"
+    ]

@@ -88,7 +88,7 @@ def made(
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "dispatch", lambda: [])
     # A process of its own; its checkpoints are real ones in tests/engine.
-    monkeypatch.setattr(control, "require_fit", lambda *_: None)
+    monkeypatch.setattr(control, "require_fit", lambda *_: [])
 
 
 def test_continues_to_the_old_goal(workspace: Workspace, loaded: Loaded) -> None:

@@ -56,6 +56,7 @@ def run(args: Namespace) -> int:
         overrides=args.settings,
         fork=args.fork,
         argv=args.argv,
+        tell=say,
     )
     if args.json:
         out_json({"id": going.id})
