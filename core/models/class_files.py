@@ -51,9 +51,9 @@ def by_names(
     return found, match.notes("the file")
 
 
-def with_positions(report: WeightsReport, content: Any) -> WeightsReport:
-    """`report`, with a note where outputs were taken by their position for want of names."""
-    if report.fresh or not report.loaded or names_in(content) is not None:
+def with_positions(report: WeightsReport, content: Any, classes: Sequence[str]) -> WeightsReport:
+    """`report`, with a note where outputs for named `classes` were taken by position for want of names."""
+    if not classes or report.fresh or not report.loaded or names_in(content) is not None:
         return report
     note = "the file does not name its classes: its outputs are taken for those of the data, in their order"
     return replace(report, notes=(*report.notes, note))

@@ -99,7 +99,7 @@ def load_detector_weights(
         tuple(key for key in state if key not in used),
         notes,
     )
-    return with_positions(report, content)
+    return with_positions(report, content, names)
 
 
 def _coco_url(name: str) -> str:

@@ -59,7 +59,7 @@ def load_weights(
     state = _modernised(experiment.model, state)
     state, said = by_names(model, state, content, experiment, names, code)
     report = _fit(model, state, experiment.model, classes, clean(str(file)), sha256, (*notes, *said))
-    return with_positions(report, content)
+    return with_positions(report, content, names)
 
 
 def _fit(
