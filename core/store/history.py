@@ -225,11 +225,11 @@ class History:
             self.lineage.seen(row["attempt"], whole(row.get("epoch")), whole(row.get("step")))
 
     def _add_final(self, record: Record) -> None:
-        """Measured once with a checkpoint, which decides whether it counts."""
-        row, checkpoint = _decoded(record), record.get("checkpoint")
-        attempt = attempt_of(checkpoint) if isinstance(checkpoint, str) else None
-        self._finals.append((row["attempt"] if attempt is None else attempt, row))
-        self._see(row)
+        """Measured once with a checkpoint, which decides whether it counts.
+
+        The attempt that did so may have done nothing else: it takes nothing over.
+        """
+        self._finals.append((self.lineage.of_final(record), _decoded(record)))
         self._judge_finals()
 
     def _judge_finals(self) -> None:

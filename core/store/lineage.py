@@ -68,6 +68,16 @@ class Lineage:
         line = self.limits if attempt is None else {**self._ancestors.get(attempt, {}), attempt: Limit()}
         return _cut(line, epoch, step)
 
+    def of_final(self, record: Mapping[str, object]) -> int:
+        """The attempt that a record of scope "final" is about: that of the checkpoint which was measured."""
+        checkpoint, attempt = record.get("checkpoint"), record.get("attempt")
+        start = attempt_of(checkpoint) if isinstance(checkpoint, str) else None
+        if start is not None:
+            return start
+        if isinstance(attempt, int) and attempt in self._ancestors:
+            return attempt
+        return max(self.limits, default=0)
+
     def holds(self, attempt: int, *, epoch: float = 0, step: float = 0) -> bool:
         """Whether the curve goes through this place of an attempt."""
         return holds(self.limits, attempt, epoch=epoch, step=step)

@@ -89,7 +89,7 @@ class Rows:
         attempt, step, epoch = (whole(record.get(key)) for key in ("attempt", "step", "epoch"))
         self._taken_over |= attempt >= self._attempt
         if "resume" not in record:
-            if is_count(record.get("attempt")):
+            if is_count(record.get("attempt")) and record.get("scope") != "final":
                 self._lineage.seen(attempt, epoch, step)
             self._furthest = max(self._furthest, step)
         elif all(is_count(record.get(key)) for key in ("attempt", "step", "epoch")):
@@ -127,7 +127,10 @@ class Rows:
         if not is_count(record.get("attempt")):
             return False
         attempt = whole(record["attempt"])
-        self._lineage.seen(attempt, epoch, step)
+        if record.get("scope") == "final":
+            attempt = self._lineage.of_final(record)
+        else:
+            self._lineage.seen(attempt, epoch, step)
         return not self._lineage.holds(attempt, epoch=epoch, step=step)
 
 

@@ -247,3 +247,27 @@ def test_final_rows_come_and_go_with_their_checkpoint() -> None:
     assert [row["epoch"] for row in history.finals] == [2]
     history.extend([{"resume": "a01-e0003", "attempt": 3, "epoch": 3, "step": 3 * STEPS, "t": 0.0}])
     assert [row["epoch"] for row in history.finals] == [3]
+
+
+def test_an_attempt_that_only_measures_takes_nothing_over(tmp_path: Path) -> None:
+    """Stopped before its test images, resumed: the newest attempt has but one row, of an older epoch."""
+    rows = [*(epoch_row(Node(1, e * STEPS, None), 0.9 / e) for e in (1, 2, 3))]
+    place = {"t": 1.0, "epoch": 1, "step": STEPS, "attempt": 2, "scope": "final"}
+    rows.append({**place, "checkpoint": "a01-e0001", "test/accuracy": 0.7})
+    history = History()
+    history.extend(rows)
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
+    assert [row["test/accuracy"] for row in history.finals] == [0.7]
+    assert all(holds_id(history.lineage, f"a01-e000{epoch}") for epoch in (1, 2, 3))
+    bare = History()
+    bare.extend([*rows[:3], {key: value for key, value in rows[3].items() if key != "checkpoint"}])
+    assert len(bare.finals) == 1
+    file = tmp_path / "metrics.jsonl"
+    with MetricsWriter(file) as metrics:
+        for row in rows:
+            metrics.write(row)
+    sent = Rows(file, 2)
+    sent.look()
+    sent.begin()
+    assert [row.step for row in sent.poll() if row.whole_epoch] == [4, 8, 12]
+    assert sent.superseded == 0
