@@ -40,8 +40,8 @@ class History:
     """Metric records of one run, in file order. Never raises on what a file holds: odd records are left out.
 
     `epochs`: one row an epoch, ascending, numbers as floats. `steps`: rows within epochs. `finals`: measured
-    once at the end; all three hold what `lineage` goes through. `version` grows with every change. `note` says
-    which epochs are not from the file (`restore`).
+    once at the end; all three hold what `lineage` goes through. `version` grows with every change. `note`
+    says which epochs are not from the file (`restore`).
     """
 
     def __init__(self) -> None:

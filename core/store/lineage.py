@@ -50,7 +50,7 @@ class Lineage:
         if attempt not in self._ancestors and attempt >= max(self.limits, default=0):
             self._begin(attempt, _cut(self.limits, math.inf, step - 1) if self.limits else {})
 
-    def take_over(self, attempt: int, checkpoint: str | None, epoch: int, step: int) -> None:
+    def take_over(self, attempt: int, checkpoint: str | None, epoch: float, step: float) -> None:
         """`attempt` starts from `checkpoint` after `epoch` complete epochs and `step` steps.
 
         A name that is no checkpoint's means whatever the curve goes through at that step.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterator
 
@@ -11,6 +12,7 @@ from core.store import files, state
 from core.store.attempts import numbers, read_attempt
 from core.store.checkpoints import CHECKPOINT_ID, checkpoint_ids, read_checkpoint
 from core.store.history import History
+from core.store.lineage import Lineage
 from core.store.measures import ROW_NAME, read_row
 from core.store.metrics import read_history
 from core.store.paths import RunPaths, checkpoint_id
@@ -80,16 +82,16 @@ def _on_the_way(run: RunPaths, history: History, lost: Collection[_Place]) -> It
     """Those of the lost epochs that the weights of the newest attempt went through, each once."""
     starts = {resume.attempt: resume.checkpoint for resume in history.resumes}
     asked = {request.number: request.start for request in state.requests(run) if not request.problem}
-    last = max((epoch for _, epoch in lost), default=0)
-    for attempt in sorted({*numbers(run), *(number for number, _ in lost)}, reverse=True):
-        mine = sorted(epoch for number, epoch in lost if number == attempt and epoch <= last)
+    line = Lineage()
+    for attempt in sorted({*numbers(run), *(number for number, _ in lost)}):
+        mine = [epoch for number, epoch in lost if number == attempt]
         request = read_attempt(run, attempt).request
         if attempt in starts or request in asked:
-            begun = _epochs_before(starts.get(attempt) or asked.get(request))
-        else:
-            begun = mine[0] - 1 if mine else last
-        yield from ((attempt, epoch) for epoch in mine if epoch > begun)
-        last = min(last, begun)
+            start = starts.get(attempt) or asked.get(request)
+            line.take_over(attempt, start, _epochs_before(start), math.inf if start else 0)
+        elif mine:
+            line.take_over(attempt, None, min(mine) - 1, math.inf)
+    return (place for place in lost if line.holds(place[0], epoch=place[1]))
 
 
 def _epochs_before(start: str | None) -> int:

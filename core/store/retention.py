@@ -46,8 +46,6 @@ def prune(run: RunPaths, keep: Keep, protect: Iterable[str] = ()) -> list[str]:
             return []
         staying = kept(run, every, keep, protect)
         gone = [checkpoint for checkpoint in every if checkpoint.id not in staying]
-        if not gone and keep == "all":
-            return []
         for checkpoint in gone:
             remove_files(checkpoint.file)
         if gone:
