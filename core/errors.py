@@ -112,3 +112,9 @@ class StateError(LabError):
 
     exit_code = 5
     title = "Not possible now"
+
+
+class StateFolderError(LabError):
+    """The folder of the queue and the locks cannot be made or written."""
+
+    title = "State folder"

@@ -183,6 +183,14 @@ def exists(path: AnyPath) -> bool:
     return True
 
 
+def is_directory(path: AnyPath) -> bool:
+    """Whether `path` is a folder (links followed); False for whatever cannot be asked."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def is_regular(path: AnyPath) -> bool:
     """Whether `path` is a regular file (links followed); False for whatever cannot be asked."""
     try:

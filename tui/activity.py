@@ -5,17 +5,20 @@ A driver that hangs holds up this thread only; the screens go on with what was s
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace
 from core.errors import LabError, UnreadableError
-from core.reading import open_regular
-from core.store.paths import RunPaths
+from core.reading import is_directory, open_regular
+from core.store.paths import RUN_ID, RunPaths
+from tui import crash
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 PAUSE = 2.0
 _MOST = 1 << 21
+_PATIENCE = 6.0
+"""Seconds that something waits before the screens start it themselves, if nobody else would."""
 _AGAIN = 60.0
 """Seconds until a machine without GPUs is asked for some again."""
 
@@ -50,6 +55,7 @@ class Watch:
         self._offset: int | None = None
         self._with_jobs: set[str] = set()
         self._no_gpu_until = 0.0
+        self._waits_since = math.inf
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -70,16 +76,36 @@ class Watch:
         found = Activity(self._gpus(), jobs, self._reasons(jobs))
         if found != self.latest:
             self.latest = found
+        self._revive(bool(found.reasons) or any(job.state == "queued" for job in jobs))
         return self.latest
 
     def _go_on(self) -> None:
+        said = ""
         while not self._end.is_set():
             try:
                 self.look()
             except (LabError, OSError):
                 # What keeps slots from being read is said where a run is started.
                 self.latest = NOTHING
+            except Exception as error:
+                # One odd folder must not end the look at all others; it is told once.
+                self.latest = NOTHING
+                if repr(error) != said:
+                    crash.report(error)
+                said = repr(error)
             self._end.wait(PAUSE)
+
+    def _revive(self, waits: bool) -> None:
+        """Start what has been waiting here for some time when nobody lives who would."""
+        now = time.monotonic()
+        self._waits_since = min(self._waits_since, now) if waits else math.inf
+        if now - self._waits_since < _PATIENCE:
+            return
+        from core.launch.dispatch import dispatch, nobody_dispatches
+
+        self._waits_since = now
+        if nobody_dispatches():
+            dispatch()
 
     def _gpus(self) -> tuple[GpuStatus, ...]:
         from core.launch.slots import gpu_status
@@ -93,13 +119,16 @@ class Watch:
 
     def _jobs(self) -> tuple[JobState, ...]:
         """Active jobs: of runs that `.changed` names, after a first look at all."""
+        from core.launch.apart import apart
         from core.store.jobs import active_jobs
 
         for name in self._changed():
             self._with_jobs.add(name)
         found: list[JobState] = []
         for name in sorted(self._with_jobs):
-            active = active_jobs(RunPaths(self._runs / name))
+            active: list[JobState] = []
+            with apart({}, self._runs / name):
+                active = active_jobs(RunPaths(self._runs / name))
             if active:
                 found += active
             else:
@@ -114,7 +143,7 @@ class Watch:
             size = 0
         offset, self._offset = self._offset, size
         if offset is None or size < offset:
-            return {path.parent.name for path in self._runs.glob("*/jobs")}
+            return {name for name in _names(self._runs) if is_directory(self._runs / name / "jobs")}
         if size == offset:
             return set()
         try:
@@ -123,21 +152,31 @@ class Watch:
                 words = lines.read(min(size - offset, _MOST)).decode("utf-8", "replace").split("\n")
         except (OSError, UnreadableError):
             return set()
-        return {word for word in words if word and "/" not in word and (self._runs / word / "jobs").is_dir()}
+        return {word for word in words if RUN_ID.fullmatch(word) and is_directory(self._runs / word / "jobs")}
 
     def _reasons(self, jobs: tuple[JobState, ...]) -> Mapping[str, str]:
+        from core.launch.apart import apart
         from core.launch.queue import in_order
         from core.launch.waiting import waiting_reasons
-        from core.launch.work import Work, newest
+        from core.launch.work import newest, of_job
 
-        works: list[Work | None] = [newest(RunPaths(self._runs / name)) for name in self.queued]
-        works += [Work(job.job.run, 0, job.job) for job in jobs if job.state == "queued"]
-        waiting = [work for work in works if work is not None]
-        if not waiting:
-            return {}
-        reasons = waiting_reasons(in_order(waiting))
-        return {
-            work.run.id: reasons[str(work.run.root)]
-            for work in waiting
-            if work.job is None and str(work.run.root) in reasons
-        }
+        waiting: list[Work] = []
+        reasons: dict[str, str] = {}
+        for run in (RunPaths(self._runs / name) for name in self.queued):
+            with apart(reasons, run.root):
+                work = newest(run)
+                waiting += [] if work is None else [work]
+        for job in jobs:
+            if job.state == "queued":
+                with apart(reasons, job.job.root):
+                    waiting.append(of_job(job.job))
+        if waiting:
+            reasons |= waiting_reasons(in_order(waiting))
+        return {name: reasons[key] for name in self.queued if (key := str(self._runs / name)) in reasons}
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if RUN_ID.fullmatch(name)]
+    except OSError:
+        return []

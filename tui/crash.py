@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 
 from core.config.workspace import state_home
+from core.errors import LabError
 from core.text import clean
 
 
@@ -21,6 +22,6 @@ def report(error: BaseException) -> str:
         with log_path().open("a", encoding="utf-8") as file:
             file.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
             file.write("".join(traceback.format_exception(error)))
-    except OSError:
+    except (OSError, LabError):
         return f"unexpected error: {what}; training goes on"
     return f"unexpected error: {what}; training goes on, details are in {log_path()}"

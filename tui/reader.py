@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace, config_files
 from core.text import clean
+from tui import crash
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
@@ -75,6 +76,7 @@ class Reader:
             {},
             (),
         )
+        self._faults: list[str] = []
         self._last = EMPTY
         self._polls = 0
 
@@ -91,6 +93,7 @@ class Reader:
         The first poll reads the list of runs only, so that it is on the screen before numpy is loaded.
         """
         self._polls += 1
+        self._faults.clear()
         last = self._last
         snapshot = replace(
             last,
@@ -108,6 +111,8 @@ class Reader:
                 busy_slots=busy,
                 slots=slots,
             )
+            if self._faults:
+                snapshot = replace(snapshot, problem=self._faults[0])
         if _same(snapshot, last):
             return None
         self._last = snapshot
@@ -146,10 +151,24 @@ class Reader:
             self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
         while len(self._tails) > max(_CURVES_KEPT, len(wanted)):
             self._tails.pop(next(run_id for run_id in self._tails if run_id not in wanted))
-        changed = [run_id for run_id in wanted if self._tails[run_id].read(self._list.known(run_id))]
+        changed = [run_id for run_id in wanted if self._read_tail(run_id)]
         if not changed and wanted == set(self._last.curves):
             return self._last.curves
         return {run_id: self._tails[run_id].curves for run_id in wanted}
+
+    def _read_tail(self, run_id: str) -> bool:
+        """What goes wrong with one run's curves leaves them as they are, and the other runs' alone."""
+        try:
+            return self._tails[run_id].read(self._list.known(run_id))
+        except Exception as error:
+            self._fault(run_id, error)
+            return False
+
+    def _fault(self, run_id: str, error: Exception) -> None:
+        said = clean(f"{run_id}: {type(error).__name__}: {error}")
+        if said != self._last.problem:
+            crash.report(error)
+        self._faults.append(said)
 
     def _read_detail(self, run_id: str | None, row: str) -> Detail | None:
         from core.store.paths import RunPaths
@@ -159,7 +178,12 @@ class Reader:
             return None
         if self._detail is None or self._detail.run.id != run_id:
             self._detail = DetailReader(RunPaths(self.workspace.runs / run_id))
-        return self._detail.read(row)
+        try:
+            return self._detail.read(row)
+        except Exception as error:
+            # The open run may be removed or damaged; the list goes on, and says so.
+            self._fault(run_id, error)
+            return None
 
 
 class _RunList:

@@ -13,9 +13,20 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Literal
 
-from core.config.workspace import WORKSPACE_ENV, Workspace, cache_home, config_files, state_home
+from core.config.workspace import (
+    WORKSPACE_ENV,
+    Workspace,
+    cache_path,
+    config_files,
+    require_state_home,
+    state_path,
+)
+from core.errors import StateFolderError
 from core.humanise import size
-from core.launch.slots import SLOTS_ENV, cores, cpu_slots, gpu_status
+from core.launch.nvml import unlisted_cards
+from core.launch.queue import QueueView
+from core.launch.slots import SLOTS_ENV, cores, cpu_slots, gpu_fault, gpu_status
+from core.reading import exists
 from core.store.locks import is_network
 
 Level = Literal["ok", "note", "bad"]
@@ -84,6 +95,19 @@ def _requirements() -> list[str]:
 
 def _devices() -> Iterator[Finding]:
     gpus = gpu_status()
+    if fault := gpu_fault():
+        yield Finding(
+            "GPUs",
+            "bad",
+            fault,
+            "see nvidia-smi; until then runs wait that may use a GPU",
+        )
+        if not gpus:
+            return
+    elif not gpus and unlisted_cards():
+        advice = "NVIDIA_DRIVER_CAPABILITIES=compute,utility lets NVML in; until then one run at a time"
+        yield Finding("GPUs", "note", "/dev/nvidia* is there, but no NVML to ask", advice)
+        return
     build = _installed("torch")
     for gpu in gpus:
         memory = f", {size(gpu.total)}" if gpu.total is not None else ""
@@ -140,8 +164,12 @@ def _processor() -> Iterator[Finding]:
 
 
 def _disk(workspace: Workspace) -> Iterator[Finding]:
-    for name, folder in (("disk, runs", workspace.runs), ("disk, cache", cache_home())):
-        place = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        require_state_home()
+    except StateFolderError as error:
+        yield Finding("state folder", "bad", str(error), "nothing can be started until it can be written")
+    for name, folder in (("disk, runs", workspace.runs), ("disk, cache", cache_path())):
+        place = next(path for path in (folder, *folder.parents) if exists(path))
         free = shutil.disk_usage(place).free
         low = free < _LOW_DISK
         advice = "free some: checkpoints need room (`labtui rm RUN` deletes a run)" if low else ""
@@ -155,15 +183,24 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
     else:
         advice = f"`labtui init` makes a workspace; or go to yours, or set ${WORKSPACE_ENV}"
         yield Finding("workspace", "note", f"{workspace.root} has no configs", advice)
-    place = next(path for path in (workspace.runs, *workspace.runs.parents) if path.exists())
+    yield from _queue()
+    place = next(path for path in (workspace.runs, *workspace.runs.parents) if exists(path))
     if is_network(str(place)):
-        advice = f"locks are kept in {state_home() / 'locks'}: start and stop runs from this machine only"
+        advice = f"locks are kept in {state_path() / 'locks'}: start and stop runs from this machine only"
         yield Finding("runs folder", "note", "on a network file system", advice)
     else:
         yield Finding("runs folder", "ok", "on a local file system")
     if workspace.runs.exists() and workspace.runs.stat().st_mode & 0o022:
         advice = f"others can plant files there: `chmod go-w {workspace.runs}`"
         yield Finding("runs folder", "bad", "writable by other users", advice)
+
+
+def _queue() -> Iterator[Finding]:
+    """What waits, or may wait, and cannot be looked at."""
+    view = QueueView()
+    view.works()
+    for where, why in view.problems.items():
+        yield Finding("queue", "note", f"passed over {where}: {why}", "what waits elsewhere starts")
 
 
 def _session() -> Iterator[Finding]:

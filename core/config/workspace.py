@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import StateFolderError
+from core.text import clean
+
+_PROBE = 4096
 WORKSPACE_ENV = "LABTUI_WORKSPACE"
 
 
@@ -61,21 +67,64 @@ def shipped_configs() -> Path | None:
     return None
 
 
+def state_path() -> Path:
+    """`$XDG_STATE_HOME/labtui` (locks, slots, the queue); not made. For readers."""
+    return _xdg("XDG_STATE_HOME", ".local/state") / "labtui"
+
+
 def state_home() -> Path:
-    """`$XDG_STATE_HOME/labtui` (locks, slots), made 0700."""
-    return _private(_xdg("XDG_STATE_HOME", ".local/state") / "labtui")
+    """`state_path`, made 0700. Raises StateFolderError."""
+    folder = state_path()
+    try:
+        return _private(folder)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def require_state_home() -> None:
+    """Find out before anything is made whether the state folder takes what a start writes there.
+
+    Raises StateFolderError.
+    """
+    folder = state_home()
+    probe = folder / f".probe-{os.getpid()}-{threading.get_ident()}"
+    try:
+        try:
+            probe.write_bytes(bytes(_PROBE))
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
+def cache_path() -> Path:
+    """`$XDG_CACHE_HOME/labtui` (pixel caches); not made. For readers, which can do without."""
+    return _xdg("XDG_CACHE_HOME", ".cache") / "labtui"
 
 
 def cache_home() -> Path:
-    """`$XDG_CACHE_HOME/labtui` (pixel caches), made 0700."""
-    return _private(_xdg("XDG_CACHE_HOME", ".cache") / "labtui")
+    """`cache_path`, made 0700. Raises OSError."""
+    return _private(cache_path())
 
 
 def _xdg(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    return Path(value) if os.path.isabs(value) else Path.home() / default
+    if os.path.isabs(value):
+        return Path(value)
+    # As `Path.home()`, which raises for a user without a home.
+    home = os.path.expanduser("~")
+    return Path(home if os.path.isabs(home) else os.sep) / default
 
 
 def _private(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _not_writable(folder: Path, error: OSError) -> StateFolderError:
+    why = (error.strerror or type(error).__name__).lower()
+    return StateFolderError(
+        f"The state folder {clean(str(folder))} cannot be written ({why}): labtui keeps its queue and its "
+        "locks there. Make room or make it writable, or set XDG_STATE_HOME to a folder of your own."
+    )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from core.engine.state import TrainState
 from core.errors import LabError
+from core.reading import exists
 from core.store.attempts import write_error
-from core.store.files import DISK_FULL
+from core.store.files import DISK_FULL, Reserve
 from core.store.paths import RunPaths
+from core.store.state import DISK_FULL_EXIT
 
 
 @dataclass
@@ -44,8 +47,13 @@ class Place:
         self._epochs_done, self._step, self._total = epochs_done, step, total
 
 
-def write_failure(run: RunPaths, attempt: int, error: Exception, place: Place) -> None:
-    """Write error.json with the epoch under way; where even that fails, the log and exit.json remain."""
+def write_failure(
+    run: RunPaths, attempt: int, error: Exception, place: Place, reserve: Reserve | None = None
+) -> None:
+    """Write error.json with the epoch under way; where even that fails, the log and exit.json remain.
+
+    `reserve` is space for it on a disk that has become full.
+    """
     epoch = place.epochs_done + 1 if place.state else None
     with contextlib.suppress(OSError):
         write_error(
@@ -54,7 +62,18 @@ def write_failure(run: RunPaths, attempt: int, error: Exception, place: Place) -
             sentence(run, error),
             epoch=epoch,
             step=place.step if place.state else None,
+            reserve=reserve,
         )
+
+
+def exit_code(error: Exception, written: Path) -> int:
+    """What a process that failed with `error` ends with: it says what `written` could not."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL and not exists(written):
+            return DISK_FULL_EXIT
+        cause = cause.__cause__
+    return 1
 
 
 def _out_of_memory(error: Exception) -> str:

@@ -9,6 +9,8 @@ import signal
 import time
 from pathlib import Path
 
+from core.reading import is_regular
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _LOOK_EVERY = 1.0
 
@@ -29,11 +31,15 @@ class StopFlag:
         """Whether to stop: cheap enough for every step."""
         if not self._set and self.marker is not None and time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_EVERY
-            self._set = self.marker.exists()
+            self._set = is_regular(self.marker)
         return self._set
 
 
 def install_handlers(flag: StopFlag) -> None:
-    """Let every signal that asks a process to end only set `flag`; training stops at the next step."""
+    """Let every signal that asks a process to end only set `flag`; training stops at the next step.
+
+    Signals that came before (the supervisor starts this process with them blocked) arrive now.
+    """
     for number in _SIGNALS:
         signal.signal(number, lambda *_: flag.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

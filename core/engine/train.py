@@ -36,7 +36,7 @@ from core.models.registry import has_batch_norm
 from core.models.weights import load_weights
 from core.store.attempts import read_attempt, write_result
 from core.store.checkpoints import list_checkpoints
-from core.store.files import read_json, write_json
+from core.store.files import read_json, reserve, write_json
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
 from core.store.version import code_version
@@ -49,14 +49,18 @@ def train_run(run: RunPaths, attempt: int, stop: StopFlag) -> str:
     with a sentence for people, or any other exception.
     """
     place = Place()
+    kept = reserve(run.attempt(attempt).error)
     try:
         finished = _train(run, attempt, stop, place)
         status = "finished" if finished else "stopped"
         early = place.early_stop if finished else None
         write_result(run.attempt(attempt), status, epoch=place.epochs_done, step=place.step, early_stop=early)
     except Exception as error:
-        write_failure(run, attempt, error, place)
+        write_failure(run, attempt, error, place, kept)
         raise
+    finally:
+        if kept is not None:
+            kept.release()
     log(f"{status} after epoch {place.epochs_done}, step {place.step}")
     return status
 

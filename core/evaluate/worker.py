@@ -9,18 +9,23 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from core.engine.failure import sentence
+from core.engine.failure import exit_code, sentence
 from core.engine.stop import StopFlag
 from core.errors import StateError
 from core.evaluate.measure import run_measure
 from core.evaluate.predict import run_predict
-from core.store.files import peek_json, read_json, sweep, write_json
+from core.store.attempts import write_error
+from core.store.files import peek_json, read_json, reserve, sweep, write_json
 from core.store.guard import mark_changed
 from core.store.paths import JobPaths, RunPaths
 
 
 def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
-    """0 when finished or stopped (result.json), 1 when it failed (traceback in the log, error.json)."""
+    """0 when finished or stopped (result.json), 1 when it failed (traceback in the log, error.json).
+
+    74 when it failed and the disk is so full that not even error.json could be written.
+    """
+    kept = reserve(job.error)
     try:
         content = read_json(job.job)
         if content is None:
@@ -35,8 +40,11 @@ def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
         told = sentence(run, error)
         print(told, file=sys.stderr, flush=True)
         with contextlib.suppress(OSError):
-            _write(job, "error", {"type": type(error).__name__, "message": told})
-        return 1
+            write_error(job, type(error).__name__, told, reserve=kept)
+        return exit_code(error, job.error)
+    finally:
+        if kept is not None:
+            kept.release()
     return 0
 
 

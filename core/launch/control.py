@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.config.workspace import Workspace
+from core.config.workspace import Workspace, require_state_home
 from core.errors import StateError
 from core.launch.dispatch import dispatch
 from core.launch.fitting import require_fit
@@ -36,7 +36,8 @@ def start_run(workspace: Workspace, loaded: Loaded, *, argv: Sequence[str], name
     """Create a run of a config and start it as soon as a slot is free.
 
     Raises DataError when the data folder is not there or does not fit the model, UsageError when the file of
-    a network of the user's own is not there, or that of its weights, or a GPU that the config names.
+    a network of the user's own is not there, or that of its weights, or a GPU that the config names,
+    StateFolderError when it could not be queued: nothing is made then.
     """
     from core.datasets.open import require_data
 
@@ -45,8 +46,8 @@ def start_run(workspace: Workspace, loaded: Loaded, *, argv: Sequence[str], name
     require_gpus(experiment.gpus)
     require_weights(experiment.weights)
     code = read_code(experiment.model)
+    _ready(workspace)
     run = _create(workspace, experiment, loaded.name, argv=argv, code=code, name=name)
-    register(workspace)
     dispatch()
     return run
 
@@ -71,7 +72,7 @@ def resume_run(
     network or data do not take the weights.
     """
     plan = plan_resume(run, start=start, total=total, more=more, overrides=overrides, fork=fork)
-    register(workspace)
+    _ready(workspace)
     if plan.forks:
         assert plan.start is not None, "a fork has a checkpoint"
         checkpoint = plan.start
@@ -130,6 +131,12 @@ def wait_run(run: RunPaths, timeout: float | None = None, interval: float = 0.2)
         if state.state in ENDED or (deadline is not None and time.monotonic() >= deadline):
             return state
         time.sleep(interval)
+
+
+def _ready(workspace: Workspace) -> None:
+    """Find out before anything is made whether it can be queued. Raises StateFolderError, OSError."""
+    require_state_home()
+    register(workspace)
 
 
 def _create(

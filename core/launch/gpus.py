@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from core import humanise
-from core.config.workspace import state_home
-from core.errors import UsageError
-from core.launch.nvml import Gpu, read_gpus
+from core.config.workspace import state_path
+from core.errors import LabError, UsageError
+from core.launch.nvml import Gpu, look
 from core.store.locks import is_held
 from core.store.process import host_tag
 from core.text import clean
@@ -31,6 +32,10 @@ _UNLISTED_SHARE = 0.05
 
 class MissingGpuError(UsageError):
     """A GPU that a config names is not there, or not ours to use."""
+
+
+class SilentGpuError(LabError):
+    """The driver was asked for GPUs and failed: what is there cannot be known now. It may pass."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,14 @@ def named(gpus: Sequence[Gpu], wanted: Iterable[int | str], visible: str | None 
 
 
 def require_gpus(wanted: Sequence[int | str] | None) -> None:
-    """Raises MissingGpuError when a config names a GPU that this process cannot use."""
+    """Raises MissingGpuError when a config names a GPU that this process cannot use.
+
+    When the driver does not answer, nothing is said: the run will wait until it does.
+    """
     if wanted:
-        named(read_gpus(), wanted, os.environ.get("CUDA_VISIBLE_DEVICES"))
+        seen = look()
+        if not seen.fault:
+            named(seen.gpus, wanted, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def describe(gpu: Gpu) -> dict[str, str | int]:
@@ -176,9 +186,13 @@ def _is_ours(pid: int) -> bool:
 
 
 def slot_folder() -> Path:
-    """Where the locks of slots lie: a folder per host, since a home may be shared between machines."""
-    folder = state_home() / "slots" / host_tag()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Where the locks of slots lie: a folder per host, since a home may be shared between machines.
+
+    Where it cannot be made, nothing is held, and whoever takes a slot hears of it.
+    """
+    folder = state_path() / "slots" / host_tag()
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 

@@ -52,6 +52,9 @@ def send(identity: Identity, number: signal.Signals) -> bool:
         descriptor = os.pidfd_open(identity.pid)
     except ProcessLookupError:
         return False
+    except OSError:
+        # A kernel without it, or no descriptor left: the same with an instant between look and signal.
+        return _send_plainly(identity, number)
     try:
         if not is_alive(identity):
             return False
@@ -60,4 +63,14 @@ def send(identity: Identity, number: signal.Signals) -> bool:
         return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def _send_plainly(identity: Identity, number: signal.Signals) -> bool:
+    if not is_alive(identity):
+        return False
+    try:
+        os.kill(identity.pid, number)
+    except ProcessLookupError:
+        return False
     return True

@@ -7,16 +7,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from core.config.workspace import Workspace
+from core.config.workspace import Workspace, require_state_home
 from core.launch.control import tell_to_stop
 from core.launch.dispatch import dispatch
-from core.launch.gpus import named
-from core.launch.nvml import read_gpus
+from core.launch.gpus import require_gpus
 from core.launch.queue import register
 from core.store import jobs
 from core.store.jobs import JobState, list_jobs, read_job, request_job_stop
 from core.store.locks import job_lock_path
-from core.store.paths import JobPaths, RunPaths
+from core.store.paths import RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE, ENDED
 
 __all__ = ["JobState", "active_jobs", "list_jobs", "start_job", "stop_job", "wait_job"]
@@ -26,13 +25,13 @@ def start_job(workspace: Workspace, run: RunPaths, kind: str, content: Mapping[s
     """Create a job of a run and start it as soon as a slot is free.
 
     `content` goes into job.json; its `device` and `gpus` say which slot it takes, by default the run's.
-    Raises MissingGpuError for a GPU that is not there, StateError for a run of a newer format.
+    Raises MissingGpuError for a GPU that is not there, StateError for a run of a newer format,
+    StateFolderError.
     """
-    gpus = content.get("gpus")
-    if gpus:
-        named(read_gpus(), gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    job = jobs.create_job(run, kind, content)
+    require_gpus(content.get("gpus"))
+    require_state_home()
     register(workspace)
+    job = jobs.create_job(run, kind, content)
     dispatch()
     return job
 
@@ -59,7 +58,7 @@ def wait_job(job: JobPaths, timeout: float | None = None, interval: float = 0.2)
 def active_jobs(workspace: Workspace) -> list[JobState]:
     """The jobs of all runs that wait or run, oldest first. One look into each run's folder."""
     try:
-        names = [entry.name for entry in os.scandir(workspace.runs) if not entry.name.startswith(".")]
+        names = [name for name in os.listdir(workspace.runs) if RUN_ID.fullmatch(name)]
     except OSError:
         return []
     found = [job for name in names for job in list_jobs(RunPaths(workspace.runs / name))]

@@ -1,10 +1,15 @@
-"""What NVML says about this machine's GPUs. Whatever fails there means: no GPU, or no such number."""
+"""What NVML says about this machine's GPUs.
+
+*None* and *asked, and failed* are two things: without a driver there is no GPU, but a driver that does not
+answer says nothing about what is there. A number that the driver does not support is None.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import importlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +21,12 @@ NVML_ENV = "LABTUI_NVML"
 """The module that speaks NVML, by default nvidia-ml-py's; another one with the same functions, for tests."""
 _LIBRARY = "libnvidia-ml.so.1"
 _FAULTS = (AttributeError, OSError, TypeError, ValueError)
+# NVML's error numbers: driver not loaded, library not found, no GPU.
+_NO_DRIVER = frozenset({9, 12, 28})
+# Invalid argument, not supported, no permission, not found, function not found.
+_UNSUPPORTED = frozenset({2, 3, 4, 6, 13})
+_CARD = re.compile(r"nvidia\d+")
+_WORDS = 200
 
 _absent = False
 _open: tuple[int, Any] | None = None
@@ -50,30 +61,78 @@ class Gpu:
     drawing: int = 0
 
 
+@dataclass(frozen=True)
+class Look:
+    """`gpus` in the order of their index; `fault` says what could not be asked, empty when nothing failed."""
+
+    gpus: tuple[Gpu, ...] = ()
+    fault: str = ""
+
+
 def read_gpus() -> tuple[Gpu, ...]:
-    """All GPUs in the order of their index; empty without a driver, or when it does not work.
+    """The GPUs that answer, in the order of their index; empty without a driver."""
+    return look().gpus
+
+
+def look() -> Look:
+    """Ask for all GPUs.
 
     That there is no driver is found out once per process. Takes some ms where there is one.
     """
-    nvml = _driver()
+    try:
+        nvml = _driver()
+    except _DriverError as error:
+        return Look(fault=f"the NVIDIA driver does not answer ({error})")
     if nvml is None:
-        return ()
+        return Look()
     faults = (nvml.NVMLError, *_FAULTS)
     try:
         count = int(nvml.nvmlDeviceGetCount())
-    except faults:
+    except faults as error:
         _forget()
-        return ()
+        return Look(fault=f"the NVIDIA driver does not answer ({_said(error)})")
     found: list[Gpu] = []
+    silent: list[str] = []
     for index in range(count):
         # A GPU that fell off the bus must not hide the others.
-        with suppress(*faults):
+        try:
             found.extend(_devices(nvml, index, faults))
-    return tuple(found)
+        except faults as error:
+            silent.append(f"GPU {index} does not answer ({_said(error)})")
+    return Look(tuple(found), "; ".join(silent))
+
+
+def driver_version() -> str:
+    """The version of the NVIDIA driver, as NVML or the kernel says; empty when neither does."""
+    try:
+        nvml = _driver()
+    except _DriverError:
+        nvml = None
+    if nvml is not None:
+        with suppress(nvml.NVMLError, *_FAULTS):
+            return _text(nvml.nvmlSystemGetDriverVersion())
+    try:
+        with open("/proc/driver/nvidia/version", encoding="utf-8", errors="replace") as file:
+            found = re.search(r"\b\d+\.\d+(\.\d+)?\b", file.read(4096))
+    except OSError:
+        return ""
+    return found[0] if found else ""
+
+
+def unlisted_cards() -> bool:
+    """Whether the kernel has NVIDIA cards although there is no NVML to ask, as in some containers."""
+    try:
+        return _driver() is None and any(_CARD.fullmatch(name) for name in os.listdir("/dev"))
+    except (_DriverError, OSError):
+        return False
+
+
+class _DriverError(Exception):
+    """NVML is there but does not start."""
 
 
 def _driver() -> Any:
-    """The NVML module, initialised in this process, or None."""
+    """The NVML module, initialised in this process, or None where there is no driver. Raises _DriverError."""
     global _absent, _open
     if _absent:
         return None
@@ -91,7 +150,10 @@ def _driver() -> Any:
         return None
     try:
         nvml.nvmlInit()
-    except (fault, *_FAULTS):
+    except (fault, *_FAULTS) as error:
+        if getattr(error, "value", None) not in _NO_DRIVER:
+            # It may pass (a driver that is being updated, say): ask again with the next call.
+            raise _DriverError(_said(error)) from error
         _absent = True
         return None
     _open = (os.getpid(), nvml)
@@ -107,10 +169,14 @@ def _forget() -> None:
 def _devices(nvml: Any, index: int, faults: tuple[type[Exception], ...]) -> Iterator[Gpu]:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
 
-    def ask(default: Any, name: str, *arguments: Any) -> Any:
+    def ask(default: Any, name: str, *arguments: Any, needed: bool = False) -> Any:
+        """`default` for what the driver does not support; `needed`: raises for what it fails to say."""
         try:
             return getattr(nvml, name)(*arguments)
-        except faults:
+        except faults as error:
+            value = getattr(error, "value", None)
+            if needed and isinstance(value, int) and value not in _UNSUPPORTED:
+                raise
             return default
 
     bus = ask(None, "nvmlDeviceGetPciInfo", handle)
@@ -131,13 +197,17 @@ def _devices(nvml: Any, index: int, faults: tuple[type[Exception], ...]) -> Iter
 def _read(
     nvml: Any, ask: Callable[..., Any], handle: Any, index: int, label: str, name: str, bus_id: str
 ) -> Gpu:
-    """One device. Raises the driver's error when it has no UUID: nothing could be held then."""
+    """One device.
+
+    Raises the driver's error when it has no UUID (nothing could be held then), or when the driver fails to
+    say who is on it: it would pass for free.
+    """
     # Version 2 does not count what the driver keeps for itself as used.
     memory = ask(None, "nvmlDeviceGetMemoryInfo", handle, getattr(nvml, "nvmlMemory_v2", None))
     if memory is None:
-        memory = ask(None, "nvmlDeviceGetMemoryInfo", handle)
+        memory = ask(None, "nvmlDeviceGetMemoryInfo", handle, needed=True)
     rates = ask(None, "nvmlDeviceGetUtilizationRates", handle)
-    processes = ask(None, "nvmlDeviceGetComputeRunningProcesses", handle)
+    processes = ask(None, "nvmlDeviceGetComputeRunningProcesses", handle, needed=True)
     drawing = ask([], "nvmlDeviceGetGraphicsRunningProcesses", handle)
     return Gpu(
         index=index,
@@ -155,6 +225,10 @@ def _read(
 
 def _process(item: Any) -> GpuProcess:
     return GpuProcess(int(item.pid), _whole(getattr(item, "usedGpuMemory", None)))
+
+
+def _said(error: BaseException) -> str:
+    return clean(str(error).strip()[:_WORDS]) or type(error).__name__
 
 
 def _text(value: Any) -> str:

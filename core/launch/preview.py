@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config.names import is_code
-from core.config.workspace import Workspace, cache_home
+from core.config.workspace import Workspace, cache_home, cache_path
 from core.errors import UnreadableError
 from core.launch.children import child_environment, module_command
 from core.reading import read_bytes
@@ -40,13 +40,14 @@ def describe(experiment: Experiment, classes: int, timeout: float = TIMEOUT) -> 
     Never raises: what goes wrong, or takes longer than `timeout` seconds, is a sentence under `error`, and
     numbers are absent then.
     """
-    kept = cache_home() / "describe" / f"{description_key(experiment, classes)}.json"
+    kept = cache_path() / "describe" / f"{description_key(experiment, classes)}.json"
     known = peek_json(kept)
     if known is not None:
         return known
     found = _ask_child(experiment, classes, timeout)
     if found.get("error") is None:
         with suppress(OSError):
+            cache_home()
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             write_json(kept, found)
     return found

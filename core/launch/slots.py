@@ -12,7 +12,9 @@ from pathlib import Path
 from core.errors import UsageError
 from core.launch.gpus import (
     MissingGpuError,
+    SilentGpuError,
     allowed,
+    busy_limit,
     describe,
     lock_name,
     named,
@@ -22,8 +24,9 @@ from core.launch.gpus import (
     who_blocks,
 )
 from core.launch.gpus import require_gpus as require_gpus
-from core.launch.nvml import Gpu, read_gpus
+from core.launch.nvml import Gpu, Look, look, read_gpus, unlisted_cards
 from core.store.locks import Lock, acquire, is_held
+from core.text import clean
 
 SLOTS_ENV = "LABTUI_CPU_SLOTS"
 _CORES_A_SLOT = 4
@@ -95,6 +98,11 @@ def cpu_slots() -> list[Slot]:
     return [Slot(f"cpu{i}", _threads(number), slot_path(f"cpu{i}")) for i in range(number)]
 
 
+def check_settings() -> None:
+    """Raises UsageError for a setting of slots in the environment that cannot be."""
+    cpu_slots(), slots_per_gpu(), busy_limit()
+
+
 def gpu_slots(gpu: Gpu, gpus: int) -> list[Slot]:
     """The slots of one of `gpus` GPUs."""
     number = slots_per_gpu()
@@ -133,6 +141,11 @@ def gpu_status() -> tuple[GpuStatus, ...]:
     return tuple(_status(gpu, len(gpus)) for gpu in gpus)
 
 
+def gpu_fault() -> str:
+    """What of the GPUs could not be asked, in words; empty when nothing failed."""
+    return look().fault
+
+
 def slot_arguments(slot: Slot) -> list[str]:
     """A slot on a supervisor's command line; `slot_from_arguments` reads it."""
     words = ["--slot", slot.name, "--slot-file", str(slot.path), "--threads", str(slot.threads)]
@@ -165,44 +178,68 @@ def holder(slot: Slot) -> Holder | None:
         return None
 
 
+def holder_words(slot: Slot) -> str:
+    """The run, and the job, that have a slot, as its lock file says; empty when it says nothing."""
+    found = holder(slot)
+    return "" if found is None else clean(f"{found.run.name} {found.job}".strip())
+
+
 @dataclass
 class Board:
     """One look at the slots: what was found busy stays so, so that who came first is served first."""
 
-    _gpus: tuple[Gpu, ...] | None = None
+    _seen: Look | None = None
     _busy: set[Path] = field(default_factory=set)
 
     @property
+    def seen(self) -> Look:
+        """What the driver says, asked once."""
+        if self._seen is None:
+            self._seen = look()
+        return self._seen
+
+    @property
     def gpus(self) -> tuple[Gpu, ...]:
-        """The GPUs of this machine, asked for once."""
-        if self._gpus is None:
-            self._gpus = read_gpus()
-        return self._gpus
+        """The GPUs of this machine that answer."""
+        return self.seen.gpus
 
     def options(self, need: Need) -> list[Slot]:
-        """The slots that would do, the best first. Raises MissingGpuError.
+        """The slots that would do, the best first.
 
         `auto` takes a GPU where there is one to be had; without one, `cuda` takes a CPU slot too, and the
-        training then says what is missing.
+        training then says what is missing. Raises MissingGpuError, and SilentGpuError when the driver was
+        asked and failed: a GPU that may be there is waited for, and never replaced by a CPU slot.
         """
         if need.device in ("cpu", "mps"):
             return cpu_slots()
-        if need.gpus:
-            mine = named(self.gpus, need.gpus, need.visible)
-        else:
-            mine = allowed(self.gpus, need.visible)
+        try:
+            if need.gpus:
+                mine = named(self.gpus, need.gpus, need.visible)
+            else:
+                mine = allowed(self.gpus, need.visible)
+        except MissingGpuError as error:
+            if self.seen.fault:
+                raise SilentGpuError(self._silence(need)) from error
+            raise
+        if not mine and self.seen.fault and need.visible != "":
+            raise SilentGpuError(self._silence(need))
         if not mine:
-            return cpu_slots()
+            # Cards that nobody can tell apart are one place to train.
+            return cpu_slots()[:1] if unlisted_cards() else cpu_slots()
         slots = [gpu_slots(gpu, len(self.gpus)) for gpu in mine]
         return [slot for place in zip(*slots, strict=True) for slot in place]
 
     def take(self, need: Need) -> tuple[Slot, Lock] | None:
-        """A free slot with its lock held, or None. Raises MissingGpuError.
+        """A free slot with its lock held, or None. Raises MissingGpuError, OSError.
 
         The lock comes first, then the look at who is on the GPU: two that start at once never meet there. A
         GPU that was busy at the board's own look is not locked at all: readers would take that for a run.
         """
-        for slot in self.options(need):
+        try:
+            options = self.options(need)
+        except SilentGpuError:
+            return None
+        for slot in options:
             if slot.path in self._busy:
                 continue
             if slot.gpu is not None and _is_blocked(slot, slot.gpu, self.gpus):
@@ -226,7 +263,7 @@ class Board:
         """Why a run with this need waits, in words."""
         try:
             options = self.options(need)
-        except MissingGpuError as error:
+        except (MissingGpuError, SilentGpuError) as error:
             return str(error)
         gpus = list({slot.gpu.uuid: slot.gpu for slot in options if slot.gpu is not None}.values())
         if not gpus:
@@ -244,6 +281,11 @@ class Board:
         if len(lines) == 1:
             return f"waiting for GPU {lines[0][0].label}: {lines[0][1]}"
         return "waiting for a free GPU: " + "; ".join(f"GPU {gpu.label}: {why}" for gpu, why in lines)
+
+    def _silence(self, need: Need) -> str:
+        which = f"GPU {', '.join(map(str, need.gpus))}" if need.gpus else "a GPU"
+        way = "name another GPU" if need.gpus and self.gpus else "device: cpu trains without one"
+        return clean(f"waiting for {which}: {self.seen.fault}; see nvidia-smi, or start anew ({way})")
 
     def _why(self, gpu: Gpu, slots: list[Slot]) -> str:
         """Why none of a GPU's slots can be had; empty when one can."""
@@ -298,6 +340,5 @@ def _status(gpu: Gpu, gpus: int) -> GpuStatus:
 
 def _runs(slots: list[Slot]) -> Iterator[str]:
     for slot in slots:
-        found = holder(slot)
-        if found is not None:
-            yield f"{found.run.name} {found.job}".strip()
+        if words := holder_words(slot):
+            yield words

@@ -15,8 +15,7 @@ import ctypes
 import select
 import signal
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,16 +23,21 @@ from typing import Protocol
 import psutil
 
 from core.errors import LabError
+from core.launch.apart import log_fault, words
 from core.launch.children import child_environment, spawn
+from core.launch.delays import forget, hold_back
 from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.gpus import SLOT_ENV, describe
 from core.launch.identity import identify
+from core.launch.nvml import unlisted_cards
 from core.launch.openmp import busy_cores, has_room, thread_environment
 from core.launch.queue import QueueView
 from core.launch.slots import Need, Slot, cores, cpu_slots, note_holder, slot_from_arguments
 from core.launch.tracker import start_tracker
 from core.launch.work import Work, from_arguments
-from core.store.attempts import note_trainer, write_exit
+from core.reading import is_directory, is_regular
+from core.store.attempts import note_trainer, write_error, write_exit
+from core.store.files import Reserve, reserve
 from core.store.guard import mark_changed
 from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt
 from core.store.paths import AttemptPaths
@@ -41,6 +45,9 @@ from core.store.paths import AttemptPaths
 _PR_SET_CHILD_SUBREAPER = 36
 _DISPATCH_EVERY = 10.0
 _LOOK_EVERY = 0.5
+_EXIT_TRIES = 5
+# What asks a process to end; its own handlers let them through again.
+_ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Trainer(Protocol):
@@ -62,14 +69,28 @@ class Launch:
 
 
 def start_trainer(launch: Launch) -> Trainer:
-    """Start `python -P -m core.engine RUN ATTEMPT` (or a job's process), its output in the attempt's log."""
-    return spawn(
-        launch.work.command(launch.attempt),
-        log=launch.attempt.log,
-        cwd=launch.work.run.root,
-        environment=child_environment(launch.environment),
-        pass_fds=launch.pass_fds,
-    )
+    """Start `python -P -m core.engine RUN ATTEMPT` (or a job's process), its output in the attempt's log.
+
+    Signals that ask it to end wait until it listens to them (`engine.stop.install_handlers`).
+    """
+    with deaf():
+        return spawn(
+            launch.work.command(launch.attempt),
+            log=launch.attempt.log,
+            cwd=launch.work.run.root,
+            environment=child_environment(launch.environment),
+            pass_fds=launch.pass_fds,
+        )
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """What is started inside does not get signals that ask it to end before it lets them through itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def supervise(
@@ -85,43 +106,87 @@ def supervise(
     """
     os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    alive_lock = acquire(supervisors_path(), timeout=5.0, shared=True)
-    done = False
+    alive_lock: Lock | None = None
     try:
+        with _survive("the lock of living supervisors"):
+            alive_lock = acquire(supervisors_path(), timeout=5.0, shared=True)
         if not work.is_off():
             _carry_out(work, slot, slot_lock, start)
-        done = True
+    except Exception as error:
+        log_fault(f"{work.name} could not begin", error)
+        slot_lock.release()
+        if not hold_back(work, error):
+            # Nobody is told to wait, so nobody may have it for a while: the same would happen at once.
+            time.sleep(_DISPATCH_EVERY)
+        raise
     finally:
         slot_lock.release()
         supervisor_lock.release()
         mark_changed(work.run.root.parent, work.run.id)
-        if not done:
-            # What kept it from beginning (a full disk, say) would do the same again at once.
-            time.sleep(_DISPATCH_EVERY)
         if alive_lock is not None:
             alive_lock.release()
         _dispatch(None)
 
 
 def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch], Trainer]) -> None:
+    """Raises what keeps the work from beginning; from then on, whatever happens is written down."""
     note_holder(slot_lock, work.holder)
-    attempt = work.begin(slot.name, slot.threads, None if slot.gpu is None else describe(slot.gpu))
-    start_tracker(work, attempt)
-    _adopt_orphans(True)
-    killed_before = _oom_kills()
     environment = trainer_environment(work.need(), slot, slot_lock)
-    trainer = start(Launch(work, attempt, environment, (slot_lock.fd,)))
-    trainer_identity = identify(trainer.pid)
-    if trainer_identity is not None:
-        note_trainer(attempt, trainer_identity.as_json())
-    status = _watch(work.kill_marker, trainer)
-    _end_leftovers()
-    write_exit(
-        attempt,
-        code=status if status >= 0 else None,
-        signal=-status if status < 0 else None,
-        oom_kill=status == -signal.SIGKILL and _oom_kills() > killed_before,
-    )
+    attempt = work.begin(slot.name, slot.threads, None if slot.gpu is None else describe(slot.gpu))
+    forget(work)
+    kept = reserve(attempt.exit)
+    try:
+        start_tracker(work, attempt)
+        _adopt_orphans(True)
+        killed_before = _oom_kills()
+        try:
+            trainer = start(Launch(work, attempt, environment, (slot_lock.fd,)))
+        except OSError as error:
+            log_fault(f"the process of {work.name} could not be started", error)
+            with _survive("error.json"):
+                said = f"its process could not be started: {words(error)}"
+                write_error(attempt, type(error).__name__, said, reserve=kept)
+            _write_exit(attempt, 1, False, kept)
+            return
+        with _survive("the trainer's identity"):
+            trainer_identity = identify(trainer.pid)
+            if trainer_identity is not None:
+                note_trainer(attempt, trainer_identity.as_json())
+        status = _watch(work.kill_marker, trainer)
+        with _survive("what the trainer left behind"):
+            _end_leftovers()
+        _write_exit(attempt, status, status == -signal.SIGKILL and _oom_kills() > killed_before, kept)
+    finally:
+        if kept is not None:
+            kept.release()
+
+
+def _write_exit(attempt: AttemptPaths, status: int, oom_kill: bool, kept: Reserve | None) -> None:
+    """Without exit.json a run reads as lost, so a fault that may pass is waited for."""
+    for left in reversed(range(_EXIT_TRIES)):
+        try:
+            write_exit(
+                attempt,
+                code=status if status >= 0 else None,
+                signal=-status if status < 0 else None,
+                oom_kill=oom_kill,
+                reserve=kept,
+            )
+            return
+        except OSError as error:
+            log_fault(f"{attempt.exit} was not written", error)
+            if not left or not is_directory(attempt.root):
+                return
+            time.sleep(_LOOK_EVERY)
+
+
+@contextlib.contextmanager
+def _survive(what: str) -> Iterator[None]:
+    """Best effort: a fault is noted in the log, and the watch over the trainer goes on."""
+    try:
+        yield
+    except Exception as error:
+        log_fault(what, error)
 
 
 def trainer_environment(need: Need, slot: Slot, slot_lock: Lock) -> dict[str, str]:
@@ -142,7 +207,8 @@ def trainer_environment(need: Need, slot: Slot, slot_lock: Lock) -> dict[str, st
     }
     if slot.gpu is not None:
         environment["CUDA_VISIBLE_DEVICES"] = slot.gpu.uuid
-    elif need.device == "cpu":
+    elif need.device == "cpu" or not unlisted_cards():
+        # Whoever has a CPU slot must not land on a GPU that another holds the lock of.
         environment["CUDA_VISIBLE_DEVICES"] = ""
     elif need.visible is not None:
         environment["CUDA_VISIBLE_DEVICES"] = need.visible
@@ -153,13 +219,13 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
     """Wait for the trainer; meanwhile carry out a kill request and dispatch for others."""
     view = QueueView()
     next_dispatch = time.monotonic() + _DISPATCH_EVERY
-    try:
+    descriptor: int | None = None
+    # Without one (an old kernel, too many open files) the trainer is asked after, a little later each time.
+    with contextlib.suppress(OSError):
         descriptor = os.pidfd_open(trainer.pid)
-    except ProcessLookupError:
-        return trainer.wait()
     try:
-        while not select.select([descriptor], [], [], _LOOK_EVERY)[0]:
-            if kill_marker.exists():
+        while not _has_ended(trainer.pid, descriptor):
+            if is_regular(kill_marker):
                 _kill_tree(trainer.pid)
             if time.monotonic() >= next_dispatch:
                 # The supervisors that this starts must not become our own leftovers.
@@ -168,16 +234,37 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
                 _adopt_orphans(True)
                 next_dispatch = time.monotonic() + _DISPATCH_EVERY
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
     return trainer.wait()
+
+
+def _has_ended(pid: int, descriptor: int | None) -> bool:
+    """Whether a child has ended, waiting a moment for it; it stays to be waited for."""
+    if descriptor is not None:
+        return bool(select.select([descriptor], [], [], _LOOK_EVERY)[0])
+    try:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return True
+    except ChildProcessError:
+        return True
+    time.sleep(_LOOK_EVERY / 5)
+    return False
+
+
+_told: dict[str, str] = {}
+"""What the last dispatch could not do: said once, not every ten seconds."""
 
 
 def _dispatch(view: QueueView | None) -> None:
     """Start what waits; no fault there (a full disk, a bad setting) may end the watch over a trainer."""
     try:
         dispatch(view)
-    except (LabError, OSError):
-        traceback.print_exc()
+        _told.clear()
+    except Exception as error:
+        if _told.get("") != words(error):
+            log_fault("queued work could not be started", error)
+        _told[""] = words(error)
 
 
 def _adopt_orphans(on: bool) -> None:
@@ -238,10 +325,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--slot-lock", type=int, required=True)
     parser.add_argument("--supervisor-lock", type=int, required=True)
     given = parser.parse_args(arguments)
-    work = from_arguments(given.run, given.request, given.job)
-    slot = slot_from_arguments(given.slot, given.slot_file, given.threads, given.gpu)
-    slot_lock = adopt(given.slot_lock, slot.path)
-    supervisor_lock = adopt(given.supervisor_lock, work.supervisor_lock)
+    try:
+        work = from_arguments(given.run, given.request, given.job)
+        slot = slot_from_arguments(given.slot, given.slot_file, given.threads, given.gpu)
+        slot_lock = adopt(given.slot_lock, slot.path)
+        supervisor_lock = adopt(given.supervisor_lock, work.supervisor_lock)
+    except (LabError, OSError, ValueError, KeyError) as error:
+        # The run was removed meanwhile, say. Others wait for the slot that goes free with us.
+        log_fault(f"nothing to supervise in {given.run}", error)
+        for descriptor in (given.slot_lock, given.supervisor_lock):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        _dispatch(None)
+        return
     supervise(work, slot, slot_lock, supervisor_lock)
 
 

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from core.errors import LabError
+from core.launch.apart import apart
+from core.launch.delays import delay
 from core.launch.queue import QueueView, in_order
 from core.launch.slots import Board
 from core.launch.work import Work, newest
@@ -24,18 +27,32 @@ def waiting_reason(run: RunPaths) -> str:
 def waiting_reasons(works: Sequence[Work] | None = None) -> dict[str, str]:
     """The same of all that waits (or of `works`, in the order of the queue), from one look at the slots.
 
-    Keys are run folders, and job folders. Takes some ms where there is a GPU: call it off the UI's thread.
+    Keys are run folders, and job folders. What could not begin says why. Never raises for one of them; takes
+    some ms where there is a GPU: call it off the UI's thread. Raises UsageError, OSError.
     """
     board = Board()
     reasons: dict[str, str] = {}
     ahead: dict[str, int] = {}
     for work in QueueView().works() if works is None else works:
-        reason = board.reason(work.need())
-        before = ahead.get(reason, 0)
-        ahead[reason] = before + 1
-        where = work.run.root if work.job is None else work.job.root
-        reasons[str(where)] = reason + (f", {before} before it" if before else "")
+        with apart(reasons, work.root):
+            if why := _held(work):
+                reasons[str(work.root)] = why
+                continue
+            reason = board.reason(work.need())
+            before = ahead.get(reason, 0)
+            ahead[reason] = before + 1
+            reasons[str(work.root)] = reason + (f", {before} before it" if before else "")
     return reasons
+
+
+def _held(work: Work) -> str:
+    """Why it could not begin, whatever slot is free; empty when it was not tried yet."""
+    try:
+        work.check()
+    except LabError as error:
+        return str(error)
+    held = delay(work)
+    return "" if held is None else str(held)
 
 
 def explain(summaries: Iterable[RunSummary], runs: Path) -> list[RunSummary]:
@@ -44,10 +61,16 @@ def explain(summaries: Iterable[RunSummary], runs: Path) -> list[RunSummary]:
     Those that wait in other workspaces are not counted as being before them.
     """
     found = list(summaries)
-    queued = [newest(RunPaths(runs / summary.id)) for summary in found if summary.state == "queued"]
-    if not queued:
+    queued: list[Work] = []
+    reasons: dict[str, str] = {}
+    for summary in found:
+        if summary.state == "queued":
+            with apart(reasons, runs / summary.id):
+                work = newest(RunPaths(runs / summary.id))
+                queued += [] if work is None else [work]
+    if not queued and not reasons:
         return found
-    reasons = waiting_reasons(in_order(work for work in queued if work is not None))
+    reasons |= waiting_reasons(in_order(queued))
     return [
         dataclasses.replace(summary, reason=reasons.get(str(runs / summary.id), summary.reason))
         if summary.state == "queued"

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError
 from core.launch.children import module_command
 from core.launch.slots import Holder, Need
+from core.reading import is_regular
 from core.store import jobs, state
 from core.store.attempts import begin_attempt
 from core.store.files import peek_json
+from core.store.guard import require_writable
 from core.store.locks import is_held, job_lock_path, run_lock_path
 from core.store.paths import AttemptPaths, JobPaths, RunPaths
-from core.store.runs import requests
+from core.store.state import newest_request
 
 
 @dataclass(frozen=True)
 class Work:
-    """A run's request (by number), or a job, for which `request` is 0."""
+    """A run's request (by number), or a job, for which `request` is 0.
+
+    `priority` and `asked` (Unix seconds) were read when it was found: by them it has its place in the queue.
+    """
 
     run: RunPaths
     request: int = 0
     job: JobPaths | None = None
+    priority: int = field(default=0, compare=False)
+    asked: float = field(default=0.0, compare=False)
 
     @property
     def name(self) -> str:
         """The run's id, followed by the job's name."""
         return self.run.id if self.job is None else f"{self.run.id} {self.job.root.name}"
+
+    @property
+    def root(self) -> Path:
+        """The folder of the run, or of the job."""
+        return self.run.root if self.job is None else self.job.root
 
     @property
     def holder(self) -> Holder:
@@ -54,8 +67,12 @@ class Work:
     def is_off(self) -> bool:
         """Whether it was asked to stop before it began."""
         if self.job is not None:
-            return self.job.stop.exists() or self.job.kill.exists()
-        return self.run.stop_marker(self.request).exists() or self.kill_marker.exists()
+            return is_regular(self.job.stop) or is_regular(self.job.kill)
+        return is_regular(self.run.stop_marker(self.request)) or is_regular(self.kill_marker)
+
+    def check(self) -> None:
+        """Raises StateError when this labtui may not begin it: a newer format, no spec.json."""
+        require_writable(self.run)
 
     def waits(self) -> bool:
         """Whether it can be started: nobody has begun it, nobody called it off, nobody works on it."""
@@ -107,8 +124,25 @@ def from_arguments(run: Path, request: int | None, job: str | None) -> Work:
 
 def newest(run: RunPaths) -> Work | None:
     """The newest request of a run as work, None in a damaged folder."""
-    asked = requests(run)
-    return Work(run, asked[-1].number) if asked else None
+    request = newest_request(run)
+    if request is None:
+        return None
+    priority = (peek_json(run.spec) or {}).get("priority")
+    return Work(run, request.number, priority=_whole(priority), asked=_time(request.time))
+
+
+def of_job(job: JobPaths) -> Work:
+    """A job as work."""
+    content = peek_json(job.job) or {}
+    return Work(job.run, 0, job, _whole(content.get("priority")), _time(content.get("time")))
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _time(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
 
 
 def waits(run: RunPaths) -> bool:

@@ -122,19 +122,33 @@ def write_result(
 
 
 def write_error(
-    attempt: AttemptPaths, kind: str, message: str, *, epoch: int | None = None, step: int | None = None
+    attempt: AttemptPaths,
+    kind: str,
+    message: str,
+    *,
+    epoch: int | None = None,
+    step: int | None = None,
+    reserve: files.Reserve | None = None,
 ) -> None:
-    """Why the trainer gives up; `kind` is the exception's class name, `message` a sentence for people."""
+    """Why the trainer gives up; `kind` is the exception's class name, `message` a sentence for people.
+
+    `reserve` is space for the file (`files.reserve(attempt.error)`), for a full disk. Raises OSError.
+    """
     content = {"type": kind, "message": message, "epoch": epoch, "step": step, "time": time.time()}
-    _write(attempt, attempt.error, content)
+    _write(attempt, attempt.error, content, reserve)
 
 
 def write_exit(
-    attempt: AttemptPaths, *, code: int | None, signal: int | None, oom_kill: bool = False
+    attempt: AttemptPaths,
+    *,
+    code: int | None,
+    signal: int | None,
+    oom_kill: bool = False,
+    reserve: files.Reserve | None = None,
 ) -> None:
-    """How the trainer's process ended, seen by its supervisor."""
+    """How the trainer's process ended, seen by its supervisor; `reserve` as in `write_error`."""
     content = {"code": code, "signal": signal, "oom_kill": oom_kill, "time": time.time()}
-    _write(attempt, attempt.exit, content)
+    _write(attempt, attempt.exit, content, reserve)
 
 
 def record_attempt(
@@ -218,8 +232,18 @@ def sweep_temporaries(run: RunPaths) -> list[str]:
     return removed
 
 
-def _write(attempt: AttemptPaths, path: os.PathLike[str], content: Mapping[str, Any]) -> None:
-    files.write_json(path, content)
+def _write(
+    attempt: AttemptPaths,
+    path: os.PathLike[str],
+    content: Mapping[str, Any],
+    reserve: files.Reserve | None = None,
+) -> None:
+    try:
+        files.write_json(path, content)
+    except OSError as error:
+        if reserve is None or error.errno not in files.DISK_FULL:
+            raise
+        reserve.write(files.encode(content))
     run = attempt.root.parent.parent
     mark_changed(run.parent, run.name)
 

@@ -17,6 +17,7 @@ from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
 from core.store.records import RunSummary
 from core.store.runs import read_meta
+from core.store.summary import broken
 from core.store.summary import summarise as _summarise
 from core.text import clean, did_you_mean
 
@@ -26,15 +27,23 @@ _RACY = 2_000_000_000
 _SAVE_AFTER = 50
 _STAMPED = re.compile(r"\d{8}-\d{6}-")
 _STAMP_LENGTH = 16
+_REQUEST = re.compile(r"\d+\.json")
 
 
 def list_runs(workspace: Workspace) -> list[RunPaths]:
     """All runs, newest first."""
-    return [
-        RunPaths(workspace.runs / name)
-        for name in _run_names(workspace.runs)
-        if os.path.lexists(f"{workspace.runs}/{name}/spec.json")
-    ]
+    found = (RunPaths(workspace.runs / name) for name in _run_names(workspace.runs))
+    return [run for run in found if is_run(run)]
+
+
+def is_run(run: RunPaths) -> bool:
+    """Whether a folder is a run's: it has a spec.json, or at least was asked for something. Never raises."""
+    if os.path.lexists(run.spec):
+        return True
+    try:
+        return any(_REQUEST.fullmatch(name) for name in os.listdir(run.requests))
+    except OSError:
+        return False
 
 
 def find_run(workspace: Workspace, ref: str) -> RunPaths:
@@ -74,8 +83,14 @@ def find_run(workspace: Workspace, ref: str) -> RunPaths:
 
 
 def summarise(run: RunPaths, cache: MetricsReader | None = None) -> RunSummary:
-    """One line about a run. `cache` is a reader of its metrics (`steps=False`) to go on from."""
-    return _summarise(run, cache)
+    """One line about a run. `cache` is a reader of its metrics (`steps=False`) to go on from.
+
+    Never raises: the line of a run that cannot be summed up says why, whatever was found in its folder.
+    """
+    try:
+        return _summarise(run, cache)
+    except Exception as error:
+        return broken(run, error)
 
 
 class Catalogue:
@@ -105,7 +120,11 @@ class Catalogue:
         summaries: list[RunSummary] = []
         self.complete = True
         for name in names:
-            stamp = _stamp(f"{runs}/{name}")
+            try:
+                stamp = _stamp(f"{runs}/{name}")
+            except OSError as error:
+                summaries.append(broken(RunPaths(self.workspace.runs / name), error))
+                continue
             if stamp is None:
                 continue
             known = self._known.get(name)
@@ -131,10 +150,10 @@ class Catalogue:
 
     def _read(self, name: str, stamp: Stamp) -> RunSummary | None:
         run = RunPaths(self.workspace.runs / name)
-        if not os.path.lexists(run.spec):
+        if not is_run(run):
             return None
         reader = self._readers.get(name) or MetricsReader(run.metrics, steps=False)
-        summary = _summarise(run, reader)
+        summary = summarise(run, reader)
         self._known.pop(name, None)
         # `lost` may be a trainer that has not taken its lock yet.
         if summary.state in ("finished", "stopped", "failed"):
@@ -170,10 +189,13 @@ def _run_names(runs: Path) -> list[str]:
 
 
 def _stamp(root: str) -> Stamp | None:
-    """Times of the folders which every change to an ended run touches; None when it is no run folder."""
+    """Times of the folders which every change to an ended run touches; None when it is no run folder.
+
+    Raises OSError when the folder is there but cannot be looked into.
+    """
     try:
         return os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

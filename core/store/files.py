@@ -219,6 +219,42 @@ def sweep(folder: AnyPath) -> list[str]:
     return removed
 
 
+class Reserve:
+    """Disk space kept for one small file, so that its content can still be written when the disk is full.
+
+    A hidden file beside it holds the space; the content is written over it and it is renamed. Where the file
+    system gives no space beforehand (copy on write), a full disk can still refuse.
+    """
+
+    def __init__(self, path: AnyPath, size: int = 8192) -> None:
+        """Raises OSError when there is no room even now."""
+        self.path, self.size = path, size
+        # JSON may end in blanks, so what is left of them does no harm.
+        self._temporary = _write_temporary(path, b" " * size)
+
+    def write(self, data: bytes) -> None:
+        """Write `data`, at most `size` bytes, by the space kept. Raises OSError."""
+        fd = os.open(self._temporary, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.pwrite(fd, data[: self.size], 0)
+            with suppress(OSError):
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(self._temporary, self.path)
+
+    def release(self) -> None:
+        """Give the space back; after `write` there is nothing to give."""
+        _discard(self._temporary)
+
+
+def reserve(path: AnyPath) -> Reserve | None:
+    """Space for `path`, or None when it cannot be had: it is only a precaution."""
+    with suppress(OSError):
+        return Reserve(path)
+    return None
+
+
 def encode(value: Mapping[str, Any]) -> bytes:
     """One JSON object as the store writes it."""
     return orjson.dumps(dict(value), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

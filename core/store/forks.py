@@ -28,18 +28,22 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     follow from did.
 
     Raises CheckpointError when the parent has dropped the checkpoint meanwhile, UnreadableError when what is
-    to go along cannot be read.
+    to go along cannot be read, StateError when the parent is gone or being changed.
     """
-    identifier = inherited_id(checkpoint)
     make_dir(new.checkpoints, exist_ok=True)
-    # The parent may be training: its retention must not come between file and sidecar.
+    # Until all is taken over, retention must not come between file and sidecar, nor may the parent go.
     with meta_lock(parent):
-        sidecar = read_json(checkpoint.file.with_suffix(".json"))
-        if sidecar is None:
-            raise CheckpointError(
-                f"Run {parent.id} no longer keeps {checkpoint.id}; choose another checkpoint to fork from."
-            )
-        link(checkpoint.file, new.checkpoints / f"{identifier}.pt")
+        _take_over(parent, checkpoint, new, changed)
+
+
+def _take_over(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed: Sequence[str]) -> None:
+    identifier = inherited_id(checkpoint)
+    sidecar = read_json(checkpoint.file.with_suffix(".json"))
+    if sidecar is None:
+        raise CheckpointError(
+            f"Run {parent.id} no longer keeps {checkpoint.id}; choose another checkpoint to fork from."
+        )
+    link(checkpoint.file, new.checkpoints / f"{identifier}.pt")
     write_json(
         new.checkpoints / f"{identifier}.json", {**sidecar, "id": identifier, "attempt": INHERITED_ATTEMPT}
     )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.errors import StateError, UnreadableError
+from core.reading import is_directory
 from core.store import files
 from core.store.paths import FORMAT, RunPaths
 
@@ -16,13 +17,20 @@ _CHANGES_LIMIT = 1 << 20
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def require_writable(run: RunPaths) -> None:
-    """Raises StateError when the run was written by a later labtui, or is no run at all, or is damaged."""
+def require_writable(run: RunPaths, *, damaged: bool = False) -> None:
+    """Raises StateError when the run was written by a later labtui, or is no run at all, or is damaged.
+
+    `damaged`: a run whose spec.json is gone or cannot be read will do; it may be training.
+    """
     try:
         spec = files.read_json(run.spec)
     except UnreadableError as error:
+        if damaged:
+            return
         raise StateError(f"Run {run.id} cannot be changed: {error}") from None
     if spec is None:
+        if damaged and is_directory(run.requests):
+            return
         raise StateError(f"{run.root} is not a run: its spec.json is missing.")
     version = spec.get("format")
     if not isinstance(version, int) or version > FORMAT:

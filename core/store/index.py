@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from core.config.workspace import cache_home
+from core.config.workspace import cache_home, cache_path
 from core.errors import UnreadableError
 from core.reading import read_bytes
 from core.store import files
@@ -26,7 +26,7 @@ _LIMIT = 1 << 28
 def load_index(runs: Path) -> dict[str, tuple[Stamp, RunSummary]]:
     """Stamps and summaries by run id; empty when there is no index that fits this version."""
     try:
-        content = orjson.loads(read_bytes(_path(runs), _LIMIT))
+        content = orjson.loads(read_bytes(cache_path() / _name(runs), _LIMIT))
         if (content["version"], content["fields"], content["runs"]) != (_VERSION, _FIELDS, str(runs)):
             return {}
         return {
@@ -49,7 +49,7 @@ def save_index(runs: Path, known: Mapping[str, tuple[Stamp, RunSummary]]) -> Non
                 for name, (stamp, summary) in known.items()
             },
         }
-        files.write_bytes(_path(runs), orjson.dumps(content))
+        files.write_bytes(cache_home() / _name(runs), orjson.dumps(content))
     except (OSError, TypeError):
         return
 
@@ -69,6 +69,6 @@ def _summary(values: list[object]) -> RunSummary:
     return RunSummary(**fields)
 
 
-def _path(runs: Path) -> Path:
+def _name(runs: Path) -> str:
     key = hashlib.sha256(str(runs).encode(errors="surrogateescape")).hexdigest()[:16]
-    return cache_home() / f"runs-{key}.json"
+    return f"runs-{key}.json"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import StateError, UsageError
+from core.reading import exists, is_regular
 from core.store import attempts, files, locks, process, state
 from core.store.guard import mark_changed, require_writable
 from core.store.paths import JobPaths, RunPaths
@@ -145,7 +146,7 @@ def unreadable(found: Iterable[JobState]) -> dict[str, str]:
 
 def is_untouched(job: JobPaths) -> bool:
     """Whether nobody has begun the job and nobody has called it off."""
-    return not any(path.exists() for path in (job.start, job.stop, job.kill)) and job.job.exists()
+    return not any(map(exists, (job.start, job.stop, job.kill))) and is_regular(job.job)
 
 
 def wanted_device(run: RunPaths) -> str:
@@ -255,7 +256,8 @@ def _look(job: JobPaths) -> JobState:
 
 
 def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervised: bool) -> tuple[State, str]:
-    asked_to_stop = job.stop.exists() or job.kill.exists()
+    stop, kill = is_regular(job.stop), is_regular(job.kill)
+    asked_to_stop = stop or kill
     if working:
         odd = "" if supervised else "its supervisor has died; the job goes on alone"
         return ("stopping" if asked_to_stop else "running"), odd
@@ -266,8 +268,13 @@ def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervise
     if not begun and not found.exited:
         return ("stopped", "") if asked_to_stop else ("queued", state.WAITING)
     if found.exited:
+        if ended := state.obeyed(found, stop, kill):
+            return "stopped", f"{ended}; what was done before stays"
         return "failed", state.failure(found, job.log)
-    return state.lost(found, job.run.root.parent, "supervisor and job died together")
+    name, reason = state.lost(found, job.run.root.parent, "supervisor and job died together")
+    if kill and name == "lost":
+        return "stopped", f"{state.KILLED}; what was done before stays"
+    return name, reason
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -2,6 +2,10 @@
 
 A lock belongs to an open file description. `release` therefore only closes: a child which the lock was handed
 over to keeps it. In forked children every lock is closed at once, unless it is being handed over.
+
+The order, for whoever holds one and takes another: dispatch.lock, a slot's, the run's `sup` then `train`, its
+jobs' `sup` then `work`, the run's `meta`. A parent's `meta` comes last of all. What is taken without waiting
+(waiter.lock, supervisors.lock, `sup` by a dispatcher) may be taken at any place.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
-from core.config.workspace import state_home
+from core.config.workspace import state_path
 from core.errors import StateError
 from core.store.paths import JobPaths, RunPaths
 
@@ -151,8 +155,10 @@ def _lock(root: str, kind: str, disk: str) -> str:
     if not is_network(disk):
         return f"{root}/{kind}.lock"
     key = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
-    folder = state_home() / "locks"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = state_path() / "locks"
+    # Whoever only looks can do without; whoever takes it hears of the fault then.
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return f"{folder}/{os.path.basename(root)}-{key}.{kind}.lock"
 
 

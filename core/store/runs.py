@@ -14,7 +14,7 @@ from typing import Any
 
 from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
-from core.store import files, jobs, locks, process, state
+from core.store import attempts, files, jobs, locks, process, state
 from core.store.guard import mark_changed, require_writable
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE
@@ -149,9 +149,9 @@ def add_request(run: RunPaths, start: str | None, total_epochs: int) -> int:
 def request_stop(run: RunPaths, kill: bool = False) -> int:
     """Mark the newest request as to be stopped (`kill`: ended without saving); returns its number.
 
-    Only the wish is written. Raises StateError when the run has ended.
+    Only the wish is written, also where spec.json has been lost. Raises StateError when the run has ended.
     """
-    require_writable(run)
+    require_writable(run, damaged=True)
     derived = state.derive_state(run)
     if derived.state not in ACTIVE:
         raise StateError(f"Run {run.id} is {derived.state} already; there is nothing to stop.")
@@ -166,7 +166,8 @@ def request_stop(run: RunPaths, kill: bool = False) -> int:
 def remove_run(run: RunPaths) -> None:
     """Delete a run that has ended. It disappears at once and is then deleted.
 
-    Raises StateError for an active run, a link, or a run of a newer format.
+    Raises StateError for an active run (on a network disk also one that another host has begun and not
+    ended), one that is being changed or forked, a link, or a run of a newer format.
     """
     if not RUN_ID.fullmatch(run.id):
         raise StateError(f"'{clean(run.id)}' is not a run id; nothing was deleted.")
@@ -184,6 +185,9 @@ def remove_run(run: RunPaths) -> None:
             held.append(lock)
         for job in jobs.job_paths(run):
             held += _job_locks(job)
+        # Held by whoever forks the run: the fork gets its prefix and its split, or never begins.
+        held.append(meta_lock(run))
+        _require_ended_elsewhere(run)
         if _is_queued(run):
             raise StateError(f"Run {run.id} is queued; stop it before you remove it.")
         trash = run.root.parent / files.temporary_name(_TRASH[1:]).removesuffix(".tmp")
@@ -196,6 +200,21 @@ def remove_run(run: RunPaths) -> None:
         # Only those outside the run's folder are still there.
         files.unlink(lock.path)
     files.remove_tree(trash)
+
+
+def _require_ended_elsewhere(run: RunPaths) -> None:
+    """Locks say nothing of another host. Raises StateError when one has begun what it has not ended."""
+    tried = (attempts.read_attempt(run, number) for number in reversed(attempts.numbers(run)))
+    begun = [("training", attempt) for attempt in tried if not attempt.locked_out][:1]
+    begun += [(job.root.name, attempts.read_folder(str(job.root), job.number)) for job in jobs.job_paths(run)]
+    for what, attempt in begun:
+        if attempt.status or attempt.exited or state.lost(attempt, run.root.parent, "")[0] not in ACTIVE:
+            continue
+        host = clean(str(attempt.supervisor.get("host"))[:NAME_LIMIT])
+        raise StateError(
+            f"Run {run.id} is on a network disk and {host} has begun {what} without saying that it ended: "
+            f"remove it there. If {host} is gone for good, delete the folder {clean(str(run.root))} by hand."
+        )
 
 
 def _job_locks(job: JobPaths) -> list[locks.Lock]:
@@ -261,8 +280,14 @@ def change_meta(run: RunPaths, change: Callable[[dict[str, Any]], dict[str, Any]
 
 
 def meta_lock(run: RunPaths) -> locks.Lock:
-    """The lock under which meta.json, pins.json and retention work. Raises StateError when it is held."""
-    lock = locks.acquire(locks.run_lock_path(run, "meta"), timeout=_LOCK_PATIENCE)
+    """The lock under which meta.json, pins.json, retention, forks and removal work.
+
+    Raises StateError when it is held, or the run is gone.
+    """
+    try:
+        lock = locks.acquire(locks.run_lock_path(run, "meta"), timeout=_LOCK_PATIENCE)
+    except FileNotFoundError:
+        raise StateError(f"Run {run.id} is gone: it was removed.") from None
     if lock is None:
         raise StateError(f"Another labtui is changing run {run.id}; try again.")
     return lock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ from core.store.records import Attempt, DerivedState, Request, State
 from core.text import clean
 
 WAITING = "waiting for a free slot"
+KILLED = "killed"
+DISK_FULL_EXIT = 74
+"""Exit code (EX_IOERR) of a trainer that could not even write why it failed: the disk is full."""
+_ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIDECAR = re.compile(r"(a(\d{2,})-e(\d{4,})(?:-s(\d{6,}))?)\.json")
+_SMALL_FILE = 8192
 _LINE = 300
 _GPU_MEMORY = ("OutOfMemoryError", "torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError")
 
@@ -54,7 +61,8 @@ def derive_state(run: RunPaths) -> DerivedState:
 
     running, stopping: train.lock is held (stopping: the request has a stop marker). finished, stopped: an
     attempt of the request has that result. starting: sup.lock is held. queued, stopped: the request has no
-    attempt. failed: its last attempt has exit.json. lost: none of these.
+    attempt. stopped: asked to, the last attempt died of the signal that says so. failed: its last attempt has
+    exit.json. lost: none of these.
     """
     return observe(run).state
 
@@ -115,8 +123,12 @@ def _derive(
     last = counted[-1]
     number = last.number
     if last.exited:
+        if ended := obeyed(last, request.stop, request.kill):
+            return state("stopped", f"{ended}; {_kept(run)}")
         return state("failed", failure(last, run.attempt(number).log))
     name, reason = lost(last, run.root.parent, "supervisor and trainer died together")
+    if request.kill and name == "lost" and not last.problems:
+        return state("stopped", f"{KILLED}; {_kept(run)}")
     return state(name, reason)
 
 
@@ -132,6 +144,34 @@ def _lost_attempts(run: RunPaths) -> str:
     if not any(name.isdecimal() for name in names) and exists(run.model):
         return "it has trained (model.json is there), but attempts/ is empty"
     return ""
+
+
+def obeyed(attempt: Attempt, stop: bool, kill: bool) -> str:
+    """How a process ended that was asked to and left no result: in words, empty when that is not why.
+
+    A stop that comes before the process can listen ends it by the very signal that asks for it.
+    """
+    if attempt.error or attempt.error_type:
+        return ""
+    if kill and attempt.signal == signal.SIGKILL:
+        return KILLED
+    if (stop or kill) and attempt.signal in _ASKING:
+        return "stopped before it began to save"
+    return ""
+
+
+def _kept(run: RunPaths) -> str:
+    """Which checkpoint stays of a run that was ended, by the names in its folder."""
+    try:
+        names = os.listdir(run.checkpoints)
+    except OSError:
+        names = []
+    found = [match for name in names if (match := _SIDECAR.fullmatch(name))]
+    if not found:
+        return "nothing was saved yet"
+    # Within an epoch, its steps come before its end.
+    newest = max(found, key=lambda match: (int(match[2]), int(match[3]), int(match[4] or 10**12)))
+    return f"its last checkpoint is {newest[1]}"
 
 
 def failure(attempt: Attempt, log: Path) -> str:
@@ -150,6 +190,8 @@ def failure(attempt: Attempt, log: Path) -> str:
             return f"killed by {signal.Signals(attempt.signal).name}"
         except ValueError:
             return f"killed by signal {attempt.signal}"
+    if attempt.code == DISK_FULL_EXIT:
+        return "the disk is full: nothing more could be written; make room, then resume"
     if attempt.code:
         said = _last_log_line(log)
         return f"exit code {attempt.code}" + (f": {said}" if said else "")
@@ -174,7 +216,18 @@ def lost(attempt: Attempt, runs: Path, usual: str) -> tuple[State, str]:
         return "lost", f"{_first_line(attempt.error)} (its supervisor had died)"
     if attempt.problems:
         return "lost", f"what came of it cannot be read: {attempt.problems[0].removesuffix('.')}"
+    if _is_full(runs):
+        return "lost", "the disk is full: how it ended could not be written; make room, then resume"
     return "lost", usual
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether the disk of a folder takes not even a small file now."""
+    try:
+        room = os.statvfs(folder)
+    except OSError:
+        return False
+    return room.f_blocks > 0 and room.f_bavail * room.f_frsize < _SMALL_FILE
 
 
 def attempts_of(run: RunPaths, request: Request) -> list[Attempt]:

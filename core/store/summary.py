@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.reading import shown
+from core.errors import LabError
+from core.reading import exists, shown
 from core.store import attempts as attempt_files
 from core.store import files, state
 from core.store.history import History
@@ -20,6 +21,8 @@ from core.text import clean
 
 _PLACE = frozenset({"t", "epoch", "step", "attempt"})
 _PACE_OVER = 3
+_REASON = 300
+_NO_SPEC = "its spec.json is missing: put it back"
 
 
 def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
@@ -52,7 +55,7 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         config=_text(spec, "config"),
         model=_text(spec, "model"),
         state=derived.state,
-        reason=derived.reason,
+        reason=derived.reason or ("" if spec or exists(run.spec) else _NO_SPEC),
         epoch=last["epoch"] if last else reached,
         epochs=epochs if isinstance(epochs, int) else 0,
         best=_best(run, history, metric, _text(spec, "metric_mode")),
@@ -76,6 +79,28 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
 def _in_run(run: RunPaths, problem: str) -> str:
     """A sentence with the paths of a run's files as they are inside its folder."""
     return problem.replace(f"{shown(run.root)}/", "")
+
+
+def broken(run: RunPaths, error: BaseException) -> RunSummary:
+    """The line of a run that cannot be summed up, with the reason: it must not hide the others."""
+    what = error.strerror if isinstance(error, OSError) else None
+    words = what.lower() if what else str(error) if isinstance(error, LabError) else repr(error)
+    return RunSummary(
+        id=run.id,
+        name="",
+        config="",
+        model="",
+        state="lost",
+        reason=clean(f"it cannot be looked at: {words}"[:_REASON]),
+        epoch=0,
+        epochs=0,
+        best=None,
+        parent=None,
+        created=0.0,
+        started=None,
+        ended=None,
+        metric="",
+    )
 
 
 def _best(run: RunPaths, history: History, metric: str, mode: str) -> Best | None:

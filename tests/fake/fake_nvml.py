@@ -1,8 +1,9 @@
 """The part of nvidia-ml-py that labtui uses, over GPUs described in the JSON file `$FAKE_NVML`.
 
-{"init": error name or absent, "gpus": [{"uuid", "name", "bus_id", "used", "total", "busy", "processes":
-[{"pid", "used"}], "drawing": [...], "lost": bool, "mig": [gpu, ...]}]}. What a GPU lacks is "not supported".
-The file is read with every call, as the hardware would be.
+{"init": error name or absent, "value": its number, "gpus": [{"uuid", "name", "bus_id", "used", "total",
+"busy", "processes": [{"pid", "used"}], "drawing": [...], "lost": bool, "mig": [gpu, ...]}]}. What a GPU lacks
+is "not supported"; where "fault: WORDS" stands, asking fails. The file is read with every call, as the
+hardware would be.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ FILE_ENV = "FAKE_NVML"
 
 
 class NVMLError(Exception):
-    """As nvidia-ml-py's."""
+    """As nvidia-ml-py's: `value` is the number of the error, 999 an unknown one."""
+
+    def __init__(self, text: str, value: int = 999) -> None:
+        super().__init__(text)
+        self.value = value
 
 
 def _world() -> dict[str, Any]:
@@ -31,13 +36,15 @@ def _part(handle: tuple[int, int], name: str) -> Any:
     if piece >= 0:
         gpu = gpu["mig"][piece]
     if name not in gpu:
-        raise NVMLError("Not Supported")
+        raise NVMLError("Not Supported", 3)
+    if isinstance(gpu[name], str) and gpu[name].startswith("fault: "):
+        raise NVMLError(gpu[name].removeprefix("fault: "))
     return gpu[name]
 
 
 def nvmlInit() -> None:
     if problem := _world().get("init"):
-        raise NVMLError(problem)
+        raise NVMLError(problem, _world().get("value", 999))
 
 
 def nvmlDeviceGetCount() -> int:

@@ -14,6 +14,7 @@ import core.launch.supervisor as supervisor
 import core.launch.tracker as tracker
 import core.launch.waiter as waiter
 from core.launch.work import Work
+from core.store.files import read_json
 from core.store.paths import AttemptPaths
 
 HERE = Path(__file__).parent
@@ -30,7 +31,9 @@ def supervisor_command(module: str, *arguments: str) -> list[str]:
 
 
 def worker_command(work: Work, attempt: AttemptPaths) -> list[str]:
-    """In place of `Work.command`."""
+    """In place of `Work.command`; runs of a config `real` have the real trainer."""
+    if work.job is None and (read_json(work.run.spec) or {}).get("config") == "real":
+        return [sys.executable, "-P", "-m", "core.engine", str(work.run.root), str(attempt.number)]
     name = str(attempt.number) if work.job is None else attempt.root.name
     return [sys.executable, "-P", str(HERE / "stub_worker.py"), str(work.run.root), name]
 

@@ -25,6 +25,7 @@ def main(root: str, name: str) -> int:
     run = RunPaths(Path(root))
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     if name.isdigit():
         place: AttemptPaths = run.attempt(int(name))
         lock = acquire(run_lock_path(run, "train"), timeout=5)

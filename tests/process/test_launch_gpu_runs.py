@@ -56,6 +56,11 @@ class Cards:
         self._cards[index]["used"] = sum(used for _, used in processes)
         self._write()
 
+    def lose(self, index: int, gone: bool = True) -> None:
+        """Card `index` does not answer any more, or does again."""
+        self._cards[index]["lost"] = gone
+        self._write()
+
     def _write(self) -> None:
         fresh = self._file.with_suffix(".new")
         fresh.write_text(json.dumps({"gpus": self._cards}))
@@ -225,12 +230,45 @@ def test_the_allotment_of_whoever_asks_holds(
     assert seen(none)["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_a_driver_that_breaks_falls_back(lab: Workspace, cards: Cards, tmp_path: Path) -> None:
-    (tmp_path / "cards.json").write_text(json.dumps({"init": "Driver/library version mismatch", "gpus": []}))
+def test_without_a_driver_there_is_the_cpu(lab: Workspace, cards: Cards, tmp_path: Path) -> None:
+    (tmp_path / "cards.json").write_text(json.dumps({"init": "Driver Not Loaded", "value": 9, "gpus": []}))
     run = new_run(lab)
     assert dispatch.dispatch() == [run.id]
     assert seen(run)["LABTUI_SLOT"].endswith("cpu0.lock")
+    assert seen(run)["CUDA_VISIBLE_DEVICES"] == ""
     assert (read_json(run.attempt(1).start) or {})["gpu"] is None
+
+
+@pytest.mark.parametrize(
+    "fault", [{"init": "Driver/library version mismatch", "value": 18}, {"count": "Unknown Error"}]
+)
+def test_a_driver_that_does_not_answer_is_waited_for(
+    lab: Workspace, cards: Cards, tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    """No run that may use a GPU goes to the CPU, none that names one fails; the others go on."""
+    good = (tmp_path / "cards.json").read_text()
+    (tmp_path / "cards.json").write_text(json.dumps({**fault, "gpus": []}))
+    anywhere, named, on_cpu = new_run(lab), new_run(lab, gpus=[1]), new_run(lab, device="cpu")
+    assert dispatch.dispatch() == [on_cpu.id]
+    said = fault.get("init") or fault["count"]
+    for run in (anywhere, named):
+        assert derive_state(run).state == "queued"
+        assert said in waiting_reason(run)
+    (tmp_path / "cards.json").write_text(good)
+    until(lambda: derive_state(named).state == "running", "the driver answers again, somebody looks again")
+    assert (slot_of(anywhere), slot_of(named)) == ("gpu0/0", "gpu1/0")
+
+
+def test_a_card_that_falls_silent_is_waited_for(lab: Workspace, cards: Cards, tmp_path: Path) -> None:
+    """A named card that does not answer is not a card that is not there; nor does it pass for free."""
+    cards.lose(1)
+    named, other = new_run(lab, gpus=[1]), new_run(lab)
+    assert dispatch.dispatch() == [other.id]
+    assert slot_of(other) == "gpu0/0"
+    assert waiting_reason(named).startswith("waiting for GPU 1: GPU 1 does not answer (GPU is lost)")
+    cards.lose(1, False)
+    until(lambda: derive_state(named).state == "running", "it is back")
+    assert slot_of(named) == "gpu1/0"
 
 
 def test_a_resumed_run_goes_where_it_began(lab: Workspace, cards: Cards) -> None:

@@ -180,7 +180,8 @@ def test_kill_ends_the_trainer(workspace: Workspace, supervisor: Callable[[RunPa
     until((run.root / "ready").exists, "the stub runs")
     control.stop_run(run, kill=True)
     wait_for(pid)
-    assert derive_state(run).state == "failed"
+    state = derive_state(run)
+    assert (state.state, state.reason) == ("stopped", "killed; nothing was saved yet")
 
 
 def test_what_a_trainer_leaves_behind_is_ended(
@@ -220,7 +221,7 @@ def test_kill_works_without_a_supervisor(
     os.kill(pid, signal.SIGKILL)
     wait_for(pid)
     control.stop_run(run, kill=True)
-    until(lambda: derive_state(run).state == "lost", "nobody is left to write exit.json")
+    until(lambda: derive_state(run).state == "stopped", "as it was asked to, although nobody wrote exit.json")
 
 
 def test_a_stop_before_the_start_is_kept(

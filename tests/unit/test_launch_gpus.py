@@ -112,15 +112,41 @@ def test_slices_of_a_gpu_are_gpus(world: World) -> None:
     assert [slot.name for slot in Board().options(Need())] == ["gpu0.0/0", "gpu0.1/0", "gpu1/0"]
 
 
-@pytest.mark.parametrize("fault", [{"init": "Driver/library version mismatch"}, {"count": "Unknown Error"}])
-def test_a_broken_driver_is_no_driver(world: World, fault: dict[str, str]) -> None:
-    world(card(0), **fault)
-    assert read_gpus() == ()
+@pytest.mark.parametrize("value", [9, 12, 28])
+def test_a_driver_that_is_not_there_is_no_driver(world: World, value: int) -> None:
+    world(card(0), init="Driver Not Loaded", value=value)
+    assert nvml.look() == nvml.Look()
     assert gpu_status() == ()
     assert [slot.name for slot in Board().options(Need("auto"))] == ["cpu0"]
     assert [slot.name for slot in Board().options(Need("cuda"))] == ["cpu0"], (
         "the trainer says what is missing"
     )
+
+
+@pytest.mark.parametrize("fault", [{"init": "Driver/library version mismatch"}, {"count": "Unknown Error"}])
+def test_a_broken_driver_says_nothing_of_what_is_there(world: World, fault: dict[str, str]) -> None:
+    world(card(0), **fault)
+    assert read_gpus() == gpu_status() == ()
+    words = next(iter(fault.values()))
+    assert nvml.look().fault == f"the NVIDIA driver does not answer ({words})"
+    for need in (Need("auto"), Need("cuda"), Need("auto", gpus=(0,)), Need("auto", visible="0")):
+        assert Board().take(need) is None
+        assert words in Board().reason(need)
+    for need in (Need("cpu"), Need("auto", visible="")):
+        assert [slot.name for slot in Board().options(need)] == ["cpu0"]
+    require_gpus([0])
+    world(card(0))
+    assert [gpu.index for gpu in read_gpus()] == [0], "it is asked again"
+
+
+@pytest.mark.parametrize("number", ["used", "processes"])
+def test_a_card_of_which_nobody_can_say_who_is_on_it_is_not_free(world: World, number: str) -> None:
+    world(card(0, **{number: "fault: Timeout"}), card(1))
+    seen = nvml.look()
+    assert [gpu.index for gpu in seen.gpus] == [1]
+    assert seen.fault == "GPU 0 does not answer (Timeout)"
+    assert Board().take(Need(gpus=(0,))) is None
+    assert "Timeout" in Board().reason(Need(gpus=(0,)))
 
 
 def test_a_lost_gpu_hides_no_other(world: World) -> None:

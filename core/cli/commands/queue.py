@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
 from core.cli.job_words import progress_words
-from core.cli.output import out, out_json, table
+from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
+from core.errors import StateFolderError
 from core.humanise import size, state_glyph
 from core.launch.jobs import active_jobs
 from core.launch.queue import QueueView, register
-from core.launch.slots import GpuStatus, busy_slots, gpu_status
+from core.launch.slots import GpuStatus, busy_slots, gpu_fault, gpu_status, holder_words
 from core.launch.waiting import waiting_reasons
 from core.launch.work import Work
 from core.store.catalogue import Catalogue
@@ -28,28 +30,44 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     if args.workspace.runs.is_dir():
-        register(args.workspace)
-    slots, gpus = busy_slots(), gpu_status()
+        # To look at the queue needs no state folder that can be written.
+        with contextlib.suppress(OSError, StateFolderError):
+            register(args.workspace)
+    slots, gpus, fault = busy_slots(), gpu_status(), gpu_fault()
     summaries = Catalogue(args.workspace).refresh()
     active = [summary for summary in summaries if summary.state in ACTIVE and summary.state != "queued"]
     jobs = [job for job in active_jobs(args.workspace) if job.state != "queued"]
-    waiting = QueueView().works()
+    view = QueueView()
+    waiting = view.works()
     reasons = waiting_reasons(waiting)
     if args.json:
         out_json(
             {
                 "gpus": [asdict(gpu) for gpu in gpus],
-                "slots": [{"name": slot.name, "threads": slot.threads, "busy": busy} for slot, busy in slots],
+                "gpu_fault": fault,
+                "slots": [
+                    {
+                        "name": slot.name,
+                        "threads": slot.threads,
+                        "busy": busy,
+                        "holder": holder_words(slot) if busy else "",
+                    }
+                    for slot, busy in slots
+                ],
                 "running": [summary.id for summary in active],
                 "jobs": [{"id": job.job.run.id, "job": job.name, "state": job.state} for job in jobs],
                 "queued": [_document(work, reasons) for work in waiting],
+                "problems": view.problems,
             }
         )
         return 0
     for gpu in gpus:
         out(_gpu_line(gpu))
+    if fault:
+        out(f"GPUs: {fault}")
     for slot, busy in slots:
-        out(f"{slot.name}  {'busy' if busy else 'free'}  {slot.threads} threads")
+        words = [slot.name, "busy" if busy else "free", f"{slot.threads} threads"]
+        out("  ".join([*words, holder_words(slot)] if busy else words).rstrip())
     rows = [
         (f"{state_glyph(summary.state)} {summary.state}", summary.id, f"{summary.epoch}/{summary.epochs}")
         for summary in active
@@ -64,6 +82,8 @@ def run(args: Namespace) -> int:
     ]
     for line in table(("", "", ""), rows)[1:]:
         out(line)
+    for where, why in view.problems.items():
+        say(f"passed over {where}: {why}")
     return 0
 
 

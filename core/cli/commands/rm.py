@@ -8,10 +8,11 @@ from pathlib import Path
 
 from core.cli.output import out_json, say
 from core.cli.parser import add_json, add_run
-from core.errors import UsageError
+from core.config.workspace import require_state_home
+from core.errors import StateFolderError, UsageError
 from core.humanise import size
 from core.store.catalogue import find_run, summarise
-from core.store.runs import remove_run
+from core.store.runs import remove_run, request_stop
 
 
 def add(parser: ArgumentParser) -> None:
@@ -31,12 +32,23 @@ def run(args: Namespace) -> int:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             say("kept")
             return 0
+    if summary.state == "queued" and not _can_start():
+        # It would wait for ever: nothing is started without a state folder.
+        request_stop(found)
     remove_run(found)
     if args.json:
         out_json({"id": found.id, "bytes": octets})
     else:
         say(f"deleted {found.id}, {size(octets)} freed")
     return 0
+
+
+def _can_start() -> bool:
+    try:
+        require_state_home()
+    except StateFolderError:
+        return False
+    return True
 
 
 def folder_bytes(folder: Path) -> int:

@@ -65,7 +65,8 @@ def ending(found: RunPaths, summary: RunSummary) -> str:
         early = " early" if summary.early_stop is not None else ""
         return f"{found.id} finished{early} {at}{tail}"
     if summary.state == "stopped":
-        return f"{found.id} stopped {at}; `labtui resume {found.id}` goes on"
+        how = f" ({summary.reason})" if summary.reason else ""
+        return f"{found.id} stopped {at}{how}; `labtui resume {found.id}` goes on"
     reason = f": {summary.reason}" if summary.reason else ""
     return (
         f"{found.id} {'failed' if summary.state == 'failed' else 'was lost'} {at}{reason}; "
