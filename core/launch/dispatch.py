@@ -61,7 +61,8 @@ def dispatch(view: QueueView | None = None) -> list[str]:
                     continue
                 if _serve(board, work):
                     started.append(work.name)
-                if not work.waits():
+                    left -= 1
+                elif not work.waits():
                     left -= 1
         view.left = left
         if left:

@@ -116,7 +116,8 @@ class Storm:
         reader.start()
         began = time.monotonic()
         while (since := time.monotonic() - began) < self.settings["seconds"]:
-            if self.real and since >= self.settings["seconds"] * (self.real - 1) / self.settings["real"]:
+            done = 1 - self.real / max(1, self.settings["real"])
+            if self.real and since >= self.settings["seconds"] * done:
                 self.real -= 1
                 self.train()
             self.act()
@@ -126,7 +127,7 @@ class Storm:
                 request_stop(run, kill=True)
         dispatch.dispatch()
         every = [*self.healthy, *self.waiting]
-        until(lambda: all(derive_state(run).state in ENDED for run in every), "all runs have ended", 300)
+        until(lambda: all(derive_state(run).state in ENDED for run in every), "all runs have ended", 900)
         self.over.set()
         reader.join()
         return {

@@ -323,6 +323,147 @@ def test_a_dispatcher_that_fails_ends_no_watch(
     assert (read_json(run.attempt(1).exit) or {})["code"] == 0
 
 
+# Says which signals wait, asks to be ended before it listens, and ends as a trainer does that was asked to.
+SLEEPY = """
+import os, signal, sys
+from pathlib import Path
+from core.engine.stop import StopFlag, install_handlers
+root = Path(sys.argv[1])
+(root / "born").write_text(str(sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, [])))))
+while not (root / "go").exists():
+    pass
+stop = StopFlag()
+install_handlers(stop)
+(root / "told").write_text(str(stop()))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_stop_before_the_trainer_listens_waits_for_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    run = stub_run(workspace)
+    attempt = Work(run, 1).begin("cpu0", 1, None)
+    monkeypatch.setattr(Work, "command", lambda *_: [sys.executable, "-c", SLEEPY, str(run.root)])
+    child = supervisor_module.start_trainer(Launch(Work(run, 1), attempt, {}, ()))
+    until((run.root / "born").exists, "it lives and does not listen yet")
+    child.send_signal(number)
+    (run.root / "go").touch()
+    assert child.wait() == 0, "the signal did not end it"
+    assert (run.root / "told").read_text() == "True", "it heard of it when it listened"
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "only the child is deaf"
+
+
+def test_a_stop_that_ends_the_trainer_is_a_stop(
+    workspace: Workspace, supervisor: Callable[[RunPaths, str], int]
+) -> None:
+    run = stub_run(workspace)
+    pid = supervisor(run, "wait")
+    until((run.root / "ready").exists, "the stub runs")
+    until(lambda: (read_json(run.attempt(1).start) or {}).get("trainer"), "the trainer's pid is recorded")
+    request_stop(run)
+    os.kill(read_json(run.attempt(1).start)["trainer"]["pid"], signal.SIGHUP)  # type: ignore[index]
+    wait_for(pid)
+    state = derive_state(run)
+    assert (state.state, state.reason) == (
+        "stopped",
+        "stopped before it began to save; nothing was saved yet",
+    )
+
+
+@pytest.mark.parametrize("fault", ["no pidfd", "no room to note the trainer", "no leftovers to be had"])
+def test_best_effort_ends_no_watch(
+    workspace: Workspace,
+    supervisor: Callable[[RunPaths, str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    where, name = {
+        "no pidfd": (os, "pidfd_open"),
+        "no room to note the trainer": (supervisor_module, "note_trainer"),
+        "no leftovers to be had": (supervisor_module, "_end_leftovers"),
+    }[fault]
+    monkeypatch.setattr(where, name, broken)
+    run = stub_run(workspace)
+    pid = supervisor(run, "wait")
+    until((run.root / "ready").exists, "the stub runs")
+    control.stop_run(run, kill=True)
+    assert wait_for(pid) == 0
+    assert derive_state(run).state == "stopped"
+    assert (read_json(run.attempt(1).exit) or {})["signal"] == signal.SIGKILL
+
+
+@pytest.mark.parametrize("name", ["log.txt", "start.json"])
+def test_a_trainer_that_cannot_be_started_fails_with_the_reason(
+    workspace: Workspace,
+    supervisor: Callable[[RunPaths, str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(12, "Cannot allocate memory", name)
+
+    monkeypatch.setattr(subprocess, "Popen", broken)
+    run = stub_run(workspace)
+    assert wait_for(supervisor(run, "finish")) == 0
+    state = derive_state(run)
+    assert state.state == "failed"
+    assert state.reason == f"its process could not be started: cannot allocate memory: {name}"
+
+
+def test_a_waiter_looks_once_more_when_it_has_let_go(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is queued between its last look and its end has seen it alive, and left the waiting to it."""
+    from core.launch import waiter
+
+    looks: list[bool] = []
+
+    def dispatch(view: QueueView | None = None) -> list[str]:
+        looks.append(acquire_exclusive_fails(supervisors_path()))
+        if view is not None:
+            view.left = 0
+        return []
+
+    monkeypatch.setattr(waiter, "dispatch", dispatch)
+    waiter.wait_for_slots(0.01)
+    assert looks == [True, False]
+
+
+def test_no_fault_ends_a_waiter(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.launch import apart, waiter
+
+    faults = iter([OSError(24, "Too many open files"), MemoryError(), IndexError("x")])
+
+    def dispatch(view: QueueView | None = None) -> list[str]:
+        for fault in faults:
+            raise fault
+        return ["started"]
+
+    monkeypatch.setattr(waiter, "dispatch", dispatch)
+    waiter.wait_for_slots(0.001)
+    told = apart.supervisor_log().read_text()
+    assert [word in told for word in ("too many open files", "MemoryError", "IndexError")] == [True] * 3
+
+
+def test_a_run_that_is_removed_before_its_supervisor_looks_holds_up_nobody(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(supervisor_module, "dispatch", lambda view: tried.append(view))
+    taken, gone = slots.take_slot(), RunPaths(workspace.runs / "gone")
+    assert taken is not None
+    slot, lock = taken
+    words = ["--request", "1", *slots.slot_arguments(slot), "--slot-lock", str(os.dup(lock.fd))]
+    supervisor_module.main([str(gone.root), *words, "--supervisor-lock", str(os.dup(lock.fd))])
+    lock.release()
+    assert tried == [None], "others are looked for"
+    assert not any(busy for _, busy in slots.busy_slots())
+
+
 def acquire_exclusive_fails(path: Path) -> bool:
     lock = acquire(path)
     if lock is None:

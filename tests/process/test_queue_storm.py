@@ -26,7 +26,10 @@ from core.launch.delays import forget_all
 from core.launch.dispatch import dispatch
 from core.launch.queue import register
 from core.launch.waiting import waiting_reasons
+from core.store.attempts import begin_attempt, read_attempt, write_error, write_exit
+from core.store.files import reserve
 from core.store.paths import RunPaths
+from core.store.runs import request_stop
 from core.store.state import derive_state
 
 MINUTES = float(os.environ.get("LABTUI_SOAK_MINUTES", "5"))
@@ -35,11 +38,10 @@ USERS = (12001, 12002)
 """Numbers that need no account: a process may have any."""
 
 REAL = """
-data: {format: synthetic, train: 64, val: 32, classes: 3}
+data: {format: synthetic, root: ../pictures, synthetic: {images: 60, classes: 2, groups: 1, size: 32}}
 model: tinyvgg_a
 epochs: 1
 batch: 16
-image_size: 16
 device: cpu
 """
 
@@ -94,14 +96,14 @@ def fill(disk: Path) -> None:
             return
 
 
-def left_over(state: Path) -> list[str]:
-    """Processes that have this state folder, and are none of the test's own."""
+def processes_of(state: Path) -> list[psutil.Process]:
+    """Processes that have this state folder, but for the test's own."""
     found = []
     for process in psutil.process_iter(["pid"]):
         try:
             given = process.environ().get("XDG_STATE_HOME")
             if process.pid != os.getpid() and given == str(state.parent) and process.status() != "zombie":
-                found.append(" ".join(process.cmdline()))
+                found.append(process)
         except psutil.Error:
             continue
     return found
@@ -144,7 +146,7 @@ def test_bad_workspaces_harm_no_other(stubbed: Workspace, tmp_path: Path) -> Non
             assert derive_state(RunPaths(Path(root))).state == "finished"
     assert sum(result.get("made", 0) for result in found) > 2
     assert "newer labtui" in waiting_reasons()[str(later.root)]
-    until(lambda: left_over(state_home()) == [], "no process stays for what can never begin here")
+    until(lambda: not processes_of(state_home()), "no process stays for what can never begin here")
 
 
 def test_a_full_disk_holds_up_no_other(stubbed: Workspace, disk: Path) -> None:
@@ -165,7 +167,31 @@ def test_a_full_disk_holds_up_no_other(stubbed: Workspace, disk: Path) -> None:
     forget_all()
     dispatch()
     until(lambda: derive_state(stuck).state == "finished", "there is room again")
-    until(lambda: left_over(state_home()) == [], "nobody stays")
+    until(lambda: not processes_of(state_home()), "nobody stays")
+
+
+def test_a_disk_that_fills_up_takes_no_last_word(stubbed: Workspace, disk: Path) -> None:
+    """Space for error.json and exit.json was kept: nothing is called lost that ended before our eyes."""
+    full = Workspace(disk / "lab")
+    full.runs.mkdir(parents=True)
+    register(full)
+    failing, killed = stub_run(full, "wait"), stub_run(full, "wait")
+    attempt = begin_attempt(failing, 1, slot="cpu0", threads=1)
+    kept = reserve(attempt.error), reserve(attempt.exit)
+    dispatch()
+    until((killed.attempt(1).root / "seen.json").exists, "the other one trains")
+    fill(disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_exit(attempt, code=1, signal=None)
+    write_error(attempt, "OSError", "The disk is full: " + "é" * 900, reserve=kept[0])
+    write_exit(attempt, code=1, signal=None, reserve=kept[1])
+    state = derive_state(failing)
+    assert (state.state, state.reason[:20]) == ("failed", "The disk is full: éé")
+    request_stop(killed, kill=True)
+    until(lambda: derive_state(killed).state == "stopped", "its supervisor writes down how it ended")
+    assert read_attempt(killed, 1).exited
+    assert [name for name in os.listdir(attempt.root) if name.endswith(".tmp")] == []
+    until(lambda: not processes_of(state_home()), "nobody stays")
 
 
 @pytest.mark.skipif(not os.environ.get("LABTUI_SOAK"), reason="make soak: minutes, and two users")
@@ -200,7 +226,6 @@ def test_two_users_for_minutes() -> None:
                 "OMP_NUM_THREADS": "1",
                 "STUB_DISPATCH_EVERY": "0.5",
                 "PYTHONPATH": search,
-                "PYTHONDONTWRITEBYTECODE": "1",
             }
             prepared = subprocess.run(
                 [sys.executable, "-c", _PREPARE, str(home)],
@@ -251,7 +276,7 @@ def test_two_users_for_minutes() -> None:
             )
             assert asked.returncode == 0, asked.stderr.decode()
             print(f"user {uid}: {asked.stdout.decode().strip()}")
-            until(lambda home=home: left_over(home / "state" / "labtui") == [], "no process stays", 120)
+            until(lambda home=home: not processes_of(home / "state" / "labtui"), "no process stays", 120)
             log = home / "state" / "labtui" / "supervisor.log"
             print(f"user {uid}: supervisor.log {log.stat().st_size if log.exists() else 0} bytes")
         total = {key: sum(result.get(key, 0) for result in found) for key in _COUNTS}
@@ -260,6 +285,9 @@ def test_two_users_for_minutes() -> None:
     finally:
         for process in storms.values():
             process.kill()
+        for home in places:
+            for process in processes_of(home / "state" / "labtui"):
+                process.kill()
         for disk in disks:
             subprocess.run(["umount", "-l", str(disk)], check=True)
         shutil.rmtree(folder, ignore_errors=True)

@@ -403,3 +403,69 @@ def test_temporaries_of_the_dead_are_swept_when_an_attempt_begins(lab: Workspace
     found = list(run.root.rglob(".*"))
     assert found == [kept]
     assert sweep_temporaries(run) == []
+
+
+@pytest.mark.parametrize("what", ["training", "a job"])
+def test_what_another_host_has_begun_is_not_removed(
+    lab: Workspace, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """On a network disk locks say nothing of other hosts; on a local one they do."""
+    from core.store import jobs, process
+
+    network: list[bool] = [True]
+    monkeypatch.setattr("core.store.locks.is_network", lambda folder: network[0])
+    run = create(lab)
+    finish(run)
+    monkeypatch.setattr(process, "host", lambda: "elsewhere")
+    if what == "training":
+        add_request(run, "a01-e0005", 9)
+        begun = begin_attempt(run, 2, slot="cpu0", threads=1)
+    else:
+        begun = jobs.create_job(run, "measure", {})
+        jobs.begin_job(begun, slot="cpu0", threads=1)
+    monkeypatch.undo()
+    monkeypatch.setattr("core.store.locks.is_network", lambda folder: network[0])
+    with pytest.raises(StateError, match=r"elsewhere has begun .* remove it there"):
+        remove_run(run)
+    assert visible(lab) == [run.id]
+    if what == "training":
+        write_exit(begun, code=1, signal=None)
+    else:
+        network[0] = False
+    remove_run(run)
+    assert visible(lab) == []
+
+
+def test_a_run_is_not_removed_while_it_is_forked(lab: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork has its prefix and its split, or there is none: rm waits, what comes later has no parent."""
+    from core.store import forks
+    from core.store.checkpoints import list_checkpoints, save_files
+    from core.store.metrics import MetricsWriter
+
+    monkeypatch.setattr("core.store.runs._LOCK_PATIENCE", 0.1)
+    parent = create(lab)
+    finish(parent)
+    save_files(parent, "a01-e0001", b"weights", {"attempt": 1, "epoch": 1, "step": 3, "metrics": {}})
+    with MetricsWriter(parent.metrics) as metrics:
+        metrics.write({"t": 1.0, "epoch": 1, "step": 3, "attempt": 1, "scope": "epoch", "val/accuracy": 0.5})
+    parent.split.write_text('{"train": []}')
+    (checkpoint,) = list_checkpoints(parent)
+    refused: list[str] = []
+    real = forks.link
+
+    def link(source: Path, target: Path) -> None:
+        real(source, target)
+        with pytest.raises(StateError) as told:
+            remove_run(parent)
+        refused.append(str(told.value))
+
+    monkeypatch.setattr(forks, "link", link)
+    new = create(lab, prepare=lambda fork: forks.prepare_fork(parent, checkpoint, fork, []))
+    assert len(refused) == 1
+    assert new.metrics.read_bytes()
+    assert new.split.read_text() == parent.split.read_text()
+    monkeypatch.setattr(forks, "link", real)
+    remove_run(parent)
+    with pytest.raises(StateError, match="is gone"):
+        create(lab, prepare=lambda fork: forks.prepare_fork(parent, checkpoint, fork, []))
+    assert visible(lab) == [new.id]

@@ -100,6 +100,41 @@ ROWS: dict[str, tuple[Callable[[RunPaths], object], tuple[str, ...], tuple[str, 
     "failed: exit code": (lambda run: exited(begin(run), code=3), (), ("failed", "exit code 3")),
     "failed: no result": (lambda run: exited(begin(run), code=0), (), ("failed", "ended without a result")),
     "failed: killed": (lambda run: exited(begin(run), signal=9), (), ("failed", "killed by SIGKILL")),
+    "stopped: before it could listen": (
+        lambda run: (stop(run), exited(begin(run), signal=15)),
+        (),
+        ("stopped", "stopped before it began to save; nothing was saved yet"),
+    ),
+    "stopped: killed as asked": (
+        lambda run: (stop(run), stop(run, "kill"), saved(run), exited(begin(run), signal=9)),
+        (),
+        ("stopped", "killed; its last checkpoint is a02-e0003"),
+    ),
+    "stopped: killed as asked, nobody wrote it down": (
+        lambda run: (stop(run), stop(run, "kill"), begin(run)),
+        (),
+        ("stopped", "killed; nothing was saved yet"),
+    ),
+    "failed: killed although asked to save": (
+        lambda run: (stop(run), exited(begin(run), signal=9)),
+        (),
+        ("failed", "killed by SIGKILL"),
+    ),
+    "failed: a signal that nobody asked for": (
+        lambda run: exited(begin(run), signal=15),
+        (),
+        ("failed", "killed by SIGTERM"),
+    ),
+    "failed: an error of its own while it was asked to stop": (
+        lambda run: (stop(run), exited(failed(begin(run), "DataError", "no images"), signal=15)),
+        (),
+        ("failed", "no images"),
+    ),
+    "failed: the disk took nothing more": (
+        lambda run: exited(begin(run), code=74),
+        (),
+        ("failed", "the disk is full: nothing more could be written; make room, then resume"),
+    ),
     "failed: odd signal": (lambda run: exited(begin(run), signal=77), (), ("failed", "killed by signal 77")),
     "failed: out of memory": (
         lambda run: exited(begin(run), signal=9, oom_kill=True),
@@ -185,6 +220,13 @@ def stop(run: RunPaths, how: str = "stop") -> None:
     (run.requests / f"0001.{how}").touch()
 
 
+def saved(run: RunPaths) -> None:
+    """Sidecars of checkpoints; the last one is within an epoch that another ended."""
+    run.checkpoints.mkdir()
+    for name in ("a01-e0009", "a02-e0002", "a02-e0003-s000020", "a02-e0003", "a02-e0004.tmp"):
+        (run.checkpoints / f"{name}.json").touch()
+
+
 def end(attempt: AttemptPaths, status: str, code: int = 0) -> None:
     write_result(attempt, status, epoch=5, step=50)
     write_exit(attempt, code=code, signal=None)
@@ -221,6 +263,17 @@ def test_what_is_derived_names_its_request_and_attempt(run: RunPaths) -> None:
     exited(begin(run, 2), code=1)
     derived = derive_state(run)
     assert (derived.request, derived.attempt, derived.total_epochs) == (2, 2, 9)
+
+
+def test_a_full_disk_is_named_when_nothing_else_is_known(
+    run: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(run)
+    real = os.statvfs(run.root)
+    full = os.statvfs_result((*real[:3], 0, 0, *real[5:]))
+    monkeypatch.setattr(state.os, "statvfs", lambda path: full)
+    assert seen(run)[0] == "lost"
+    assert seen(run)[1].startswith("the disk is full: how it ended could not be written")
 
 
 @pytest.mark.parametrize("damage", ["", "{", "null", '{"total_epochs": "9"}', '{"total_epochs": true}'])

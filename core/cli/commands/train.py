@@ -9,6 +9,7 @@ from core.cli.estimate import disk_words
 from core.cli.kin import Kin, change_options, change_words, newest_kin
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, not_negative, positive, setting
+from core.config.workspace import require_state_home
 from core.errors import StateError, UsageError
 from core.launch.control import resume_run, start_run
 from core.launch.waiting import waiting_reason
@@ -67,6 +68,8 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
+    # Before the seconds that the estimate takes.
+    require_state_home()
     loaded = load(args)
     kin = newest_kin(args.workspace, loaded, args.checkpoint) if args.epoch and not args.new else None
     found = _start(args, loaded) if kin is None else _continue(args, loaded, kin)
