@@ -141,7 +141,7 @@ def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch]
         killed_before = _oom_kills()
         try:
             trainer = start(Launch(work, attempt, environment, (slot_lock.fd,)))
-        except OSError as error:
+        except Exception as error:
             log_fault(f"the process of {work.name} could not be started", error)
             with _survive("error.json"):
                 said = f"its process could not be started: {words(error)}"

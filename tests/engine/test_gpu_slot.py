@@ -27,9 +27,8 @@ def test_a_gpu_slot_without_cuda_fails_and_stores_nothing(
     monkeypatch.setattr(torch, "zeros", broken)
     monkeypatch.setattr(resolve_module, "driver_version", lambda: "470.57")
     run = RunPaths(tmp_path)
-    experiment = parse_experiment(
-        f"data: {{root: {tmp_path}}}\nmodel: tinyvgg_a\ndevice: {device}\n", run.config
-    )
+    text = f"data: {{root: {tmp_path}}}\nmodel: tinyvgg_a\ndevice: {device}\n"
+    experiment = parse_experiment(text, run.config)
     with pytest.raises(RunFailedError, match=r"Found no NVIDIA driver on your system\.; driver 470\.57\)"):
         resolve(run, experiment)
     assert not run.resolved.exists()

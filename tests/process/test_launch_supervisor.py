@@ -362,7 +362,7 @@ def test_a_stop_that_ends_the_trainer_is_a_stop(
     until((run.root / "ready").exists, "the stub runs")
     until(lambda: (read_json(run.attempt(1).start) or {}).get("trainer"), "the trainer's pid is recorded")
     request_stop(run)
-    os.kill(read_json(run.attempt(1).start)["trainer"]["pid"], signal.SIGHUP)  # type: ignore[index]
+    os.kill(read_json(run.attempt(1).start)["trainer"]["pid"], signal.SIGINT)  # type: ignore[index]
     wait_for(pid)
     state = derive_state(run)
     assert (state.state, state.reason) == (
@@ -403,7 +403,7 @@ def test_a_trainer_that_cannot_be_started_fails_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory", name)
 
     monkeypatch.setattr(subprocess, "Popen", broken)
