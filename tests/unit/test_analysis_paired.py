@@ -1,4 +1,4 @@
-"""Verdicts from pairs: the interval and the test against scipy, how often they are false, and what they say."""
+"""Verdicts from pairs: interval and test against scipy, how often they are false, and what they say."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.analysis.paired_words import paired_sentence
 
 
 def cases(count: int) -> list[np.ndarray]:
-    """Differences of 4 to 20 pairs: symmetric, skewed, rounded as accuracies are, with and without an effect."""
+    """Differences of 4 to 20 pairs: symmetric, skewed, rounded as accuracies are, with an effect or none."""
     random = np.random.default_rng(11)
     found = []
     for place in range(count):
