@@ -1,8 +1,8 @@
-"""Whether a difference is more than chance: the same images drawn again and again, for both models alike."""
+"""How far a number may be off: the same images drawn again and again, for both models alike."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,29 +17,8 @@ CONFIDENCE = 0.95
 ROUNDS, LEAST_ROUNDS = 1000, 200
 # Boxes times rounds that are looked at in all, so that large sets do not take minutes.
 _WORK = 200_000_000
-_AT_ONCE = 100
+_CELLS = 500_000
 _RECALLS = np.linspace(0.0, 1.0, 101)
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number of both models and the difference second - first, with its interval at `CONFIDENCE`.
-
-    From a paired bootstrap over images (percentiles of `rounds` draws; Efron and Tibshirani, 1993). None
-    where there is nothing to measure.
-    """
-
-    first: float | None
-    second: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    rounds: int
-
-    @property
-    def beyond_chance(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 def draws(images: int, boxes: int, seed: int) -> NDArray[np.float32]:
@@ -53,8 +32,23 @@ def draws(images: int, boxes: int, seed: int) -> NDArray[np.float32]:
     return weights
 
 
-def drawn_ap(scene: Scene, weights: NDArray[np.float32]) -> Floats:
-    """COCO's AP (rounds, classes, 10 IoU thresholds) of each draw, NaN without objects."""
+@dataclass(frozen=True)
+class Ranked:
+    """The boxes of one class that AP looks at, by falling score; those of one score by image.
+
+    scores, images (k,): score and image of each box; right, ignored (10, k): at each IoU threshold whether it
+    found an object, or lies on one that does not count; objects (m,): the images of the objects that count.
+    """
+
+    scores: Floats
+    images: Ints
+    right: Flags
+    ignored: Flags
+    objects: Ints
+
+
+def ranked(scene: Scene) -> list[Ranked]:
+    """The boxes of each class."""
     outcomes = np.stack(
         [
             Matcher(scene.objects, scene.found, scene.pairs, iou, scene.ranking).at(-np.inf).outcome
@@ -62,42 +56,33 @@ def drawn_ap(scene: Scene, weights: NDArray[np.float32]) -> Floats:
         ]
     )
     right, ignored = outcomes == Outcome.CORRECT, outcomes == Outcome.IGNORED
-    found = np.full((len(weights), scene.classes, len(IOUS)), np.nan)
     order = np.lexsort((-scene.found.scores, scene.found.classes))
     # What is beyond the hundred best of an image and class is left out at every threshold alike.
     order = order[outcomes[0, order] != Outcome.DROPPED]
     bounds = np.searchsorted(scene.found.classes[order], np.arange(scene.classes + 1))
     normal = ~scene.objects.crowd & ~scene.objects.ignore
+    found = []
     for label in range(scene.classes):
         rows = order[bounds[label] : bounds[label + 1]]
         there = scene.image_of_object[normal & (scene.objects.classes == label)]
-        if not len(there):
-            continue
         images = scene.image_of_box[rows]
-        for first in range(0, len(weights), _AT_ONCE):
-            drawn = weights[first : first + _AT_ONCE]
-            found[first : first + _AT_ONCE, label] = _class_ap(
-                drawn, images, right[:, rows], ignored[:, rows], drawn[:, there].sum(axis=1)
-            )
+        found.append(Ranked(scene.found.scores[rows], images, right[:, rows], ignored[:, rows], there))
     return found
 
 
-def interval(first: Floats, second: Floats) -> Interval:
-    """From values (rounds + 1,) of both models, the first of all images; NaN rounds are left out."""
-    if not len(first) or math.isnan(first[0]) or math.isnan(second[0]):
-        return Interval(_number(first[0]), _number(second[0]), None, None, None, 0)
-    change = second[1:] - first[1:]
-    change = change[np.isfinite(change)]
-    edge = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(change, (edge, 1 - edge)) if len(change) else (np.nan, np.nan)
-    return Interval(
-        float(first[0]),
-        float(second[0]),
-        float(second[0] - first[0]),
-        _number(low),
-        _number(high),
-        len(change),
-    )
+def drawn_ap(classes: Sequence[Ranked], weights: NDArray[np.float32]) -> Floats:
+    """COCO's AP (rounds, classes, 10 IoU thresholds) of each draw, NaN without objects."""
+    found = np.full((len(weights), len(classes), len(IOUS)), np.nan)
+    of_image = np.ascontiguousarray(weights.T)
+    for label, boxes in enumerate(classes):
+        if not len(boxes.objects):
+            continue
+        weighing = Weighing(boxes.right, boxes.ignored)
+        for rows in weighing.lots(len(weights)):
+            drawn = of_image[:, rows]
+            there = drawn[boxes.objects].sum(axis=0)
+            found[rows, label] = weighing.ap(drawn[boxes.images], there).T
+    return found
 
 
 def mean_over_classes(values: Floats) -> Floats:
@@ -109,48 +94,60 @@ def mean_over_classes(values: Floats) -> Floats:
     return means
 
 
-def mcnemar(fixed: int, broken: int) -> float:
-    """Two-sided p of McNemar's test on pairs that differ: exact binomial, above 2000 pairs chi-square.
+class Weighing:
+    """AP of one class whose boxes, by falling score, count more or less often.
 
-    McNemar (1947); the approximation has Edwards' correction for continuity.
+    right, ignored (thresholds, k): whether a box found an object, or lies on one that does not count. Only at
+    a right box can precision be highest for its recall, so only there it is looked at.
     """
-    pairs = fixed + broken
-    if not pairs:
-        return 1.0
-    if pairs <= 2000:
-        tail = sum(math.comb(pairs, k) for k in range(min(fixed, broken) + 1))
-        return min(1.0, float(2 * tail / 2**pairs))
-    statistic = max(abs(fixed - broken) - 1, 0) ** 2 / pairs
-    return float(math.erfc(math.sqrt(statistic / 2)))
 
+    def __init__(self, right: Flags, ignored: Flags) -> None:
+        counts = right.sum(axis=1)
+        # A row a threshold, filled up with the place of a box that is never there.
+        self._hits = np.full((len(right), max(int(counts.max(initial=0)), 1)), right.shape[1])
+        for row, flags in zip(self._hits, right, strict=True):
+            at = np.flatnonzero(flags)
+            row[: len(at)] = at
+        # What comes after the last right box changes nothing.
+        self._boxes = int(self._hits[self._hits < right.shape[1]].max(initial=-1)) + 1
+        self._hits = np.minimum(self._hits, self._boxes)
+        self._ignored = ignored[:, : self._boxes]
 
-def _class_ap(
-    weights: NDArray[np.float32], images: Ints, right: Flags, ignored: Flags, there: Floats
-) -> Floats:
-    """AP (rounds, thresholds) of one class; boxes by falling score, `there` (rounds,) objects in each draw.
+    def lots(self, rounds: int) -> list[slice]:
+        """Rounds in lots that stay small in memory."""
+        cells = self._hits.size + self._boxes
+        step = int(np.clip(_CELLS // cells, 1, rounds or 1))
+        return [slice(first, min(first + step, rounds)) for first in range(0, rounds, step)]
 
-    Only at a right box can precision be highest for its recall, so only there it is looked at.
-    """
-    drawn = weights[:, images]
-    total = np.cumsum(drawn, axis=1, dtype=np.float64)
-    found = np.zeros((len(weights), len(right)))
-    for place, (hit, out) in enumerate(zip(right, ignored, strict=True)):
-        at = np.flatnonzero(hit)
-        if not len(at):
-            continue
-        hits = np.cumsum(drawn[:, at], axis=1, dtype=np.float64)
-        counted = total[:, at]
-        if out.any():
-            counted = counted - np.cumsum(drawn * out, axis=1, dtype=np.float64)[:, at]
-        precision = np.divide(hits, counted, out=np.zeros_like(hits), where=counted > 0)
+    def ap(self, drawn: NDArray[np.float32], there: NDArray[np.floating]) -> Floats:
+        """AP (thresholds, rounds): how often each box (k, rounds) and how many objects (rounds,) are there.
+
+        NaN without objects.
+        """
+        padded = np.zeros((self._boxes + 1, drawn.shape[1]), np.float32)
+        padded[:-1] = drawn[: self._boxes]
+        right = np.cumsum(padded[self._hits], axis=1, dtype=np.float64)
+        total = np.cumsum(padded, axis=0, dtype=np.float64)
+        counted = total[self._hits]
+        for place, out in enumerate(self._ignored):
+            if out.any():
+                less = np.cumsum(padded[:-1] * out[:, None], axis=0, dtype=np.float64)
+                counted[place] -= np.concatenate((less, less[-1:]))[self._hits[place]]
+        precision = np.divide(right, counted, out=np.zeros_like(right), where=counted > 0)
+        precision[self._hits == self._boxes] = 0
         best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        recall = np.divide(hits, there[:, None], out=np.zeros_like(hits), where=there[:, None] > 0)
-        reached = np.searchsorted(_RECALLS, recall, side="right")
-        steps = np.diff(reached, axis=1, prepend=0)
-        found[:, place] = (best * steps).sum(axis=1) / 101
-    found[there == 0] = np.nan
-    return found
+        steps = np.diff(_reached(right, there), axis=1, prepend=0)
+        found: Floats = np.einsum("thr,thr->tr", best, steps) / len(_RECALLS)
+        found[:, there == 0] = np.nan
+        return found
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def _reached(right: Floats, there: NDArray[np.floating]) -> Floats:
+    """How many of COCO's recalls (thresholds, hits, rounds) are reached with so many objects found."""
+    most = int(there.max(initial=0))
+    each, kind = np.unique(there, return_inverse=True)
+    share = np.arange(most + 1) / np.maximum(each, 1)[:, None]
+    table = np.searchsorted(_RECALLS, share.ravel(), side="right").astype(np.float64)
+    places = right.astype(np.int64) + (kind * (most + 1))
+    reached: Floats = table[np.minimum(places, len(table) - 1)]
+    return reached

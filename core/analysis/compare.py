@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
@@ -9,13 +10,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.analysis.bootstrap import Interval, drawn_ap, draws, interval, mcnemar, mean_over_classes
+from core.analysis.bootstrap import Ranked, drawn_ap, draws, mean_over_classes, ranked
 from core.analysis.boxes import Flags, Floats, Ints, Objects
 from core.analysis.cases import KIND, MISSED
+from core.analysis.chance import LEAST_IMAGES, Interval, corrected, interval, mcnemar
 from core.analysis.errors import CLASSIFICATION, IOU, Errors, View
 from core.analysis.matching import Outcome
+from core.analysis.paired import sign_flip
 from core.analysis.predictions import BoxPredictions, ClassPredictions
 from core.analysis.regroup import in_class_order
+from core.analysis.swaps import Swapped, swap_tests
 from core.errors import DataError
 from core.text import clean
 
@@ -43,7 +47,9 @@ class Change:
 class Comparison:
     """`a` and `b` at thresholds, image by image the same; objects are those of `a`.
 
-    `p` is McNemar's for classification, else None: objects of one image are not independent.
+    Whether a difference is chance is told by exact tests: for classification McNemar's, of accuracy and of
+    each class, and a sign-flip test of the mean over classes; for AP the swap of both models' answers, image
+    by image. Of the classes, p is corrected for all that are tested (Holm); the rest are on too few images.
     """
 
     def __init__(self, a: View, b: View, seed: int) -> None:
@@ -58,12 +64,6 @@ class Comparison:
     def counts(self) -> dict[str, int]:
         """Objects that are fixed, broken, still_wrong, both_right."""
         return {state: len(self._of(state)) for state in STATES}
-
-    @property
-    def p(self) -> float | None:
-        if self.a.errors.kind != CLASSIFICATION:
-            return None
-        return mcnemar(self.counts["fixed"], self.counts["broken"])
 
     @cached_property
     def kinds(self) -> dict[str, tuple[int, int]]:
@@ -89,14 +89,20 @@ class Comparison:
         """accuracy and accuracy_macro at the score threshold, or map and map_50, which ignore it."""
         if self.a.errors.kind == CLASSIFICATION:
             hits, there = self._drawn_recall
+            images = int(there[0].sum())
+            shares = [part.sum(axis=1) / there.sum(axis=1) for part in hits]
+            means = [mean_over_classes(_divided(part, there)) for part in hits]
+            p = mcnemar(self.counts["fixed"], self.counts["broken"])
             return {
-                "accuracy": interval(*(part.sum(axis=1) / there.sum(axis=1) for part in hits)),
-                "accuracy_macro": interval(*(mean_over_classes(_divided(part, there)) for part in hits)),
+                "accuracy": interval(shares[0], shares[1], images, p),
+                "accuracy_macro": interval(means[0], means[1], images, self._macro_p),
             }
-        first, second = self._drawn_ap
+        images, tests = int((self.a.scene.objects_in_image > 0).sum()), self._swapped
+        every = [mean_over_classes(part.mean(axis=2)) for part in self._drawn_ap]
+        half = [mean_over_classes(part[:, :, 0]) for part in self._drawn_ap]
         return {
-            "map": interval(mean_over_classes(first.mean(axis=2)), mean_over_classes(second.mean(axis=2))),
-            "map_50": interval(mean_over_classes(first[:, :, 0]), mean_over_classes(second[:, :, 0])),
+            "map": interval(every[0], every[1], images, tests.map),
+            "map_50": interval(half[0], half[1], images, tests.map_50),
         }
 
     @cached_property
@@ -105,9 +111,46 @@ class Comparison:
         if self.a.errors.kind == CLASSIFICATION:
             hits, there = self._drawn_recall
             first, second = (_divided(part, there) for part in hits)
+            tests: Sequence[float | None] = self._class_p
         else:
             first, second = (part.mean(axis=2) for part in self._drawn_ap)
-        return [interval(first[:, label], second[:, label]) for label in range(first.shape[1])]
+            tests = self._swapped.classes
+        return corrected(
+            [
+                interval(first[:, label], second[:, label], int(self._images_of_class[label]), p)
+                for label, p in enumerate(tests)
+            ]
+        )
+
+    @cached_property
+    def _images_of_class(self) -> Ints:
+        """On how many images (classes,) a class has objects that count."""
+        scene, classes = self.a.scene, len(self.a.errors.classes)
+        pairs = scene.image_of_object[self._normal] * classes + scene.objects.classes[self._normal]
+        return np.bincount(np.unique(pairs) % classes, minlength=classes)
+
+    @cached_property
+    def _swapped(self) -> Swapped:
+        tested = np.flatnonzero(self._images_of_class >= LEAST_IMAGES).tolist()
+        return swap_tests(*self._ranked, self.a.errors.images, tested, self._seed)
+
+    @cached_property
+    def _class_p(self) -> list[float]:
+        """McNemar's p of each class."""
+        first, second = self._right
+        label, count = self.a.scene.objects.classes, len(self.a.errors.classes)
+        mended, broken = (
+            np.bincount(label[one & ~other], minlength=count).tolist()
+            for one, other in ((second, first), (first, second))
+        )
+        return [mcnemar(*pair) for pair in zip(mended, broken, strict=True)]
+
+    @property
+    def _macro_p(self) -> float:
+        """Of the mean over classes of the share that is right: an image weighs one by its class's images."""
+        first, second = (part.astype(np.float64) for part in self._right)
+        label = self.a.scene.objects.classes
+        return sign_flip((second - first) / self.a.scene.objects_of_class[label]).p
 
     @cached_property
     def _weights(self) -> NDArray[np.float32]:
@@ -116,7 +159,12 @@ class Comparison:
 
     @cached_property
     def _drawn_ap(self) -> tuple[Floats, Floats]:
-        return drawn_ap(self.a.scene, self._weights), drawn_ap(self.b.scene, self._weights)
+        first, second = self._ranked
+        return drawn_ap(first, self._weights), drawn_ap(second, self._weights)
+
+    @cached_property
+    def _ranked(self) -> tuple[list[Ranked], list[Ranked]]:
+        return ranked(self.a.scene), ranked(self.b.scene)
 
     @cached_property
     def _drawn_recall(self) -> tuple[tuple[Floats, Floats], Floats]:

@@ -139,10 +139,12 @@ def sign_flip(differences: Sequence[float] | Floats, *, flips: int = FLIPS) -> S
             sums = np.concatenate((sums + value, sums - value))
         return SignFlip(float((np.abs(sums) >= least).mean()), True, 2 * len(sums))
     random, extreme, left = np.random.default_rng(_SEED), 0, flips
+    # Of several differences of one size only the number that is positive matters.
+    sizes, counts = np.unique(values, return_counts=True)
     while left:
-        rows = min(left, max(_AT_ONCE // len(values), 1))
-        signs = random.integers(0, 2, (rows, len(values)), np.int8) * np.int8(2) - np.int8(1)
-        extreme += int((np.abs(signs @ values) >= least).sum())
+        rows = min(left, max(_AT_ONCE // len(sizes), 1))
+        balance = 2 * random.binomial(counts, 0.5, (rows, len(sizes))) - counts
+        extreme += int((np.abs(balance @ sizes) >= least).sum())
         left -= rows
     return SignFlip((extreme + 1) / (flips + 1), False, flips)
 

@@ -1,4 +1,8 @@
-"""TIDE's error types and what each costs (Bolya et al., ECCV 2020), as tidecv 1.0.1 counts them."""
+"""TIDE's error types and what each costs (Bolya et al., ECCV 2020).
+
+Counts are those of tidecv 1.0.1 where nothing is a crowd or difficult: what lies on such an object is left
+out here, as in COCO's AP, and counts as an error there.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis.bootstrap import CONFIDENCE, Interval
+from core.analysis.bootstrap import CONFIDENCE
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
+from core.analysis.chance import Interval
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Change, Comparison
 from core.analysis.errors import View
@@ -122,7 +123,7 @@ def compare_document(found: Comparison, most: int) -> dict[str, Any]:
         "agnostic_nms": found.a.agnostic_nms,
         "counts": found.counts,
         "kinds": {kind: list(pair) for kind, pair in found.kinds.items()},
-        "mcnemar_p": found.p,
+        "mcnemar_p": found.intervals["accuracy"].p if "accuracy" in found.intervals else None,
         "confidence": CONFIDENCE,
         "intervals": {name: interval_document(value) for name, value in found.intervals.items()},
         "per_class": [
@@ -144,6 +145,10 @@ def interval_document(value: Interval) -> dict[str, Any]:
         "low": value.low,
         "high": value.high,
         "rounds": value.rounds,
+        "images": value.images,
+        "p": value.p,
+        "p_corrected": value.corrected,
+        "verdict": value.verdict,
         "beyond_chance": value.beyond_chance,
     }
 

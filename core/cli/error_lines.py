@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.analysis.bootstrap import CONFIDENCE, Interval
+from core.analysis.bootstrap import CONFIDENCE
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
+from core.analysis.chance import Interval, class_verdicts
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Comparison
 from core.analysis.errors import DETECTION, View
@@ -179,25 +180,27 @@ def case_lines(view: View, cases: Sequence[Case], total: int) -> list[str]:
 
 
 def compare_lines(found: Comparison, names: tuple[str, str]) -> list[str]:
-    """Counts and intervals; per class only what is beyond chance."""
+    """Counts, intervals and what the exact tests say; of the classes only those that differ, p corrected."""
     first = next(iter(found.intervals.values()))
     lines = [
         f"first {names[0]}, second {names[1]}",
         f"at {_thresholds(found.a, found.b)}{' on both sides' if found.a.agnostic_nms is not None else ''}:",
         ", ".join(f"{state.replace('_', ' ')} {count}" for state, count in found.counts.items()) + " objects",
     ]
-    if found.p is not None:
-        lines.append(f"McNemar's test: p = {found.p:.3g}")
+    boxes = found.a.errors.kind == DETECTION
+    test = "both models' answers swapped, image by image" if boxes else "McNemar's test"
     share = f"{CONFIDENCE:.0%} interval"
-    lines.append(f"paired bootstrap over images, {first.rounds} draws, {share} of second - first:")
+    lines.append(
+        f"paired bootstrap over images, {first.rounds} draws, {share} of second - first; p of {test}:"
+    )
     rows = [_interval(name, value) for name, value in found.intervals.items()]
     classes = found.a.errors.classes
     clear = [(classes[label], value) for label, value in enumerate(found.per_class) if value.beyond_chance]
     rows += [_interval(middle_cut(name, _NAME), value) for name, value in clear]
     return [
         *lines,
-        *table(("", "first", "second", "difference", "interval", ""), rows, "lrrrrl"),
-        f"{len(clear)} of {len(classes)} classes differ by more than chance",
+        *table(("", "first", "second", "difference", "interval", "p", ""), rows, "lrrrrrl"),
+        class_verdicts(found.per_class),
     ]
 
 
@@ -206,8 +209,8 @@ def _interval(name: str, value: Interval) -> tuple[str, ...]:
     if value.low is not None and value.high is not None:
         span = f"{value.low:+.4f} to {value.high:+.4f}"
     change = MISSING if value.difference is None else f"{value.difference:+.4f}"
-    words = "more than chance" if value.beyond_chance else "within chance"
-    return name, _number(value.first), _number(value.second), change, span, words
+    p = MISSING if value.corrected is None else f"{value.corrected:.2g}"
+    return name, _number(value.first), _number(value.second), change, span, p, value.words
 
 
 def _number(value: float | None) -> str:

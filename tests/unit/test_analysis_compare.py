@@ -8,7 +8,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from core.analysis.bootstrap import Interval, drawn_ap, draws, interval, mcnemar
+from core.analysis.bootstrap import drawn_ap, draws, ranked
+from core.analysis.chance import mcnemar
 from core.analysis.compare import compare
 from core.analysis.errors import Errors
 from core.analysis.precision import average_precision
@@ -22,7 +23,7 @@ def test_the_bootstrap_measures_as_coco_does(
 ) -> None:
     there, found, names = reference.load(name)
     scene = error_files.boxed(there, found, tuple(names)).scene
-    (values,) = drawn_ap(scene, draws(found.images, 10**9, 0)[:1])
+    (values,) = drawn_ap(ranked(scene), draws(found.images, 10**9, 0)[:1])
     wanted = average_precision(there, found, len(names))
     assert np.nanmean(values) == pytest.approx(wanted.summary["map"], abs=1e-9)
     assert np.nanmean(values[:, 0]) == pytest.approx(wanted.summary["map_50"], abs=1e-9)
@@ -59,7 +60,7 @@ def test_a_drawn_set_is_measured_as_if_it_were_copied(error_files: ModuleType) -
         ignore=there.ignore[thing],
         area=there.area[thing],
     )
-    (drawn,) = drawn_ap(error_files.boxed(there, found).scene, weights)
+    (drawn,) = drawn_ap(ranked(error_files.boxed(there, found).scene), weights)
     wanted = average_precision(new_there, new_found, 3)
     for aps, row_ in zip(drawn, wanted.per_class, strict=True):
         if row_.ap is None:
@@ -74,10 +75,10 @@ def test_the_same_predictions_differ_in_nothing(error_files: ModuleType) -> None
     found = compare(errors, errors, score=0.2)
     assert found.counts["fixed"] == found.counts["broken"] == 0
     assert found.counts["still_wrong"] + found.counts["both_right"] == errors.scene.objects_of_class.sum()
-    assert found.p is None
     for value in found.intervals.values():
-        assert (value.difference, value.low, value.high) == (0.0, 0.0, 0.0)
-        assert not value.beyond_chance
+        # No two draws differ: that there is no spread is no interval.
+        assert (value.difference, value.low, value.high) == (0.0, None, None)
+        assert (value.p, value.words) == (1.0, "may be chance")
 
 
 def test_what_is_fixed_and_broken(error_files: ModuleType) -> None:
@@ -122,8 +123,8 @@ def test_classification_has_mcnemar(error_files: ModuleType) -> None:
     second = np.where(((np.arange(200) >= 50) & (np.arange(200) < 65))[:, None], wrong, sure)
     found = compare(error_files.classified(labels, first), error_files.classified(labels, second))
     assert found.counts == {"fixed": 50, "broken": 5, "still_wrong": 10, "both_right": 135}
-    assert found.p == pytest.approx(mcnemar(50, 5))
     value = found.intervals["accuracy"]
+    assert value.p == value.corrected == pytest.approx(mcnemar(50, 5))
     assert (value.first, value.second) == (pytest.approx(0.7), pytest.approx(0.925))
     assert value.low is not None
     assert value.high is not None
@@ -213,8 +214,3 @@ def test_what_cannot_be_compared(error_files: ModuleType) -> None:
     moved = error_files.boxed(replace(there, classes=(there.classes + 1) % 3), found)
     with pytest.raises(DataError, match="annotated differently"):
         compare(errors, moved)
-
-
-def test_an_interval_without_values() -> None:
-    nothing = np.full(3, np.nan)
-    assert interval(nothing, nothing) == Interval(None, None, None, None, None, 0)

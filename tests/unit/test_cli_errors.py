@@ -271,10 +271,15 @@ def test_a_comparison(workspace: Workspace, capsys: pytest.CaptureFixture[str]) 
     assert found["fixed"][0]["second_prediction"] == "Navicula"
     assert found["intervals"]["map"]["difference"] == pytest.approx(0.5)
     assert found["confidence"] == 0.95
+    assert {item["verdict"] for item in found["per_class"]} <= {"too_few", "nothing"}
+    assert found["intervals"]["map"]["p"] is found["mcnemar_p"] is None
     assert main(["errors", first, "--compare", second]) == 0
     text = capsys.readouterr().out
     assert "fixed 1, broken 0" in text
     assert "at score >= 0.5, IoU >= 0.5:" in text
+    assert "too few images (1) to tell" in text
+    assert "2 on fewer than 5 images: too few to tell" in text
+    assert "more than chance" not in text
     nms = ["--agnostic-nms", "0.4"]
     assert document(capsys, "errors", first, "--compare", second, *nms)["compare"]["agnostic_nms"] == 0.4
     assert main(["errors", first, "--compare", second, *nms]) == 0

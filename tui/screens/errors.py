@@ -141,6 +141,7 @@ class ErrorsScreen(Gallery):
                 yield SpanLine(id="ab-counts")
                 yield SpanLine(id="ab-numbers")
                 yield SpanLine(id="ab-more")
+                yield SpanLine(id="ab-classes")
                 yield PictureTable(CHANGE_COLUMNS, narrow=NARROW_CHANGE_COLUMNS, id="changes")
         yield KeyBar()
 

@@ -22,7 +22,8 @@ from tui.widgets.case_table import KIND_WORDS, PlainTable, TableRow, image_name
 from tui.widgets.line_table import Column, LineTable
 
 if TYPE_CHECKING:
-    from core.analysis.bootstrap import Interval
+    from core.analysis.chance import Interval
+    from core.analysis.compare import Comparison
     from core.analysis.errors import Errors, View
     from core.store.records import RunSummary
 
@@ -42,9 +43,10 @@ NARROW_CHANGE_COLUMNS = (
 )
 _WORDS = {"fixed": "fixed", "broken": "broken", "still_wrong": "still wrong"}
 _TONES = {"fixed": "good", "broken": "bad", "still_wrong": "muted"}
-_NUMBERS = ("#ab-numbers", "#ab-more")
+_NUMBERS = ("#ab-numbers", "#ab-more", "#ab-classes")
 _MOST = 500
 _RUNS = 200
+_CLASSES = 8
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ def others(folder: Path, runs: Sequence[RunSummary], here: Source | None) -> lis
 
 
 def _compared(view: View, other: Other, names: tuple[str, str]) -> Compared:
+    from core.analysis.chance import class_verdicts
     from core.analysis.compare import compare
     from core.analysis.errors import open_errors
 
@@ -230,16 +233,27 @@ def _compared(view: View, other: Other, names: tuple[str, str]) -> Compared:
     if view.agnostic_nms is not None:
         counts.append(("  NMS on both", "warning"))
     numbers = [_interval(name, values) for name, values in found.intervals.items()]
-    if found.p is not None and numbers:
-        numbers[-1].append((f" McNemar p {found.p:.3g}", "text"))
+    numbers.append([(f" {class_verdicts(found.per_class)}", "muted"), *_differing(found)])
     return Compared(other, view, found.b, names, rows, counts, numbers)
 
 
 def _interval(name: str, found: Interval) -> list[Span]:
-    """`map .4657 → .4790  +.0133 (-.0020 to +.0290): may be chance`."""
-    if found.difference is None or found.low is None or found.high is None:
+    """`map .4657 → .4790  +.0133 (-.0020 to +.0290): may be chance, p .43`."""
+    if found.difference is None:
         return [(f" {name} {humanise.MISSING}", "muted")]
-    change = f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f}, 95 %)"
-    verdict = "more than chance" if found.beyond_chance else "may be chance"
+    change = f"{found.difference:+.4f}"
+    if found.low is not None and found.high is not None:
+        change += f" ({found.low:+.4f} to {found.high:+.4f})"
+    verdict = found.words if found.p is None else f"{found.words}, p {found.p:.2g}"
     values = f"{humanise.metric(found.first)} → {humanise.metric(found.second)}"
     return [(f" {name} ", "muted"), (values, "text"), (f"  {change}: {verdict} ", "accent")]
+
+
+def _differing(found: Comparison) -> list[Span]:
+    """The classes that differ, the largest differences first."""
+    names = found.a.errors.classes
+    clear = [
+        (value.difference or 0.0, label) for label, value in enumerate(found.per_class) if value.beyond_chance
+    ]
+    clear.sort(key=lambda item: -abs(item[0]))
+    return [(f"  {names[label]} {change:+.4f}", "accent") for change, label in clear[:_CLASSES]]

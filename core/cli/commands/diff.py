@@ -101,7 +101,9 @@ def lines(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> list[s
         header = ("", f"best {names[0]}", f"best {names[1]}", "delta", f"last {names[0]}", f"last {names[1]}")
         shown += ["", *table(header, [_row(item, found.comparable) for item in found.outcomes], "lrrrrr")]
     classes = class_lines(found.classes, (names[0], names[1]))
-    shown += ["", *classes] if classes else []
+    if classes:
+        ask = f"labtui errors {summaries[0].id} --compare {summaries[1].id}"
+        shown += ["", *classes, f"which of them is more than chance: {ask}"]
     if found.differences:
         shown += ["", *(f"no comparison: {text}" for text in found.differences)]
     return shown
