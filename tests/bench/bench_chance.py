@@ -1,7 +1,7 @@
 """How often two equal models are said to differ: simulated comparisons, and the seconds that one takes.
 
-Class k has a share of 1/k, so many classes are on a handful of images. At most 5 % of the comparisons may flag
-a class, and at most 5 % a number of the whole set. `--share 1` is the full count.
+Class k has a share of 1/k, so many classes are on a handful of images. At most 5 % of the comparisons may
+flag a class, and at most 5 % a number of the whole set. `--share 1` is the full count.
 """
 
 from __future__ import annotations
