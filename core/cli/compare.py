@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.cli.compare_classes import ClassOutcome, compare_classes
+from core.cli.estimate_lines import best_estimates
 from core.errors import DataError
 from core.reading import HUGE
+from core.store.estimates import Estimates
 from core.store.files import read_json
 from core.store.measures import measures
 from core.store.metrics import History
@@ -62,13 +64,14 @@ class Outcome:
 class Comparison:
     """`differences` are sentences on images, classes and ways of measuring: with any, no value compares.
 
-    `classes` are only there when they compare.
+    `classes` are only there when they compare; `estimates` are of the best checkpoints, as far as stored.
     """
 
     settings: tuple[Setting, ...]
     outcomes: tuple[Outcome, ...]
     differences: tuple[str, ...]
     classes: tuple[ClassOutcome, ...] = ()
+    estimates: tuple[tuple[str, Estimates], ...] = ()
 
     @property
     def comparable(self) -> bool:
@@ -83,7 +86,11 @@ def compare(first: RunPaths, second: RunPaths) -> Comparison:
     old, new = (read_stored(run.config) for run in runs)
     differences = tuple(_differences(*runs))
     classes = () if differences else compare_classes(*runs)
-    return Comparison(_settings(old, new), _outcomes(*map(_history, runs)), differences, classes)
+    outcomes, spread = (
+        _outcomes(*map(_history, runs)),
+        tuple(item for run in runs for item in best_estimates(run)),
+    )
+    return Comparison(_settings(old, new), outcomes, differences, classes, spread)
 
 
 def _settings(old: Experiment, new: Experiment) -> tuple[Setting, ...]:

@@ -21,6 +21,7 @@ from core.engine.describe import model_document
 from core.engine.failure import Place, write_failure
 from core.engine.final import measure_test, test_outstanding
 from core.engine.goal import Goal, read_goal, require_metrics
+from core.engine.intervals import write_chosen_intervals
 from core.engine.log import log
 from core.engine.loop import Loop, LoopSettings
 from core.engine.resolve import Resolved, resolve
@@ -109,6 +110,7 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
         except Cancelled:
             log("stopped before the test images were measured: a resume does just that")
             return False
+    write_chosen_intervals(run)
     return True
 
 

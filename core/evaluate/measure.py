@@ -12,6 +12,7 @@ from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, require_unchanged
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
+from core.engine.intervals import write_intervals
 from core.engine.log import log, told
 from core.engine.outputs import measure_path, read_measure, same_settings, settings_key, write_outputs
 from core.engine.task import Measurement
@@ -20,7 +21,7 @@ from core.errors import CheckpointError, UsageError
 from core.evaluate.progress import Progress
 from core.evaluate.setup import Setup, other_dataset, own_dataset, prepare
 from core.reading import HUGE
-from core.store.checkpoints import list_checkpoints, verify
+from core.store.checkpoints import choose, list_checkpoints, verify
 from core.store.files import read_json
 from core.store.metrics import decode_numbers
 from core.store.paths import JobPaths, RunPaths
@@ -28,6 +29,8 @@ from core.store.records import Checkpoint
 from core.text import clean
 
 _NO_METRIC = frozenset({"checkpoint", "sha256", "split", "settings", "n", "per_class"})
+_FEW = 3
+"""Of so many checkpoints all get intervals, of more only the best and the last: they take seconds."""
 _GONE = "it is no longer there"
 
 
@@ -86,12 +89,14 @@ class _Measuring:
         self._stop = stop
         self._outcome = Outcome()
         self._model: nn.Module | None = None
+        self._spread: set[str] = set()
         self._task = make_task(
             setup.experiment, dataset, setup.resolved, batch_norm=False, cancelled=stop, training=False
         )
 
     def carry_out(self, wanted: list[str], splits: list[str]) -> Outcome:
         there = {point.id: point for point in list_checkpoints(self._setup.run)}
+        self._spread = set(wanted) & _telling(self._setup.run) if len(wanted) > _FEW else set(wanted)
         for number, name in enumerate(wanted):
             self._progress.tell(name, done=number * len(splits))
             try:
@@ -126,6 +131,8 @@ class _Measuring:
                     problem = error
             if row is not None:
                 self._add(row, key, new)
+                if name in self._spread:
+                    write_intervals(self._setup.run, point.id, point.sha256, split, key)
         if problem is None and model is None and (damage := verify(point)):
             problem = CheckpointError(damage)
         if problem is not None:
@@ -178,6 +185,17 @@ class _Measuring:
         """Before a classifier's every batch: a job that is asked to stop need not finish a million images."""
         if self._stop():
             raise Cancelled
+
+
+def _telling(run: RunPaths) -> set[str]:
+    """The checkpoints that intervals are wanted of in any case."""
+    found = set()
+    for word in ("best", "last"):
+        try:
+            found.add(choose(run, word).id)
+        except CheckpointError:
+            continue
+    return found
 
 
 def _extras(split: str) -> bool:

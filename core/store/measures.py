@@ -37,6 +37,11 @@ class Measured:
     per_class: tuple[Any, ...] = ()
     unwritten: str = ""
 
+    @property
+    def stem(self) -> str:
+        """The name that its files share."""
+        return "-".join(filter(None, (self.checkpoint, self.split, self.key)))
+
 
 def measures(run: RunPaths) -> list[Measured]:
     """All rows by checkpoint, split and key; never raises: what is no row is left out."""

@@ -132,6 +132,11 @@ class RunPaths:
         return self.root / "measures"
 
     @property
+    def intervals(self) -> Path:
+        """What measures are worth over images, by the names of the measures."""
+        return self.root / "intervals"
+
+    @property
     def predictions(self) -> Path:
         return self.root / "predictions"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from core.store import attempts, files
 from core.store.checkpoints import list_checkpoints
+from core.store.estimates import estimates_document, read_estimates
 from core.store.jobs import JobState, list_jobs, unreadable
 from core.store.measures import Measured, measures
 from core.store.metrics import encode_value
@@ -41,7 +42,13 @@ def show_document(run: RunPaths) -> dict[str, Any]:
             {**checkpoint_document(checkpoint), "unreadable": damaged.get(checkpoint.id)}
             for checkpoint in list_checkpoints(run)
         ],
-        "measures": [measure_document(row) for row in measures(run)],
+        "measures": [
+            {
+                **measure_document(row),
+                "intervals": estimates_document(read_estimates(run, row.stem, row.sha256)),
+            }
+            for row in measures(run)
+        ],
         "jobs": [job_document(job) for job in found],
         "model_summary": model_summary(run),
         "disk": {"bytes": usage.bytes, "checkpoints_bytes": usage.checkpoints},

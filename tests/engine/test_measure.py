@@ -11,17 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchmetrics.classification import MulticlassAUROC, MulticlassAveragePrecision, MulticlassF1Score
 
+from core.analysis.errors import Errors
+from core.analysis.estimates import estimates
+from core.analysis.predictions import ClassPredictions, Origin
+from core.cli.estimate_lines import best_estimates, show_lines
 from core.engine.outputs import same_settings, settings_key
 from core.engine.stop import StopFlag
 from core.errors import CheckpointError, DataError, UsageError
 from core.evaluate.plan import plan_measure
 from core.evaluate.worker import run_job
 from core.store.checkpoints import list_checkpoints
+from core.store.estimates import read_estimates
 from core.store.files import read_json, write_json
 from core.store.jobs import begin_job, create_job, read_job
+from core.store.measures import measures
 from core.store.metrics import read_history
 from core.store.paths import JobPaths, RunPaths
+from core.store.report import show_document
 from core.store.state import derive_state
 
 
@@ -368,3 +376,46 @@ def test_settings_that_are_absent_off_or_empty_are_the_same() -> None:
     assert settings_key(plain) == settings_key({"precision": "float32", **plain, "tta": ()})
     assert settings_key(plain) != settings_key({**plain, "tta": [[36, "plain"]]})
     assert len(settings_key(plain)) == 8
+
+
+def test_measuring_leaves_intervals_beside_the_row(lab: Any) -> None:
+    run = lab.train()
+    of_best = read_estimates(run, "a01-e0003-val", list_checkpoints(run)[-1].sha256)
+    assert of_best is not None
+    assert {"accuracy", "accuracy_macro", "f1_macro", "log_loss"} <= set(of_best.metrics)
+    shown = show_lines(run, measures(run))
+    assert any(line.startswith("a01-e0003 val") and "accuracy" in line for line in shown)
+    assert "another seed may differ" in shown[-1]
+    assert show_document(run)["measures"][-1]["intervals"]["metrics"]["accuracy"]["low"] is not None
+    assert [name for name, _ in best_estimates(run)] == [run.id]
+    shutil.rmtree(run.intervals)
+    assert show_lines(run, measures(run)) == best_estimates(run) == []
+    measure(lab, run, at="2")
+    assert [path.name for path in run.intervals.iterdir()] == ["a01-e0002-val.json"]
+    point = list_checkpoints(run)[1]
+    found = read_estimates(run, "a01-e0002-val", point.sha256)
+    row = read_json(run.measures / "a01-e0002-val.json")
+    assert found is not None
+    assert row is not None
+    assert found.metrics["accuracy"].value == pytest.approx(row["accuracy"])
+    assert found.metrics["accuracy_macro"].value == pytest.approx(row["accuracy_macro"])
+    # The loss is that of logits, the log loss that of the stored probabilities.
+    assert found.metrics["log_loss"].value == pytest.approx(row["loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("classes", [2, 6])
+def test_areas_and_f1_are_those_of_torchmetrics(classes: int, tmp_path: Path) -> None:
+    random = torch.Generator().manual_seed(classes)
+    labels = torch.randint(classes - (classes > 2), (200,), generator=random)
+    logits = torch.randn(200, classes, generator=random) + torch.nn.functional.one_hot(labels, classes)
+    table = (logits.softmax(dim=1) * 50).round() / 50  # ties
+    origin = Origin(tmp_path, "", "", tmp_path, tuple(map(str, range(200))), tuple(map(str, range(classes))))
+    found = estimates(Errors(ClassPredictions(origin, labels.numpy(), table.numpy(), None, None, {})))
+    assert found is not None
+    there = [label for label in range(classes) if (labels == label).any()]
+    roc = MulticlassAUROC(classes, average="none")(table, labels)[there].mean()
+    precision = MulticlassAveragePrecision(classes, average="none")(table, labels)[there].mean()
+    f1 = MulticlassF1Score(classes, average="macro")(table.argmax(dim=1), labels)
+    assert found.metrics["roc_auc"].value == pytest.approx(float(roc), abs=1e-5)
+    assert found.metrics["pr_auc"].value == pytest.approx(float(precision), abs=1e-5)
+    assert found.metrics["f1_macro"].value == pytest.approx(float(f1), abs=1e-5)

@@ -13,11 +13,13 @@ from PIL import Image
 
 from core.analysis.errors import open_errors
 from core.analysis.judged import judgement_of
+from core.analysis.predictions import read_predictions
 from core.analysis.sources import find_predictions, prediction_sets
 from core.cli.main import main
 from core.config.workspace import Workspace
 from core.errors import DataError, UsageError
 from core.store.catalogue import find_run, summarise
+from core.store.estimates import Estimate, Estimates, write_estimates
 from core.store.judgements import judge
 from core.store.paths import RunPaths
 from core.store.report import show_document
@@ -284,6 +286,21 @@ def test_a_comparison(workspace: Workspace, capsys: pytest.CaptureFixture[str]) 
     assert document(capsys, "errors", first, "--compare", second, *nms)["compare"]["agnostic_nms"] == 0.4
     assert main(["errors", first, "--compare", second, *nms]) == 0
     assert "class-agnostic NMS 0.4 on both sides:" in capsys.readouterr().out
+
+
+def test_intervals_stand_beside_the_numbers(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    name = imported(capsys)
+    assert document(capsys, "errors", name)["intervals"] is None
+    run = RunPaths(workspace.runs / name)
+    (file,) = run.predictions.iterdir()
+    sha256 = read_predictions(file).origin.sha256
+    write_estimates(run, file.stem, sha256, Estimates(2, 0.95, 1000, {"map": Estimate(0.5, 0.25, 0.75, 0.0)}))
+    found = document(capsys, "errors", name)["intervals"]
+    assert (found["of"], found["images"], found["metrics"]["map"]["high"]) == ("images", 2, 0.75)
+    assert main(["errors", name]) == 0
+    text = capsys.readouterr().out
+    assert "0.2500 to 0.7500" in text
+    assert "intervals over images (1000 bootstrap draws, BCa): another seed may differ by more" in text
 
 
 def test_pictures_are_saved_once(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 from core.cli.compare import Comparison, Outcome, Value, compare
 from core.cli.compare_classes import class_lines
+from core.cli.estimate_lines import estimate_lines
 from core.cli.metric_tables import shown as metric_text
 from core.cli.output import out, out_json, table
 from core.cli.parser import add_json
 from core.humanise import MISSING
 from core.store.catalogue import find_run, summarise
+from core.store.estimates import estimates_document
 from core.store.records import RunSummary
 from core.store.report import summary_document
 from core.text import middle_cut
@@ -75,6 +77,7 @@ def document(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> dic
             }
             for item in found.classes
         ],
+        "intervals": {name: estimates_document(value) for name, value in found.estimates},
         "comparable": found.comparable,
         "differences": list(found.differences),
     }
@@ -104,6 +107,8 @@ def lines(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> list[s
     if classes:
         ask = f"labtui errors {summaries[0].id} --compare {summaries[1].id}"
         shown += ["", *classes, f"which of them is more than chance: {ask}"]
+    if found.estimates:
+        shown += ["", *estimate_lines(found.estimates)]
     if found.differences:
         shown += ["", *(f"no comparison: {text}" for text in found.differences)]
     return shown

@@ -7,10 +7,12 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.cli.estimate_lines import estimate_lines
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, add_run, positive
 from core.errors import DataError, StateError, UsageError
 from core.store.catalogue import find_run
+from core.store.estimates import estimates_document, read_estimates
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -93,10 +95,14 @@ def run(args: Namespace) -> int:
     cases, total = _cases(args, view)
     document: dict[str, Any] = {"id": found.id, "checkpoint": source.checkpoint, "split": source.split}
     lines: list[str] = []
+    spread = read_estimates(found, source.file.stem, errors.source.origin.sha256)
     if args.json:
         document |= {**_document(args, view, cases, total), "image_root": clean(str(root))}
+        document["intervals"] = estimates_document(spread)
     else:
         lines = _lines(args, view, cases, total)
+        if spread is not None and not _asked(args):
+            lines += ["", *estimate_lines([(f"{source.checkpoint} {source.split}", spread)])]
     if args.compare is not None:
         _compare(args, errors, score, document, lines)
     if args.json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from core.cli.estimate_lines import show_lines
 from core.cli.metric_tables import odd_line
 from core.cli.output import out, out_json
 from core.cli.parser import add_json, add_run
@@ -48,6 +49,7 @@ def run(args: Namespace) -> int:
         odd_line(read_history(found.metrics, steps=False).epochs),
         checkpoint_lines(found, summary, list_checkpoints(found), jobs),
         measure_lines(rows),
+        show_lines(found, rows),
         class_lines(found, rows),
         job_lines(jobs),
         layer_lines(network, every=args.layers),
