@@ -109,8 +109,7 @@ class _Confusions:
         """The counts (groups, cells) of each group of images that the jackknife leaves out."""
         groups = _groups(len(self._cell))
         size, cells = int(groups.max()) + 1, len(self.counts)
-        found: Ints = np.bincount(groups * cells + self._cell, minlength=size * cells)
-        return found.reshape(size, cells)
+        return np.bincount(groups * cells + self._cell, minlength=size * cells).reshape(size, cells)
 
 
 def _summed(counts: NDArray[np.integer], at: Ints, classes: int) -> Floats:
@@ -137,7 +136,8 @@ def _groups(images: int) -> Ints:
 def _left_out(images: int) -> NDArray[np.int64]:
     """How often each image counts (groups, images) when a group is left out."""
     groups = _groups(images)
-    return (groups[None] != np.arange(groups.max() + 1)[:, None]).astype(np.int64)
+    kept: NDArray[np.bool_] = groups[None] != np.arange(groups.max() + 1)[:, None]
+    return kept.astype(np.int64)
 
 
 def _baselines(truth: Ints, classes: int, train: tuple[int, ...] | None) -> dict[str, float]:

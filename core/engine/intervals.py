@@ -38,7 +38,7 @@ def write_intervals(run: RunPaths, checkpoint: str, sha256: str, split: str, key
 def write_chosen_intervals(run: RunPaths) -> None:
     """Those of the best and the last checkpoint on val and test, as far as they were measured.
 
-    Raises OSError.
+    A disk that takes no more is told in the log: the training is done, whatever becomes of them.
     """
     for word in ("best", "last"):
         try:
@@ -46,5 +46,9 @@ def write_chosen_intervals(run: RunPaths) -> None:
         except CheckpointError:
             continue
         for split in _SPLITS:
-            if read_measure(run, point.id, point.sha256, split) is not None:
+            if read_measure(run, point.id, point.sha256, split) is None:
+                continue
+            try:
                 write_intervals(run, point.id, point.sha256, split)
+            except OSError as error:
+                log(f"note: intervals of {point.id} {split} were not written: {error.strerror or error}")
