@@ -11,12 +11,9 @@ from core.analysis.bootstrap import CONFIDENCE, ROUNDS, drawn_ap, draws, mean_ov
 from core.analysis.boxes import Floats, Ints
 from core.analysis.chance import LEAST_IMAGES
 from core.analysis.errors import DETECTION, Errors
-from core.analysis.paired import bca_from
 from core.analysis.predictions import ClassPredictions
 from core.store.estimates import Estimate, Estimates
 
-GROUPS = 200
-"""The jackknife leaves out single images up to so many of them, beyond it so many groups of images."""
 _CELLS = 2_000_000
 _SEED = 0
 
@@ -26,9 +23,9 @@ def estimates(errors: Errors) -> Estimates | None:
 
     Detection: map, map_50. Classification: accuracy, accuracy_macro (balanced accuracy), f1_macro with
     intervals, and without: log_loss, roc_auc and pr_auc (mean over classes, each against the rest), as far as
-    the probabilities of all classes were kept. Intervals are bias-corrected and accelerated (Efron 1987): the
-    mean of bootstrapped mAP is biased upward, as draws without a rare class leave it out. On fewer than
-    `LEAST_IMAGES` images there are none.
+    the probabilities of all classes were kept. Intervals are percentiles of a bootstrap, set back by its bias
+    (its mean less the number itself): that of mAP is upward, as copies of few boxes rank too well and draws
+    without a rare class leave it out. On fewer than `LEAST_IMAGES` images there are none.
     """
     if not errors.labelled or not errors.images:
         return None
@@ -40,16 +37,14 @@ def estimates(errors: Errors) -> Estimates | None:
 def _of_boxes(errors: Errors) -> Estimates:
     images, boxes = errors.images, ranked(errors.scene)
     weights = draws(images, len(errors.scene.found.scores), _SEED)
-    rounds = len(weights) - 1
-    values = drawn_ap(boxes, np.concatenate((weights, _left_out(images).astype(np.float32))))
+    values = drawn_ap(boxes, weights)
     by_name = {"map": values.mean(axis=2), "map_50": values[:, :, 0]}
     found = {}
     for name, classes in by_name.items():
         means = mean_over_classes(classes)
         if np.isfinite(means[0]):
-            ends = _interval(means[0], means[1 : rounds + 1], means[rounds + 1 :], images)
-            found[name] = Estimate(float(means[0]), *ends, 0.0)
-    return Estimates(images, CONFIDENCE, rounds, found)
+            found[name] = Estimate(float(means[0]), *_interval(means[0], means[1:], images), 0.0)
+    return Estimates(images, CONFIDENCE, len(weights) - 1, found)
 
 
 def _of_classes(errors: Errors) -> Estimates:
@@ -59,12 +54,9 @@ def _of_classes(errors: Errors) -> Estimates:
     random = np.random.default_rng(_SEED)
     seen = counted.scores(counted.counts[None])
     drawn = counted.drawn(lambda rows: random.multinomial(images, counted.counts / images, rows), ROUNDS)
-    without = counted.scores(counted.counts - counted.in_groups())
     base = _baselines(truth, classes, errors.train_counts)
     found = {
-        name: Estimate(
-            float(value[0]), *_interval(float(value[0]), drawn[name], without[name], images), base.get(name)
-        )
+        name: Estimate(float(value[0]), *_interval(value[0], drawn[name], images), base.get(name))
         for name, value in seen.items()
     }
     plain = _of_probabilities(errors, truth)
@@ -76,9 +68,7 @@ class _Confusions:
     """The cells of the confusion matrix that are not empty: a draw of images is a draw of their counts."""
 
     def __init__(self, truth: Ints, guess: Ints, classes: int) -> None:
-        cells, self._cell, self.counts = np.unique(
-            truth * classes + guess, return_inverse=True, return_counts=True
-        )
+        cells, self.counts = np.unique(truth * classes + guess, return_counts=True)
         self._truth, self._guess = cells // classes, cells % classes
         self._classes = classes
         self._right = self._truth == self._guess
@@ -105,12 +95,6 @@ class _Confusions:
         lots = [self.scores(draw(min(step, rounds - first))) for first in range(0, rounds, step)]
         return {name: np.concatenate([lot[name] for lot in lots]) for name in lots[0]}
 
-    def in_groups(self) -> Ints:
-        """The counts (groups, cells) of each group of images that the jackknife leaves out."""
-        groups = _groups(len(self._cell))
-        size, cells = int(groups.max()) + 1, len(self.counts)
-        return np.bincount(groups * cells + self._cell, minlength=size * cells).reshape(size, cells)
-
 
 def _summed(counts: NDArray[np.integer], at: Ints, classes: int) -> Floats:
     """Sums (rounds, classes) of the columns of each class."""
@@ -121,23 +105,13 @@ def _summed(counts: NDArray[np.integer], at: Ints, classes: int) -> Floats:
     return found
 
 
-def _interval(seen: float, drawn: Floats, without: Floats, images: int) -> tuple[float | None, float | None]:
-    drawn, without = drawn[np.isfinite(drawn)], without[np.isfinite(without)]
-    if images < LEAST_IMAGES or not len(drawn) or not len(without) or np.ptp(drawn) == 0:
+def _interval(seen: float, drawn: Floats, images: int) -> tuple[float | None, float | None]:
+    drawn = drawn[np.isfinite(drawn)]
+    if images < LEAST_IMAGES or not len(drawn) or np.ptp(drawn) == 0:
         return None, None
-    return bca_from(drawn, float(seen), without, CONFIDENCE)
-
-
-def _groups(images: int) -> Ints:
-    """The group (images,) of each image, in no order that the images may have."""
-    return np.random.default_rng(_SEED).permutation(np.arange(images) % GROUPS)
-
-
-def _left_out(images: int) -> NDArray[np.int64]:
-    """How often each image counts (groups, images) when a group is left out."""
-    groups = _groups(images)
-    kept: NDArray[np.bool_] = groups[None] != np.arange(groups.max() + 1)[:, None]
-    return kept.astype(np.int64)
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, (edge, 1 - edge)) - (drawn.mean() - seen)
+    return float(np.clip(low, 0.0, seen)), float(np.clip(high, seen, 1.0))
 
 
 def _baselines(truth: Ints, classes: int, train: tuple[int, ...] | None) -> dict[str, float]:

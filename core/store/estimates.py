@@ -54,7 +54,7 @@ def write_estimates(run: RunPaths, stem: str, sha256: str, found: Estimates) -> 
             "format": _FORMAT,
             "sha256": sha256,
             "of": "images",
-            "method": "bias-corrected and accelerated bootstrap",
+            "method": "bootstrap percentiles, set back by their bias",
             "images": found.images,
             "confidence": found.confidence,
             "draws": found.draws,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from bench_chance import two_detectors
 
 from core.analysis.boxes import detections, objects
 from core.analysis.errors import Errors
@@ -21,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--studies", type=int, default=300, help="simulated null studies")
+    parser.add_argument("--sets", type=int, default=20, help="simulated sets whose interval is looked at")
     args = parser.parse_args()
     boxes = detector(439, 100, 68)
     show("mAP of 439 images x 100 boxes x 68 classes, 1,000 draws", lambda: estimates(boxes), args.rounds)
@@ -29,6 +31,19 @@ def main() -> None:
     values = np.random.default_rng(0).normal(0, 1, 10)
     show("verdict on 10 pairs", lambda: paired_verdict(values.tolist()), args.rounds)
     false_verdicts(args.studies)
+    for images, classes in ((72, 3), (437, 68)):
+        coverage(images, classes, args.sets)
+
+
+def coverage(images: int, classes: int, sets: int) -> None:
+    """How often the interval of mAP holds the mean over sets of that size."""
+    found = [estimates(two_detectors(seed, images, classes)[0]) for seed in range(sets)]
+    ends = [item.metrics["map"] for item in found if item is not None]
+    mean = float(np.mean([item.value for item in ends]))
+    inside = np.mean([(item.low or 0) <= mean <= (item.high or 1) for item in ends])
+    print(
+        f"mAP of {images} images, {classes} classes, {sets} sets: {inside:.1%} of the 95 % intervals hold it"
+    )
 
 
 def show(what: str, call: Callable[[], object], rounds: int) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from core.analysis.boxes import Detections, Objects, detections, objects
 
-ARCHIVE = Path(__file__).parents[3] / "shared" / "reference" / "detection-reference.tar.xz"
+NAME = Path("shared") / "reference" / "detection-reference.tar.xz"
+# Beside the checkout, or further up where it is a worktree.
+ARCHIVE = next((found for at in Path(__file__).parents if (found := at / NAME).is_file()), NAME)
 FILES = {
     "coco_val2014_100": ("gt_boxes_only.json", "dt_bbox.json"),
     "fcev_small": ("gt_dataset.json", "dt_dataset.json"),

@@ -300,7 +300,10 @@ def test_intervals_stand_beside_the_numbers(workspace: Workspace, capsys: pytest
     assert main(["errors", name]) == 0
     text = capsys.readouterr().out
     assert "0.2500 to 0.7500" in text
-    assert "intervals over images (1000 bootstrap draws, BCa): another seed may differ by more" in text
+    assert (
+        "intervals over images (1000 bootstrap draws, their bias taken off): another seed may differ by more"
+        in text
+    )
 
 
 def test_pictures_are_saved_once(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
