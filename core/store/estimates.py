@@ -65,7 +65,7 @@ def write_estimates(run: RunPaths, stem: str, sha256: str, found: Estimates) -> 
 
 def read_estimates(run: RunPaths, stem: str, sha256: str) -> Estimates | None:
     """Those of the checkpoint file `sha256`, None when there are none or they are damaged; never raises."""
-    stored = files.read_json(estimates_path(run, stem))
+    stored = files.peek_json(estimates_path(run, stem))
     if stored is None or stored.get("sha256") != sha256 or stored.get("format") != _FORMAT:
         return None
     images, draws, confidence = (stored.get(key) for key in ("images", "draws", "confidence"))
