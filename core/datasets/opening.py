@@ -29,6 +29,7 @@ END_OF_JPEG = b"\xff\xd9"
 _ORIENTATION = 0x0112
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _TURNS = range(2, 9)
+_NOTES = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PILLOW = re.compile(r"PIL\.")
 _LOOKED_THROUGH = 8
 # What Pillow's readers raise on files that are broken or made to break them.
@@ -154,12 +155,17 @@ def _quieten() -> None:
 
 
 def _header(image: Image) -> Header:
+    from PIL import Image as images
+
     turn, exif = 1, ""
-    if image.format == "PNG" and "exif" not in image.info:
+    is_png = image.format == "PNG"
+    if is_png and "exif" not in image.info and _notes_behind(image):
         # Pillow reads on to the end for an EXIF behind the pixels: a fault of theirs is none of the EXIF.
         image.load()
     try:
-        found = image.getexif().get(_ORIENTATION, 1)
+        # Of a PNG, its own way would decode the pixels to look behind them.
+        exif_data = images.Image.getexif(image) if is_png else image.getexif()
+        found = exif_data.get(_ORIENTATION, 1)
         # Some writers have it as a float or a fraction.
         turn = next((turn for turn in _TURNS if found == turn), 1)
     except _FAULTS as error:
@@ -172,6 +178,24 @@ def _header(image: Image) -> Header:
         else:
             size = (stored[1], stored[0])
     return Header(size, stored, turn, image.mode, image.format or "", image.has_transparency_data, exif)
+
+
+def _notes_behind(image: Image) -> bool:
+    """Whether a PNG has texts or EXIF data after its pixels, where few have any.
+
+    Chunks are a length, a kind of four letters, the content and a checksum (https://www.w3.org/TR/png-3/).
+    """
+    source = image.fp  # type: ignore[attr-defined]
+    if isinstance(source, io.BytesIO):
+        return True
+    file, at, pixels = source.fileno(), 8, False
+    while len(head := os.pread(file, 8, at)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        pixels = pixels or kind == b"IDAT"
+        if pixels and kind in _NOTES:
+            return True
+        at += length + 12
+    return False
 
 
 def _upright(image: Image, header: Header) -> Image:
