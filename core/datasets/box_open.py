@@ -106,7 +106,8 @@ def split_images(data: DataConfig, boxed: Boxed, names: Sequence[str]) -> Parts:
         without = [name for name in names if not there[name]]
         if split != "train" and without:
             notes.append(f"no {split} objects of {some(without)}")
-    return Parts(splits, tuple(notes), tuple(shared_images(boxed.places.root, splits)))
+    files = {split: [(seen.raw.path, seen.look.bytes) for seen in images] for split, images in splits.items()}
+    return Parts(splits, tuple(notes), tuple(shared_images(boxed.places.root, files)))
 
 
 def stripped(boxed: Boxed, names: Sequence[str]) -> tuple[str, ...]:

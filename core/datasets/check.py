@@ -13,6 +13,7 @@ from core.datasets.box_open import classes_of, say_stripped, split_images, strip
 from core.datasets.boxed import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.detect import BOXED, data_format, has_boxes
 from core.datasets.findings import Finding, Findings, as_rows, count, some
+from core.datasets.leaks import shared_images
 from core.datasets.look import exif_words, look_at
 from core.datasets.pictures import is_member
 from core.errors import DataError
@@ -219,6 +220,13 @@ def _of_images(data: DataConfig, name: str) -> Check:
         odd = "unreadable" in note or "in both train and" in note
         (found.warn if odd else found.note)("", note)
     _look_through(dataset, found)
+    if name in ("folder", "synthetic"):
+        lists = {
+            split: list(zip(each.paths, each.sizes, strict=True)) for split, each in dataset.splits.items()
+        }
+        for leak in shared_images(dataset.root, lists):
+            if "in both" not in leak:
+                found.warn("", leak)
     splits = {}
     for split, files in dataset.splits.items():
         per_class = dict(zip(dataset.class_names, dataset.counts(split), strict=True))

@@ -1,5 +1,5 @@
 """`labtui data add PATH`: what a data set is, written down; `data check D`: what is odd about it; `data
-samples CONFIG`: pictures of it."""
+stats D`: its figures; `data samples CONFIG`: pictures of it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from core.errors import DataError, LabError, UsageError
 from core.text import clean
 
 if TYPE_CHECKING:
+    from core.analysis.statistics import Statistics
     from core.cli.mosaic import Mosaic
 
 _KNOWN = ", ".join(ARRAY_FORMATS)
@@ -61,6 +62,30 @@ def add(parser: ArgumentParser) -> None:
     add_json(checking)
     add_workspace(checking)
     checking.set_defaults(act=_check)
+    stats = actions.add_parser(
+        "stats",
+        help="counts, areas, shapes, places, sizes, duplicates; the images behind every number",
+        description=(
+            "Count a data set: classes, objects an image, box areas, aspect ratios, where objects lie, image "
+            "sizes, brightness, sharpness, duplicates. Figures that need no pixels come at once; the images "
+            "are read once and then remembered."
+        ),
+    )
+    stats.add_argument("data", metavar="D", help="a folder, a name in configs/data/, or a COCO or YOLO file")
+    stats.add_argument(
+        "--list",
+        metavar="WHAT",
+        help="the images behind a figure, as class:NAME, objects:3, area:1000..5000, near:leaks; or the "
+        "figures of a page, as classes",
+    )
+    stats.add_argument(
+        "--plots", metavar="DIR", type=folder, help="write stats.md and plots (PNG, SVG) into a folder"
+    )
+    stats.add_argument("--no-pixels", action="store_true", help="leave out what needs the images to be read")
+    _add_settings(stats)
+    add_json(stats)
+    add_workspace(stats)
+    stats.set_defaults(act=_stats)
     samples = actions.add_parser(
         "samples",
         help="training pictures of a config, as they are or as augmentation changes them",
@@ -126,6 +151,60 @@ def _check(args: Namespace) -> int:
     else:
         out("\n".join(lines(check)))
     return DataError.exit_code if check.errors else 0
+
+
+def _stats(args: Namespace) -> int:
+    from core.analysis.data_table import read_table
+    from core.analysis.image_stats import records_of
+    from core.analysis.statistics import headline, statistics
+    from core.cli import stats, stats_plots, stats_text
+    from core.config.load import named_data
+
+    if args.plots is not None:
+        stats_plots.require_matplotlib()
+    table = read_table(named_data(args.data, args.settings, workspace=args.workspace))
+    if args.list is not None:
+        wanted = stats.needs_pixels(table, args.list) and not args.no_pixels
+        return _list(stats.with_pixels(table) if wanted else statistics(table), args)
+    whole = args.no_pixels or not records_of(table).waiting
+    first = statistics(table) if args.no_pixels or not whole else stats.with_pixels(table)
+    if not args.json:
+        out(f"{clean(str(table.root))}: {table.format}, {headline(first)}")
+        out("\n".join(stats_text.lines(first, first.pages)))
+        sys.stdout.flush()
+    found = first if whole else stats.with_pixels(table)
+    if args.json:
+        out_json(stats.as_json(found))
+    elif not whole:
+        out("\n".join(stats_text.lines(found, stats.later_pages(first, found))))
+    if args.plots is not None:
+        for file in stats.write_folder(found, args.plots.absolute()):
+            say(f"wrote {file}")
+    return DataError.exit_code if table.problems else 0
+
+
+def _list(found: Statistics, args: Namespace) -> int:
+    from core.cli import stats, stats_text
+
+    page = found.page(args.list)
+    if page is not None:
+        if args.json:
+            out_json(next(item for item in stats.as_json(found)["pages"] if item["key"] == page.key))
+        else:
+            out("\n".join(stats_text.page_keys(page)))
+        return 0
+    figure = stats.find(found, args.list)
+    rows = stats.listing(found, figure)
+    if args.json:
+        shown = {"key": figure.key, "label": figure.label, "shown": figure.shown, "lines": list(figure.lines)}
+        out_json({**shown, "root": str(found.table.root), "images": rows})
+        return 0
+    say(f"{figure.label}: {figure.shown}; {len(rows)} image{'s' * (len(rows) != 1)} in {found.table.root}")
+    for line in figure.lines:
+        out(line)
+    if rows:
+        out("\n".join(stats_text.list_lines(rows)))
+    return 0
 
 
 def _samples(args: Namespace) -> int:
