@@ -52,3 +52,14 @@ def box_files() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def diatom_files() -> ModuleType:
+    """Writer of a set with the figures that the lab published."""
+    spec = importlib.util.spec_from_file_location("diatom_files", Path(__file__).with_name("diatom_files.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

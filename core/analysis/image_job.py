@@ -34,9 +34,7 @@ def read_images(root: Path, paths: Sequence[str], *, threads: int, parent: int =
     Waits while another job reads images below the same root. Raises OSError, as for a full disk.
     """
     file = record_file(root)
-    lock = None
-    while lock is None:
-        lock = acquire(file.with_suffix(".lock"), timeout=_LOCK_EVERY)
+    while (lock := acquire(file.with_suffix(".lock"), timeout=_LOCK_EVERY)) is None:
         if parent and os.getppid() != parent:
             return
     with lock, ThreadPoolExecutor(threads) as pool:
@@ -48,13 +46,13 @@ def read_images(root: Path, paths: Sequence[str], *, threads: int, parent: int =
         try:
             _cut_torn(target)
             for start in range(0, len(left), _CHUNK):
+                if parent and os.getppid() != parent:
+                    return
                 part = left[start : start + _CHUNK]
                 found = pool.map(lambda row: measure_image(root, once[row], keys[row]), part)
                 data = b"".join(record.tobytes() for record in found)
                 if append(target, data, file) < len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
-                if parent and os.getppid() != parent:
-                    return
         finally:
             os.close(target)
             release()
@@ -72,8 +70,6 @@ def _cut_torn(target: int) -> None:
 def main(arguments: Sequence[str]) -> int:
     """0, or the exit code of the error whose sentence goes to stderr."""
     parent = os.getppid()
-    with contextlib.suppress(OSError):
-        os.nice(10)
     try:
         asked = read_object(arguments[0], LARGE * 8)
         root, paths = Path(asked["root"]), [str(path) for path in asked["paths"]]
@@ -88,4 +84,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    with contextlib.suppress(OSError):
+        os.nice(10)  # training comes first
     sys.exit(main(sys.argv[1:]))

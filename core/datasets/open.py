@@ -171,7 +171,7 @@ def _open_folder(data: DataConfig, groups: Callable[[str], str] | None) -> Datas
     if folders.test is not None and not folders.val_is_test:
         splits["test"] = _other_split("test", folders.test, classes, all_classes, naming, notes)
     root = data.root or _common_root(folders.train, folders.val, folders.test)
-    relative = {split: _relative(images, root) for split, images in splits.items()}
+    relative = {split: relative_files(images, root) for split, images in splits.items()}
     if folders.val_is_test:
         notes.append("validation is the test folder: the best epoch is chosen on it")
     group_names = tuple(groups(name) for name in names) if groups else None
@@ -321,7 +321,8 @@ def _note_shared(splits: Mapping[str, dict[str, Files]], notes: list[str]) -> No
             notes.append(f"{shared} image{'s are' if shared > 1 else ' is'} in both train and {split}")
 
 
-def _relative(images: Mapping[str, Files], root: Path) -> dict[str, Files]:
+def relative_files(images: Mapping[str, Files], root: Path) -> dict[str, Files]:
+    """`images` (by class) with their paths relative to `root`."""
     prefix = os.path.join(root, "")
     return {
         name: [

@@ -154,7 +154,7 @@ def _check(args: Namespace) -> int:
 
 
 def _stats(args: Namespace) -> int:
-    from core.analysis.data_table import read_table
+    from core.analysis.data_reading import read_table
     from core.analysis.image_stats import records_of
     from core.analysis.statistics import headline, statistics
     from core.cli import stats, stats_plots, stats_text
