@@ -15,6 +15,7 @@ from core.reading import read_text
 from core.text import clean
 
 if TYPE_CHECKING:
+    from core.config.schema import Experiment
     from core.store.jobs import JobState
     from core.store.paths import RunPaths
     from core.store.records import Checkpoint, RunSummary
@@ -65,6 +66,20 @@ def pictures_of_config(screen: LabScreen, config: str) -> None:
         return dump(load_experiment(config_path(workspace, config), workspace=workspace).experiment)
 
     screen.app.push_screen(SamplesScreen(config, dumped))
+
+
+def data_of_config(screen: LabScreen, config: str) -> None:
+    """Show the figures of what a config trains on."""
+    from tui.screens.data import DataScreen
+
+    workspace = screen.lab.workspace
+
+    def loaded() -> Experiment:
+        from core.config.load import load_experiment
+
+        return load_experiment(config_path(workspace, config), workspace=workspace).experiment
+
+    screen.app.push_screen(DataScreen(config, loaded))
 
 
 def pictures_of_run(screen: LabScreen, run: RunSummary) -> None:

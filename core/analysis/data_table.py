@@ -113,10 +113,22 @@ def with_headers(table: DataTable, looks: Sequence[Look | None]) -> DataTable:
         faults=(*table.faults, *faults),
         damaged=np.array(sorted(damaged), np.int64),
     )
-    return found if good.all() else _select(found, good)
+    return found if good.all() else select(found, good)
 
 
-def _select(table: DataTable, good: NDArray[np.bool_]) -> DataTable:
+def of_split(table: DataTable, split: str) -> DataTable:
+    """The images of one split alone."""
+    number = table.splits.index(split)
+    found = select(table, table.split == number)
+    return replace(
+        found,
+        splits=(split,),
+        split=np.zeros(len(found), np.int64),
+        faults=tuple(fault for fault in table.faults if fault.split == split),
+    )
+
+
+def select(table: DataTable, good: NDArray[np.bool_]) -> DataTable:
     """The rows where `good` (n,) holds, and their objects."""
     kept, places = np.flatnonzero(good), np.cumsum(good) - 1
     objects = table.objects

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.analysis.data_table import DataTable
+from core.analysis.data_table import DataTable, of_split
 from core.analysis.dataset_stats import count_pages
 from core.analysis.figures import Figure, Measure, Page, by_split, parse_range
 from core.analysis.image_records import Known
@@ -48,10 +48,17 @@ class Statistics:
         return measure.figure(words, f"{page.title}: {words}", measure.within(*bounds))
 
 
-def statistics(table: DataTable, known: Known | None = None) -> Statistics:
-    """The figures of `table`; with `known`, also those of the pixels that have been read."""
+def statistics(table: DataTable, known: Known | None = None, split: str = "") -> Statistics:
+    """The figures of `table`, or of one split of it; with `known`, also of the pixels that have been read."""
     if known is not None:
         table, known = with_records(table, known)
+    if split:
+        good = table.split == table.splits.index(split)
+        table = of_split(table, split)
+        if known is not None:
+            there = good[known.rows]
+            places = np.cumsum(good) - 1
+            known = Known(places[known.rows[there]], known.records[there], len(table))
     pages = count_pages(table)
     if known is not None:
         pages += pixel_pages(table, known)
@@ -81,7 +88,7 @@ def _counted(number: int, thing: str, plural: str = "") -> str:
 def _problems(table: DataTable, pages: list[Page]) -> Page:
     """What is wrong or odd, each with its images."""
     found = [
-        Figure(f"problem:{number}", text, text="!", lines=(text,), bad=True)
+        Figure(f"problem:{number}", "cannot be trained on", text="!", note=text, lines=(text,), bad=True)
         for number, text in enumerate(table.problems, 1)
     ]
     if table.faults:
@@ -92,16 +99,6 @@ def _problems(table: DataTable, pages: list[Page]) -> Page:
     if len(table.damaged):
         counts = by_split(table, table.damaged)
         found.append(Figure("damaged", "cut off, the rest is grey", counts, rows=table.damaged, bad=True))
-    if table.objects is not None and not len(table.objects):
-        found.append(
-            Figure(
-                "problem:boxes",
-                "no image has an object",
-                text="!",
-                lines=("no image has an object",),
-                bad=True,
-            )
-        )
     for page in pages:
         for figure in page.figures():
             odd = figure.bad or page.key == "boxes" or figure.key == "objects:none"

@@ -23,8 +23,8 @@ _TELL_EVERY = 2.0
 _LOOK_EVERY = 0.1
 
 
-def with_pixels(table: DataTable, tell: Callable[[str], None] = say) -> Statistics:
-    """All figures of `table`; what is not in the cache is read by a child, with a line on how far it is.
+def with_pixels(table: DataTable, split: str = "", tell: Callable[[str], None] = say) -> Statistics:
+    """All figures of `table`, or of one split; a child reads what is not in the cache, with lines on its way.
 
     Raises LabError when the child fails.
     """
@@ -43,7 +43,7 @@ def with_pixels(table: DataTable, tell: Callable[[str], None] = say) -> Statisti
                     left = (now - started) / reader.done * (reader.total - reader.done)
                     tell(f"{count(reader.done)} of {count(reader.total)} images, {eta(left)} left")
         known = records_of(table)
-    return statistics(table, known)
+    return statistics(table, known, split)
 
 
 def needs_pixels(table: DataTable, key: str) -> bool:

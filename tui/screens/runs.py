@@ -40,18 +40,15 @@ class RunsScreen(LabScreen):
         "fork",
         "mark",
         "apart",
-        "errors",
-        "filter",
-        "next_match(1)",
-        "sort",
-        "measure",
-        *("edit", "archived", "pictures", "kill", "app.leave"),
+        *("errors", "filter", "next_match(1)", "sort", "measure"),
+        *("data", "edit", "archived", "pictures", "kill", "app.leave"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "next_match(1)", "next match"),
         Binding("N", "next_match(-1)", "previous match", show=False),
         Binding("n", "launch", "new run"),
         Binding("a", "archived", "archived runs"),
+        Binding("d", "data", "data set", tooltip="figures of the data set that a config trains on"),
         Binding("space", "mark", "mark", key_display="space"),
         Binding("v", "apart", "four charts"),
         Binding("slash", "filter", "filter", key_display="/"),
@@ -382,6 +379,10 @@ class RunsScreen(LabScreen):
     def action_pictures(self) -> None:
         if name := self._config_meant():
             run_actions.pictures_of_config(self, name)
+
+    def action_data(self) -> None:
+        if name := self._config_meant():
+            run_actions.data_of_config(self, name)
 
     def select_run(self, run_id: str) -> None:
         """Put the cursor on a run, as soon as it is in the list, and let nothing hide it."""

@@ -1,15 +1,22 @@
-"""The line that narrows the run table down, letter by letter."""
+"""The line that narrows a table down, letter by letter."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, Protocol, cast
 
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-if TYPE_CHECKING:
-    from tui.screens.runs import RunsScreen
+
+class Filtered(Protocol):
+    """A screen that has such a line."""
+
+    def filter_by(self, text: str) -> None:
+        """Show what matches `text`; called with every letter."""
+
+    def close_filter(self, *, clear: bool) -> None:
+        """Put the line away."""
 
 
 class FilterLine(Input):
@@ -18,27 +25,29 @@ class FilterLine(Input):
     DEFAULT_CSS = "FilterLine { height: 1; border: none; padding: 0 1; background: $surface; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "clear", show=False)]
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self, text: str, placeholder: str = "words, or state=failed tag=… model=… mode=… config=…"
+    ) -> None:
         super().__init__(
             text,
             compact=True,
-            placeholder="words, or state=failed tag=… model=… mode=… config=…",
+            placeholder=placeholder,
             select_on_focus=False,
         )
 
     @property
-    def runs(self) -> RunsScreen:
-        return cast("RunsScreen", self.screen)
+    def filtered(self) -> Filtered:
+        return cast("Filtered", self.screen)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.runs.filter_by(event.value)
+        self.filtered.filter_by(event.value)
 
     @on(Input.Submitted)
     def _done(self, event: Input.Submitted) -> None:
         event.stop()
-        self.runs.close_filter(clear=False)
+        self.filtered.close_filter(clear=False)
 
     def action_cancel(self) -> None:
-        self.runs.close_filter(clear=True)
+        self.filtered.close_filter(clear=True)

@@ -81,6 +81,7 @@ def add(parser: ArgumentParser) -> None:
     stats.add_argument(
         "--plots", metavar="DIR", type=folder, help="write stats.md and plots (PNG, SVG) into a folder"
     )
+    stats.add_argument("--split", metavar="NAME", default="", help="of one split alone: train, val or test")
     stats.add_argument("--no-pixels", action="store_true", help="leave out what needs the images to be read")
     _add_settings(stats)
     add_json(stats)
@@ -163,23 +164,29 @@ def _stats(args: Namespace) -> int:
     if args.plots is not None:
         stats_plots.require_matplotlib()
     table = read_table(named_data(args.data, args.settings, workspace=args.workspace))
+    split = args.split
+    if split and split not in table.splits:
+        raise UsageError(f"--split: there is no {clean(split)}, only {', '.join(table.splits)}")
     if args.list is not None:
         wanted = stats.needs_pixels(table, args.list) and not args.no_pixels
-        return _list(stats.with_pixels(table) if wanted else statistics(table), args)
-    whole = args.no_pixels or not records_of(table).waiting
-    first = statistics(table) if args.no_pixels or not whole else stats.with_pixels(table)
+        return _list(stats.with_pixels(table, split) if wanted else statistics(table, split=split), args)
+    known = not records_of(table).waiting
+    whole = args.no_pixels or known
+    first = (
+        stats.with_pixels(table, split) if known and not args.no_pixels else statistics(table, split=split)
+    )
     if not args.json:
         out(f"{clean(str(table.root))}: {table.format}, {headline(first)}")
         out("\n".join(stats_text.lines(first, first.pages)))
         sys.stdout.flush()
-    found = first if whole else stats.with_pixels(table)
+    found = first if whole else stats.with_pixels(table, split)
     if args.json:
         out_json(stats.as_json(found))
     elif not whole:
         out("\n".join(stats_text.lines(found, stats.later_pages(first, found))))
     if args.plots is not None:
-        for file in stats.write_folder(found, args.plots.absolute()):
-            say(f"wrote {file}")
+        files = stats.write_folder(found, args.plots.absolute())
+        say(f"wrote {files[0]} and {len(files) - 1} plots beside it")
     return DataError.exit_code if table.problems else 0
 
 
