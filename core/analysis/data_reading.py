@@ -61,7 +61,10 @@ def _of_boxed(data: DataConfig, name: str) -> DataTable:
     boxed = read_boxed(data, name)
     problems = [str(item) for item in boxed.found.of("error")]
     names, notes = boxed.names, list(boxed.places.notes)
-    parts = {split: tuple(s for s in images if s.readable) for split, images in boxed.splits.items()}
+    parts = {
+        split: tuple(seen for seen in images if seen.readable and not seen.is_stripped())
+        for split, images in boxed.splits.items()
+    }
     if not problems:
         try:
             names, more = classes_of(data, boxed)
@@ -100,12 +103,6 @@ def _table_of(
         repeats=np.array([_repeats(seen) for _, seen in rows], np.int64),
     )
     splits = tuple(parts)
-    faults = {
-        seen.raw.path: Fault(seen.raw.path, split, seen.look.fault)
-        for split, images in boxed.splits.items()
-        for seen in images
-        if not seen.readable
-    }
     return DataTable(
         boxed.format,
         boxed.places.root,
@@ -118,11 +115,29 @@ def _table_of(
         np.array([seen.look.mode for _, seen in rows], np.str_),
         np.array([seen.look.format for _, seen in rows], np.str_),
         objects,
-        tuple(faults.values()),
+        _faults(boxed, names),
         np.array([row for row, (_, seen) in enumerate(rows) if seen.look.damage], np.int64),
         tuple(problems),
         tuple(notes),
     )
+
+
+def _faults(boxed: Boxed, names: Sequence[str]) -> tuple[Fault, ...]:
+    """The images that are not used, each once, with why."""
+    found: dict[str, Fault] = {}
+    wanted = set(names)
+    for split, images in boxed.splits.items():
+        for seen in images:
+            path = seen.raw.path
+            if not seen.readable:
+                found[path] = Fault(path, split, seen.look.fault)
+            elif seen.is_stripped(wanted):
+                found[path] = Fault(
+                    path, split, "none of its objects can be used (`labtui data check` says why)"
+                )
+        for path in boxed.raws[split].left_out:
+            found.setdefault(path, Fault(path, split, "its annotation file cannot be read"))
+    return tuple(found.values())
 
 
 def _repeats(seen: Seen) -> int:

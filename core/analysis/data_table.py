@@ -16,7 +16,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Fault:
-    """An image that cannot be read, and so is in no figure but this."""
+    """An image that cannot be used, and so is in no figure but this."""
 
     path: str
     split: str

@@ -95,7 +95,7 @@ def _problems(table: DataTable, pages: list[Page]) -> Page:
         splits = [fault.split for fault in table.faults]
         counts = tuple(splits.count(split) for split in table.splits)
         lines = tuple(f"{fault.path}: {fault.reason}" for fault in table.faults)
-        found.append(Figure("unreadable", "cannot be read, left out", counts, lines=lines, bad=True))
+        found.append(Figure("unreadable", "cannot be used, left out", counts, lines=lines, bad=True))
     if len(table.damaged):
         counts = by_split(table, table.damaged)
         found.append(Figure("damaged", "cut off, the rest is grey", counts, rows=table.damaged, bad=True))

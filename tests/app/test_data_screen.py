@@ -99,7 +99,7 @@ async def test_problems_come_first_and_unreadable_files_are_listed(drive: Any, b
         screen = await open_data(ui)
         assert screen.page is not None
         assert screen.page.key == "problems"
-        await ui.sees("to look at", "cannot be read, left out", "images without objects")
+        await ui.sees("to look at", "cannot be used, left out", "images without objects")
         await ui.press("enter")
         while screen.figure is not None and screen.figure.key != "unreadable":
             await ui.press("down")

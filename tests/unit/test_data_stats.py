@@ -308,6 +308,20 @@ def test_a_set_without_a_single_box_is_counted_and_the_problem_said(
     assert area.bars == ()
 
 
+def test_an_image_that_lost_all_its_boxes_is_none_without_objects(
+    tmp_path: Path, box_files: ModuleType
+) -> None:
+    box_files.voc(
+        tmp_path / "set",
+        {name: [("a", 1, 1, 30, 30)] for name in ("one", "two", "three")}
+        | {"lost": [("a", 70, 1, 90, 30)], "bare": []},
+    )
+    found = count(tmp_path / "set")
+    assert [Path(path).stem for path in paths(found, "objects:none")] == ["bare"]
+    (line,) = figure(found, "unreadable").lines
+    assert line.startswith("JPEGImages/lost.png: none of its objects can be used")
+
+
 @pytest.mark.parametrize("kind", ["nothing", "no images", "no annotations"])
 def test_a_set_without_images_is_refused_in_a_sentence(
     tmp_path: Path, box_files: ModuleType, kind: str
