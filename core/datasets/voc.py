@@ -50,6 +50,7 @@ class _Reader:
         self._images = source.images
         self._list = source.list
         self._root = root
+        self._below = os.path.relpath(source.images, root)
         self._shift = 1.0 if data.one_based else 0.0
         self._found = found
         self._gallery = Gallery(source.images)
@@ -259,7 +260,8 @@ class _Reader:
         return image in self._doubtful or bool(self._unmatched)
 
     def _relative(self, image: str) -> str:
-        return os.path.relpath(self._images / image, self._root)
+        """A path below the folder of images, with / and no dots, as one below the root."""
+        return image if self._below == "." else f"{self._below}{os.sep}{image}"
 
     def _shown(self, path: str) -> str:
         return self._shown_path(self._folder / path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
 
@@ -84,7 +85,7 @@ def _parse(data: bytes, encoding: str | None) -> Node:
     def start(tag: str, _: Any) -> None:
         if len(stack) > _MAX_DEPTH:
             raise XmlError("it is nested too deeply", parser.CurrentLineNumber)
-        node = Node(tag.rpartition("}")[2].rpartition(":")[2].lower(), parser.CurrentLineNumber)
+        node = Node(_local(tag), parser.CurrentLineNumber)
         stack[-1].children.append(node)
         stack.append(node)
 
@@ -104,6 +105,12 @@ def _parse(data: bytes, encoding: str | None) -> Node:
     parser.EntityDeclHandler = refuse
     parser.Parse(data, True)
     return top.children[0]
+
+
+@lru_cache(maxsize=256)
+def _local(tag: str) -> str:
+    """A tag in lower case without its namespace; files of a set have the same few."""
+    return tag.rpartition("}")[2].rpartition(":")[2].lower()
 
 
 def _about_encoding(error: Exception) -> bool:

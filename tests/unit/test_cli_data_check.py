@@ -116,7 +116,7 @@ def test_class_folders_are_checked_too(
 ) -> None:
     for name in ("cat", "dog"):
         for number in range(10):
-            box_files.picture(lab.root / "pets" / name / f"{number}.png")
+            box_files.picture(lab.root / "pets" / name / f"{number}.png", seed=number + 50 * (name == "dog"))
     (lab.root / "pets/cat/x.png").write_bytes(b"")
     code, out, _ = run(capsys, "check", "pets")
     assert code == 0
@@ -129,6 +129,22 @@ def test_class_folders_are_checked_too(
         "images     18    2",
     ]
     assert f"warning: 1 unreadable image left out: {lab.root}/pets/cat/x.png (empty file)" in out.splitlines()
+
+
+def test_class_folders_that_share_a_picture_between_splits_are_told(
+    lab: Workspace, capsys: pytest.CaptureFixture[str], box_files: ModuleType
+) -> None:
+    for split, first in (("train", 0), ("val", 20)):
+        for name in ("cat", "dog"):
+            for number in range(3):
+                seed = first + number + 10 * (name == "dog")
+                box_files.picture(lab.root / "pets" / split / name / f"{number}.png", seed=seed)
+    twin = (lab.root / "pets/train/cat/1.png").read_bytes()
+    (lab.root / "pets/val/dog/2.png").write_bytes(twin)
+    code, out, _ = run(capsys, "check", "pets")
+    assert code == 0
+    text = "leak: 1 image of val has the content of a training image: val/dog/2.png = train/cat/1.png"
+    assert f"warning: {text}" in out.splitlines()
 
 
 def test_a_set_with_boxes_is_added(lab: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
