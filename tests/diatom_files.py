@@ -93,7 +93,7 @@ def picture(width: int, height: int, number: int) -> bytes:
     out = io.BytesIO(b"")
     out.write(b"\x89PNG\r\n\x1a\n")
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    note = b"Comment\0" + b"x" * (number % 97) + str(number).encode()
+    note = b"Comment\0" + b"x" * number
     for kind, data in ((b"IHDR", head), (b"tEXt", note), (b"IDAT", _DATA[width, height]), (b"IEND", b"")):
         out.write(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)))
     return out.getvalue()

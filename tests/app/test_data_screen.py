@@ -128,6 +128,10 @@ async def test_the_heat_map_has_a_cursor_that_leads_to_images(drive: Any, boxed:
         # Box (2, 2, 20, 20) of 64 x 48 has its middle in column 3, row 2.
         await ui.press("up")
         assert screen.figure.key == "place:3,2"
+        await ui.press("y")
+        assert ui.app.focused is screen.figures
+        await ui.sees("at the edge")
+        await ui.press("y")
         await ui.press("enter")
         await ui.sees("one.png")
 

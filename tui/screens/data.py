@@ -39,14 +39,14 @@ class DataScreen(Counting):
     """Pages of figures left, the figures of one right, below them the images behind one."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
-    KEY_ORDER = ("back", "split(1)", "log", "filter", "sort", "augmented", "save", "split(-1)")
+    KEY_ORDER = ("choose", "back", "split(1)", "log", "filter", "sort", "augmented", "save", "split(-1)")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "back", key_display="esc"),
         Binding(
             "right_square_bracket", "split(1)", "split", key_display="[ ]", tooltip="train, val, test, all"
         ),
         Binding("left_square_bracket", "split(-1)", "previous split", show=False, key_display="["),
-        Binding("y", "log", "log steps", tooltip="bars in equal ratios, or in equal steps"),
+        Binding("y", "log", "log steps", tooltip="bars in equal ratios, or in equal steps; the map of places, or a list"),
         Binding("slash", "filter", "filter", key_display="/", tooltip="only bars with these letters"),
         Binding("o", "sort", "sort", tooltip="bars by name, or by number"),
         Binding("a", "augmented", "augmented", tooltip="originals beside what training makes of them"),
@@ -136,7 +136,10 @@ class DataScreen(Counting):
         left: list[Span] = [(" labtui ▸ data ▸ ", "muted"), (self._about, "title")]
         right: list[Span] = []
         found = self.found
-        if found is not None:
+        current = self.page
+        if found is not None and current is not None and self.has_class("-narrow") and self.step != "pages":
+            left += [(" ▸ ", "muted"), (current.title, "text"), (f"  {self.split}", "muted")]
+        elif found is not None:
             where = f"  {self.split}:" if self.split else ""
             left.append((f"{where}  {headline(found)}", "text"))
             page = found.page("problems")
@@ -160,9 +163,9 @@ class DataScreen(Counting):
         page = self.page
         if page is None:
             return
-        in_plane = page.grid is not None
+        in_plane = page.grid is not None and not self.in_ratios
         self.heat.display, self.figures.display = in_plane, not in_plane
-        if page.grid is not None:
+        if page.grid is not None and in_plane:
             self.heat.show(page.bars, page.grid)
         else:
             rows = data_state.bars_of(page, log=self.in_ratios, words=self.words, by_name=self.by_name)
@@ -268,6 +271,7 @@ class DataScreen(Counting):
         self.remove_class(f"-step-{before}")
         self.add_class(f"-step-{step}")
         self._focus()
+        self.show_progress()
         if step in ("images", "picture"):
             self.call_after_refresh(self._look)
         self.refresh_bindings()
@@ -304,7 +308,7 @@ class DataScreen(Counting):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         page = self.page if self.is_mounted else None
         if action == "log":
-            return page is not None and bool(page.log_bars)
+            return page is not None and (bool(page.log_bars) or page.grid is not None)
         if action in ("filter", "sort"):
             return page is not None and page.key in ("classes", "sizes", "duplicates")
         if action == "split":

@@ -87,7 +87,7 @@ class FigureTable(LineTable["Figure"]):
 
     def columns(self, width: int) -> list[Column]:
         number = min(self._number, max(width // 4, _NUMBER))
-        label = min(self._label, max(_LABEL, width // 3), max(width - number - 12, 8))
+        label = min(self._label, max(_LABEL, width * 9 // 20), max(width - number - 12, 8))
         room = width - label - number - 5
         note = min(self._note, max(room // 2, 0))
         return [
