@@ -46,7 +46,12 @@ class DataScreen(Counting):
             "right_square_bracket", "split(1)", "split", key_display="[ ]", tooltip="train, val, test, all"
         ),
         Binding("left_square_bracket", "split(-1)", "previous split", show=False, key_display="["),
-        Binding("y", "log", "log steps", tooltip="bars in equal ratios, or in equal steps; the map of places, or a list"),
+        Binding(
+            "y",
+            "log",
+            "log steps",
+            tooltip="bars in equal ratios, or in equal steps; the map of places, or a list",
+        ),
         Binding("slash", "filter", "filter", key_display="/", tooltip="only bars with these letters"),
         Binding("o", "sort", "sort", tooltip="bars by name, or by number"),
         Binding("a", "augmented", "augmented", tooltip="originals beside what training makes of them"),
@@ -180,7 +185,7 @@ class DataScreen(Counting):
         self._show_figure()
 
     def _show_figure(self) -> None:
-        found, figure = self.found, self.figure
+        found, figure, before = self.found, self.figure, self._figure
         self._figure = figure
         status = self.query_one("#status", SpanLine)
         if found is None or figure is None:
@@ -190,6 +195,8 @@ class DataScreen(Counting):
             return
         rows = data_state.image_rows(found, figure)
         self.images.set_rows(rows)
+        if before is None or before.key != figure.key:
+            self.images.action_end(-1)
         if not rows:
             self.picture.clear("no image here")
         what = f"{figure.label}: {figure.shown}"
@@ -242,6 +249,7 @@ class DataScreen(Counting):
     def _page_highlighted(self) -> None:
         self.words = ""
         self._show_page()
+        self.figures.action_end(-1)
         self.refresh_bindings()
 
     @on(FigureTable.Highlighted, "#figures")

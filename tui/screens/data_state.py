@@ -105,6 +105,8 @@ def bars_of(page: Page, *, log: bool, words: str, by_name: bool) -> list[Figure]
     lowered = words.lower().split()
     if lowered:
         bars = [bar for bar in bars if all(word in bar.label.lower() for word in lowered)]
+    if page.grid is not None:
+        bars = sorted((bar for bar in bars if bar.total), key=lambda bar: -bar.total)
     if by_name:
         bars.sort(key=lambda bar: bar.label)
     facts = [] if lowered else [item for item in page.facts if item.text or item.total or item.bad]

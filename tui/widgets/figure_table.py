@@ -49,17 +49,17 @@ class PageTable(LineTable["Page"]):
 
 def page_number(page: Page) -> str:
     """The one number that stands for a page in the list."""
-    if page.waiting and page.key not in ("sizes",):
+    if page.waiting and page.key != "sizes":
         return "…"
     facts = {item.key: item for item in page.facts}
-    if page.key in ("problems",):
+    if page.key == "problems":
         return str(len(page.bars))
     if page.key == "boxes":
         return count(sum(item.total for item in page.bars))
-    for key in ("classes:number", "objects:mean", "size:max", "same:all", f"{page.key}:median"):
-        if key in facts and key.partition(":")[0] in (page.key, "size", "same"):
-            return facts[key].shown
-    return ""
+    if page.key == "duplicates":
+        return count(sum(facts[key].total for key in ("same:all", "near:all") if key in facts))
+    names = ("classes:number", "objects:mean", "size:max", f"{page.key}:median")
+    return next((facts[name].shown for name in names if name in facts), "")
 
 
 class FigureTable(LineTable["Figure"]):
