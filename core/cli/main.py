@@ -40,6 +40,7 @@ COMMANDS = {
     "import": "old checkpoint files of the lab as runs",
     "data": "find out what a data set is; look at its images",
     "config": "check a config, or list the keys of one",
+    "study": "a grid of settings x seeds as runs, and its table",
     "queue": "what runs and what waits",
     "dispatch": "start what waits, as far as there are slots",
     "init": "make a workspace",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -33,6 +35,9 @@ from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_s
 from core.errors import ConfigError, Problem
 from core.reading import read_text
 from core.text import clean
+
+HORIZON_SCHEDULES = ("cosine", "onecycle")
+"""Schedules whose course depends on the number of epochs."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +177,22 @@ def changed_fields(a: Experiment, b: Experiment) -> Changes:
         keys = result if isinstance(extra, dict) and extra["result"] else operational
         keys += [dotted(key) for key in _differing(getattr(a, name), getattr(b, name), (name,))]
     return Changes(tuple(result), tuple(operational))
+
+
+def result_key(experiment: Experiment) -> str:
+    """16 hex digits that stand for every setting that changes numbers: equal where `changed_fields` has none.
+
+    Where the schedule's course depends on it, the number of epochs is one of them.
+    """
+    whole = _with_statistics(experiment)
+    values = {
+        name: plain(getattr(whole, name))
+        for name, info in Experiment.model_fields.items()
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra["result"]
+    }
+    if experiment.scheduler.name in HORIZON_SCHEDULES:
+        values["epochs"] = experiment.epochs
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _with_statistics(experiment: Experiment) -> Experiment:
