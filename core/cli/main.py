@@ -41,6 +41,7 @@ COMMANDS = {
     "data": "find out what a data set is; look at its images",
     "config": "check a config, or list the keys of one",
     "study": "a grid of settings x seeds as runs, and its table",
+    "report": "a page of runs or a study: markdown, pictures, one HTML file",
     "queue": "what runs and what waits",
     "dispatch": "start what waits, as far as there are slots",
     "init": "make a workspace",

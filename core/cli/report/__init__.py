@@ -1,0 +1,1 @@
+"""What people hand on: pages of runs and studies in markdown and HTML."""
