@@ -42,6 +42,8 @@ COMMANDS = {
     "config": "check a config, or list the keys of one",
     "study": "a grid of settings x seeds as runs, and its table",
     "report": "a page of runs or a study: markdown, pictures, one HTML file",
+    "pack": "a run in one file, for somebody else",
+    "unpack": "make a packed run a run of this workspace",
     "queue": "what runs and what waits",
     "dispatch": "start what waits, as far as there are slots",
     "init": "make a workspace",

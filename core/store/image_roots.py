@@ -31,10 +31,15 @@ def save_root(run: RunPaths, measured: Path, now: Path) -> None:
     """
     require_writable(run)
     with meta_lock(run):
-        stored = files.read_json(run.predictions / _NAME) or {}
-        roots = {**_roots(stored), str(measured): str(now.absolute())}
-        files.write_json(run.predictions / _NAME, {"format": FORMAT, "roots": roots})
+        write_root(run, measured, now)
     mark_changed(run.root.parent, run.id)
+
+
+def write_root(run: RunPaths, measured: Path, now: Path) -> None:
+    """The same for a run that nobody else can see yet. Raises UnreadableError or OSError."""
+    stored = files.read_json(run.predictions / _NAME) or {}
+    roots = {**_roots(stored), str(measured): str(now.absolute())}
+    files.write_json(run.predictions / _NAME, {"format": FORMAT, "roots": roots})
 
 
 def _roots(stored: Mapping[str, Any]) -> dict[str, str]:

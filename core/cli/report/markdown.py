@@ -54,9 +54,9 @@ def _block(block: Block) -> list[str]:
             if not rows:
                 return []
             width = len(rows[0])
-            lines = ["| " + " | ".join([" "] * width) + " |", "|" + "---|" * width]
-            lines += ["| " + " | ".join([*row, *[" "] * (width - len(row))]) + " |" for row in rows]
-            return [*lines, *_source(block.source)]
+            grid = ["| " + " | ".join([" "] * width) + " |", "|" + "---|" * width]
+            grid += ["| " + " | ".join([*row, *[" "] * (width - len(row))]) + " |" for row in rows]
+            return [*grid, *_source(block.source)]
 
 
 def _table(table: Table) -> list[str]:
