@@ -102,23 +102,6 @@ def look() -> Look:
     return Look(tuple(found), "; ".join(silent))
 
 
-def driver_version() -> str:
-    """The version of the NVIDIA driver, as NVML or the kernel says; empty when neither does."""
-    try:
-        nvml = _driver()
-    except _DriverError:
-        nvml = None
-    if nvml is not None:
-        with suppress(nvml.NVMLError, *_FAULTS):
-            return _text(nvml.nvmlSystemGetDriverVersion())
-    try:
-        with open("/proc/driver/nvidia/version", encoding="utf-8", errors="replace") as file:
-            found = re.search(r"\b\d+\.\d+(\.\d+)?\b", file.read(4096))
-    except OSError:
-        return ""
-    return found[0] if found else ""
-
-
 def unlisted_cards() -> bool:
     """Whether the kernel has NVIDIA cards although there is no NVML to ask, as in some containers."""
     try:

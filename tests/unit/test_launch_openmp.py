@@ -81,5 +81,7 @@ def test_a_trainers_environment(
     environment = trainer_environment(Need("auto"), Slot("s", 2, lock.path, card), lock)
     assert environment["GOMP_SPINCOUNT"] == spin
     assert environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
-    assert environment.get("CUDA_VISIBLE_DEVICES") == ("GPU-feed" if gpu else None)
+    assert environment.get("CUDA_VISIBLE_DEVICES") == ("GPU-feed" if gpu else ""), (
+        "a CPU slot is no way to a GPU"
+    )
     assert environment["LABTUI_LOCK_FDS"] == str(lock.fd)
