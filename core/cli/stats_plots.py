@@ -152,10 +152,10 @@ def _histogram(page: Page, axes: Any, *, log: bool) -> None:
         edges = np.linspace(low, top if top > low else low + 1, BINS + 1)
         beyond = int((values > edges[-1]).sum())
         if beyond:
-            axes.set_title(f"{page.title} ({beyond} beyond {edges[-1]:,.4g})")
+            axes.set_title(f"{page.title} ({beyond} beyond {_number(edges[-1])})")
     axes.hist(values, bins=edges, color=_COLOURS[0])
     for name, value, style in (("median", np.median(values), "-"), ("mean", values.mean(), "--")):
-        axes.axvline(value, color="black", linestyle=style, linewidth=1, label=f"{name} {value:,.4g}")
+        axes.axvline(value, color="black", linestyle=style, linewidth=1, label=f"{name} {_number(value)}")
     axes.set_ylabel(page.of)
     axes.legend()
 
@@ -182,13 +182,23 @@ def _centres(found: Statistics, axes: Any) -> None:
     share = objects.box_area[which] / size.prod(axis=1)
     order = np.argsort(-share, kind="stable")
     points = axes.scatter(
-        *centres[order].T, s=4 + 200 * share[order], c=share[order], cmap="viridis", alpha=0.5, linewidths=0
+        *centres[order].T,
+        s=4 + 200 * share[order],
+        c=share[order],
+        cmap="viridis",
+        alpha=0.5,
+        linewidths=0,
+        rasterized=True,
     )
     axes.figure.colorbar(points, ax=axes, label="share of the image")
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)
     axes.set_xlabel("x / width")
     axes.set_ylabel("y / height")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _text(name: str) -> str:
