@@ -51,6 +51,7 @@ class _Reader:
         self._list = source.list
         self._root = root
         self._below = os.path.relpath(source.images, root)
+        self._beside = os.path.relpath(source.annotations, root)
         self._shift = 1.0 if data.one_based else 0.0
         self._found = found
         self._gallery = Gallery(source.images)
@@ -264,7 +265,7 @@ class _Reader:
         return image if self._below == "." else f"{self._below}{os.sep}{image}"
 
     def _shown(self, path: str) -> str:
-        return self._shown_path(self._folder / path)
+        return path if self._beside == "." else f"{self._beside}{os.sep}{path}"
 
     def _shown_path(self, path: Path) -> str:
         return os.path.relpath(path, self._root)
