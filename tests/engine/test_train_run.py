@@ -220,14 +220,14 @@ def test_stop_while_images_are_decoded(
     """Asked to stop before any training, or before the test images: a resume does the rest."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(homes / "cache"))
     flag = StopFlag()
-    original = decode.decode_square
+    original = decode.open_picture
 
-    def slow(root: Path, path: str, size: int) -> Any:
+    def slow(root: Path, path: str) -> Any:
         if path.startswith(stage):
             flag.set()
-        return original(root, path, size)
+        return original(root, path)
 
-    monkeypatch.setattr(decode, "decode_square", slow)
+    monkeypatch.setattr(decode, "open_picture", slow)
     run = lab.create("epochs=2")
     assert lab.attempt(run, flag) == "stopped"
     assert len(list_checkpoints(run)) == (0 if stage == "train" else 2)

