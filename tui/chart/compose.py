@@ -27,7 +27,10 @@ Piece = tuple[str, int]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One line of a chart; `color` counts series colours, `letter` marks it without colour."""
+    """One line of a chart; `color` counts series colours, `letter` marks it without colour.
+
+    `band` is the lowest and the highest of what the line is a mean of.
+    """
 
     label: str
     letter: str
@@ -36,6 +39,7 @@ class Curve:
     dotted: bool = False
     ghost: bool = False
     best: tuple[int, float] | None = None
+    band: tuple[SeriesView, SeriesView] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +79,7 @@ class _Line:
     y: Floats
     raw: tuple[Floats, Floats]
     marks: list[tuple[float, float, str]] = field(default_factory=list)
+    edges: tuple[tuple[Floats, Floats], ...] = ()
 
 
 def compose(
@@ -110,6 +115,11 @@ def compose(
         drawn = raster.cells(raster.dotted(raster.ends(grid)))
         codes |= drawn
         owner[drawn > 0] = FRAME
+    for line in lines:
+        for x, y in line.edges:
+            drawn = raster.cells(raster.dotted(raster.dots(x, y, x_range, y_range, 2 * columns, 4 * rows)))
+            codes |= drawn
+            owner[drawn > 0] = SERIES_STYLE + line.curve.color
     for line in sorted(lines, key=lambda line: not line.curve.ghost):
         grid = raster.dots(line.x, line.y, x_range, y_range, 2 * columns, 4 * rows)
         drawn = raster.cells(raster.dotted(grid) if line.curve.dotted or line.curve.ghost else grid)
@@ -132,6 +142,8 @@ def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _
     if state.smoothing:
         x, y = curve.view.smoothed(state.axis, *x_range, width, state.smoothing, log=state.log)
     line = _Line(curve, x, y, raw)
+    # Edges are never smoothed: they say how far single runs reach.
+    line.edges = tuple(edge.points(state.axis, *x_range, width, log=state.log) for edge in curve.band or ())
     inside = np.flatnonzero(np.isfinite(line.y) & (line.x >= x_range[0]) & (line.x <= x_range[1]))
     if len(inside) and not curve.ghost:
         line.marks.append((float(line.x[inside[-1]]), float(line.y[inside[-1]]), curve.letter))
@@ -168,6 +180,7 @@ def _y_range(
         y[(x >= x_range[0]) & (x <= x_range[1])] for line in lines for x, y in (line.raw, (line.x, line.y))
     ]
     parts += [np.array([mark[1] for mark in line.marks]) for line in lines]
+    parts += [y[(x >= x_range[0]) & (x <= x_range[1])] for line in lines for x, y in line.edges]
     values = np.concatenate(parts)
     values = values[np.isfinite(values)]
     if not len(values):
