@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from core.config.workspace import Workspace, config_files
 from core.text import clean
 from tui import crash
+from tui.outlook_reader import NO_ADVICE, Advice, OutlookReader
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
     from core.store.catalogue import Catalogue
+    from core.store.history import History
     from core.store.jobs import JobState
     from core.store.metrics import MetricsReader
     from core.store.paths import RunPaths
@@ -38,6 +40,7 @@ class Snapshot:
     configs: tuple[str, ...] = ()
     curves: Mapping[str, Curves] = field(default_factory=dict)
     detail: Detail | None = None
+    advice: Advice = NO_ADVICE
     busy_slots: int = 0
     slots: int = 0
     gpus: tuple[GpuStatus, ...] = ()
@@ -54,11 +57,15 @@ EMPTY = Snapshot()
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is on the screen: runs whose curves are drawn, the run that is open and the measurement of it."""
+    """What is on the screen: runs whose curves are drawn, the run that is open and the measurement of it.
+
+    `outlook` is the run of which is said whether to train it on.
+    """
 
     curves: frozenset[str] = frozenset()
     detail: str | None = None
     row: str = ""
+    outlook: str = ""
 
 
 class Reader:
@@ -71,6 +78,7 @@ class Reader:
         self._list = _RunList(workspace)
         self._tails: dict[str, _Tail] = {}
         self._detail: DetailReader | None = None
+        self._outlook = OutlookReader()
         self._explained: tuple[tuple[RunSummary, ...], Mapping[str, str], tuple[RunSummary, ...]] = (
             (),
             {},
@@ -104,9 +112,11 @@ class Reader:
         )
         if self._polls > 1:
             busy, slots = _cpu_slots()
+            curves = self._read_curves(wanted.curves, wanted.outlook)
             snapshot = replace(
                 self._with_activity(snapshot),
-                curves=self._read_curves(wanted.curves),
+                curves=curves,
+                advice=self._read_advice(wanted.outlook, snapshot, drawn=curves is last.curves),
                 detail=self._read_detail(wanted.detail, wanted.row),
                 busy_slots=busy,
                 slots=slots,
@@ -144,15 +154,17 @@ class Reader:
             self._explained = runs, reasons, tuple(_explained(run, reasons) for run in runs)
         return replace(snapshot, runs=self._explained[2] if reasons else runs, gpus=seen.gpus, jobs=seen.jobs)
 
-    def _read_curves(self, wanted: frozenset[str]) -> Mapping[str, Curves]:
+    def _read_curves(self, wanted: frozenset[str], outlook: str) -> Mapping[str, Curves]:
+        """Curves of the runs `wanted`; the epochs of `outlook` are read, too."""
         from core.store.paths import RunPaths
 
-        for run_id in wanted:
+        followed = wanted | {outlook} if outlook else wanted
+        for run_id in followed:
             self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
-        while len(self._tails) > max(_CURVES_KEPT, len(wanted)):
-            self._tails.pop(next(run_id for run_id in self._tails if run_id not in wanted))
-        changed = [run_id for run_id in wanted if self._read_tail(run_id)]
-        if not changed and wanted == set(self._last.curves):
+        while len(self._tails) > max(_CURVES_KEPT, len(followed)):
+            self._tails.pop(next(run_id for run_id in self._tails if run_id not in followed))
+        changed = {run_id for run_id in followed if self._read_tail(run_id)}
+        if not changed & wanted and wanted == set(self._last.curves):
             return self._last.curves
         return {run_id: self._tails[run_id].curves for run_id in wanted}
 
@@ -169,6 +181,18 @@ class Reader:
         if said != self._last.problem:
             crash.report(error)
         self._faults.append(said)
+
+    def _read_advice(self, run_id: str, snapshot: Snapshot, *, drawn: bool) -> Advice:
+        """What is said of a run, a turn after its curves: they do not wait for what this has to load."""
+        summary = snapshot.run(run_id)
+        if not drawn or summary is None:
+            return self._last.advice if self._last.advice.run == run_id else NO_ADVICE
+        tail = self._tails[run_id]
+        try:
+            return self._outlook.read(tail.run, summary, tail.history)
+        except Exception as error:
+            self._fault(run_id, error)
+            return NO_ADVICE
 
     def _read_detail(self, run_id: str | None, row: str) -> Detail | None:
         from core.store.paths import RunPaths
@@ -263,12 +287,16 @@ class _Tail:
         from tui.chart.curves import CurveBuilder
         from tui.measured import MeasuredReader
 
-        self._run = run
+        self.run = run
         self._restored = -1
         self._measured = MeasuredReader(run)
         self._reader = MetricsReader(run.metrics)
         self._builder = CurveBuilder()
         self.curves = NO_CURVES
+
+    @property
+    def history(self) -> History:
+        return self._reader.history
 
     def read(self, run: RunSummary | None = None) -> bool:
         """Take in what was written since; True when there was something.
@@ -281,7 +309,7 @@ class _Tail:
 
             before = self._reader.history.version
             if before != self._restored:
-                restore(self._run, self._reader.history, run.epochs, run.epoch)
+                restore(self.run, self._reader.history, run.epochs, run.epoch)
                 self._restored = self._reader.history.version
                 grown = grown or self._restored != before
         if not grown and not measured:
@@ -326,5 +354,6 @@ def _same(new: Snapshot, old: Snapshot) -> bool:
         and (new.gpus, new.jobs) == (old.gpus, old.jobs)
         and new.curves is old.curves
         and new.detail is old.detail
+        and new.advice == old.advice
         and (new.runs is old.runs or new.runs == old.runs)
     )

@@ -15,6 +15,7 @@ from core.errors import ConfigError, LabError
 from core.store.files import peek_json
 from core.store.history import History
 from core.store.paths import RunPaths
+from core.store.records import RunSummary
 
 _DROP = 0.7
 _ACCURACIES = ("accuracy", "accuracy_tta", "accuracy_random")
@@ -37,6 +38,25 @@ def run_outlook(
         chance=_chance(run, metric),
         more=more,
     )
+
+
+def outlook_of(run: RunPaths, summary: RunSummary, history: History) -> Outlook | None:
+    """The outlook of a run; None before its first epoch has ended."""
+    if not summary.metric or not history.epochs:
+        return None
+    return run_outlook(run, history, summary.metric, summary.epochs)
+
+
+def outlook_document(found: Outlook | None) -> dict[str, Any] | None:
+    """The outlook as JSON has it."""
+    if found is None:
+        return None
+    return {
+        "advice": found.advice,
+        "sentence": found.sentence,
+        "troubles": [vars(trouble) for trouble in found.troubles],
+        "projection": None if found.projection is None else vars(found.projection),
+    }
 
 
 def schedule_of(experiment: Experiment, rows: Sequence[Mapping[str, Any]], total_epochs: int) -> Schedule:

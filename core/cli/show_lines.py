@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.cli.job_words import progress_words
 from core.cli.metric_tables import class_table, main_names, metric_lines, shown
@@ -20,12 +20,17 @@ from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.store.usage import run_usage
 from core.text import clean
 
+if TYPE_CHECKING:
+    from core.analysis.outlook import Outlook
+
 LAYERS = 40
 """More layers than these are only listed on request."""
 
 
-def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | None) -> list[str]:
-    """State, settings in a word, best epoch, disk, network by parts."""
+def fact_lines(
+    run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | None, outlook: Outlook | None
+) -> list[str]:
+    """State, settings in a word, best epoch, whether to train on, disk, network by parts."""
     usage = run_usage(run)
     facts = {
         "run": summary.id + (" (imported, read-only)" if summary.imported else ""),
@@ -35,6 +40,7 @@ def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | 
         "network": _network(network),
         "epoch": f"{summary.epoch}/{summary.epochs}",
         "best": f"{summary.metric} {best_words(summary)}{_without_checkpoint(summary)}",
+        "train on?": outlook.sentence if outlook is not None else "",
         "started": f"{started_words(summary)} ago",
         "left": time_left(summary) if summary.state in ACTIVE else "",
         "fork of": summary.parent or "",
@@ -43,11 +49,11 @@ def fact_lines(run: RunPaths, summary: RunSummary, network: Mapping[str, Any] | 
         "disk": f"{size(usage.bytes)}, {size(usage.checkpoints)} of it checkpoints",
         "folder": str(run.root),
     }
-    lines = [f"{name:8}  {value}" for name, value in facts.items() if value]
+    lines = [f"{name:9}  {value}" for name, value in facts.items() if value]
     parts = _mappings((network or {}).get("parts"))
     place = next((at for at, line in enumerate(lines) if line.startswith("network")), None)
     if len(parts) > 1 and place is not None:
-        lines[place + 1 : place + 1] = [f"{'':8}  {_counted(part)}" for part in parts]
+        lines[place + 1 : place + 1] = [f"{'':9}  {_counted(part)}" for part in parts]
     return [*lines, *(f"! {problem}" for problem in summary.problems)]
 
 

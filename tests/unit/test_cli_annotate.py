@@ -93,7 +93,7 @@ def test_a_note_is_written_printed_and_removed(
     assert main(["note", "first"]) == 0
     assert capsys.readouterr().out == "lr too high ␛[2J\n"
     assert main(["show", "first"]) == 0
-    assert "note      lr too high" in capsys.readouterr().out
+    assert "note       lr too high" in capsys.readouterr().out
     assert main(["note", "first", "", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"id": run.id, "note": ""}
 

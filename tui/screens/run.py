@@ -17,6 +17,7 @@ from tui.class_rows import averages, class_rows
 from tui.reader import Snapshot, Wanted
 from tui.screens import run_text
 from tui.screens.base import LabScreen
+from tui.screens.runs_text import advice_spans
 from tui.widgets.bars import KeyBar, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of
@@ -45,7 +46,7 @@ class RunScreen(LabScreen):
     KEY_ORDER = (
         *("app.pop_screen", "step(1)", "split", "sort", "stop_job"),
         *("resume", "stop", "errors", "more_charts", "fork", "measure", "pin", "next_tab(1)"),
-        *("edit", "log_axis", "x_axis", "pictures", "kill"),
+        *("edit", "report", "log_axis", "x_axis", "pictures", "kill"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
@@ -79,6 +80,7 @@ class RunScreen(LabScreen):
         yield SpanLine(id="jobs")
         with Container(id="pages"):
             with Container(id="page-charts"):
+                yield SpanLine(id="advice")
                 for number in range(_CHARTS):
                     yield Chart(id=f"chart{number}")
             with Container(id="page-checkpoints"):
@@ -100,12 +102,12 @@ class RunScreen(LabScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one("#jobs").display = False
+        self.query_one("#jobs").display = self.query_one("#advice").display = False
         self._apply_tab()
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(frozenset({self.run_id}), self.run_id, self._row_wanted())
+        return Wanted(frozenset({self.run_id}), self.run_id, self._row_wanted(), self.run_id)
 
     @property
     def run(self) -> RunSummary | None:
@@ -140,6 +142,7 @@ class RunScreen(LabScreen):
             return
         curves = snapshot.curves.get(run.id)
         self.query_one("#top", SpanLine).show(*run_text.top(run, curves, brief=self.has_class("-narrow")))
+        self._show_advice(snapshot, run)
         self.draw_charts()
         detail = self.detail
         if detail is not None:
@@ -148,6 +151,13 @@ class RunScreen(LabScreen):
                 self._shown = detail, run
                 self._show_detail(run, detail)
         self.refresh_bindings()
+
+    def _show_advice(self, snapshot: Snapshot, run: RunSummary) -> None:
+        line = self.query_one("#advice", SpanLine)
+        spans = advice_spans(run, snapshot, self.size.width)
+        if line.display != bool(spans):
+            line.display = bool(spans)
+        line.show(spans)
 
     def _show_detail(self, run: RunSummary, detail: Detail) -> None:
         self._show_checkpoints(run, detail)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
+from tui.outlook_reader import told
 from tui.reader import Snapshot
 from tui.widgets.bars import Span
 from tui.widgets.config_list import ALL, ConfigRow, state_counts
@@ -53,8 +54,11 @@ def gpu_spans(gpus: Sequence[GpuStatus], width: int) -> list[Span]:
     return spans
 
 
-def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
-    """The status line: the run under the cursor in one sentence, or what is wrong with reading."""
+def status(run: RunSummary | None, snapshot: Snapshot, width: int = 160) -> list[Span]:
+    """The status line: the run under the cursor in one sentence, or what is wrong with reading.
+
+    `width` is the room that the line has.
+    """
     if snapshot.problem:
         return [(f" reading the runs failed: {snapshot.problem}", "bad")]
     if run is None:
@@ -80,6 +84,7 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
         spans.append((f"  {under_way(snapshot.curves[run.id])}", "text"))
     if job is not None:
         spans.append((f"  {job_words(job)}", "accent"))
+    spans += advice_spans(run, snapshot, width - sum(len(text) for text, _ in spans))
     if run.tags:
         spans.append((f"  {' '.join(run.tags)}", "muted"))
     if run.note:
@@ -87,6 +92,16 @@ def status(run: RunSummary | None, snapshot: Snapshot) -> list[Span]:
     if run.seconds_per_epoch is not None and run.ended is None:
         spans.append((f"  {humanise.duration(run.seconds_per_epoch)} an epoch", "muted"))
     return spans
+
+
+def advice_spans(run: RunSummary, snapshot: Snapshot, room: int) -> list[Span]:
+    """`train on? enough: ...`, cut to whole parts; nothing while nothing can be said."""
+    advice = snapshot.advice
+    if advice.run != run.id or not advice.sentence:
+        return []
+    verdict = advice.sentence.partition(":")[0]
+    tone = {"mend": "warning", "train on": "good"}.get(verdict, "text")
+    return [("  train on? ", "muted"), (told(advice.sentence, room - 12), tone)]
 
 
 def hint(config: ConfigRow) -> str:

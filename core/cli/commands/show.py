@@ -21,12 +21,13 @@ from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.jobs import list_jobs
 from core.store.measures import measures
-from core.store.metrics import read_history
 from core.store.report import model_summary, show_document
+from core.store.restore import read_run_history
 
 _DESCRIPTION = """\
-Show a run: how it stands, its network and what of it is trained, the disk that it takes, checkpoints,
-what was measured, jobs, and the accuracy or precision of each class at the best checkpoint."""
+Show a run: how it stands, whether to train it on, its network and what of it is trained, the disk that it
+takes, checkpoints, what was measured, jobs, and the accuracy or precision of each class at the best
+checkpoint."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -37,16 +38,20 @@ def add(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
+    from core.cli.run_outlook import outlook_document, outlook_of
+
     found = find_run(args.workspace, args.run)
+    history = read_run_history(found, steps=False)
     if args.json:
-        out_json(show_document(found))
+        outlook = outlook_document(outlook_of(found, summarise(found), history))
+        out_json({**show_document(found), "outlook": outlook})
         return 0
     (summary,) = explain([summarise(found)], found.root.parent)
     rows, jobs = measures(found), list_jobs(found)
     network = model_summary(found)
     parts = [
-        fact_lines(found, summary, network),
-        odd_line(read_history(found.metrics, steps=False).epochs),
+        fact_lines(found, summary, network, outlook_of(found, summary, history)),
+        odd_line(history.epochs),
         checkpoint_lines(found, summary, list_checkpoints(found), jobs),
         measure_lines(rows),
         show_lines(found, rows),
