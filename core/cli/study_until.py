@@ -12,7 +12,8 @@ from core.cli.study_view import StudyView, look, open_study
 from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.launch.study import StudyRuns, advance
-from core.store.study_plans import Plan, add_plan
+from core.store.locks import acquire
+from core.store.study_plans import Plan, add_plan, driver_lock
 from core.store.study_run import StudyRun
 
 POLL = 2.0
@@ -51,8 +52,26 @@ def until_decided(
     """Queue pairs and look at each planned number of them; returns the last view and its verdict.
 
     So many pairs are under way as the next look needs. Everything is read from the runs each time: called
-    again after any end it goes on. Raises StateError when runs fail so that no more pairs can come.
+    again after any end it goes on. Raises StateError when runs fail so that no more pairs can come, or when
+    another process does the same already: both would queue the same runs.
     """
+    lock = acquire(driver_lock(workspace, path.stem, plan.pair))
+    if lock is None:
+        raise StateError(f"{plan.first} and {plan.second} are being decided by another process already")
+    with lock:
+        return _until_decided(path, workspace, plan, data, argv, say, show, pause)
+
+
+def _until_decided(
+    path: Path,
+    workspace: Workspace,
+    plan: Plan,
+    data: str | None,
+    argv: list[str],
+    say: Callable[[str], None],
+    show: Callable[[StudyView, Verdict], None],
+    pause: Callable[[float], None],
+) -> tuple[StudyView, Verdict]:
     finder = StudyRuns(workspace)
     told: set[str] = set()
     while True:

@@ -86,11 +86,16 @@ def look(
     *,
     baseline: str = "",
 ) -> StudyView:
-    """The study as it stands. Runs that a plan may add are left out as long as they do not exist."""
-    runs = tuple(
+    """The study as it stands."""
+    runs = runs_of(study, added, finder)
+    return StudyView(study, plans, runs, table_of(study, plans, runs, baseline))
+
+
+def runs_of(study: Study, added: frozenset[tuple[str, int]], finder: StudyRuns) -> tuple[StudyRun, ...]:
+    """Its runs now. Those that a plan may add are left out as long as they do not exist."""
+    return tuple(
         run for run in finder.look(study) if run.status != "missing" or (run.trial, run.seed) not in added
     )
-    return StudyView(study, plans, runs, table_of(study, plans, runs, baseline))
 
 
 def table_of(

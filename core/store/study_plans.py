@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from core.config.workspace import Workspace
+from core.config.workspace import Workspace, state_home
 from core.errors import StateError
 from core.store import files
 from core.text import clean
@@ -57,3 +60,11 @@ def add_plan(workspace: Workspace, study: str, plan: Plan) -> None:
     files.make_dir(folder, exist_ok=True)
     value = [{"first": p.first, "second": p.second, "at_most": p.at_most} for p in (*plans, plan)]
     files.write_json(folder / f"{study}.json", {"format": 1, "until_decided": value})
+
+
+def driver_lock(workspace: Workspace, study: str, pair: Iterable[str]) -> Path:
+    """The lock that is held while a process adds pairs to two trials; its log lies beside it (`.log`)."""
+    folder = state_home() / "studies"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    key = "\n".join([str(workspace.root), study, *sorted(pair)])
+    return folder / f"{hashlib.sha256(key.encode(errors='surrogateescape')).hexdigest()[:16]}.lock"
