@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from core import humanise
 from core.config.workspace import Workspace, config_files
 from core.errors import UsageError
 from core.reading import read_text
 from core.text import clean
+from tui.app import shown_path
 
 if TYPE_CHECKING:
     from core.config.schema import Experiment
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     from core.store.paths import RunPaths
     from core.store.records import Checkpoint, RunSummary
     from tui.dialogs.confirm import ConfirmDialog
-    from tui.screens.base import LabScreen
+    from tui.screens.base import LabScreen, LiveScreen
 
-_ABOUT_A_RUN = frozenset({"resume", "fork", "stop", "kill", "measure", "errors", "edit", "mark", "open"})
+_ABOUT_A_RUN = frozenset(
+    {"resume", "fork", "stop", "kill", "measure", "errors", "edit", "mark", "open", "report"}
+)
 
 
 def plain(text: str) -> Content:
@@ -44,7 +49,7 @@ def possible(action: str, run: RunSummary | None) -> bool:
         return not run.imported
     if action in ("stop", "kill"):
         return run.state in ACTIVE
-    return run.epoch > 0 if action in ("measure", "errors") else True
+    return run.epoch > 0 if action in ("measure", "errors", "report") else True
 
 
 def launch(screen: LabScreen, config: str) -> None:
@@ -180,6 +185,66 @@ def edit(screen: LabScreen, run: RunSummary) -> None:
     from tui.dialogs.edit import EditDialog
 
     screen.app.push_screen(EditDialog(run))
+
+
+def report(screen: LiveScreen, words: Sequence[str], name: str) -> None:
+    """Write a report of runs, or of a study by its file, into a new folder; says where."""
+    workspace = screen.lab.workspace
+
+    def write() -> str:
+        from tui.children import call
+
+        folder = free_name(workspace.root / "reports", f"report-{name}")
+        folder.parent.mkdir(exist_ok=True)
+        made = call(workspace, "report", *words, "--out", str(folder))
+        return f"report written: {clean(made['html'])} ({humanise.size(made['bytes'])})"
+
+    screen.notify(f"writing the report of {name} …", markup=False)
+    screen.lab.perform(write, lambda text: screen.notify(text, markup=False, timeout=20))
+
+
+def free_name(folder: Path, name: str, suffix: str = "") -> Path:
+    """`name` in `folder`, with a number behind it when it is taken."""
+    path, number = folder / f"{name}{suffix}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}-{number}{suffix}"
+    return path
+
+
+def studies(screen: LiveScreen) -> None:
+    """Open the study of the workspace; of several, ask which."""
+    from tui.dialogs.choose import Choice, ChooseDialog
+    from tui.screens.study import StudyScreen
+
+    workspace = screen.lab.workspace
+
+    def find() -> list[Path]:
+        # What the screen needs is loaded here, off the UI thread: it takes a second on a busy machine.
+        from core.config.study import study_files
+
+        for module in ("tui.study_reader", "tui.screens.study_text", "tui.chart.band"):
+            importlib.import_module(module)
+        return study_files(workspace)
+
+    def found(files: list[Path]) -> None:
+        names = {clean(path.stem): path for path in files}
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                screen.app.push_screen(StudyScreen(names[name]))
+
+        if not files:
+            where = shown_path(workspace.configs / "studies")
+            screen.notify(
+                f"no studies in {where}: `labtui study --help` shows how one looks", markup=False, timeout=10
+            )
+        elif len(files) == 1:
+            screen.app.push_screen(StudyScreen(files[0]))
+        else:
+            screen.app.push_screen(ChooseDialog("Which study?", [Choice(name) for name in names]), chosen)
+
+    screen.lab.perform(find, found)
 
 
 def _ask(screen: LabScreen, question: ConfirmDialog, action: Callable[[], None]) -> None:

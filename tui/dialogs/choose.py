@@ -70,16 +70,25 @@ class ChooseDialog(ModalScreen[str | None]):
         Binding("pageup", "page(-1)", "page up", show=False, priority=True),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice], *, current: str = "", free: str = "") -> None:
-        """`free` says what else may be typed; empty: nothing else."""
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        *,
+        current: str = "",
+        free: str = "",
+        wide: bool = False,
+    ) -> None:
+        """`free` says what else may be typed; empty: nothing else. `wide`: notes are long."""
         super().__init__()
         self._title = title
         self._choices = choices
         self._current = current
         self._free = free
+        self._wide = wide
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog wide" if self._wide else "dialog"):
             yield Static(self._title, markup=False, classes="dialog-title")
             yield Input(id="filter", compact=True, placeholder=f"{len(self._choices)} here: type to find")
             yield ChoiceTable(id="choices", empty="nothing fits")

@@ -1,4 +1,4 @@
-"""What the screens with charts have in common: keys to look at charts, and what is done to runs."""
+"""What the screens have in common: live data, keys to look at charts, and what is done to runs."""
 
 from __future__ import annotations
 
@@ -19,21 +19,13 @@ if TYPE_CHECKING:
     from tui.application import LabApp
 
 
-class LabScreen(Screen[None]):
+class LiveScreen(Screen[None]):
     """Gets every snapshot while it is on the stack; `KEY_ORDER` lists footer actions, most useful first."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     KEY_ORDER: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "resume", "resume"),
-        Binding("f", "fork", "fork"),
-        Binding("s", "stop", "stop and save"),
-        Binding("S", "kill", "kill", show=False),
-        Binding("m", "measure", "measure"),
-        Binding("e", "errors", "errors"),
-        Binding("t", "edit", "tags and note"),
-        Binding("i", "pictures", "pictures"),
         Binding("y", "log_axis", "log axis", show=False),
         Binding("x", "x_axis", "x: step, epoch, time", show=False),
         Binding("full_stop", "smoothing", "smoothing", show=False, key_display="."),
@@ -85,16 +77,6 @@ class LabScreen(Screen[None]):
         stack = self.app.screen_stack
         return next((screen for screen in reversed(stack) if not screen.is_modal), None) is self
 
-    @property
-    def target(self) -> RunSummary | None:
-        """The run that actions are about."""
-        return None
-
-    @property
-    def start(self) -> str:
-        """The checkpoint that a resume or fork starts from; empty: the last, or the best."""
-        return ""
-
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Put a snapshot on the screen."""
 
@@ -110,6 +92,52 @@ class LabScreen(Screen[None]):
             self.draw_charts()
         for chart in self.query(Chart):
             chart.look(view)
+
+    def action_log_axis(self) -> None:
+        self.view = ViewState(self.view.axis, not self.view.log, self.view.smoothing, self.view.zoom)
+
+    def action_x_axis(self) -> None:
+        self.view = self.view.next_axis()
+
+    def action_smoothing(self) -> None:
+        self.view = self.view.next_smoothing()
+
+    def action_zoom(self, factor: float) -> None:
+        self.view = self.view.zoomed(factor)
+
+    def action_pan(self, share: float) -> None:
+        self.view = self.view.panned(share)
+
+
+class LabScreen(LiveScreen):
+    """A screen with a run that something can be done to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resume", "resume"),
+        Binding("f", "fork", "fork"),
+        Binding("s", "stop", "stop and save"),
+        Binding("S", "kill", "kill", show=False),
+        Binding("m", "measure", "measure"),
+        Binding("e", "errors", "errors"),
+        Binding("t", "edit", "tags and note"),
+        Binding("i", "pictures", "pictures"),
+        Binding("R", "report", "report"),
+    ]
+
+    @property
+    def target(self) -> RunSummary | None:
+        """The run that actions are about."""
+        return None
+
+    @property
+    def start(self) -> str:
+        """The checkpoint that a resume or fork starts from; empty: the last, or the best."""
+        return ""
+
+    @property
+    def reported(self) -> list[RunSummary]:
+        """The runs that a report is about."""
+        return [self.target] if self.target is not None else []
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return run_actions.possible(action, self.target if self.is_mounted else None)
@@ -142,17 +170,6 @@ class LabScreen(Screen[None]):
         if run := self.target:
             run_actions.edit(self, run)
 
-    def action_log_axis(self) -> None:
-        self.view = ViewState(self.view.axis, not self.view.log, self.view.smoothing, self.view.zoom)
-
-    def action_x_axis(self) -> None:
-        self.view = self.view.next_axis()
-
-    def action_smoothing(self) -> None:
-        self.view = self.view.next_smoothing()
-
-    def action_zoom(self, factor: float) -> None:
-        self.view = self.view.zoomed(factor)
-
-    def action_pan(self, share: float) -> None:
-        self.view = self.view.panned(share)
+    def action_report(self) -> None:
+        if runs := self.reported:
+            run_actions.report(self, [run.id for run in runs], runs[0].id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -13,6 +12,7 @@ from textual.reactive import var
 
 from tui import run_actions
 from tui.app import shown_path
+from tui.marks import MOST, toggled
 from tui.reader import Snapshot, Wanted
 from tui.screens import runs_text
 from tui.screens.base import LabScreen
@@ -26,22 +26,15 @@ if TYPE_CHECKING:
 
 _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _CHARTS = ("#metric", "#loss", "#third", "#fourth")
-_MARKED_AT_MOST = 8
 
 
 class RunsScreen(LabScreen):
     """Configs left, runs and charts right; in a narrow terminal one of them at a time."""
 
     KEY_ORDER = (
-        "choose",
-        "launch",
-        "resume",
-        "stop",
-        "fork",
-        "mark",
-        "apart",
-        *("errors", "filter", "next_match(1)", "sort", "measure"),
-        *("data", "edit", "archived", "pictures", "kill", "app.leave"),
+        *("choose", "launch", "resume", "stop", "fork", "mark", "apart"),
+        *("errors", "studies", "filter", "next_match(1)", "sort", "measure"),
+        *("data", "report", "edit", "archived", "pictures", "kill", "app.leave"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "next_match(1)", "next match"),
@@ -53,6 +46,7 @@ class RunsScreen(LabScreen):
         Binding("v", "apart", "four charts"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("o", "sort", "sort"),
+        Binding("u", "studies", "studies"),
         Binding("escape", "back", "clear", show=False),
         Binding("1", "pane('runs')", "Runs", show=False),
         Binding("2", "pane('configs')", "Configs", show=False),
@@ -115,9 +109,12 @@ class RunsScreen(LabScreen):
         marked = [run for run in self.snapshot.runs if run.id in self._marked]
         return marked or ([self.current_run] if self.current_run else [])
 
+    reported = chart_runs
+
     @property
     def wanted(self) -> Wanted:
-        return Wanted(frozenset(run.id for run in self.chart_runs))
+        run = self.current_run
+        return Wanted(frozenset(run.id for run in self.chart_runs), outlook=run.id if run else "")
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         if self._listed is None or _list_of(self._listed) != _list_of(snapshot):
@@ -179,7 +176,8 @@ class RunsScreen(LabScreen):
         if config.has_focus and config.current is not None and config.current.exists and not snapshot.problem:
             left: list[Span] = [(runs_text.hint(config.current), "muted")]
         else:
-            left = runs_text.status(run, snapshot)
+            room = self.size.width - (len(run.id) + 2 if run else 0)
+            left = runs_text.status(run, snapshot, room)
         self.query_one("#status", SpanLine).show(left, [(f"{run.id} ", "faint")] if run else [])
 
     def draw_charts(self) -> None:
@@ -282,15 +280,11 @@ class RunsScreen(LabScreen):
         run = self.current_run
         if run is None:
             return
-        if run.id in self._marked:
-            del self._marked[run.id]
-        elif len(self._marked) < _MARKED_AT_MOST:
-            used = {color for _, color in self._marked.values()}
-            color = next(number for number in range(_MARKED_AT_MOST) if number not in used)
-            self._marked[run.id] = (string.ascii_uppercase[color], color)
-        else:
-            self.notify(f"{_MARKED_AT_MOST} runs are marked: unmark one first", markup=False)
+        marks = toggled(self._marked, run.id)
+        if marks is None:
+            self.notify(f"{MOST} runs are marked: unmark one first", markup=False)
             return
+        self._marked = marks
         self.table.marks = dict(self._marked)
         self.apart = self.apart and bool(self._marked)
         self.table.action_move(1)
@@ -375,6 +369,9 @@ class RunsScreen(LabScreen):
     def action_launch(self) -> None:
         if name := self._config_meant():
             run_actions.launch(self, name)
+
+    def action_studies(self) -> None:
+        run_actions.studies(self)
 
     def action_pictures(self) -> None:
         if name := self._config_meant():

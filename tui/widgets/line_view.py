@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -60,3 +61,22 @@ class LineView(ScrollView, can_focus=True):
         line = self._text[y + top] if y + top < len(self._text) else ""
         strip = Strip([Segment(line, Style.null())])
         return strip.crop_extend(left, left + width, Style.null()).apply_style(base)
+
+
+class WrappedView(LineView):
+    """Sentences, wrapped to the width that there is; an empty one leaves a line free."""
+
+    _sentences: Sequence[str] = ()
+
+    def set_sentences(self, sentences: Sequence[str]) -> None:
+        self._sentences = sentences
+        self._wrap()
+
+    def on_resize(self) -> None:
+        self._wrap()
+
+    def _wrap(self) -> None:
+        if self.size.width:
+            room = max(self.size.width - 2, 16)
+            lines = [textwrap.wrap(line, room, subsequent_indent="  ") or [""] for line in self._sentences]
+            self.set_lines([f" {part}" for parts in lines for part in parts])
