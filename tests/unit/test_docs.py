@@ -45,7 +45,9 @@ def test_readme_options_are_real() -> None:
         build_parser().parse_args(example.split())
 
 
-@pytest.mark.parametrize("page_name", ["README.md", "CONTRIBUTING.md", "docs/errors.md", "docs/data.md"])
+@pytest.mark.parametrize(
+    "page_name", ["README.md", "CONTRIBUTING.md", "docs/errors.md", "docs/data.md", "docs/studies.md"]
+)
 def test_links_and_pictures_are_there(page_name: str) -> None:
     file = ROOT / page_name
     targets = re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8"))
@@ -66,3 +68,22 @@ def test_keys_in_the_page_of_errors_are_real() -> None:
     named = set(re.findall(r"`([^`\s])`", page_text)) - {"T", "P"}
     assert len(named) > 15
     assert named <= bound
+
+
+def test_keys_in_the_page_of_studies_are_real() -> None:
+    from core.config.study import StudyFile
+    from tui.screens.base import LiveScreen
+    from tui.screens.study import StudyScreen
+
+    # "u" opens the screen from the list of runs.
+    bound = {"u"}
+    for binding in (*LiveScreen.BINDINGS, *StudyScreen.BINDINGS):
+        assert isinstance(binding, Binding)
+        bound |= {*binding.key.split(","), *(binding.key_display or "").split()}
+    page_text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    keys, _, screen = page_text.partition("## The screen")
+    named = set(re.findall(r"`([^`\s]|space)`", screen.split("## Train on?")[0]))
+    assert len(named) > 10
+    assert named <= bound
+    for key in StudyFile.model_fields:
+        assert f"`{key}`" in keys
