@@ -140,7 +140,10 @@ async def test_the_table_says_which_is_better_and_whether_we_know(
 async def test_a_failed_trial_says_why_and_how_to_go_on(
     lab: Any, study: Path, drive: Any, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only its failed runs go on: what is missing beside them is not started."""
     fill(lab)
+    study.write_text(STUDY.replace("seeds: 1}", "seeds: 2}"))
+    monkeypatch.setattr(study_runs, "start_run", lambda *_, **__: pytest.fail("a new run was started"))
     resumed: list[int | None] = []
     monkeypatch.setattr(
         study_runs, "resume_run", lambda _, run, *, total, argv: (resumed.append(total), run)[1]
