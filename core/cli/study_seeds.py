@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config.study import Study, StudyFile
+from core.config.study import Study
+from core.config.study_file import StudyFile
 from core.config.yaml12 import Place, parse_document
 from core.reading import SMALL, read_text
 

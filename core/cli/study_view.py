@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.analysis.study_table import StudyTable, study_table
-from core.config.study import MANY, Study, load_study
+from core.config.study import Study, load_study
+from core.config.study_file import MANY
 from core.config.workspace import Workspace
 from core.launch.study import StudyRuns
 from core.store.study_plans import Plan, read_plans

@@ -71,7 +71,7 @@ def test_keys_in_the_page_of_errors_are_real() -> None:
 
 
 def test_keys_in_the_page_of_studies_are_real() -> None:
-    from core.config.study import StudyFile
+    from core.config.study_file import StudyFile
     from tui.screens.base import LiveScreen
     from tui.screens.study import StudyScreen
 

@@ -57,7 +57,8 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     from core.cli.study_view import look, open_study
-    from core.config.study import MANY, find_study
+    from core.config.study import find_study
+    from core.config.study_file import MANY
     from core.launch.study import StudyRuns
 
     if args.study is None:
