@@ -281,10 +281,12 @@ def test_diff_compares_classes_at_each_run_s_best(
     best = next(line.split() for line in lines if line.startswith("val/map_medium"))
     assert best == ["val/map_medium", "0.2400@2", "0.5400@1", "+0.3000", "0.2400@2", "0.5400@1"]
     label = f"small-{run.id[-4:]}"
-    assert [line.split() for line in lines[-2:]] == [
+    at = next(place for place, line in enumerate(lines) if line.startswith("class, val at best"))
+    assert [line.split() for line in lines[at : at + 2]] == [
         ["class,", "val", "at", "best", "objects", "AP", label, "AP", "second", "delta"],
         ["a", "[b]", "7", "0.5000", "0.6250", "+0.1250"],
     ]
+    assert lines[at + 2].endswith(f"labtui errors {run.id} --compare {other.id}")
     assert main(["diff", run.id, other.id, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     nothing = {"class": "none", "n": 0, "score": "ap", "first": None, "second": None, "delta": None}
