@@ -51,7 +51,7 @@ async def test_new_images_image_by_image(
         await errors.press(ui, "1", "m", "v", "n")
         await ui.sees("0.70", "1 box, surest eel", "2 of 3")
         await errors.press(ui, "less_than_sign", "less_than_sign", "less_than_sign", "less_than_sign")
-        await ui.sees("◂ 0.30 ▸", "P eel .3", "2 boxes, surest eel")
+        await ui.sees("◂ 0.30 ▸", "P eel .", "2 boxes, surest eel")
         await errors.press(ui, "b", "A")
         await ui.sees("2 boxes, surest cat", "NMS")
         assert "0.60" not in ui.text()

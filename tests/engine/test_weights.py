@@ -242,7 +242,7 @@ def test_files_without_weights(tmp_path: Path, content: object, sentence: str) -
 def test_no_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"there is no file .*w\.pth"):
         read_weights(tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match="cannot be read: Is a directory"):
+    with pytest.raises(CheckpointError, match="it is a folder, not a regular file"):
         read_weights(tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_what_is_taken(tmp_path: Path, results: Any, kept: int, note: str) -> No
     ("results", "words"),
     [
         (gzip.compress(b"[]", mtime=0), "is compressed: unpack it with gunzip"),
-        (b"", "dt.json:1: not JSON"),
+        (b"", "dt.json: it is empty"),
         (b'[{"image_id": 1,', "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"\x00\x01\xfe\xff", "not JSON"),
