@@ -20,7 +20,7 @@ from PIL import Image
 from core.config.fields import metric_mode, resolve_metric
 from core.config.load import apply_overrides, dump, parse_experiment
 from core.config.workspace import Workspace
-from core.data.cache import cached_pixels
+from core.data.cache import cached_pixels, cached_whole
 from core.engine.stop import StopFlag
 from core.engine.train import train_run
 from core.store.attempts import begin_attempt, write_exit
@@ -209,6 +209,7 @@ def warm_cache(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path
             paths = [f"{split}/class{label}/{i:03d}.png" for label in range(3) for i in range(count)]
             for size in (32, 36):
                 cached_pixels(pictures, paths, size)
+                cached_whole(pictures, paths, size)
     return cache
 
 
