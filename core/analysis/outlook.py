@@ -129,23 +129,25 @@ def outlook(
         sentence = _sentence(early, troubles, [said])
         return Outlook(early, sentence, None, since, best_epoch, gap, None, words, troubles)
     trend = _trend(epochs, values, schedule)
-    projection = _project(trend, more)
+    spent = any(trouble.kind == "schedule_spent" for trouble in troubles)
+    # Where the schedule is spent the trend was that of larger steps: it says nothing of what is to come.
+    projection = None if spent else _project(trend, more)
     advice = _advice(trend, projection, troubles, schedule, since, sign)
     parts = [_trend_words(metric.rsplit("/", 1)[-1], trend, sign), _best_words(since)]
     if gap is not None and abs(gap) >= 0.05:
         parts.append(f"train is {abs(gap):.3f} {'above' if gap > 0 else 'below'} val")
     if not troubles:
         parts.append(words)
-    parts.append(
-        f"{_epochs(more, 'more ')}: {projection.gain:+.4f} [{projection.low:+.4f}, {projection.high:+.4f}]"
-    )
+    if projection is not None:
+        interval = f"[{projection.low:+.4f}, {projection.high:+.4f}]"
+        parts.append(f"{_epochs(more, 'more ')}: {projection.gain:+.4f} {interval}")
     sentence = _sentence(advice, troubles, parts)
     return Outlook(advice, sentence, trend, since, best_epoch, gap, projection, words, troubles)
 
 
 def _advice(
     trend: Trend,
-    projection: Projection,
+    projection: Projection | None,
     troubles: Sequence[Trouble],
     schedule: Schedule | None,
     since: int,
@@ -161,7 +163,7 @@ def _advice(
         return "train on"
     if falls:
         return "train on"
-    if trend.moves or since >= _MIN_WINDOW or sign * projection.gain <= 0:
+    if trend.moves or since >= _MIN_WINDOW or projection is None or sign * projection.gain <= 0:
         return "enough"
     return "train on"
 

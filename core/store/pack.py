@@ -35,7 +35,7 @@ MAX_BYTES = 1 << 40
 _MAX_FILES = 200_000
 _MAX_MANIFEST = 1 << 26
 _CHUNK = 1 << 20
-_FOLDERS = ("requests", "attempts", "checkpoints", "measures", "predictions", "jobs", "code")
+_FOLDERS = ("requests", "attempts", "checkpoints", "measures", "predictions", "intervals", "jobs", "code")
 _NAME = re.compile(r"[^/\0]{1,255}")
 
 

@@ -15,6 +15,6 @@ import spikes  # noqa: E402
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=int, default=200)
+    parser.add_argument("--windows", type=int, default=3)
     arguments = parser.parse_args()
     sys.exit(spikes.report(range(40, 201), arguments.windows) > 0)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core import humanise
+from core.cli.estimate_lines import best_estimates
 from core.cli.kin import setting_text
 from core.cli.metric_tables import shown
 from core.cli.report.blocks import Block, Bullets, Report, Section, Source, Table, Text
@@ -137,7 +138,7 @@ def _results(told: Sequence[Reported], names: Sequence[str]) -> list[Block]:
         for one, name in zip(told, names, strict=True)
         if (found := run_outlook(one.run, one.history, one.summary.metric, one.summary.epochs)) is not None
     ]
-    blocks.append(Bullets(tuple(outlooks)))
+    blocks += [*_intervals(told, names), Bullets(tuple(outlooks))]
     blocks.append(
         Table(
             ("run", "checkpoint", "sha256", "command that measures it again"),
@@ -146,6 +147,32 @@ def _results(told: Sequence[Reported], names: Sequence[str]) -> list[Block]:
         )
     )
     return blocks
+
+
+def _intervals(told: Sequence[Reported], names: Sequence[str]) -> list[Block]:
+    """What stands beside the best measures: intervals over images, and what guessing reaches."""
+    rows: list[tuple[str, ...]] = []
+    share = ""
+    for one, name in zip(told, names, strict=True):
+        for _, found in best_estimates(one.run):
+            share = f"{found.confidence:.0%}"
+            rows += [
+                (
+                    name,
+                    metric,
+                    shown(metric, value.value),
+                    humanise.MISSING
+                    if value.low is None
+                    else f"{shown(metric, value.low)} to {shown(metric, value.high)}",
+                    shown(metric, value.baseline),
+                )
+                for metric, value in found.metrics.items()
+            ]
+    if not rows:
+        return []
+    header = ("run", "metric", "value", f"{share} over images", "guessing")
+    note = "Intervals speak of other images like these, not of other seeds."
+    return [Table(header, tuple(rows), frozenset({2, 3, 4})), Text(note)]
 
 
 def _other_metrics(told: Sequence[Reported], metrics: Sequence[str]) -> list[str]:
