@@ -144,7 +144,7 @@ def _lines(axis: Axes, lines: Sequence[Line]) -> None:
         if line.mark is not None:
             axis.plot(*line.mark, marker="*", markersize=10, color=color, linestyle="")
     axis.set_xlabel("epoch", fontsize=8)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.locator_params(axis="x", integer=True)
     axis.tick_params(labelsize=8)
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
