@@ -116,6 +116,8 @@ CASES = [
     for damage in DAMAGES
     # What is never read whole, or is like its neighbours, is tried with the worst only.
     if damage in ("empty", "a pipe") or not name.endswith((".pt", ".txt", ".stop", "a01-e0001.json"))
+    # Metrics may be as long as they like: they are read in pieces, which takes its time.
+    if (name, damage) != ("metrics.jsonl", "too long")
 ]
 
 
