@@ -59,7 +59,7 @@ def foreign_core() -> str:
         return ""
     return (
         f"another package called 'core' is in the way: {folder}; "
-        "install labtui in an environment of its own (pipx install) or take that folder off PYTHONPATH"
+        "install labtui in its own environment (pipx install) or take that folder off PYTHONPATH"
     )
 
 

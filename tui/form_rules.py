@@ -39,7 +39,7 @@ _SUBSETS_OF = 3
 
 
 def unused(values: Values) -> dict[str, str]:
-    """Keys of settings that have no say, with the setting that decides it: `goes with mode: split`."""
+    """Keys of settings that have no say, with the setting that decides it: `only used with mode: split`."""
     found = {}
     for key in values:
         for prefix, rule in _RULES:
@@ -90,7 +90,7 @@ def _is_set(values: Values, prefix: str, kind: str) -> list[bool]:
 
 def _model(key: str, values: Values) -> str:
     if key == "blocks" and values.get("model") != "tinyvgg":
-        return "goes with model: tinyvgg"
+        return "only used with model: tinyvgg"
     if key == "weights_sha256" and values.get("weights", "none") in ("", "none", "imagenet", "coco"):
         return "goes with a file of weights"
     if key == "trainable_layers" and values.get("mode") == "head":
@@ -117,7 +117,7 @@ def _finds_boxes(values: Values) -> bool:
 def _rates(key: str, values: Values) -> str:
     split = values.get("mode") == "split"
     if key in ("back_lr", "head_lr") and not split:
-        return "goes with mode: split"
+        return "only used with mode: split"
     return "mode: split takes back_lr and head_lr" if key == "learning_rate" and split else ""
 
 
@@ -136,9 +136,9 @@ def _scheduler(key: str, values: Values) -> str:
         return ""
     *most, last = names
     return (
-        f"goes with scheduler.name: {', '.join(most)} or {last}"
+        f"only used with scheduler.name: {', '.join(most)} or {last}"
         if most
-        else f"goes with scheduler.name: {last}"
+        else f"only used with scheduler.name: {last}"
     )
 
 

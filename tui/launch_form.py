@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.errors import Problem
     from tui.dialogs.choose import Choice
 
-NAME = Field("name", "Run", "", "", "A name for this run; without one it is called after its config.")
+NAME = Field("name", "Run", "", "", "A name for this run; without one it is named after its config.")
 Fields = dict[str, Field]
 
 

@@ -153,7 +153,7 @@ def _training(experiment: Experiment) -> list[str]:
         short, long = experiment.sides
         lines.append(f"  short side of the images {count(short)} pixels, long side at most {count(long)}")
     if stop:
-        lines.append(f"  ends early after {stop.patience} epochs without a better one")
+        lines.append(f"  stops early after {stop.patience} epochs without improvement")
     checkpoint = experiment.checkpoint
     saved = math.ceil(experiment.epochs / checkpoint.every)
     kept = f", keeps the newest {checkpoint.keep} and the best" if checkpoint.keep != "all" else ""
@@ -174,7 +174,7 @@ def _rate(experiment: Experiment) -> str:
         "plateau": f", times {schedule.factor:g} after {schedule.patience} epochs without progress",
         "step": f", times {schedule.factor:g} every {schedule.every} epochs",
         "cosine": f", falling along a cosine{least}",
-        "onecycle": f" at the top, reached after {schedule.peak:.0%} of the epochs".replace("%", " %"),
+        "onecycle": f" at its peak, reached after {schedule.peak:.0%} of the epochs".replace("%", " %"),
     }
     warmup = f", rising over the first {schedule.warmup:g} epochs" if schedule.warmup else ""
     return rate + warmup + changes.get(schedule.name, "")

@@ -120,9 +120,9 @@ def stop(screen: LabScreen, run: RunSummary) -> None:
         f"Stop {run.label}?",
         "It waits in the queue and has not begun; it is taken out."
         if waiting
-        else f"It finishes the step under way in epoch {run.epoch + 1}, saves a checkpoint and stops."
+        else f"It finishes the current step in epoch {run.epoch + 1}, saves a checkpoint and stops."
         " `r` goes on from there.",
-        yes="take out" if waiting else "stop and save",
+        yes="remove from queue" if waiting else "stop and save",
         no="go on waiting" if waiting else "go on training",
     )
     _ask(screen, question, partial(stop_run, _paths(screen, run)))

@@ -23,7 +23,7 @@ def doubt_boxes(found: Findings, name: str, corners: Floats, offsets: Ints, size
         return
     room = sizes[image_of(offsets)].astype(np.float64)
     if corners.max() <= _SHARE < room.min():
-        found.warn(name, f"its boxes end at {corners.max():.3g}: they look like shares, not pixels")
+        found.warn(name, f"its boxes end at {corners.max():.3g}: the values look like fractions, not pixels")
         return
     outside = (corners[:, 2:] > room + _SLACK).any(axis=1)
     # As written; were they corners, width and height would be the far one.

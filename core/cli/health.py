@@ -76,7 +76,7 @@ def _software() -> Iterator[Finding]:
             "packages",
             "bad",
             f"missing: {', '.join(missing)}",
-            "install labtui again in an environment of its own",
+            "install labtui again in its own environment",
         )
     else:
         yield Finding("packages", "ok", "all there")

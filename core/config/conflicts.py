@@ -125,7 +125,7 @@ def _in_model(experiment: Experiment) -> Iterator[Conflict]:
         if experiment.mode == "split" and rate is None:
             yield ((key,), ("mode",)), f"mode split needs {key}"
         elif experiment.mode != "split" and rate is not None:
-            text = f"{key} goes with mode: split; mode {experiment.mode} takes learning_rate"
+            text = f"{key} is only used with mode: split; mode {experiment.mode} takes learning_rate"
             yield ((key,), ("mode",)), text
 
 

@@ -97,9 +97,9 @@ class Optimizer(Section):
     nesterov: Switch = field(False)
     """Nesterov's momentum, for SGD."""
     beta1: float = field(0.9, ge=0, lt=1)
-    """Decay of the mean gradient, for Adam and AdamW."""
+    """beta1: decay rate of the moving average of the gradient, for Adam and AdamW."""
     beta2: float = field(0.999, ge=0, lt=1)
-    """Decay of the mean squared gradient, for Adam and AdamW."""
+    """beta2: decay rate of the moving average of the squared gradient, for Adam and AdamW."""
     weight_decay: float = field(0.0, ge=0, lt=1)
     """Weight decay: an L2 penalty, with AdamW decoupled."""
 
@@ -153,9 +153,9 @@ class Augment(Section):
     pad_crop: int | None = field(None, ge=1, le=64)
     """Pad with this many black pixels on each side, then cut out at a random place of the whole image."""
     hflip: Switch = field(False)
-    """Mirror every second image, on average."""
+    """Flip images horizontally with probability 0.5."""
     vflip: Switch = field(False)
-    """Turn every second image upside down, on average, for detectors."""
+    """Flip images vertically with probability 0.5, for detectors."""
     scale_jitter: Jitter = field(None)
     """Scale each image by a random factor from [low, high], such as [0.8, 1.25], for detectors."""
     scale: Scale = field(None)
@@ -174,7 +174,7 @@ class Predict(Section):
     score_floor: float = field(0.05, ge=0, lt=1)
     """Boxes with a lower score are dropped at once."""
     max_det: int = field(100, ge=1, le=10_000)
-    """Most boxes in an image."""
+    """Maximum boxes per image."""
     nms_iou: float = field(0.5, gt=0, le=1)
     """Of two boxes of a class that overlap by more than this, the one with the lower score is dropped."""
 

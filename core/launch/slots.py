@@ -299,7 +299,7 @@ class Board:
         return f"{blocking[0]}{more}"
 
 
-_TURN = "waiting for its turn: a slot is free, it is given away within 10 s"
+_TURN = "waiting for its turn: a slot is free and will be assigned within 10 s"
 
 
 def _threads(runs: int) -> int:

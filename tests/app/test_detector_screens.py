@@ -207,7 +207,7 @@ async def test_a_run_that_has_just_begun(lab: Any, drive: Any) -> None:
     lab.detector(epochs=0, total=20, state="running")
     async with drive() as ui:
         await open_run(ui)
-        await ui.sees("0/20", "no data yet: first epoch under way")
+        await ui.sees("0/20", "no data yet: first epoch is running")
         await ui.press("3")
         await ui.sees("nothing measured yet: validation follows the first epoch")
 

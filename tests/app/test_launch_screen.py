@@ -133,7 +133,7 @@ async def test_a_fault_stands_under_its_field_and_blocks_the_start(
         await ui.until(lambda: any(row.bad for row in form.rows))
         at = [row.key for row in form.rows].index("learning_rate")
         assert form.rows[at + 1].bad
-        await ui.sees("1 setting to put right")
+        await ui.sees("Fix 1 setting on the left")
         await ui.press("ctrl+s")
         assert isinstance(ui.app.screen, LaunchScreen)
         form.select("learning_rate")
@@ -222,15 +222,15 @@ async def test_settings_that_do_not_count_are_out_of_the_way(drive: Any) -> None
         keys = {row.key for row in form.rows}
         assert "learning_rate" in keys
         assert not keys & {"back_lr", "head_lr", "blocks", "scheduler.peak", "optimizer.beta1"}
-        await ui.sees("more that do not count now", "* all settings")
+        await ui.sees("more (not used with these settings)", "* all settings")
         await ui.press("asterisk")
         assert form.select("back_lr")
-        await ui.sees("without effect now: goes with mode: split")
+        await ui.sees("currently has no effect: only used with mode: split")
         await ui.press("asterisk")
         assert not form.select("back_lr")
         form.select("mode")
         await ui.press("left")
-        await ui.sees("✗ mode split needs back_lr", "1 setting to put right")
+        await ui.sees("✗ mode split needs back_lr", "Fix 1 setting on the left")
         assert form.select("back_lr")
         await ui.type("0.001")
         await ui.press("enter")
@@ -285,7 +285,7 @@ async def test_a_network_that_cannot_be_built_is_said_and_not_started(
         await ui.press("enter")
         await ui.sees("✗ net.py has no build")
         await ui.press("ctrl+s")
-        await ui.sees("Start all the same?")
+        await ui.sees("Start anyway?")
         await ui.press("enter")
         await ui.until(lambda: isinstance(ui.app.screen, LaunchScreen))
         assert not started
@@ -306,7 +306,7 @@ async def test_a_setting_is_found_by_a_word(drive: Any) -> None:
         await ui.type("onecycle rises")
         await ui.press("enter")
         await ui.until(lambda: form.current_field.key == "scheduler.peak")
-        await ui.sees("without effect now: goes with scheduler.name: onecycle")
+        await ui.sees("currently has no effect: only used with scheduler.name: onecycle")
 
 
 async def test_a_conflict_stands_under_the_setting_that_brought_it(drive: Any) -> None:

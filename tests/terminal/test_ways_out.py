@@ -89,7 +89,7 @@ def test_a_bug_in_a_handler_is_one_sentence(start: Any, homes: Path) -> None:
 
 def test_a_bug_in_a_worker_is_said_on_the_screen(start: Any) -> None:
     session = start(120, 40, program=CRASH_IN_READER)
-    session.sees("reading the runs failed", "a bug in a worker")
+    session.sees("could not read the runs", "a bug in a worker")
     session.type("q")
     assert session.ends() == 0
     assert session.is_restored()

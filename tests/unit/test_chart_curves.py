@@ -161,7 +161,7 @@ def test_charts_put_the_runs_own_metric_first() -> None:
     [
         ("queued", "waiting for a free slot", "no data yet: waiting for a free slot"),
         ("starting", "", "no data yet: starting"),
-        ("running", "", "no data yet: first epoch under way"),
+        ("running", "", "no data yet: first epoch is running"),
         ("failed", "out of memory", "no data: out of memory"),
         ("stopped", "", "no data: stopped before the first epoch ended"),
     ],

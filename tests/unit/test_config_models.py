@@ -154,7 +154,7 @@ METRICS = (
         ("model_args: {a: {b: 1}}", "model_args: expected numbers, texts, true, false or lists of them"),
         ("model_args: {a: [[1]]}", "model_args: expected numbers, texts, true, false or lists of them"),
         ("mode: heads", "mode: expected full or head or split, got 'heads' (did you mean 'head'?)"),
-        ("back_lr: 0.1", "back_lr: back_lr goes with mode: split; mode full takes learning_rate"),
+        ("back_lr: 0.1", "back_lr: back_lr is only used with mode: split; mode full takes learning_rate"),
         ("optimizer: {name: adam, nesterov: on}", "optimizer.nesterov: nesterov goes with sgd and a mom"),
         ("optimizer: {momentum: 0, nesterov: on}", "optimizer.nesterov: nesterov goes with sgd and a mom"),
         ("scheduler: {warmup: 20}", "scheduler.warmup: warmup must be shorter than epochs, got 20 and 20"),

@@ -101,7 +101,7 @@ def test_another_core_on_the_path_is_named(tmp_path: Path) -> None:
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
     assert str(tmp_path / "core") in ended.stderr
-    assert "environment of its own" in ended.stderr
+    assert "its own environment" in ended.stderr
 
 
 def test_installed_away_from_the_checkout_it_makes_a_workspace(wheel: Path, tmp_path: Path) -> None:

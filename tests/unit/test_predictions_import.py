@@ -130,7 +130,7 @@ def test_a_file_name_of_two_images_names_none(tmp_path: Path) -> None:
             [[150, 150, 190, 190], [100, 100, 160, 160], [20, 20, 60, 60], [90, 90, 180, 180]],
             "as x1, y1, x2, y2",
         ),
-        ([[0.1, 0.1, 0.2, 0.2]] * 4, "look like shares, not pixels"),
+        ([[0.1, 0.1, 0.2, 0.2]] * 4, "look like fractions, not pixels"),
         # Some that reach out by a little, one that could be no corner, too few to say.
         ([[150, 150, 60, 190], [20, 20, 60, 60], [20, 20, 60, 60], [20, 20, 60, 60]], ""),
         ([[150, 150, 190, 190], [100, 100, 160, 160], [120, 120, 100, 100], [90, 90, 180, 180]], ""),

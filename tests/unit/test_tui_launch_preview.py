@@ -52,8 +52,8 @@ def workspace(tmp_path: Path) -> Workspace:
             ["scheduler.name=cosine", "scheduler.warmup=1", "scheduler.min_lr=1e-5"],
             ["rising over the first 1 epochs, falling along a cosine to 1e-5"],
         ),
-        (["scheduler.name=onecycle"], ["learning rate 1e-2 at the top, reached after 30 % of the epochs"]),
-        (["early_stop.patience=2"], ["at most 5 epochs", "ends early after 2 epochs without a better one"]),
+        (["scheduler.name=onecycle"], ["learning rate 1e-2 at its peak, reached after 30 % of the epochs"]),
+        (["early_stop.patience=2"], ["at most 5 epochs", "stops early after 2 epochs without improvement"]),
         (
             ["mode=split", "back_lr=1e-4", "head_lr=1e-2", "model=resnet18"],
             ["resnet18: 5 epochs, learning rate 1e-4 (back) and 1e-2 (head)"],

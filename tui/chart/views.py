@@ -198,7 +198,7 @@ def nothing_yet(run: RunSummary, curves: Curves) -> str:
     left = seconds_left(curves)
     if left is not None:
         return f"no data yet: first epoch ends in {humanise.eta(left)}"
-    return "no data yet: first epoch under way"
+    return "no data yet: first epoch is running"
 
 
 def under_way(curves: Curves) -> str:

@@ -91,7 +91,7 @@ class ChooseDialog(ModalScreen[str | None]):
         with Vertical(classes="dialog wide" if self._wide else "dialog"):
             yield Static(self._title, markup=False, classes="dialog-title")
             yield Input(id="filter", compact=True, placeholder=f"{len(self._choices)} here: type to find")
-            yield ChoiceTable(id="choices", empty="nothing fits")
+            yield ChoiceTable(id="choices", empty="no match")
             yield Static("", markup=False, classes="dialog-hint", id="hint")
 
     def on_mount(self) -> None:
@@ -113,7 +113,7 @@ class ChooseDialog(ModalScreen[str | None]):
         typed = text.strip()
         if typed:
             self.table.action_end(-1)
-        hint = "⏎ takes it, esc leaves it as it is"
+        hint = "⏎ select · esc cancel"
         if self._free:
             hint = f"⏎ takes “{typed}”" if typed and not rows else f"⏎ takes it; {self._free}"
         self.query_one("#hint", Static).update(hint)

@@ -44,7 +44,7 @@ class EditDialog(ModalScreen[None]):
                     run.name,
                     id="name",
                     compact=True,
-                    placeholder="none: called after its config",
+                    placeholder="none: named after its config",
                     select_on_focus=False,
                 )
             with Horizontal(classes="form-line"):

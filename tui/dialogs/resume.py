@@ -83,7 +83,7 @@ class ResumeDialog(ModalScreen[None]):
                     id="more",
                     type="integer",
                     compact=True,
-                    placeholder=f"until epoch {self._run.epochs}, as asked before",
+                    placeholder=f"until epoch {self._run.epochs} (original target)",
                 )
             with Horizontal(classes="form-line"):
                 yield Static("changed settings", markup=False, classes="form-label")

@@ -139,7 +139,7 @@ class LaunchScreen(Screen[None]):
     @on(FormTable.Highlighted)
     def _moved(self) -> None:
         field = self.query_one("#form", FormTable).current_field
-        text = f"without effect now: {field.unused}\n{field.help}" if field and field.unused else ""
+        text = f"currently has no effect: {field.unused}\n{field.help}" if field and field.unused else ""
         self.query_one("#form-help", Static).update(text or (field.help if field else ""))
 
     @on(FormTable.Chosen)
@@ -314,7 +314,7 @@ class LaunchScreen(Screen[None]):
             parts.append(f"✗ {self._network.problem}")
         if preview.faults:
             count = len(preview.faults)
-            parts.append(f"✗ {count} setting{'s' * (count > 1)} to put right, left")
+            parts.append(f"✗ Fix {count} setting{'s' * (count > 1)} on the left")
         faults = self.query_one("#preview-faults", Static)
         faults.update("\n".join(parts))
         faults.set_class(bool(parts), "-some")
@@ -349,7 +349,7 @@ class LaunchScreen(Screen[None]):
     def _ask_all_the_same(self, problem: str) -> None:
         from tui.dialogs.confirm import ConfirmDialog
 
-        question = ConfirmDialog("Start all the same?", problem, yes="start", no="change it", danger=True)
+        question = ConfirmDialog("Start anyway?", problem, yes="start", no="change it", danger=True)
         self.app.push_screen(question, lambda yes: self._start() if yes else None)
 
     def _start(self) -> None:

@@ -60,7 +60,7 @@ def status(run: RunSummary | None, snapshot: Snapshot, width: int = 160) -> list
     `width` is the room that the line has.
     """
     if snapshot.problem:
-        return [(f" reading the runs failed: {snapshot.problem}", "bad")]
+        return [(f" could not read the runs: {snapshot.problem}", "bad")]
     if run is None:
         return []
     job = next((job for job in snapshot.jobs if job.job.run.id == run.id), None)

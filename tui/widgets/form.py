@@ -102,7 +102,7 @@ class FormTable(LineTable[FormRow]):
             if row.bad:
                 sign = " " if row.key.endswith("'") else "✗"
                 return {"mark": ("", "text"), "label": ("", "text"), "value": (f"{sign} {row.text}", "bad")}
-            hidden = (f"{row.hidden} more that do not count now" if row.hidden else "", "faint")
+            hidden = (f"{row.hidden} more (not used with these settings)" if row.hidden else "", "faint")
             return {"label": (row.text, "strong"), "value": hidden}
         field = row.field
         tone = "warning" if field.changed else "faint" if field.unused else "text"

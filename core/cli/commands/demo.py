@@ -20,7 +20,7 @@ DEFAULT_FOLDER = "labtui-demo"
 
 def add(parser: ArgumentParser) -> None:
     parser.description = (
-        "Train a small detector on drawn diatoms, for about a minute and a half, and open the screens on it."
+        "Train a small detector on synthetic diatom images for about 90 seconds and open the screens on it."
     )
     parser.add_argument(
         "dir", metavar="DIR", nargs="?", type=folder, help=f"workspace to make (default: ./{DEFAULT_FOLDER})"
