@@ -169,12 +169,5 @@ def _rate(experiment: Experiment) -> str:
     if experiment.mode == "split" and experiment.back_lr and experiment.head_lr:
         back, head = map(humanise.learning_rate, (experiment.back_lr, experiment.head_lr))
         rate = f"learning rate {back} (back) and {head} (head)"
-    least = f" to {humanise.learning_rate(schedule.min_lr)}"
-    changes = {
-        "plateau": f", times {schedule.factor:g} after {schedule.patience} epochs without progress",
-        "step": f", times {schedule.factor:g} every {schedule.every} epochs",
-        "cosine": f", falling along a cosine{least}",
-        "onecycle": f" at its peak, reached after {schedule.peak:.0%} of the epochs".replace("%", " %"),
-    }
     warmup = f", rising over the first {schedule.warmup:g} epochs" if schedule.warmup else ""
-    return rate + warmup + changes.get(schedule.name, "")
+    return rate + warmup + schedule.kind.words(schedule)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from core.analysis.boxes import Floats
+from core.config.schedulers import SCHEDULERS
 
 MIN_EPOCHS = 5
 """Measured epochs below which nothing is said about the trend."""
@@ -296,23 +297,25 @@ def _gap(rows: Sequence[Mapping[str, float]], metric: str) -> float | None:
 
 
 def _spent(schedule: Schedule) -> bool:
-    if schedule.name in ("cosine", "onecycle"):
+    kind = SCHEDULERS[schedule.name]
+    if kind.by_horizon:
         return schedule.left <= 0
-    return schedule.name != "none" and schedule.now <= max(schedule.floor, _SPENT * schedule.start)
+    return kind.changes and schedule.now <= max(schedule.floor, _SPENT * schedule.start)
 
 
 def _still_falls(schedule: Schedule) -> bool:
-    return schedule.name not in ("none",) and not _spent(schedule)
+    return SCHEDULERS[schedule.name].changes and not _spent(schedule)
 
 
 def _schedule_words(schedule: Schedule | None) -> str:
-    if schedule is None or schedule.name == "none" or _spent(schedule):
+    if schedule is None or not _still_falls(schedule):
         return ""
-    if schedule.name in ("cosine", "onecycle"):
+    kind = SCHEDULERS[schedule.name]
+    if kind.by_horizon:
         return f"the learning rate still falls for {schedule.left} epochs"
-    if schedule.name == "step" and schedule.drop_at is not None:
+    if schedule.drop_at is not None:
         return f"the learning rate drops after epoch {schedule.drop_at}"
-    if schedule.name == "plateau":
+    if kind.needs_metric:
         if schedule.now >= schedule.start * 0.999:
             return "the learning rate has not fallen yet: a drop often helps"
         if schedule.since_drop is not None and schedule.since_drop < _MIN_WINDOW:

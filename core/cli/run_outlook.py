@@ -66,12 +66,12 @@ def schedule_of(experiment: Experiment, rows: Sequence[Mapping[str, Any]], total
     done = int(rows[-1]["epoch"]) if rows else 0
     plan = experiment.scheduler
     drops = [epoch for (_, old), (epoch, new) in pairwise(rates) if new < _DROP * old]
-    drop_at = done - done % plan.every + plan.every if plan.name == "step" else None
+    drop_at = done - done % plan.every + plan.every if "every" in plan.kind.keys else None
     return Schedule(
         name=plan.name,
         start=max((rate for _, rate in rates), default=start),
         now=rates[-1][1] if rates else start,
-        left=max(0, (experiment.epochs if plan.name in ("cosine", "onecycle") else total_epochs) - done),
+        left=max(0, (experiment.epochs if plan.kind.by_horizon else total_epochs) - done),
         floor=plan.min_lr,
         drop_at=drop_at,
         since_drop=done - drops[-1] + 1 if drops else None,

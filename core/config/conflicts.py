@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from core.config.data_conflicts import data_conflicts
 from core.config.names import BLOCKS_MODEL, CLASSIFIERS, DETECTION_METRICS, SMALL_DETECTORS, SSDLITE, is_code
+from core.config.optimizers import OPTIMIZERS
 from core.config.parts import ImageSize
 from core.config.schema import Augment, Experiment, Predict
 from core.config.yaml12 import Key
@@ -132,15 +133,16 @@ def _in_model(experiment: Experiment) -> Iterator[Conflict]:
 def _in_training(experiment: Experiment) -> Iterator[Conflict]:
     keys: tuple[Key, ...]
     optimizer, schedule = experiment.optimizer, experiment.scheduler
-    if optimizer.nesterov and (optimizer.name != "sgd" or optimizer.momentum == 0):
+    with_nesterov = [name for name, kind in OPTIMIZERS.items() if "nesterov" in kind.settings]
+    if optimizer.nesterov and (optimizer.name not in with_nesterov or optimizer.momentum == 0):
         keys = (("optimizer", "nesterov"), ("optimizer", "name"))
-        yield keys, "nesterov goes with sgd and a momentum above 0"
+        yield keys, f"nesterov goes with {' or '.join(with_nesterov)} and a momentum above 0"
     if schedule.warmup >= experiment.epochs:
         keys = (("scheduler", "warmup"), ("epochs",))
         yield keys, f"warmup must be shorter than epochs, got {schedule.warmup:g} and {experiment.epochs}"
-    if schedule.warmup and schedule.name == "onecycle":
+    if schedule.warmup and schedule.kind.own_rise:
         keys = (("scheduler", "warmup"), ("scheduler", "name"))
-        yield keys, "onecycle rises by itself: use peak, not warmup"
+        yield keys, f"{schedule.name} rises by itself: use {schedule.kind.own_rise}, not warmup"
     if experiment.precision == "float16" and experiment.device == "cpu":
         yield (("precision",), ("device",)), "float16 needs a GPU: use float32 or bfloat16 on the CPU"
     if experiment.gpus is not None and experiment.device in ("cpu", "mps"):

@@ -23,6 +23,7 @@ from core.config.meaning import (
 )
 from core.config.names import MODELS
 from core.config.problems import section_of
+from core.config.relevance import only_for
 from core.config.schema import GROUPS, Experiment, Group, ImageSize, SplitPaths
 from core.config.yaml12 import parse_value
 
@@ -116,7 +117,7 @@ def _walk(
         required = info.is_required()
         default = None if required else plain(info.get_default(call_default_factory=True))
         default = None if default is PydanticUndefined else default
-        help_text = " ".join((info.description or "").split())
+        help_text = " ".join((info.description or "").split()) + only_for(f"{prefix}{name}")
         yield FieldSpec(
             f"{prefix}{name}",
             own_group,

@@ -36,9 +36,6 @@ from core.errors import ConfigError, Problem
 from core.reading import read_text
 from core.text import clean
 
-HORIZON_SCHEDULES = ("cosine", "onecycle")
-"""Schedules whose course depends on the number of epochs."""
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -190,7 +187,7 @@ def result_key(experiment: Experiment) -> str:
         for name, info in Experiment.model_fields.items()
         if isinstance(info.json_schema_extra, dict) and info.json_schema_extra["result"]
     }
-    if experiment.scheduler.name in HORIZON_SCHEDULES:
+    if experiment.scheduler.kind.by_horizon:
         values["epochs"] = experiment.epochs
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 
 from core.config.data_schema import CLASSES_IN_GROUP, DataConfig, Split, SplitPaths, Synthetic
 from core.config.names import MetricChoice, is_detector
+from core.config.optimizers import Optimizer
 from core.config.parts import (
     GROUPS,
     Arguments,
@@ -37,6 +38,7 @@ from core.config.parts import (
     field,
     section,
 )
+from core.config.schedulers import Scheduler
 
 __all__ = [
     "CLASSES_IN_GROUP",
@@ -85,44 +87,6 @@ class Block(Section):
     """Number of 3x3 convolutions."""
     one_by_one: Switch = field(False)
     """Make the last of them a 1x1 convolution."""
-
-
-class Optimizer(Section):
-    """How weights move."""
-
-    name: Literal["sgd", "adam", "adamw"] = field("sgd")
-    """The optimiser."""
-    momentum: float = field(0.9, ge=0, lt=1)
-    """Momentum of SGD."""
-    nesterov: Switch = field(False)
-    """Nesterov's momentum, for SGD."""
-    beta1: float = field(0.9, ge=0, lt=1)
-    """beta1: decay rate of the moving average of the gradient, for Adam and AdamW."""
-    beta2: float = field(0.999, ge=0, lt=1)
-    """beta2: decay rate of the moving average of the squared gradient, for Adam and AdamW."""
-    weight_decay: float = field(0.0, ge=0, lt=1)
-    """Weight decay: an L2 penalty, with AdamW decoupled."""
-
-
-class Scheduler(Section):
-    """How the learning rate changes."""
-
-    name: Literal["none", "plateau", "step", "cosine", "onecycle"] = field("none")
-    """none keeps it; plateau and step lower it; cosine lets it fall to the end; onecycle raises it first."""
-    metric: MetricChoice = field("auto")
-    """What plateau watches; auto is the run's metric."""
-    factor: float = field(0.1, gt=0, lt=1)
-    """plateau and step multiply the learning rate by this."""
-    patience: int = field(3, ge=0)
-    """Epochs without improvement that plateau lets pass."""
-    every: int = field(10, ge=1)
-    """Epochs between two drops of step."""
-    min_lr: float = field(0.0, ge=0)
-    """Learning rate at the end of cosine, and the least that plateau goes to."""
-    peak: float = field(0.3, gt=0, lt=1)
-    """Share of the epochs in which onecycle rises to learning_rate."""
-    warmup: float = field(0.0, ge=0)
-    """Epochs in which the learning rate rises linearly from 0 at the start; fractions are fine."""
 
 
 class EarlyStop(Section):

@@ -51,12 +51,10 @@ def checkpoint_bytes(summary: ModelSummary, experiment: Experiment, tensors: int
 
     `tensors` is the number of trained parameter tensors.
     """
-    optimizer = experiment.optimizer
-    moments = 2 if optimizer.name != "sgd" else int(optimizer.momentum > 0)
+    moments, counters = experiment.optimizer.kind.kept_tensors(experiment.optimizer)
     copies = 2 if experiment.ema is not None else 1
-    counters = tensors if optimizer.name != "sgd" else 0
-    entries = summary.state_tensors * copies + tensors * moments + counters
-    numbers = summary.state_bytes * copies + 4 * summary.trainable * moments + 4 * counters
+    entries = summary.state_tensors * copies + tensors * (moments + counters)
+    numbers = summary.state_bytes * copies + 4 * summary.trainable * moments + 4 * tensors * counters
     return numbers + entries * _TENSOR_BYTES + _FILE_BYTES
 
 

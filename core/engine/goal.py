@@ -70,8 +70,8 @@ def read_goal(run: RunPaths, attempt: int, spec: dict[str, Any], experiment: Exp
 def require_metrics(experiment: Experiment, dataset: Dataset, goal: Goal) -> None:
     """Check that what decisions rest on will be measured. Raises DataError."""
     watched = {"metric": goal.metric}
-    if experiment.scheduler.name == "plateau":
-        watched["scheduler plateau"] = goal.plateau
+    if experiment.scheduler.kind.needs_metric:
+        watched[f"scheduler {experiment.scheduler.name}"] = goal.plateau
     if experiment.early_stop is not None:
         watched["early_stop"] = goal.metric
     for what, metric in watched.items():

@@ -7,34 +7,30 @@ from typing import Any
 
 import torch
 
+from core.config.optimizers import OPTIMIZERS
 from core.config.schema import Experiment
 from core.models.modes import ParamGroup
+
+# Settings that many methods have, and those that choose an implementation: they vary with torch's version.
+_SHARED_SETTINGS = frozenset(
+    {
+        *("params", "lr", "initial_lr", "name", "eps", "weight_decay", "decoupled_weight_decay"),
+        *("fused", "foreach", "capturable", "maximize", "differentiable"),
+    }
+)
 
 
 def build_optimizer(
     groups: Sequence[ParamGroup], experiment: Experiment, flavour: str
 ) -> torch.optim.Optimizer:
-    """SGD, Adam or AdamW over the groups, each with its learning rate; `flavour` is fused or default."""
-    settings = experiment.optimizer
+    """The config's optimiser over the groups, each with its learning rate; `flavour` is fused or default."""
+    kind = experiment.optimizer.kind
     parameters = [{"params": list(group.parameters), "lr": group.lr, "name": group.name} for group in groups]
-    fused = True if flavour == "fused" else None
-    if settings.name == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=experiment.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov,
-            weight_decay=settings.weight_decay,
-            fused=fused,
-        )
-    make = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
-    return make(
-        parameters,
-        lr=experiment.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        fused=fused,
-    )
+    arguments = kind.torch_arguments(experiment.optimizer)
+    if kind.fused:
+        arguments["fused"] = True if flavour == "fused" else None
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, kind.torch_class)(parameters, **arguments)
+    return optimizer
 
 
 def restore_optimizer(
@@ -72,6 +68,9 @@ def misfit(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> str | 
     stored = state["param_groups"]
     if any(_method(group) != _method(optimizer.param_groups[0]) for group in stored):
         return "it is another method"
+    held = {name for values in state["state"].values() for name, value in values.items() if value is not None}
+    if not held <= _state_names(optimizer):
+        return "it is another method"
     sizes = [len(group["params"]) for group in stored]
     if sizes != [len(group["params"]) for group in optimizer.param_groups]:
         return "other parameters are trained"
@@ -99,5 +98,13 @@ def rate_record(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     return rates
 
 
-def _method(group: Mapping[str, Any]) -> str:
-    return "adam" if "betas" in group else "sgd"
+def _method(group: Mapping[str, Any]) -> frozenset[str]:
+    """The settings that only this method, and those whose state means the same (Adam, AdamW), have."""
+    return frozenset(group) - _SHARED_SETTINGS
+
+
+def _state_names(optimizer: torch.optim.Optimizer) -> frozenset[str]:
+    """What the optimiser may keep for a parameter."""
+    name = type(optimizer).__name__
+    kinds = [kind for kind in OPTIMIZERS.values() if kind.torch_class == name]
+    return frozenset(part for kind in kinds for part in (*kind.state, *kind.counters))

@@ -132,8 +132,8 @@ def _device(experiment: Experiment) -> str:
 
 
 def _may_fuse(experiment: Experiment, device: str, precision: str) -> bool:
-    # torch's fused SGD spoils its momentum where the gradients of a step overflow (torch 2.14).
-    return device != "mps" and not (precision == "float16" and experiment.optimizer.name == "sgd")
+    kind = experiment.optimizer.kind
+    return device != "mps" and kind.fused and (precision != "float16" or kind.fused_in_float16)
 
 
 def _auto_threads() -> int:
