@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # C0 and DEL become their control pictures; C1, direction marks, separators and letters that are drawn as
 # nothing, or as one cell or none, become U+FFFD.
@@ -62,6 +62,11 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """` (did you mean 'x'?)`, or the empty string."""
     guess = nearest(word, [choice for choice in choices if choice != word])
     return f" (did you mean '{guess}'?)" if guess else ""
+
+
+def any_of(words: Sequence[str], last: str = "or") -> str:
+    """`plateau, step or cosine`."""
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def middle_cut(text: str, width: int) -> str:

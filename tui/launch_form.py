@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from core.text import clean
-from tui.form_rules import steps, unused
 from tui.widgets.form import Field
 
 if TYPE_CHECKING:
+    from core.config.fields import FieldSpec
     from core.config.schema import Experiment
     from core.errors import Problem
     from tui.dialogs.choose import Choice
 
 NAME = Field("name", "Run", "", "", "A name for this run; without one it is named after its config.")
 Fields = dict[str, Field]
+_SUBSETS_OF = 3
+"""Lists of at most so many words can be stepped through."""
 
 
 def fields_of(experiment: Experiment) -> Fields:
@@ -71,6 +74,8 @@ def changed(fields: Fields) -> list[Field]:
 
 def ruled(fields: Fields) -> Fields:
     """`fields` with the reason at those that count for nothing."""
+    from core.config.relevance import unused
+
     reasons = unused({key: field.value for key, field in fields.items()})
     return {
         key: field if field.unused == reasons.get(key, "") else replace(field, unused=reasons.get(key, ""))
@@ -93,6 +98,22 @@ def faults_by_field(problems: Iterable[Problem], fields: Fields) -> tuple[dict[s
         else:
             general.append(str(problem))
     return {key: "; ".join(texts) for key, texts in found.items()}, tuple(general)
+
+
+def steps(spec: FieldSpec) -> tuple[str, ...]:
+    """The values that the arrow keys go through; nothing for settings that are typed."""
+    if spec.kind == "boolean":
+        return ("true", "false")
+    if spec.kind == "list":
+        if not 0 < len(spec.choices) <= _SUBSETS_OF:
+            return ()
+        least = 0 if spec.optional or not spec.default else 1
+        return tuple(
+            f"[{', '.join(words)}]"
+            for size in range(least, len(spec.choices) + 1)
+            for words in combinations(spec.choices, size)
+        )
+    return (*([""] if spec.optional and spec.choices else []), *spec.choices)
 
 
 def model_choices(names: Sequence[str]) -> list[Choice]:

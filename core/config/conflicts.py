@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel
 
 from core.config.data_conflicts import data_conflicts
 from core.config.names import BLOCKS_MODEL, CLASSIFIERS, DETECTION_METRICS, SMALL_DETECTORS, SSDLITE, is_code
 from core.config.optimizers import OPTIMIZERS
 from core.config.parts import ImageSize
+from core.config.relevance import (
+    CLASSIFIER_SETTINGS,
+    DETECTOR_SETTINGS,
+    DEVICES_WITHOUT_CHOICE,
+    KNOWN_WEIGHTS,
+)
 from core.config.schema import Augment, Experiment, Predict
 from core.config.yaml12 import Key
+from core.text import any_of
 
 Conflict = tuple[tuple[Key, ...], str]
 
@@ -71,18 +80,27 @@ def _in_augment(augment: Augment, size: int | ImageSize) -> Iterator[Conflict]:
         yield (("augment", "tta"), ("image_size",)), text
 
 
+def _path(key: str) -> Key:
+    return tuple(key.split("."))
+
+
+def _given(experiment: Experiment, keys: Sequence[str]) -> Iterator[str]:
+    """Those of the dotted `keys` that are not at their default."""
+    for key in keys:
+        *sections, name = key.split(".")
+        holder: BaseModel = experiment
+        for section in sections:
+            holder = getattr(holder, section)
+        if getattr(holder, name) != type(holder).model_fields[name].default:
+            yield key
+
+
 def _in_detector(experiment: Experiment) -> Iterator[Conflict]:
     """What detectors do not have."""
-    augment, plain = experiment.augment, Augment()
-    for name in ("pad_crop", "scale", "test_scale", "tta"):
-        if getattr(augment, name) != getattr(plain, name):
-            hint = ": use scale_jitter" if name == "scale" else ""
-            yield (("augment", name), ("model",)), f"{name} is for classifiers, not for detectors{hint}"
-    if experiment.label_smoothing:
-        keys: tuple[Key, ...] = (("label_smoothing",), ("model",))
-        yield keys, "label_smoothing is for classifiers, not for detectors"
-    if experiment.measure.random:
-        yield (("measure", "random"), ("model",)), "measure.random is for classifiers, not for detectors"
+    for key in _given(experiment, CLASSIFIER_SETTINGS):
+        hint = ": use scale_jitter" if key == "augment.scale" else ""
+        name = key.removeprefix("augment.")
+        yield (_path(key), ("model",)), f"{name} is for classifiers, not for detectors{hint}"
     if experiment.weights == "imagenet" and experiment.model in SMALL_DETECTORS[:2]:
         yield (("weights",), ("model",)), f"there are no ImageNet weights for {experiment.model}: use none"
     if experiment.weights == "imagenet" and experiment.model == SSDLITE:
@@ -94,12 +112,12 @@ def _in_detector(experiment: Experiment) -> Iterator[Conflict]:
 
 def _in_classifier(experiment: Experiment) -> Iterator[Conflict]:
     """What only detectors have."""
-    for name in ("vflip", "scale_jitter"):
-        if getattr(experiment.augment, name):
-            yield (("augment", name), ("model",)), f"{name} is for detectors, not for classifiers"
-    if experiment.trainable_layers is not None:
-        text = "trainable_layers is for detectors; a classifier has mode: head or split"
-        yield (("trainable_layers",), ("model",)), text
+    for key in _given(experiment, DETECTOR_SETTINGS):
+        name = key.removeprefix("augment.")
+        text = f"{name} is for detectors, not for classifiers"
+        if key == "trainable_layers":
+            text = f"{name} is for detectors; a classifier has mode: head or split"
+        yield (_path(key), ("model",)), text
     if experiment.predict != Predict():
         yield (
             (("predict",), ("model",)),
@@ -119,7 +137,7 @@ def _in_model(experiment: Experiment) -> Iterator[Conflict]:
         yield (("blocks",), ("model",)), "model tinyvgg needs blocks: [{channels: 16, convs: 2}, ...]"
     if model != BLOCKS_MODEL and experiment.blocks is not None:
         yield (("blocks",), ("model",)), f"blocks go with model: tinyvgg, not with {model}"
-    if experiment.weights_sha256 is not None and experiment.weights in ("none", "imagenet", "coco"):
+    if experiment.weights_sha256 is not None and experiment.weights in KNOWN_WEIGHTS:
         yield (("weights_sha256",), ("weights",)), "weights_sha256 goes with a file of weights"
     rates = {"back_lr": experiment.back_lr, "head_lr": experiment.head_lr}
     for key, rate in rates.items():
@@ -136,7 +154,7 @@ def _in_training(experiment: Experiment) -> Iterator[Conflict]:
     with_nesterov = [name for name, kind in OPTIMIZERS.items() if "nesterov" in kind.settings]
     if optimizer.nesterov and (optimizer.name not in with_nesterov or optimizer.momentum == 0):
         keys = (("optimizer", "nesterov"), ("optimizer", "name"))
-        yield keys, f"nesterov goes with {' or '.join(with_nesterov)} and a momentum above 0"
+        yield keys, f"nesterov goes with {any_of(with_nesterov)} and a momentum above 0"
     if schedule.warmup >= experiment.epochs:
         keys = (("scheduler", "warmup"), ("epochs",))
         yield keys, f"warmup must be shorter than epochs, got {schedule.warmup:g} and {experiment.epochs}"
@@ -145,7 +163,7 @@ def _in_training(experiment: Experiment) -> Iterator[Conflict]:
         yield keys, f"{schedule.name} rises by itself: use {schedule.kind.own_rise}, not warmup"
     if experiment.precision == "float16" and experiment.device == "cpu":
         yield (("precision",), ("device",)), "float16 needs a GPU: use float32 or bfloat16 on the CPU"
-    if experiment.gpus is not None and experiment.device in ("cpu", "mps"):
+    if experiment.gpus is not None and experiment.device in DEVICES_WITHOUT_CHOICE:
         yield (("gpus",), ("device",)), f"gpus do not go with device: {experiment.device}"
     if experiment.gpus is not None and len(experiment.gpus) != 1:
         yield (("gpus",),), f"a run trains on one GPU: name one, got {len(experiment.gpus)}"

@@ -84,7 +84,7 @@ class DataConfig(Section):
         "yolo",
         "synthetic",
     ] = field("auto")
-    """Layout of the data on disk: folders, torchvision's, boxes (voc to yolo) or synthetic; auto detects it."""
+    """Layout of the data on disk: folders, torchvision's, boxes (voc to yolo), synthetic; auto detects it."""
     root: Path | None = field(None)
     """Folder of the data set; `train`, `val`, `test` in it are found by name. Also a COCO or YOLO file."""
     kaggle: KaggleName = field(None)

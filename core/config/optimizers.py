@@ -52,7 +52,7 @@ class OptimizerKind:
         return len(self.state), len(self.counters)
 
 
-_ADAM = {"betas": ("beta1", "beta2"), "weight_decay": "weight_decay"}
+_ADAM: Mapping[str, str | tuple[str, ...]] = {"betas": ("beta1", "beta2"), "weight_decay": "weight_decay"}
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 OPTIMIZERS: Mapping[str, OptimizerKind] = {

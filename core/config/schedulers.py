@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field as attribute
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any, Literal
 
 from core import humanise
@@ -36,10 +37,11 @@ class SchedulerKind:
 
     `does` completes "plateau ..." for the help; `settings` are the keys of `scheduler` that it reads besides
     `warmup`; `words` follow "learning rate 1e-2". `factor` is what the learning rate is multiplied by, absent
-    where it stays; with `to_min_lr` the factor goes from `min_lr` to the rate instead of from 0. `by_horizon`:
-    its course goes over all epochs, step by step. `own_rise` is the setting of a rise of its own, which leaves
-    no room for a warm-up. `torch_class`, in torch.optim.lr_scheduler, judges a metric at an epoch's end with
-    `torch_arguments` (its arguments by setting), and its state is in every checkpoint; the others have none.
+    where it stays; with `to_min_lr` the factor goes from `min_lr` to the rate instead of from 0.
+    `by_horizon`: its course goes over all epochs, step by step. `own_rise` is the setting of a rise of its
+    own, which leaves no room for a warm-up. `torch_class`, in torch.optim.lr_scheduler, judges a metric at an
+    epoch's end with `torch_arguments` (its arguments by setting), and its state is in every checkpoint; the
+    others have none.
     """
 
     does: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import itertools
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from core.config.load import apply_overrides, parse_experiment
+from core.config.optimizers import OPTIMIZERS, Optimizer, OptimizerKind
 from core.engine.checkpoint import read_checkpoint
 from core.engine.classification import Classification
 from core.engine.optim import build_optimizer, misfit, restore_optimizer
@@ -33,10 +35,10 @@ def make(groups: list[ParamGroup], *overrides: str, flavour: str = "default") ->
     return build_optimizer(groups, experiment, flavour)
 
 
-def walk(optimizer: torch.optim.Optimizer, steps: int) -> list[torch.Tensor]:
+def walk(optimizer: torch.optim.Optimizer, steps: int, begin: int = 0) -> list[torch.Tensor]:
     """Weights after some steps down fixed gradients."""
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    for step in range(steps):
+    for step in range(begin, begin + steps):
         for weight in weights:
             weight.grad = torch.sin(weight.detach() * (step + 1))
         optimizer.step()
@@ -70,7 +72,7 @@ def test_methods_are_those_of_torch(overrides: tuple[str, ...], reference: Any, 
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("method", [name for name, kind in OPTIMIZERS.items() if kind.fused])
 @pytest.mark.parametrize("flavours", [("default", "fused"), ("fused", "default")])
 def test_state_goes_over_to_another_flavour(method: str, flavours: tuple[str, str]) -> None:
     """As from a GPU to a CPU and back: the settings of now decide where the state lies."""
@@ -82,6 +84,45 @@ def test_state_goes_over_to_another_flavour(method: str, flavours: tuple[str, st
     for ours, theirs in zip(walk(second, 2), walk(first, 2), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
     assert second.param_groups[0]["fused"] == (True if flavours[1] == "fused" else None)
+
+
+@pytest.mark.parametrize("method", OPTIMIZERS)
+def test_a_stored_state_goes_on_to_the_bit(method: str) -> None:
+    whole, first = (make([group((4, 3), (5,))], f"optimizer.name={method}") for _ in range(2))
+    walk(whole, 5)
+    weights = walk(first, 3)
+    buffer = io.BytesIO()
+    torch.save(first.state_dict(), buffer)
+    buffer.seek(0)
+    second = make([group((4, 3), (5,))], f"optimizer.name={method}")
+    restore_optimizer(second, torch.load(buffer, weights_only=True), keep=("fused", "foreach", "name"))
+    for parameter, weight in zip(second.param_groups[0]["params"], weights, strict=True):
+        parameter.data.copy_(weight)
+    for ours, theirs in zip(walk(second, 2, begin=3), whole.param_groups[0]["params"], strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("method", OPTIMIZERS)
+@pytest.mark.parametrize("without", [False, True], ids=["as-given", "without-its-switch"])
+def test_a_checkpoint_holds_what_the_table_says(method: str, without: bool) -> None:
+    kind = OPTIMIZERS[method]
+    words = [f"optimizer.name={method}"]
+    if without and kind.state_with:
+        words.append(f"optimizer.{kind.state_with}=0")
+    optimizer = make([group((4, 3))], *words)
+    walk(optimizer, 2)
+    state = next(iter(optimizer.state.values()), {})
+    held = {name: value for name, value in state.items() if value is not None}
+    tensors = [name for name, value in held.items() if value.shape == (4, 3)]
+    settings = Optimizer(name=method, **({kind.state_with: 0.0} if len(words) > 1 else {}))
+    assert (len(tensors), len(held) - len(tensors)) == kind.kept_tensors(settings)
+    assert set(tensors) <= set(kind.state)
+    assert set(held) - set(tensors) <= set(kind.counters)
+
+
+def test_every_setting_is_read_by_an_optimiser() -> None:
+    read = {key for kind in OPTIMIZERS.values() for key in kind.settings}
+    assert {"name", *read} == set(Optimizer.model_fields)
 
 
 SHAPES = ((8, 6, 3, 3), (5, 8, 1, 1), (7,), (4, 3, 5, 2))
@@ -98,7 +139,7 @@ def moved(optimizer: torch.optim.Optimizer, steps: int) -> list[torch.Tensor]:
     return [weight.detach().clone() for weight in weights]
 
 
-@pytest.mark.parametrize("method", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("method", OPTIMIZERS)
 @pytest.mark.parametrize("layouts", ["plain-to-last", "last-to-plain"])
 @pytest.mark.parametrize("split", [False, True], ids=["one-group", "two-groups"])
 def test_state_takes_the_layout_of_the_weights(method: str, layouts: str, split: bool) -> None:
@@ -150,6 +191,34 @@ def test_misfit(groups: list[ParamGroup], overrides: tuple[str, ...], reason: st
     parent = make([group((4, 3), (5,))])
     walk(parent, 1)
     assert misfit(make(groups, *overrides), parent.state_dict()) == reason
+
+
+OTHERS = {
+    "nadam": OptimizerKind("NAdam", {}, ("exp_avg", "exp_avg_sq"), ("step", "mu_product"), fused=False),
+    "radam": OptimizerKind("RAdam", {}, ("exp_avg", "exp_avg_sq"), ("step",), fused=False),
+    "adamax": OptimizerKind("Adamax", {}, ("exp_avg", "exp_inf"), ("step",), fused=False),
+    "rmsprop": OptimizerKind("RMSprop", {}, ("square_avg",), ("step",), fused=False),
+    "adagrad": OptimizerKind("Adagrad", {}, ("sum",), ("step",)),
+}
+"""Methods of torch that share settings with those in the table, or names of what they keep."""
+
+
+@pytest.mark.parametrize("method", [*OPTIMIZERS, *OTHERS])
+def test_the_state_of_another_method_is_never_taken_over(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, kind in OTHERS.items():
+        monkeypatch.setitem(OPTIMIZERS, name, kind)  # type: ignore[arg-type]
+    base = parse_experiment(BASE, Path("c.yaml"))
+    made = {}
+    for name in OPTIMIZERS:
+        settings = base.optimizer.model_copy(update={"name": name})
+        experiment = base.model_copy(update={"optimizer": settings})
+        made[name] = build_optimizer([group((4, 3))], experiment, "default")
+        walk(made[name], 1)
+    state = made[method].state_dict()
+    takes = {name for name, optimizer in made.items() if misfit(optimizer, state) is None}
+    assert takes == ({"adam", "adamw"} if method in ("adam", "adamw") else {method})
 
 
 def test_old_learning_rate_does_not_come_back() -> None:

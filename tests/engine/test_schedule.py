@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from core.config.schema import Scheduler
+from core.config.load import parse_experiment
+from core.config.schedulers import SCHEDULERS, Scheduler
 from core.engine.classification import Classification
-from core.engine.schedule import Origin, Schedule
+from core.engine.schedule import Origin, Schedule, plateau_of
 from core.store.metrics import MetricsTail, read_history
 
 SPE, EPOCHS = 7, 6
@@ -48,6 +50,30 @@ def close(got: list[tuple[float, ...]], want: list[tuple[float, ...]]) -> None:
     assert len(got) == len(want)
     for pair, other in zip(got, want, strict=True):
         assert pair == pytest.approx(other, rel=1e-9, abs=1e-15)
+
+
+def test_every_setting_is_read_by_a_schedule() -> None:
+    read = {key for kind in SCHEDULERS.values() for key in kind.keys}
+    assert {"name", *read} == set(Scheduler.model_fields)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_only_a_schedule_that_judges_a_metric_has_a_state(name: str) -> None:
+    base = parse_experiment("data: {root: /data}\nmodel: tinyvgg_a\n", Path("c.yaml"))
+    experiment = base.model_copy(update={"scheduler": Scheduler(name=name, min_lr=0.001)})
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    judge = plateau_of(optimizer, experiment, "max")
+    kind = SCHEDULERS[name]
+    assert (judge is not None) == kind.needs_metric == ("metric" in kind.keys)
+    if judge is not None:
+        assert type(judge).__name__ == kind.torch_class
+        state = judge.state_dict()
+        assert {key: state[key] for key in ("mode", "factor", "patience")} == {
+            "mode": "max",
+            "factor": 0.1,
+            "patience": 3,
+        }
+        assert state["min_lrs"] == [0.001]
 
 
 def test_none_keeps_the_rates() -> None:
@@ -122,14 +148,14 @@ def test_plateau_has_only_its_warmup_here() -> None:
     assert all(schedule(name="plateau").watches(epoch) for epoch in (1, 2))
 
 
-@pytest.mark.parametrize("name", ["step", "cosine", "onecycle"])
+@pytest.mark.parametrize("name", [name for name, kind in SCHEDULERS.items() if kind.factor])
 def test_beyond_the_horizon_the_last_rate_is_held(name: str) -> None:
     plan = schedule(name=name, every=2)
     last = plan.rates(EPOCHS - 1, SPE - 1)
     assert all(plan.rates(EPOCHS + epoch, step) == last for epoch in range(5) for step in (0, 3, 6))
 
 
-@pytest.mark.parametrize("name", ["step", "cosine", "onecycle"])
+@pytest.mark.parametrize("name", [name for name, kind in SCHEDULERS.items() if kind.factor])
 @pytest.mark.parametrize("step", [0, 3])
 def test_from_another_origin_it_begins_anew(name: str, step: int) -> None:
     """A fork at epoch 2 of 6, or in the middle of epoch 3, goes through the whole shape in what is left."""

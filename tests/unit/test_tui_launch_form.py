@@ -9,9 +9,9 @@ import pytest
 from core.config.fields import field_spec
 from core.config.load import parse_experiment
 from core.config.names import MODELS
+from core.config.relevance import unused
 from core.errors import Problem
 from tui.dialogs.choose import Choice, narrowed
-from tui.form_rules import steps, unused
 from tui.launch_form import (
     Fields,
     changed,
@@ -20,6 +20,7 @@ from tui.launch_form import (
     followed,
     model_choices,
     overrides,
+    steps,
     with_value,
 )
 from tui.widgets.form import form_rows
