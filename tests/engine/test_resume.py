@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.config.optimizers import OPTIMIZERS
+from core.config.schedulers import SCHEDULERS
 from core.datasets.dataset import FileList, from_stored, make_dataset, stored_split
 from core.errors import CheckpointError
 from core.store.attempts import begin_attempt, write_exit
@@ -36,27 +38,34 @@ def test_resume_is_bit_exact(lab: Any, sha: Sha, curve: Curve, stop_after: Any, 
     assert [row["epoch"] for row in read_history(run.metrics).epochs] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        (
-            "scheduler.name=plateau",
-            "scheduler.patience=0",
-            "scheduler.factor=0.5",
-            "optimizer.weight_decay=0.01",
-        ),
-        ("augment.pad_crop=null", "augment.scale=36", "augment.color_jitter={hue: 0.2, contrast: 0.2}"),
-        ("model=tinyvgg_v4", "batch=17"),
-        ("metric=val/loss", "checkpoint.every=2"),
-        ("optimizer={name: adam, weight_decay: 0.01}", "learning_rate=0.002", "scheduler.name=cosine"),
-        ("optimizer={name: adamw, weight_decay: 0.01}", "learning_rate=0.002", "ema=0.9", "clip_norm=1.0"),
-        ("scheduler={name: onecycle, peak: 0.4}", "optimizer.nesterov=true", "ema=0.99"),
-        ("scheduler={name: plateau, patience: 0, min_lr: 1e-3, warmup: 1.5}", "early_stop.patience=2"),
-        ("scheduler={name: step, every: 1, factor: 0.5, warmup: 0.6}", "label_smoothing=0.1"),
-        ("mode=split", "back_lr=0.001", "head_lr=0.02", "scheduler={name: cosine, warmup: 1}"),
-        ("mode=head", "clip_norm=0.5", "ema=0.9"),
-    ],
-)
+CASES: list[tuple[str, ...]] = [
+    (
+        "scheduler.name=plateau",
+        "scheduler.patience=0",
+        "scheduler.factor=0.5",
+        "optimizer.weight_decay=0.01",
+    ),
+    ("augment.pad_crop=null", "augment.scale=36", "augment.color_jitter={hue: 0.2, contrast: 0.2}"),
+    ("model=tinyvgg_v4", "batch=17"),
+    ("metric=val/loss", "checkpoint.every=2"),
+    ("optimizer={name: adam, weight_decay: 0.01}", "learning_rate=0.002", "scheduler.name=cosine"),
+    ("optimizer={name: adamw, weight_decay: 0.01}", "learning_rate=0.002", "ema=0.9", "clip_norm=1.0"),
+    ("scheduler={name: onecycle, peak: 0.4}", "optimizer.nesterov=true", "ema=0.99"),
+    ("scheduler={name: plateau, patience: 0, min_lr: 1e-3, warmup: 1.5}", "early_stop.patience=2"),
+    ("scheduler={name: step, every: 1, factor: 0.5, warmup: 0.6}", "label_smoothing=0.1"),
+    ("mode=split", "back_lr=0.001", "head_lr=0.02", "scheduler={name: cosine, warmup: 1}"),
+    ("mode=head", "clip_norm=0.5", "ema=0.9"),
+]
+# Each optimiser and schedule of the tables that none of these names.
+CASES += [
+    (f"{key}={name}",)
+    for key, table in (("optimizer.name", OPTIMIZERS), ("scheduler.name", SCHEDULERS))
+    for name in list(table)[1:]
+    if not any(name in word for case in CASES for word in case)
+]
+
+
+@pytest.mark.parametrize("overrides", CASES)
 def test_resume_is_bit_exact_with(
     lab: Any, sha: Sha, curve: Curve, stop_after: Any, overrides: tuple[str, ...]
 ) -> None:
