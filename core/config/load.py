@@ -31,7 +31,7 @@ from core.config.meaning import other_defaults, resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
 from core.config.schema import DataConfig, Experiment, Normalize
 from core.config.workspace import Workspace
-from core.config.yaml12 import Key, Place, Tree, dotted, parse_document, plain_scalar
+from core.config.yaml12 import Key, Place, Tree, dotted, leaves, parse_document, plain_scalar
 from core.errors import ConfigError, Problem
 from core.reading import read_text
 from core.text import clean
@@ -127,15 +127,21 @@ def apply_overrides(
     experiment: Experiment, overrides: Sequence[str], *, workspace: Workspace | None = None
 ) -> Experiment:
     """`experiment` with `KEY=VALUE` words applied. Raises ConfigError; its problems name `--set`."""
-    base = parse_document(dump(experiment), Place(Path("config"), 0, Path.cwd(), stored=True))
-    return _validated(merge(base, overrides_layer(overrides, workspace or Workspace(Path.cwd()))))
+    return _validated(
+        merge(_tree_of(experiment), overrides_layer(overrides, workspace or Workspace(Path.cwd())))
+    )
 
 
 def with_data(experiment: Experiment, data: str, *, workspace: Workspace) -> Experiment:
     """`experiment` on other data: a data set's name, or a folder. Raises ConfigError; it names `--data`."""
-    base = parse_document(dump(experiment), Place(Path("config"), 0, Path.cwd(), stored=True))
-    expand(base, workspace)
-    return _validated(data_layer(data, base, workspace))
+    return _validated(data_layer(data, _tree_of(experiment), workspace))
+
+
+def _tree_of(experiment: Experiment) -> Tree:
+    """The settings of `experiment` as a tree, as if all were stored in one place."""
+    value, place = plain(experiment), Place(Path("config"), 0, Path.cwd(), stored=True)
+    keys = [key[:end] for key, _ in leaves(value) for end in range(len(key) + 1)]
+    return Tree(value, dict.fromkeys(keys, place))
 
 
 def dump(experiment: Experiment) -> str:

@@ -15,13 +15,15 @@ from core.config.load import (
     dump,
     load_experiment,
     parse_experiment,
+    with_data,
 )
+from core.config.schedulers import SCHEDULERS
 from core.config.schema import ColorJitter, DataConfig, Experiment
 from core.config.workspace import Workspace
 from core.errors import ConfigError
 
 BASE = "data: ./pictures\nmodel: tinyvgg_a\n"
-SCHEDULES = "none or plateau or step or cosine or onecycle"
+SCHEDULES = " or ".join(SCHEDULERS)
 MODELS_THERE_ARE = (
     "use tinyvgg_a to tinyvgg_e, tinyvgg_v0 to tinyvgg_v4, tinyvgg with blocks, a classifier or detector of "
     "torchvision, fasterrcnn_small, retinanet_small, or ./net.py:build"
@@ -316,6 +318,25 @@ def test_overrides_are_yaml(lab: Workspace, override: str, key: str, value: Any)
             item = getattr(item, part)
         assert item == value
         assert found.scheduler.patience == 9
+
+
+def test_a_key_is_changed_without_a_round_through_text(
+    lab: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever would be quoted in YAML stays what it is, and nothing is written or read to change one key."""
+    words = "[yes, '1e3', 'a: b', '- c', '~', '#', \"'\"]"
+    base = load(lab, f"{BASE}tags: {words}\nmodel_args: {{hidden: [8, 16]}}\nlearning_rate: 1e-5\n")
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a valid experiment went through YAML")
+
+    monkeypatch.setattr("core.config.load.dump", never)
+    monkeypatch.setattr("core.config.load.parse_document", never)
+    changed = apply_overrides(base, ["seed=7"])
+    assert changed == base.model_copy(update={"seed": 7})
+    assert changed.tags == ("yes", "1e3", "a: b", "- c", "~", "#", "'")
+    other = with_data(base, "/other", workspace=lab)
+    assert (other.data.root, other.tags) == (Path("/other"), base.tags)
 
 
 def test_a_later_override_wins(lab: Workspace) -> None:

@@ -10,6 +10,7 @@ from core.config.fields import field_spec
 from core.config.load import parse_experiment
 from core.config.names import MODELS
 from core.config.relevance import unused
+from core.config.schedulers import SCHEDULERS
 from core.errors import Problem
 from tui.dialogs.choose import Choice, narrowed
 from tui.launch_form import (
@@ -148,7 +149,7 @@ def test_hidden_settings_are_counted_and_all_can_be_seen(fields: Fields) -> None
     [
         ("augment.hflip", ("true", "false")),
         ("augment.tta", ("[]", "[hflip]")),
-        ("scheduler.name", ("none", "plateau", "step", "cosine", "onecycle")),
+        ("scheduler.name", tuple(SCHEDULERS)),
         ("data.val", ("", "test")),
         ("learning_rate", ()),
         ("tags", ()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -25,6 +25,7 @@ from tui.widgets.form import LABEL, FormTable
 
 if TYPE_CHECKING:
     from core.config.load import Loaded
+    from core.config.schema import Experiment
     from core.launch.queue import QueueView
     from tui.application import LabApp
     from tui.screens.runs import RunsScreen
@@ -38,14 +39,19 @@ _LIST_FROM = 9
 class Preview:
     """What the form would start. `faults` are sentences by field; `general` are those of no field.
 
-    `experiment` is what the settings say, None while they do not go together.
+    `loaded` is what the settings say, None while they do not go together.
     """
 
     forecast: Forecast = field(default_factory=Forecast)
     faults: Mapping[str, str] = field(default_factory=dict)
     general: tuple[str, ...] = ()
     place: str = ""
-    experiment: Any = None
+    loaded: Loaded | None = None
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The experiment that the settings say."""
+        return None if self.loaded is None else self.loaded.experiment
 
     @property
     def possible(self) -> bool:
@@ -262,7 +268,7 @@ class LaunchScreen(Screen[None]):
         problems = (forecast.problem,) if forecast.problem else ()
         self._queue = self._queue or QueueView()
         where = launch_preview.place(loaded.experiment, self._queue)
-        return Preview(forecast, {}, problems, where, loaded.experiment)
+        return Preview(forecast, {}, problems, where, loaded)
 
     def _show_preview(self, overrides: list[str], preview: Preview) -> None:
         if not self.is_attached or overrides != launch_form.overrides(self._fields):
@@ -281,17 +287,18 @@ class LaunchScreen(Screen[None]):
 
     def _count(self) -> None:
         """Have the network described, unless a process does so already."""
-        if not self._is_counting and self._preview.experiment is not None:
+        experiment = self._preview.experiment
+        if not self._is_counting and experiment is not None:
             self._is_counting = True
-            self._describe(launch_form.overrides(self._fields), self._preview)
+            self._describe(launch_form.overrides(self._fields), experiment, self._preview.forecast)
 
     @work(thread=True, group="network", exit_on_error=False)
-    def _describe(self, overrides: list[str], preview: Preview) -> None:
+    def _describe(self, overrides: list[str], experiment: Experiment, forecast: Forecast) -> None:
         from tui import launch_preview
 
         told = Forecast(("network: it could not be described",))
         try:
-            told = launch_preview.network(preview.experiment, preview.forecast, self.lab.workspace)
+            told = launch_preview.network(experiment, forecast, self.lab.workspace)
         finally:
             self.app.call_from_thread(self._described, overrides, told)
 
@@ -354,16 +361,15 @@ class LaunchScreen(Screen[None]):
 
     def _start(self) -> None:
         lab, path, name = self.lab, self._path(), self._fields[NAME.key].value
-        overrides = launch_form.overrides(self._fields)
+        overrides, loaded = launch_form.overrides(self._fields), self._preview.loaded
+        assert loaded is not None, "only what was checked is started"
         runs = cast("RunsScreen", lab.screen_stack[0])
         words = ["labtui", "train", "--config", str(path), "--new"]
         words += [word for override in overrides for word in ("--set", override)]
 
         def start() -> str:
-            from core.config.load import load_experiment
             from core.launch.control import start_run
 
-            loaded: Loaded = load_experiment(path, overrides, workspace=lab.workspace)
             return start_run(lab.workspace, loaded, argv=words, name=name).id
 
         self.app.pop_screen()
