@@ -59,12 +59,11 @@ def page() -> str:
 def takes(spec: FieldSpec) -> str:
     """What may stand there: `number, above 0`, `sgd`, `true or false`."""
     words = " or ".join(spec.choices) if len(spec.choices) <= _MANY else f"one of {len(spec.choices)} names"
-    if spec.kind == "choice":
+    if not spec.types:
         return words
-    kind = {"boolean": "true or false", "integer": "whole number", "text": "text"}.get(spec.kind, spec.kind)
-    if spec.kind == "list":
-        return f"list of {words.replace(' or ', ', ')}" if words else "list"
-    return f"{kind}{f', {spec.bounds}' if spec.bounds else ''}{f', or {words}' if words else ''}"
+    bounds = f", {spec.bounds}" if spec.bounds else ""
+    others = f", or {words}" if words and spec.kind != "list" else ""
+    return f"{' or '.join(spec.types)}{bounds}{others}"
 
 
 def _names(names: Sequence[str]) -> str:

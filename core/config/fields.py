@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -46,14 +47,16 @@ Kind = Literal["number", "integer", "text", "choice", "boolean", "list"]
 class FieldSpec:
     """One setting. `optional`: may be left empty (nothing). `default` is None when nothing or required.
 
-    `choices` are the words accepted (beside a number, for kind `integer`); `bounds` says what numbers are
-    allowed, in words. `result`: a change alters numbers, so a run with it is another run.
+    `choices` are the words accepted (beside a number, for kind `integer`); `types` says what else may stand
+    there (`whole number`, `list of 2 numbers`, `mapping`), `bounds` what numbers, in words. `result`: a
+    change alters numbers, so a run with it is another run.
     """
 
     key: str
     group: Group
     kind: Kind
     choices: tuple[str, ...]
+    types: tuple[str, ...]
     default: Any
     required: bool
     optional: bool
@@ -114,6 +117,7 @@ def _walk(
             choices = MODELS
         if section is ImageSize:
             kind = "text"
+        types = ("path", "mapping") if section is SplitPaths else _types(info.annotation)
         required = info.is_required()
         default = None if required else plain(info.get_default(call_default_factory=True))
         default = None if default is PydanticUndefined else default
@@ -123,6 +127,7 @@ def _walk(
             own_group,
             kind,
             choices,
+            types,
             default,
             required,
             optional or in_optional,
@@ -153,6 +158,30 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...], bool]:
     if float in plain_types:
         return "number", words, optional
     return ("choice" if words and not plain_types else "text"), words, optional
+
+
+def _types(annotation: Any) -> tuple[str, ...]:
+    """What may stand there beside words, each once: `whole number`, `list of train, val, test`."""
+    names = [_type_name(part) for part in _members(annotation)]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _type_name(part: Any) -> str:
+    """The name of a type; empty for words and nothing."""
+    origin, inside = get_origin(part), get_args(part)
+    if origin is tuple:
+        count = f"{len(inside)} " if inside[-1] is not Ellipsis else ""
+        words = [
+            str(word)
+            for item in _members(inside[0])
+            if get_origin(item) is Literal
+            for word in get_args(item)
+        ]
+        return f"list of {count}{', '.join([*words, *(f'{name}s' for name in _types(inside[0]))])}"
+    if origin is dict or (isinstance(part, type) and issubclass(part, BaseModel)):
+        return "mapping"
+    plain_types = {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}
+    return plain_types.get(part, "")
 
 
 def _members(annotation: Any) -> Iterator[Any]:

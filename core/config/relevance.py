@@ -26,6 +26,11 @@ KNOWN_WEIGHTS = ("none", "imagenet", "coco")
 """What `weights` may be besides a file."""
 DEVICES_WITHOUT_CHOICE = ("cpu", "mps")
 """Devices of which a machine has one."""
+NO_EFFECT = {
+    "workers": "images are decoded once into a cache",
+    "prefetch": "batches are cut out of a cache",
+}
+"""Settings of other tools that are accepted so that their configs work, and why they do nothing."""
 _BOX_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "data.empty": (*BOX_FORMATS, "synthetic"),
     "data.difficult": ("voc", "diatom"),
@@ -58,7 +63,9 @@ def unused(values: Values) -> dict[str, str]:
 
 
 def only_for(key: str) -> str:
-    """What ends a setting's help where not every optimiser or schedule reads it: ` Only for sgd.`"""
+    """What ends the help of a setting that not everything reads, or nothing: ` Only for sgd.`"""
+    if key in NO_EFFECT:
+        return f" Accepted for compatibility, no effect: {NO_EFFECT[key]}."
     readers, every = _OPTIMIZER_NAMES.get(key, ()), tuple(OPTIMIZERS)
     if key in _SCHEDULER_NAMES:
         readers, every = _SCHEDULER_NAMES[key], tuple(SCHEDULERS)
@@ -154,6 +161,10 @@ def _augment(key: str, values: Values) -> str:
     return ""
 
 
+def _never(key: str, _: Values) -> str:
+    return f"accepted for compatibility: {NO_EFFECT[key]}"
+
+
 def _running(key: str, values: Values) -> str:
     device = values.get("device", "auto")
     if key == "gpus" and device in DEVICES_WITHOUT_CHOICE:
@@ -181,5 +192,6 @@ _RULES: tuple[tuple[str, Callable[[str, Values], str]], ...] = (
     ("early_stop.", _early_stop),
     ("augment.", _augment),
     ("gpus", _running),
+    *((key, _never) for key in NO_EFFECT),
     ("log.", _running),
 )

@@ -238,9 +238,9 @@ class Experiment(Section):
     threads: AutoOrCount = field("auto", group="Running")
     """CPU threads; auto is settled by the first attempt and kept from then on."""
     workers: int = field(2, group="Running", result=False, ge=0, le=1024)
-    """Processes that load images, for data that do not fit in memory."""
+    """Processes that load images."""
     prefetch: int = field(2, group="Running", result=False, ge=1, le=1024)
-    """Batches that each worker loads ahead."""
+    """Batches that are loaded ahead."""
     checkpoint: Checkpoints = section(Checkpoints, "Running", result=False)
     """When checkpoints are kept."""
     measure: Measure = section(Measure, "Running", result=False)

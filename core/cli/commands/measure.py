@@ -62,10 +62,10 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--batch", metavar="N", type=positive, help="images at a time; changes no number")
     parser.add_argument(
-        "--worker", metavar="N", type=not_negative, help="loader processes, for formats that need them"
+        "--worker", metavar="N", type=not_negative, help="accepted for compatibility, no effect"
     )
     parser.add_argument(
-        "--prefetch", metavar="N", type=positive, help="batches that each loader prepares ahead"
+        "--prefetch", metavar="N", type=positive, help="accepted for compatibility, no effect"
     )
     parser.add_argument("--detach", action="store_true", help="only start the job and print its name")
     add_json(parser)

@@ -50,10 +50,10 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--batch", metavar="N", type=positive, help="images per step")
     parser.add_argument(
-        "--worker", metavar="N", type=not_negative, help="loader processes, for formats that need them"
+        "--worker", metavar="N", type=not_negative, help="accepted for compatibility, no effect"
     )
     parser.add_argument(
-        "--prefetch", metavar="N", type=positive, help="batches that each loader prepares ahead"
+        "--prefetch", metavar="N", type=positive, help="accepted for compatibility, no effect"
     )
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda or mps")
     parser.add_argument(
