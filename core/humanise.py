@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from core.metrics import form_of
+
 THIN_SPACE = "\u2009"
 MISSING = "–"
 _STATE_GLYPHS = {
@@ -41,18 +43,20 @@ def loss(value: float | None) -> str:
 
 def number(name: str, value: float | None) -> str:
     """A metric by its name: losses with 4 significant digits, short learning rates, whole `images/s`."""
-    leaf = name.rsplit("/", 1)[-1]
-    if special := _special(value):
+    special = _special(value)
+    if special or value is None:
         return special
-    if "loss" in leaf:
-        return loss(value)
-    if leaf.startswith("lr") or name.startswith("lr/"):
-        return learning_rate(value)
-    if name.startswith("time/"):
-        return MISSING if value is None else duration(value)
-    if leaf == "s" and value is not None:
-        return count(round(value))
-    return metric(value)
+    match form_of(name):
+        case "loss":
+            return loss(value)
+        case "rate":
+            return learning_rate(value)
+        case "seconds":
+            return duration(value)
+        case "speed":
+            return count(round(value))
+        case "score":
+            return metric(value)
 
 
 def learning_rate(value: float | None) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from core.analysis.doubts import doubt_boxes, doubt_copies, doubt_names
-from core.analysis.precision import SUMMARY
 from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predictions, read_predictions
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
@@ -24,6 +23,7 @@ from core.datasets.findings import Findings, count, some
 from core.datasets.names import spelled
 from core.datasets.results import read_results
 from core.errors import DataError
+from core.metrics import COCO
 from core.store.attempts import record_attempt
 from core.store.files import write_bytes, write_json
 from core.store.imports import file_sha256, imported_as, write_origin
@@ -162,7 +162,7 @@ def _as_it_is(run: RunPaths, images: Path) -> ImportedPredictions:
         len(source.found.classes),
         _missing(source.origin.paths, images),
         (),
-        {name: row.metrics.get(name) for name in SUMMARY} if row is not None else {},
+        {name: row.metrics.get(name) for name in COCO} if row is not None else {},
         source.origin.root,
         known=True,
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from core.analysis.boxes import Floats
 from core.analysis.paired import bca_interval
+from core.metrics import Mode, rank
 
 MIN_BLOCKS = 6
 """Blocks below which nothing is said about chance: the test could not come out under .03."""
@@ -59,7 +60,7 @@ class MainEffect:
 
 
 def main_effects(
-    results: Sequence[Result], keys: Sequence[str], *, mode: str, seed: int = 0
+    results: Sequence[Result], keys: Sequence[str], *, mode: Mode, seed: int = 0
 ) -> tuple[MainEffect, ...]:
     """The effect of every setting with at least two values and one whole block, largest spread first.
 
@@ -81,7 +82,7 @@ def main_effects(
 
 
 def _effect(
-    results: Sequence[Result], key: str, keys: Sequence[str], mode: str, seed: int
+    results: Sequence[Result], key: str, keys: Sequence[str], mode: Mode, seed: int
 ) -> MainEffect | None:
     levels = list(dict.fromkeys(result.levels.get(key, "") for result in results))
     if len(levels) < 2:
@@ -96,7 +97,7 @@ def _effect(
         return None
     values = np.asarray(whole)
     means = values.mean(axis=0)
-    order = np.argsort(-means if mode == "max" else means, kind="stable")
+    order = np.argsort([-rank(float(mean), mode) for mean in means], kind="stable")
     best, worst = int(order[0]), int(order[-1])
     spread = float(abs(means[best] - means[worst]))
     signed = values[:, int(means.argmax())] - values[:, int(means.argmin())]

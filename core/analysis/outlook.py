@@ -11,6 +11,7 @@ import numpy as np
 
 from core.analysis.boxes import Floats
 from core.config.schedulers import SCHEDULERS
+from core.metrics import Mode, rank
 
 MIN_EPOCHS = 5
 """Measured epochs below which nothing is said about the trend."""
@@ -109,7 +110,7 @@ class Outlook:
 def outlook(
     rows: Sequence[Mapping[str, float]],
     metric: str,
-    mode: Literal["max", "min"],
+    mode: Mode,
     *,
     schedule: Schedule | None = None,
     chance: Chance | None = None,
@@ -119,7 +120,7 @@ def outlook(
     measured = [(int(row["epoch"]), row[metric]) for row in rows if math.isfinite(row.get(metric, math.nan))]
     troubles = tuple(_troubles(rows, metric, mode, schedule, chance))
     words, gap = _schedule_words(schedule), _gap(rows, metric)
-    sign = 1 if mode == "max" else -1
+    sign = rank(1, mode)
     epochs = np.array([epoch for epoch, _ in measured], np.float64)
     values = np.array([value for _, value in measured])
     best = int(np.argmax(sign * values)) if measured else -1
@@ -152,7 +153,7 @@ def _advice(
     troubles: Sequence[Trouble],
     schedule: Schedule | None,
     since: int,
-    sign: int,
+    sign: float,
 ) -> Advice:
     kinds = {trouble.kind for trouble in troubles}
     if kinds - {"overfitting", "schedule_spent"}:
@@ -323,7 +324,7 @@ def _schedule_words(schedule: Schedule | None) -> str:
     return ""
 
 
-def _trend_words(leaf: str, trend: Trend, sign: int) -> str:
+def _trend_words(leaf: str, trend: Trend, sign: float) -> str:
     width = _t(trend.window - 2) * trend.error
     change = f"{leaf} {trend.slope:+.4f} ± {width:.4f} an epoch over the last {trend.window}"
     if not trend.moves:

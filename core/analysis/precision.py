@@ -14,23 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.boxes import Detections, Objects, image_of
+from core.metrics import COCO
 
 MAX_DETECTIONS = (1, 10, 100)
-SUMMARY = (
-    "map",
-    "map_50",
-    "map_75",
-    "map_small",
-    "map_medium",
-    "map_large",
-    "mar_1",
-    "mar_10",
-    "mar_100",
-    "mar_small",
-    "mar_medium",
-    "mar_large",
-)
-"""The twelve numbers in COCO's order."""
 _ALL_AREAS = 0
 _IOU_50, _IOU_75 = 0, 5
 
@@ -73,14 +59,14 @@ def average_precision(objects: Objects, found: Detections, classes: int) -> Prec
     if not counts.any():
         empty = np.full((10, 101, classes), -1.0)
         row = ClassPrecision(0, None, None, None, None)
-        return Precision(dict.fromkeys(SUMMARY), (row,) * classes, empty, empty)
+        return Precision(dict.fromkeys(COCO), (row,) * classes, empty, empty)
     evaluator = _evaluated(objects, found, counts)
     # Axes: IoU, recall, class, area, number of detections.
     precision = np.asarray(evaluator.eval["precision"])
     recall = np.asarray(evaluator.eval["recall"])
     curves = precision[:, :, :, _ALL_AREAS, -1]
     return Precision(
-        {name: _number(value) for name, value in zip(SUMMARY, evaluator.stats[:12], strict=True)},
+        {name: _number(value) for name, value in zip(COCO, evaluator.stats[:12], strict=True)},
         tuple(
             ClassPrecision(
                 int(counts[index]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from core.analysis.main_effects import MainEffect, Result, main_effects
 from core.analysis.paired import LEVEL, Verdict, paired_verdict
+from core.metrics import Mode, rank
 from core.store.study_run import StudyRun
 
 
@@ -61,7 +62,7 @@ class StudyTable:
     """Cells, best first, then those without a value; `versus` by trial, corrected over all of them."""
 
     metric: str
-    mode: str
+    mode: Mode
     judge: str
     epochs: int
     cells: tuple[Cell, ...]
@@ -76,7 +77,7 @@ def study_table(
     runs: Sequence[StudyRun],
     *,
     metric: str,
-    mode: str,
+    mode: Mode,
     judge: str,
     epochs: int,
     factors: Sequence[str] = (),
@@ -93,8 +94,7 @@ def study_table(
         _cell(name, levels, [run for run in runs if run.trial == name], judge, epochs, one_split)
         for name, levels in trials
     ]
-    sign = -1 if mode == "max" else 1
-    cells.sort(key=lambda cell: math.inf if cell.value is None else sign * cell.value.mean)
+    cells.sort(key=lambda cell: math.inf if cell.value is None else -rank(cell.value.mean, mode))
     valued = [cell for cell in cells if cell.value is not None]
     base = next((cell for cell in cells if cell.trial == baseline), None) or (valued[0] if valued else None)
     versus = _versus(cells, base, judge, plans or {})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.cli.compare_classes import ClassOutcome, compare_classes
 from core.cli.estimate_lines import best_estimates
 from core.errors import DataError
+from core.metrics import Mode, mode_of
 from core.reading import HUGE
 from core.store.estimates import Estimates
 from core.store.files import read_json
@@ -124,14 +125,13 @@ def _history(run: RunPaths) -> History:
 
 
 def _outcomes(first: History, second: History) -> tuple[Outcome, ...]:
-    from core.config.fields import metric_mode
 
     names = dict.fromkeys(name for history in (first, second) for name in history.names if _counts(name))
     return tuple(
         Outcome(
             name,
-            metric_mode(name),
-            (_best(first, name, metric_mode(name)), _best(second, name, metric_mode(name))),
+            mode_of(name),
+            (_best(first, name, mode_of(name)), _best(second, name, mode_of(name))),
             (_last(first, name), _last(second, name)),
         )
         for name in names
@@ -143,7 +143,7 @@ def _counts(name: str) -> bool:
     return name.startswith(("train/", "val/"))
 
 
-def _best(history: History, name: str, mode: str) -> Value | None:
+def _best(history: History, name: str, mode: Mode) -> Value | None:
     row = history.best(name, mode)
     return None if row is None else Value(row[name], row["epoch"])
 

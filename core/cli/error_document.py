@@ -13,10 +13,9 @@ from core.analysis.chance import Interval
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Change, Comparison
 from core.analysis.errors import View
+from core.metrics import HEADLINE_AP
 from core.store.judgements import Judgement
 from core.text import clean
-
-AP = ("map", "map_50", "map_75")
 
 
 def errors_document(view: View) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def errors_document(view: View) -> dict[str, Any]:
         "kinds": {kind: view.kinds[kind] for kind in FALSE_ALARM_KINDS},
         "totals": {kind: view.kinds[kind] for kind in ("correct", "confused", "missed", "ignored")},
         "tide": {"counts": found.counts, "gain": found.gain, "ap": found.ap},
-        "ap": {name: summary.get(name) for name in AP},
+        "ap": {name: summary.get(name) for name in HEADLINE_AP},
         "summary": dict(summary),
         "imbalance": {
             "confused": lean.confused,
@@ -87,7 +86,7 @@ def group_document(view: View, words: int) -> dict[str, Any]:
         "false_alarm": grouped.matrix[-1, :-1].tolist(),
         "inside": grouped.inside.tolist(),
         "likely_typos": [list(pair) for pair in grouped.likely_typos],
-        "ap": {name: summary.get(name) for name in AP},
+        "ap": {name: summary.get(name) for name in HEADLINE_AP},
         "summary": dict(summary),
         "per_group": _rows(view.per_group(words), grouped.names, "group"),
     }

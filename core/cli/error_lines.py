@@ -13,6 +13,7 @@ from core.analysis.errors import DETECTION, View
 from core.analysis.groups import Grouped
 from core.cli.output import table
 from core.humanise import MISSING
+from core.metrics import HEADLINE_AP
 from core.text import clean, middle_cut
 
 _MATRIX = 16
@@ -48,7 +49,7 @@ def summary_lines(view: View) -> list[str]:
             f"TIDE: {', '.join(parts)}; points of AP if one kind alone were mended, they do not add up"
         )
     summary = view.ap.summary if view.ap else errors.summary
-    named = ("map", "map_50", "map_75") if view.ap else tuple(summary)
+    named = HEADLINE_AP if view.ap else tuple(summary)
     numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
     if numbers:
         lines.append(f"{', '.join(numbers)} (all predictions: the score threshold has no part in it)")
@@ -126,7 +127,7 @@ def group_lines(view: View, words: int) -> list[str]:
     """A row a group, and the numbers of groups matched anew."""
     anew = view.in_groups(words)
     summary = anew.ap.summary if anew.ap else anew.errors.summary
-    named = ("map", "map_50", "map_75") if anew.ap else tuple(summary)
+    named = HEADLINE_AP if anew.ap else tuple(summary)
     numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
     how = "boxes matched anew with groups as classes" if anew.ap else "probabilities summed"
     said = [f"by group: {', '.join(numbers)} ({how}; all predictions)"] if numbers else []

@@ -8,23 +8,12 @@ from typing import Any
 
 from core.cli.output import table
 from core.humanise import MISSING, not_finite, number
+from core.metrics import BY_NAME, COCO, leaf
 from core.text import clean, middle_cut
 
-SIZES = ("small", "medium", "large")
-COCO = (
-    *("map", "map_50", "map_75", *(f"map_{size}" for size in SIZES)),
-    *("mar_1", "mar_10", "mar_100", *(f"mar_{size}" for size in SIZES)),
-)
-"""A detector's 12 numbers, in COCO's order."""
-_MAIN = ("map", "map_50", "map_75", "mar_100")
 _TITLES = ("", "by size, number", "loss terms")
 _CLASSES = 30
 _NAME = 40
-
-
-def leaf(name: str) -> str:
-    """`map_50` of `val/map_50`."""
-    return name.rsplit("/", 1)[-1]
 
 
 def is_precision(name: str) -> bool:
@@ -63,7 +52,7 @@ def grouped(names: Iterable[str]) -> list[list[str]]:
     groups: list[list[str]] = [[], [], []]
     for name in every:
         if is_precision(name):
-            groups[leaf(name) not in _MAIN].append(name)
+            groups[not BY_NAME[leaf(name)].main].append(name)
         else:
             groups[2 if leaf(name).startswith("loss_") else 0].append(name)
     groups[1].sort(key=lambda name: (name.rpartition("/")[0], COCO.index(leaf(name))))

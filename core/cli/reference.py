@@ -8,6 +8,7 @@ from itertools import groupby
 from core.cli.output import table
 from core.config.fields import FieldSpec, as_text, field_specs
 from core.config.names import CLASSIFIERS, DETECTORS, TINYVGG
+from core.metrics import METRICS, Metric
 
 REQUIRED = "required"
 NOTHING = "nothing"
@@ -19,6 +20,17 @@ One table for each group of the launch form; `labtui config keys` prints the sam
 written nested (`optimizer: {momentum: 0.9}`), or after `--set` as it stands (`--set
 optimizer.momentum=0.9`). Keys marked *operational* do not change numbers: runs that differ only in them
 are runs of the same config. All others make a fork when they are changed on `resume`.
+"""
+_METRICS = """
+## Metrics
+
+What training and measuring record, as `train/NAME`, `val/NAME` or `test/NAME` where it belongs to a split.
+`metric` and `scheduler.metric` may name those that are marked *best*, of validation images. A name that is
+not here, such as a term of your own loss, counts as a loss when it has `loss`, `error` or the like in it; of
+all others more is better.
+
+| name | label | what it is | of | better | values | guessing reaches |
+|---|---|---|---|---|---|---|
 """
 _MODELS = """
 ## Names of models
@@ -50,10 +62,24 @@ def page() -> str:
             shown = value if value in (REQUIRED, NOTHING) else f"`{value}`"
             cells = (f"`{spec.key}`", takes(spec), shown, f"{spec.help}{mark}")
             parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
+    parts += [_METRICS, *(f"| {' | '.join(metric_cells(metric))} |\n" for metric in METRICS)]
     parts.append(
         _MODELS.format(tiny=_names(TINYVGG), torchvision=_names(CLASSIFIERS), detectors=_names(DETECTORS))
     )
     return "".join(parts)
+
+
+def metric_cells(metric: Metric) -> tuple[str, ...]:
+    """A metric's row in the page."""
+    return (
+        f"`{metric.name}`",
+        metric.label,
+        f"{metric.about}{' *best*' if metric.selectable else ''}",
+        "all" if len(metric.tasks) > 1 else metric.tasks[0],
+        {"max": "more", "min": "less", None: ""}[metric.better],
+        "0 to 1" if metric.bounded else "",
+        metric.baseline,
+    )
 
 
 def takes(spec: FieldSpec) -> str:

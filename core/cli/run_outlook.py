@@ -8,17 +8,16 @@ from itertools import pairwise
 from typing import Any
 
 from core.analysis.outlook import Chance, Outlook, Schedule, outlook
-from core.config.fields import metric_mode
 from core.config.load import read_stored
 from core.config.schema import Experiment
 from core.errors import ConfigError, LabError
+from core.metrics import COMMONEST, entry, mode_of
 from core.store.files import peek_json
 from core.store.history import History
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 
 _DROP = 0.7
-_ACCURACIES = ("accuracy", "accuracy_tta", "accuracy_random")
 
 
 def run_outlook(
@@ -33,7 +32,7 @@ def run_outlook(
     return outlook(
         rows,
         metric,
-        metric_mode(metric),
+        mode_of(metric),
         schedule=schedule_of(experiment, rows, total_epochs),
         chance=_chance(run, metric),
         more=more,
@@ -80,7 +79,8 @@ def schedule_of(experiment: Experiment, rows: Sequence[Mapping[str, Any]], total
 
 def _chance(run: RunPaths, metric: str) -> Chance | None:
     """What always answering the commonest training class reaches on the validation images."""
-    if metric not in {f"val/{name}" for name in _ACCURACIES}:
+    known = entry(metric)
+    if known is None or known.baseline != COMMONEST or not metric.startswith("val/"):
         return None
     splits = (peek_json(run.split) or {}).get("splits") or {}
     labels = {name: (splits.get(name) or {}).get("labels") or [] for name in ("train", "val")}

@@ -13,6 +13,7 @@ from core.analysis.study_table import Cell, Spread, StudyTable, Versus
 from core.cli.output import table as text_table
 from core.cli.study_view import StudyView
 from core.humanise import MISSING
+from core.metrics import Mode
 
 FORMATS = ("text", "md", "csv", "tex")
 # A cell that begins like this is a formula to spreadsheet programs.
@@ -42,7 +43,7 @@ def difference_text(verdict: Verdict) -> str:
     return text if verdict.low is None else f"{text} [{verdict.low:+.4f}, {verdict.high:+.4f}]"
 
 
-def verdict_words(verdict: Verdict, mode: str) -> str:
+def verdict_words(verdict: Verdict, mode: Mode) -> str:
     """What the pairs tell, in words: `better`, `worse`, or why it cannot be said."""
     pairs = f"{verdict.pairs} pair{'s' if verdict.pairs != 1 else ''}"
     if verdict.decided:
@@ -58,7 +59,7 @@ def verdict_words(verdict: Verdict, mode: str) -> str:
     return f"within chance ({pairs}): about {verdict.needed} more would tell"
 
 
-def versus_words(versus: Versus | None, mode: str) -> str:
+def versus_words(versus: Versus | None, mode: Mode) -> str:
     """The last column: difference to the baseline, its interval and the verdict."""
     if versus is None:
         return ""
@@ -317,7 +318,7 @@ def _spread_document(value: Spread | None) -> dict[str, object] | None:
     return None if value is None else {"mean": value.mean, "sd": value.sd, "n": value.n}
 
 
-def _versus_document(versus: Versus | None, mode: str) -> dict[str, object] | None:
+def _versus_document(versus: Versus | None, mode: Mode) -> dict[str, object] | None:
     if versus is None:
         return None
     verdict = versus.verdict

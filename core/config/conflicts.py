@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
+from core import metrics
 from core.config.data_conflicts import data_conflicts
-from core.config.names import BLOCKS_MODEL, CLASSIFIERS, DETECTION_METRICS, SMALL_DETECTORS, SSDLITE, is_code
+from core.config.names import BLOCKS_MODEL, CLASSIFIERS, SMALL_DETECTORS, SSDLITE, is_code
 from core.config.optimizers import OPTIMIZERS
 from core.config.parts import ImageSize
 from core.config.relevance import (
@@ -175,7 +176,7 @@ def _in_metrics(experiment: Experiment) -> Iterator[Conflict]:
         (("scheduler", "metric"), experiment.scheduler.metric),
     ]
     for key, metric in watched:
-        if metric not in ("auto", "val/loss") and (metric in DETECTION_METRICS) != experiment.is_detector:
+        if not metrics.fits(metric, "detection" if experiment.is_detector else "classification"):
             what = "detectors" if experiment.is_detector else "classifiers"
             yield (key, ("model",)), f"{what} are not measured by {metric}: auto fits every model"
         elif metric == "val/accuracy_tta" and not experiment.augment.tta:

@@ -17,7 +17,6 @@ from pydantic_core import PydanticUndefined
 
 from core.config.load import plain
 from core.config.meaning import (
-    metric_mode,
     resolve_metric,
     resolve_normalize,
     resolve_scheduler_metric,
@@ -34,7 +33,6 @@ __all__ = [
     "field_spec",
     "field_specs",
     "form_values",
-    "metric_mode",
     "resolve_metric",
     "resolve_normalize",
     "resolve_scheduler_metric",

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from core.config.names import MODEL_SIDES, MODEL_STATISTICS, SMALL_DETECTORS, STATISTICS, is_detector
 from core.config.schema import Experiment
 
 _STAGES = 5
 """Stages of a detector's backbone."""
-
-
-def metric_mode(name: str) -> Literal["max", "min"]:
-    """Whether more or less of a metric is better: losses fall, all else rises."""
-    return "min" if "loss" in name.rsplit("/", 1)[-1] else "max"
 
 
 def resolve_metric(experiment: Experiment) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from core import metrics
 
 TINYVGG = (
     "tinyvgg_v0",
@@ -129,24 +131,10 @@ STATISTICS = {
     "fashionmnist": ((0.2860,) * 3, (0.3530,) * 3),
 }
 """Channel mean and standard deviation of well-known sets, pixels in 0..1."""
-MetricChoice = Literal[
-    "auto",
-    "val/accuracy",
-    "val/loss",
-    "val/top5",
-    "val/accuracy_macro",
-    "val/accuracy_tta",
-    "val/accuracy_random",
-    "val/loss_random",
-    "val/map",
-    "val/map_50",
-    "val/map_75",
-    "val/mar_100",
-]
-DETECTION_METRICS = ("val/map", "val/map_50", "val/map_75", "val/mar_100")
-"""The choices that only detectors have; all others but val/loss only classifiers."""
-
-
+if TYPE_CHECKING:
+    MetricChoice = str
+else:
+    MetricChoice = Literal[("auto", *metrics.SELECTABLE)]
 SSDLITE = "ssdlite320_mobilenet_v3_large"
 MODEL_STATISTICS = {
     "ssd300_vgg16": ((0.48235, 0.45882, 0.40784), (1 / 255,) * 3),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.config.fields import as_text, metric_mode, resolve_metric
+from core.config.fields import as_text, resolve_metric
 from core.config.layers import absolute
 from core.config.load import load_experiment, result_key
 from core.config.problems import problem_at
@@ -25,6 +25,7 @@ from core.config.study_file import (
 from core.config.workspace import Workspace
 from core.config.yaml12 import Tree
 from core.errors import ConfigError, Problem
+from core.metrics import Mode, mode_of
 from core.text import clean, did_you_mean
 
 
@@ -55,7 +56,7 @@ class Study:
     vary: tuple[str, ...]
     epochs: int
     metric: str
-    mode: Literal["max", "min"]
+    mode: Mode
     judge: Literal["best", "last"]
     columns: tuple[str, ...]
     stop: StopRules
@@ -164,7 +165,7 @@ def load_study(
         vary=given.vary,
         epochs=first.epochs,
         metric=metric,
-        mode=metric_mode(metric),
+        mode=mode_of(metric),
         judge=given.judge,
         columns=given.columns,
         stop=given.stop,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from core.config.fields import metric_mode
 from core.config.schema import Experiment
 from core.engine.checkpoint import restore, restore_fork
 from core.engine.class_match import Outputs
@@ -20,6 +19,7 @@ from core.engine.state import TrainState
 from core.engine.task import Task
 from core.engine.update import follow_schedule
 from core.errors import CheckpointError
+from core.metrics import mode_of
 from core.models.modes import ParamGroup
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
@@ -40,7 +40,7 @@ def make_state(
         model,
         optimizer,
         schedule_of(experiment, tuple(group.lr for group in groups), steps_per_epoch),
-        plateau=plateau_of(optimizer, experiment, metric_mode(goal.plateau)),
+        plateau=plateau_of(optimizer, experiment, mode_of(goal.plateau)),
         clip_norm=experiment.clip_norm,
         ema=None if experiment.ema is None else Ema(model, experiment.ema),
         scaler=make_scaler(resolved),

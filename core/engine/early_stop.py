@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from core.config.schema import EarlyStop
+from core.metrics import Mode, is_better
 
 
 class Patience:
@@ -16,9 +16,9 @@ class Patience:
     rise counts in the end.
     """
 
-    def __init__(self, settings: EarlyStop, mode: str) -> None:
+    def __init__(self, settings: EarlyStop, mode: Mode) -> None:
         self._settings = settings
-        self._sign = 1.0 if mode == "max" else -1.0
+        self._mode = mode
         self.bad = 0
         self.best: float | None = None
 
@@ -29,10 +29,7 @@ class Patience:
 
     def see(self, value: float) -> None:
         """Judge one measured epoch; a value that is not finite is none better."""
-        better = math.isfinite(value) and (
-            self.best is None or self._sign * (value - self.best) > self._settings.min_delta
-        )
-        if better:
+        if is_better(value, self.best, self._mode, self._settings.min_delta):
             self.best, self.bad = value, 0
         else:
             self.bad += 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.config.fields import metric_mode, resolve_metric, resolve_scheduler_metric
+from core.config.fields import resolve_metric, resolve_scheduler_metric
 from core.config.schema import Experiment
 from core.datasets.dataset import Dataset
 from core.errors import DataError, StateError
+from core.metrics import Mode, as_mode
 from core.store.attempts import read_attempt
 from core.store.checkpoints import choose
 from core.store.paths import RunPaths
@@ -30,7 +31,7 @@ class Goal:
     start: Checkpoint | None
     fork: bool
     metric: str
-    mode: str
+    mode: Mode
     plateau: str
     asked_anew: bool
 
@@ -61,7 +62,7 @@ def read_goal(run: RunPaths, attempt: int, spec: dict[str, Any], experiment: Exp
         start=start,
         fork=start is not None and start.attempt == 0 and spec.get("parent") is not None,
         metric=metric,
-        mode=metric_mode(metric),
+        mode=as_mode(spec.get("metric_mode"), metric),
         plateau=resolve_scheduler_metric(experiment),
         asked_anew=start is not None and read_attempt(run, start.attempt).status == "finished",
     )

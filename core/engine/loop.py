@@ -17,13 +17,14 @@ from core.engine.optim import rate_record
 from core.engine.outputs import write_outputs
 from core.engine.recorder import StepRecorder
 from core.engine.resolve import Resolved
-from core.engine.state import BestSoFar, LossGuard, TrainState
+from core.engine.state import LossGuard, TrainState
 from core.engine.task import Measurement, Task
 from core.engine.update import follow_schedule, take_step
 from core.errors import LabError
 from core.humanise import duration
+from core.metrics import Mode
 from core.store.checkpoints import save_files
-from core.store.metrics import MetricsWriter, is_finite
+from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.retention import prune
 
@@ -40,7 +41,7 @@ class LoopSettings:
     total_epochs: int
     attempt: int
     metric: str
-    metric_mode: str
+    metric_mode: Mode
     plateau_metric: str
     checkpoint_every: int
     measure_every: int
@@ -195,13 +196,8 @@ class Loop:
         if state.plateau is not None and watched is not None and state.schedule.watches(epoch):
             state.plateau.step(watched)
         value = values.get(settings.metric)
-        if state.patience is not None and value is not None:
-            state.patience.see(value)
-        if value is None or not is_finite(value):
-            return
-        sign = 1.0 if settings.metric_mode == "max" else -1.0
-        if state.best is None or sign * value > sign * state.best.value:
-            state.best = BestSoFar(value, epoch)
+        if value is not None:
+            state.judge(value, epoch, settings.metric_mode)
 
     def _save(self, *, mid_epoch: bool, metrics: Mapping[str, float]) -> None:
         state = self._state

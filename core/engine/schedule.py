@@ -10,6 +10,7 @@ from torch.optim import lr_scheduler
 
 from core.config.schedulers import Position, Scheduler
 from core.config.schema import Experiment
+from core.metrics import Mode
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,14 @@ def schedule_of(
 
 
 def plateau_of(
-    optimizer: torch.optim.Optimizer, experiment: Experiment, mode: str
+    optimizer: torch.optim.Optimizer, experiment: Experiment, mode: Mode
 ) -> lr_scheduler.ReduceLROnPlateau | None:
     """What changes rates by a metric at an epoch's end, if the config asks for it; `mode` is the metric's."""
     settings = experiment.scheduler
     if not settings.kind.needs_metric:
         return None
     make: Any = getattr(lr_scheduler, settings.kind.torch_class)
-    judge: lr_scheduler.ReduceLROnPlateau = make(
-        optimizer, mode="max" if mode == "max" else "min", **settings.kind.arguments(settings)
-    )
+    judge: lr_scheduler.ReduceLROnPlateau = make(optimizer, mode=mode, **settings.kind.arguments(settings))
     return judge
 
 

@@ -16,6 +16,7 @@ from core.engine.early_stop import Patience
 from core.engine.ema import Ema
 from core.engine.schedule import Schedule
 from core.errors import RunFailedError
+from core.metrics import Mode, is_better
 
 _ADVICE = "Lower learning_rate: fork the last checkpoint, or start anew."
 
@@ -188,6 +189,13 @@ class TrainState:
     def ends_early(self) -> bool:
         """Whether patience is spent."""
         return self.patience is not None and self.patience.spent
+
+    def judge(self, value: float, epoch: int, mode: Mode) -> None:
+        """Hold an epoch's value of the run's metric against patience and the best one so far."""
+        if self.patience is not None:
+            self.patience.see(value)
+        if is_better(value, None if self.best is None else self.best.value, mode):
+            self.best = BestSoFar(value, epoch)
 
     @contextmanager
     def measured(self) -> Iterator[nn.Module]:

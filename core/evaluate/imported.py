@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.config.fields import metric_mode, resolve_metric
+from core.config.fields import resolve_metric
 from core.config.load import dump
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
@@ -21,6 +21,7 @@ from core.engine import rng
 from core.engine.checkpoint import FORMAT, DataKey
 from core.engine.state import RunningSums
 from core.evaluate.foreign import LOGS, Foreign
+from core.metrics import mode_of
 from core.store.attempts import record_attempt
 from core.store.checkpoints import save_files
 from core.store.files import write_bytes, write_json
@@ -103,7 +104,7 @@ def make_run(workspace: Workspace, series: Series, *, name: str, argv: Sequence[
         config_text=dump(series.experiment),
         model=series.experiment.model,
         metric=metric,
-        metric_mode=metric_mode(metric),
+        metric_mode=mode_of(metric),
         total_epochs=series.experiment.epochs,
         argv=list(argv),
         name=name,

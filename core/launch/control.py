@@ -17,6 +17,7 @@ from core.launch.network import inherited_code, read_code, require_weights
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
 from core.launch.slots import require_gpus
+from core.metrics import mode_of
 from core.store.files import peek_json
 from core.store.forks import inherited_id, prepare_fork
 from core.store.locks import is_held, run_lock_path
@@ -151,7 +152,7 @@ def _create(
     start: str | None = None,
     prepare: Callable[[RunPaths], None] | None = None,
 ) -> RunPaths:
-    from core.config.fields import metric_mode, resolve_metric
+    from core.config.fields import resolve_metric
     from core.config.load import dump
 
     metric = resolve_metric(experiment)
@@ -161,7 +162,7 @@ def _create(
         config_text=dump(experiment),
         model=experiment.model,
         metric=metric,
-        metric_mode=metric_mode(metric),
+        metric_mode=mode_of(metric),
         total_epochs=experiment.epochs,
         argv=list(argv),
         name=name,

@@ -16,6 +16,7 @@ from core.datasets.boxes import update_digest
 from core.datasets.dataset import read_dataset
 from core.errors import ConfigError, DataError, LabError, UnreadableError
 from core.launch.control import resume_run, start_run, stop_run
+from core.metrics import rank
 from core.reading import HUGE
 from core.store.catalogue import Catalogue
 from core.store.files import peek_json
@@ -96,8 +97,7 @@ class StudyRuns:
         judged = [row for row in rows if math.isfinite(row.get(study.metric, math.nan))]
         best = None
         if judged:
-            sign = 1 if study.mode == "max" else -1
-            best = max(judged, key=lambda row: (sign * row[study.metric], -row["epoch"]))
+            best = max(judged, key=lambda row: (rank(row[study.metric], study.mode), -row["epoch"]))
         at = best if study.judge == "best" else (judged[-1] if judged else None)
         run = RunPaths(self.workspace.runs / summary.id)
         return StudyRun(

@@ -19,6 +19,7 @@ from typing import Any
 from core.errors import CheckpointError, RunFailedError
 from core.humanise import number
 from core.humanise import size as human_size
+from core.metrics import Mode, as_mode, rank
 from core.store import files
 from core.store.attempts import numbers
 from core.store.guard import mark_changed
@@ -196,10 +197,11 @@ def best_id(run: RunPaths, every: list[Checkpoint] | None = None) -> str:
     return "" if row is None else checkpoint_id(row["attempt"], row["epoch"])
 
 
-def _metric(run: RunPaths) -> tuple[str, str]:
+def _metric(run: RunPaths) -> tuple[str, Mode]:
     spec = files.peek_json(run.spec) or {}
     metric = spec.get("metric")
-    return metric if isinstance(metric, str) else "", "min" if spec.get("metric_mode") == "min" else "max"
+    name = metric if isinstance(metric, str) else ""
+    return name, as_mode(spec.get("metric_mode"), name)
 
 
 def _last(run: RunPaths, candidates: list[Checkpoint]) -> Chosen:
@@ -225,8 +227,7 @@ def _best(run: RunPaths, candidates: list[Checkpoint]) -> Chosen:
             f"{_listed(candidates)}. Name one by epoch or id."
         )
     own = [item for item in measured if item.attempt > 0] or measured
-    sign = -1.0 if mode == "min" else 1.0
-    found = max(own, key=lambda item: (sign * item.metrics[metric], -item.step, item.attempt))
+    found = max(own, key=lambda item: (rank(item.metrics[metric], mode), -item.step, item.attempt))
     if row is None:
         return Chosen(found)
     return Chosen(

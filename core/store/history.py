@@ -10,6 +10,7 @@ from itertools import islice
 from operator import lt
 from typing import Any
 
+from core.metrics import Mode, rank
 from core.store.columns import (
     PLACE,
     Series,
@@ -82,7 +83,7 @@ class History:
         rows = [row for row in self.epochs if name in row]
         return array("d", [row["epoch"] for row in rows]), array("d", [row[name] for row in rows])
 
-    def best(self, metric: str, mode: str) -> Record | None:
+    def best(self, metric: str, mode: Mode) -> Record | None:
         """The run's own epoch (none inherited) with the best finite value, the first of equals; or None."""
         return best_of(self.epochs, metric, mode)
 
@@ -236,11 +237,10 @@ class History:
         self.finals = [row for attempt, row in self._finals if self.lineage.holds(attempt, step=row["step"])]
 
 
-def best_of(rows: Sequence[Record], metric: str, mode: str) -> Record | None:
+def best_of(rows: Sequence[Record], metric: str, mode: Mode) -> Record | None:
     """Of rows of epochs the run's own with the best finite value, the first of equals; or None."""
-    sign = -1.0 if mode == "min" else 1.0
     own = [row for row in rows if row["attempt"] > 0 and math.isfinite(row.get(metric, math.nan))]
-    return max(own, key=lambda row: (sign * row[metric], -row["epoch"]), default=None)
+    return max(own, key=lambda row: (rank(row[metric], mode), -row["epoch"]), default=None)
 
 
 def _by_place(rows: Sequence[Record], place: str, limits: Limits) -> list[Record]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import LabError
+from core.metrics import Mode, as_mode
 from core.reading import exists, shown
 from core.store import attempts as attempt_files
 from core.store import files, state
@@ -58,7 +59,7 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         reason=derived.reason or ("" if spec or exists(run.spec) else _NO_SPEC),
         epoch=last["epoch"] if last else reached,
         epochs=epochs if isinstance(epochs, int) else 0,
-        best=_best(run, history, metric, _text(spec, "metric_mode")),
+        best=_best(run, history, metric, as_mode(spec.get("metric_mode"), metric)),
         parent=_text(parent, "run") or None if isinstance(parent, dict) else None,
         created=_time(spec.get("created")) or 0.0,
         started=latest.started if latest else None,
@@ -103,14 +104,14 @@ def broken(run: RunPaths, error: BaseException) -> RunSummary:
     )
 
 
-def _best(run: RunPaths, history: History, metric: str, mode: str) -> Best | None:
+def _best(run: RunPaths, history: History, metric: str, mode: Mode) -> Best | None:
     row = history.best(metric, mode)
     if row is None:
         return None
     identifier = checkpoint_id(row["attempt"], row["epoch"])
     kept = os.path.exists(f"{run.root}/checkpoints/{identifier}.json")
     found = identifier if kept else None
-    return Best(metric, row[metric], row["epoch"], found, row.get("val/map_50"), identifier)
+    return Best(metric, row[metric], row["epoch"], found, row.get("val/map_50"), identifier, mode)
 
 
 def _early_stop(mine: Sequence[Attempt]) -> int | None:

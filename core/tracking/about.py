@@ -9,6 +9,7 @@ from typing import Any
 
 from core.config.names import is_code
 from core.errors import ConfigError, UnreadableError
+from core.metrics import Mode, as_mode
 from core.reading import read_text
 from core.store import files
 from core.store.paths import RunPaths
@@ -33,7 +34,7 @@ class About:
     tags: tuple[str, ...]
     note: str
     metric: str
-    metric_mode: str
+    metric_mode: Mode
     config: dict[str, Any] = field(default_factory=dict)
     text: str = ""
 
@@ -64,7 +65,7 @@ def describe(run: RunPaths, log: dict[str, Any]) -> About:
         tags=tuple(tag[:_TAG_LIMIT] for tag in tags if tag),
         note=meta["note"],
         metric=_text(spec.get("metric")),
-        metric_mode="min" if spec.get("metric_mode") == "min" else "max",
+        metric_mode=as_mode(spec.get("metric_mode"), _text(spec.get("metric"))),
         config={**config, "labtui": {key: value for key, value in about_run.items() if value}},
         text=clean(text, newlines=True),
     )

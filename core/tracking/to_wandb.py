@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from core.metrics import entry, is_better
 from core.store import files
 from core.store.paths import RunPaths
 from core.tracking.about import About
@@ -26,7 +27,6 @@ FINISH_TIMEOUT = 45.0
 FLUSH_EVERY = 2.0
 _REPLACED = "replaced"
 _FINISHED, _FAILED, _KILLED = 0, 1, 255
-_BY_STEP = frozenset({"lr", "time/step", "images/s"})
 _EXIT_CODES = {"finished": _FINISHED, "stopped": _KILLED}
 # What a shell or another W&B process around labtui says must not become part of this run.
 _NOT_OURS = (
@@ -67,7 +67,7 @@ class Wandb:
         self._online = online
         self._tracking = run.tracking
         self._defined: set[str] = set()
-        self._best = math.nan
+        self._best: float | None = None
         self._skipped = 0
         _set_aside(run.tracking)
         try:
@@ -151,10 +151,9 @@ class Wandb:
         """Keep the best epoch in the summary, whose own values are the last ones."""
         about = self._about
         value = row.values.get(about.metric, math.nan)
-        if not row.whole_epoch or row.attempt == 0 or not math.isfinite(value):
+        if not row.whole_epoch or row.attempt == 0:
             return
-        better = value < self._best if about.metric_mode == "min" else value > self._best
-        if better or math.isnan(self._best):
+        if is_better(value, self._best, about.metric_mode):
             self._best = value
             self._run.summary[f"best/{about.metric}"] = value
             self._run.summary["best/epoch"] = row.epoch
@@ -162,7 +161,8 @@ class Wandb:
 
 def axis_of(name: str) -> str:
     """What a metric is drawn over unless the user chooses: `epoch`, or `step` where it moves within one."""
-    return "step" if name in _BY_STEP or name.endswith("_step") else "epoch"
+    known = entry(name)
+    return "step" if name.endswith("_step") or (known is not None and known.by_step) else "epoch"
 
 
 def _settings(wandb: Any) -> Any:

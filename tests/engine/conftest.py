@@ -17,12 +17,13 @@ import pytest
 import torch
 from PIL import Image
 
-from core.config.fields import metric_mode, resolve_metric
+from core.config.fields import resolve_metric
 from core.config.load import apply_overrides, dump, parse_experiment
 from core.config.workspace import Workspace
 from core.data.cache import cached_pixels, cached_whole
 from core.engine.stop import StopFlag
 from core.engine.train import train_run
+from core.metrics import mode_of
 from core.store.attempts import begin_attempt, write_exit
 from core.store.checkpoints import choose
 from core.store.forks import inherited_id, prepare_fork
@@ -150,7 +151,7 @@ class Lab:
             config_text=dump(experiment),
             model=experiment.model,
             metric=metric,
-            metric_mode=metric_mode(metric),
+            metric_mode=mode_of(metric),
             total_epochs=experiment.epochs,
             argv=[],
         )
@@ -184,7 +185,7 @@ class Lab:
             config_text=dump(experiment),
             model=experiment.model,
             metric=metric,
-            metric_mode=metric_mode(metric),
+            metric_mode=mode_of(metric),
             total_epochs=total,
             argv=[],
             parent={"run": parent.id, "checkpoint": checkpoint.id},

@@ -12,11 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 import core.engine.train as train
-from core.config.fields import metric_mode, resolve_metric
+from core.config.fields import resolve_metric
 from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace, shipped_configs
 from core.engine.checkpoint import read_checkpoint
 from core.engine.stop import StopFlag
+from core.metrics import mode_of
 from core.store.attempts import begin_attempt
 from core.store.checkpoints import choose
 from core.store.files import read_json
@@ -85,7 +86,7 @@ def one_epoch(
         config_text=dump(experiment),
         model=experiment.model,
         metric=metric,
-        metric_mode=metric_mode(metric),
+        metric_mode=mode_of(metric),
         total_epochs=1,
         argv=[],
     )

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.config.fields import metric_mode, resolve_metric
+from core.config.fields import resolve_metric
 from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
 from core.launch.work import Work
+from core.metrics import mode_of
 from core.store.paths import JobPaths, RunPaths
 from core.store.runs import create_run, requests
 
@@ -55,7 +56,7 @@ def config_run(workspace: Workspace, config: str, **more: Any) -> RunPaths:
         config_text=dump(loaded.experiment),
         model=loaded.experiment.model,
         metric=metric,
-        metric_mode=metric_mode(metric),
+        metric_mode=mode_of(metric),
         total_epochs=loaded.experiment.epochs,
         argv=["labtui", "train"],
         **more,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.config.fields import metric_mode, resolve_metric
+from core.config.fields import resolve_metric
 from core.config.load import dump, load_experiment
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
+from core.metrics import mode_of
 from core.store.attempts import record_attempt
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
@@ -60,7 +61,7 @@ def made(
         config_text=dump(experiment),
         model=experiment.model,
         metric=metric,
-        metric_mode=metric_mode(metric),
+        metric_mode=mode_of(metric),
         total_epochs=epochs,
         argv=["labtui"],
         name=name,

@@ -19,7 +19,7 @@ from core.cli.commands.predict import image_lines
 from core.cli.estimate import disk_words
 from core.cli.lab_columns import DETECTOR, lab_table
 from core.cli.main import main
-from core.cli.metric_tables import COCO, class_table, grouped, metric_lines
+from core.cli.metric_tables import class_table, grouped, metric_lines
 from core.cli.progress import Position, epoch_line
 from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
@@ -27,6 +27,7 @@ from core.datasets.boxes import Boxes
 from core.datasets.dataset import FileList, make_dataset, store_dataset
 from core.datasets.outline import Outline
 from core.errors import UsageError
+from core.metrics import BY_NAME, COCO
 from core.store.checkpoints import save_files
 from core.store.files import write_json
 from core.store.measures import Measured
@@ -358,3 +359,9 @@ def test_the_disk_estimate_counts_boxes(workspace: Workspace, monkeypatch: pytes
     # 28 bytes for each of 50 boxes in 40 images, five times.
     words = disk_words(workspace, loaded.experiment)
     assert words.startswith("disk: ≈ 5.3 MB for 5 checkpoints and their predictions")
+
+
+def test_columns_of_the_lab_are_metrics() -> None:
+    names = [name.removeprefix("train/").removeprefix("val/") for name in DETECTOR]
+    assert [name for name in names if name not in BY_NAME] == []
+    assert {*names, "map_small", "mar_small"} == {"loss", *COCO}

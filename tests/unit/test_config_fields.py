@@ -12,13 +12,13 @@ from core.config.fields import (
     field_spec,
     field_specs,
     form_values,
-    metric_mode,
     resolve_metric,
     resolve_scheduler_metric,
 )
 from core.config.load import apply_overrides
 from core.config.names import MODELS, MetricChoice
 from core.config.schema import GROUPS, DataConfig, Experiment, SplitPaths
+from core.metrics import mode_of
 
 METRICS = get_args(MetricChoice)
 
@@ -155,7 +155,7 @@ def test_values_as_typed(value: object, text: str) -> None:
     [("val/loss", "min"), ("train/loss_box", "min"), ("val/accuracy", "max"), ("val/map_50", "max")],
 )
 def test_metrics_know_what_is_better(name: str, mode: str) -> None:
-    assert metric_mode(name) == mode
+    assert mode_of(name) == mode
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from textual.binding import Binding
 
 from core.cli.main import COMMANDS, build_parser
 from core.cli.reference import page
+from core.metrics import METRICS, SELECTABLE
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -19,6 +20,16 @@ COMMAND_TABLE = README.split("## Commands")[1].split("## Configs")[0]
 def test_page_of_config_keys_is_current() -> None:
     """`labtui config keys --markdown > docs/configs.md` renews it."""
     assert (ROOT / "docs" / "configs.md").read_text(encoding="utf-8") == page()
+
+
+def test_every_metric_has_its_row_in_the_page() -> None:
+    table = (ROOT / "docs" / "configs.md").read_text(encoding="utf-8").split("## Metrics")[1].split("## ")[0]
+    rows = {row.split("`")[1]: row for row in table.splitlines() if row.startswith("| `")}
+    assert list(rows) == [metric.name for metric in METRICS]
+    for metric in METRICS:
+        better = {"max": "| more |", "min": "| less |", None: "|  |"}[metric.better]
+        assert better in rows[metric.name]
+        assert ("*best*" in rows[metric.name]) is (f"val/{metric.name}" in SELECTABLE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import humanise
+from core.metrics import is_bounded, leaf
 from tui.chart import axes
 from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, WARN, Picture, Piece, at_cells, message
-from tui.chart.names import is_bounded, leaf
 from tui.chart.series import Floats, Odd
 from tui.widgets import plot
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import humanise
+from core.metrics import is_bounded
 from core.store.records import ACTIVE, RunSummary
 from tui.chart.compose import ChartData, Curve
 from tui.chart.curves import EMPTY, Curves
@@ -17,7 +18,6 @@ from tui.chart.names import (
     charts_in_order,
     family,
     in_order,
-    is_bounded,
     is_crowding,
     is_plain,
     line,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
+from core.metrics import MAIN
 from core.store.checkpoints import CHECKPOINT_ID
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from tui.cellfit import progress
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
     from tui.class_rows import Means
     from tui.run_detail import Detail
 
-_TOLD = (
-    "accuracy",
-    "accuracy_macro",
-    "accuracy_tta",
-    "accuracy_random",
-    "top5",
-    "map",
-    "map_50",
-    "map_75",
-    "mar_100",
-)
-"""What the line about a checkpoint says of a split, the main number first."""
 _RECENT = 600
 """Seconds that the end of a job is said for."""
 
@@ -147,7 +136,7 @@ def about_checkpoint(
     if checkpoint.superseded:
         left.append(("  superseded: a later attempt started before it", "muted"))
     for split, row in sorted(measured.items()):
-        told = [name for name in _TOLD if name in row.metrics]
+        told = [name for name in MAIN if name in row.metrics]
         if brief:
             value = row.metrics.get(told[0]) if told else None
             left.append((f"  {split} {humanise.metric(value)}", "muted"))

@@ -204,8 +204,8 @@ class StudyScreen(LiveScreen):
         view = self.view_of_study
         if self.study is None or view is None:
             return
+        from core.metrics import is_bounded
         from tui.chart.band import band_chart
-        from tui.chart.names import is_bounded
 
         names = self._drawn()
         bands = {name: made for name, made in self.study.bands.items() if name in names}

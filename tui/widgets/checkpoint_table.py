@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from core import humanise
+from core.metrics import entry
 from core.store.records import Checkpoint
 from tui.widgets.line_table import Column, LineTable, Span
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from core.store.measures import Measured
 
 PINNED = "⚑"
-_BESIDE = {"val/map": "val/map_50", "val/map_50": "val/map"}
-"""What is shown beside the run's own metric."""
 
 
 class CheckpointTable(LineTable[Checkpoint]):
@@ -46,7 +45,7 @@ class CheckpointTable(LineTable[Checkpoint]):
             Column("own", self.metric, max(len(self.metric), 8), "right"),
         ]
         splits = {split for rows in self.measured.values() for split in rows}
-        beside = _BESIDE.get(self.metric, "")
+        beside = _beside(self.metric)
         train = f"train/{leaf}"
         # Detectors have no score in training but what a job measured.
         has_train = not self.rows or any(train in row.metrics for row in self.rows)
@@ -89,7 +88,7 @@ class CheckpointTable(LineTable[Checkpoint]):
             "epoch": (f"{row.epoch}{' part' if row.mid_epoch else ''}", tone),
             "step": (humanise.count(row.step), "text"),
             "own": _value(row, self.metric, tone),
-            "beside": _value(row, _BESIDE.get(self.metric, ""), tone),
+            "beside": _value(row, _beside(self.metric), tone),
             "train": _value(row, f"train/{leaf}", tone),
             "val loss": _value(row, "val/loss", tone),
             "eval train": self._evaluated(row, "train", leaf),
@@ -116,6 +115,12 @@ def measured_of(
         if not row.key and files.get(row.checkpoint) == row.sha256:
             found.setdefault(row.checkpoint, {})[row.split] = row
     return found
+
+
+def _beside(metric: str) -> str:
+    """What is shown beside the run's own metric, by its full name; empty for nothing."""
+    known = entry(metric)
+    return f"{metric.rpartition('/')[0]}/{known.beside}" if known is not None and known.beside else ""
 
 
 def _value(row: Checkpoint, name: str, tone: str) -> Span:

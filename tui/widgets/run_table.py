@@ -220,8 +220,7 @@ def _number(name: str, value: float | None) -> Span:
 
 
 def _best_key(run: RunSummary) -> tuple[int, float, float]:
-    """Runs with a best value first, the better the earlier; losses count downwards."""
+    """Runs with a best value first, the better the earlier."""
     if run.best is None or run.best.value != run.best.value:
         return 1, 0.0, -run.created
-    falling = run.best.metric.rsplit("/", 1)[-1].endswith("loss")
-    return 0, run.best.value if falling else -run.best.value, -run.created
+    return 0, -run.best.rank, -run.created

@@ -16,6 +16,7 @@ from core.cli.study_text import effect_lines, header, notes, progress_line, rows
 from core.cli.study_view import StudyView
 from core.config.workspace import Workspace
 from core.launch.study import StudyRuns
+from core.metrics import rank
 from core.store.catalogue import summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.paths import RunPaths
@@ -32,8 +33,8 @@ def study_report(view: StudyView, finder: StudyRuns, workspace: Workspace, *, ca
     ]
     best = next((cell for cell in view.table.cells if cell.counted), None)
     if best is not None:
-        sign = 1 if view.table.mode == "max" else -1
-        top = max(best.counted, key=lambda run: (sign * (run.value(view.table.judge) or 0.0), -run.seed))
+        judge, mode = view.table.judge, view.table.mode
+        top = max(best.counted, key=lambda run: (rank(run.value(judge) or 0.0, mode), -run.seed))
         folder = RunPaths(workspace.runs / top.id)
         sections += case_section(folder, f"{best.trial}, seed {top.seed}", cases)
         sections += data_section(folder)
