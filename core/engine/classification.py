@@ -27,6 +27,7 @@ from core.engine.log import log
 from core.engine.precision import autocast
 from core.engine.resolve import Resolved
 from core.engine.scoring import Scores, require_logits
+from core.engine.state import Answers
 from core.engine.task import Measurement, StepOutcome
 from core.models.summary import in_evaluation
 
@@ -115,16 +116,16 @@ class Classification:
                 logits, batch.labels, label_smoothing=self._experiment.label_smoothing
             )
         images = batch.labels.shape[0]
-        correct = (logits.detach().argmax(dim=1) == batch.labels).sum()
-        return StepOutcome(loss, images, {"loss": loss.detach() * images, "accuracy": correct})
+        answers = Answers(logits.detach().argmax(dim=1), batch.labels)
+        return StepOutcome(loss, images, {"loss": loss.detach() * images}, answers=answers)
 
     def measure(self, model: nn.Module, split: str, *, extras: bool = False) -> Measurement:
         """Measure `model` on a split: means over its images, without gradients or batch statistics.
 
-        Metrics: loss (plain cross entropy), accuracy, accuracy_macro (mean of the classes' accuracies), top5
-        with more than five classes; with `extras` accuracy_tta when the config has views for it (mean softmax
-        over them), and for val, with measure.random, accuracy_random and loss_random under the training's
-        random changes, which are the same each time.
+        Metrics: loss (plain cross entropy), accuracy, accuracy_macro (mean of the classes' accuracies),
+        f1_macro (mean of their F1), top5 with more than five classes; with `extras` accuracy_tta when the
+        config has views for it (mean softmax over them), and for val, with measure.random, accuracy_random
+        and loss_random under the training's random changes, which are the same each time.
 
         Predictions: labels (n,), paths (n,) relative to root, class_names, probabilities (n, classes)
         float32; with more than 1,000 classes instead top_probabilities (n, 20) float32, falling, and

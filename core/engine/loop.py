@@ -120,7 +120,7 @@ class Loop:
             outcome = task.step(model, batch)
             guard.see(outcome.loss, epoch, state.step + 1, outcome.parts)
             take_step(state, outcome.loss)
-            sums.add(outcome.totals, outcome.images)
+            sums.add(outcome.totals, outcome.images, outcome.answers)
             state.step += 1
             state.step_in_epoch += 1
             recorder.after_step(state)

@@ -1,8 +1,13 @@
-"""From a model's outputs to the numbers of a measurement: true means over images, whatever the batches."""
+"""From a model's outputs to the numbers of a measurement: true means over images, whatever the batches.
+
+torchmetrics computes what is made of right and wrong answers. Answers are gathered on the device and counted
+once a split, so that no batch waits for it; ratios are taken in double precision.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+from torchmetrics.functional.classification import multiclass_stat_scores
 
+from core.engine.state import Answers
 from core.errors import RunFailedError
 
 TOP_FROM = 5
@@ -21,6 +35,101 @@ KEPT_TOP = 20
 """How many of them."""
 
 
+class _ByClass(Metric):
+    """Counts of each class in place of torchmetrics' confusion matrix: that of 20,000 classes takes 3 GB."""
+
+    num_classes: int
+    tp: Tensor
+    fp: Tensor
+    tn: Tensor
+    fn: Tensor
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Add predicted and true classes (n,)."""
+        hits, named, present = (
+            torch.bincount(labels, minlength=self.num_classes)
+            for labels in (target[preds == target], preds, target)
+        )
+        self.tp = self.tp + hits
+        self.fp = self.fp + named - hits
+        self.fn = self.fn + present - hits
+        self.tn = self.tn + len(target) - named - present + hits
+
+
+class _Precision(_ByClass, MulticlassPrecision):
+    pass
+
+
+class _Recall(_ByClass, MulticlassRecall):
+    pass
+
+
+class _F1(_ByClass, MulticlassF1Score):
+    pass
+
+
+def correct_answers(batches: Sequence[Answers]) -> int:
+    """How many of these answers are right; waits for the device."""
+    predicted, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    # The number of classes has a part in the true negatives only.
+    counts = multiclass_stat_scores(predicted, labels, num_classes=2, average="micro", validate_args=False)
+    true_positives, *_ = counts.tolist()
+    return int(true_positives)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """What the answers of a split come to; arrays (classes,), NaN where a class gives no value.
+
+    `recall` is NaN without images of the class, `precision` where no image was taken for it, `f1` where both
+    hold. `accuracy_macro` is the mean of `recall` (balanced accuracy), `f1_macro` that of `f1`. `correct` and
+    `images` are counts.
+    """
+
+    accuracy: float
+    accuracy_macro: float
+    f1_macro: float
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    correct: NDArray[np.int64]
+    images: NDArray[np.int64]
+
+
+def class_scores(predicted: Tensor, labels: Tensor, classes: int) -> ClassScores:
+    """Score predicted and true classes (n,) of at least one image, both on the CPU."""
+    plain = {"num_classes": classes, "validate_args": False}
+    collection = MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(average="micro", **plain),
+            "precision": _Precision(average="none", **plain),
+            "recall": _Recall(average="none", **plain),
+            "f1": _F1(average="none", **plain),
+            "f1_macro": _F1(average="macro", **plain),
+        },
+        compute_groups=[["accuracy"], ["precision", "recall", "f1", "f1_macro"]],
+    )
+    collection.update(predicted, labels)
+    counts = collection["recall"]
+    hits, missed, alarms = (part.numpy().copy() for part in (counts.tp, counts.fn, counts.fp))
+    for metric in collection.values(copy_state=False):
+        metric.set_dtype(torch.float64)
+    values = {name: value.numpy() for name, value in collection.compute().items()}
+    images, named = hits + missed, hits + alarms
+    recall = np.where(images > 0, values["recall"], np.nan)
+    return ClassScores(
+        accuracy=float(values["accuracy"]),
+        # torchmetrics' own mean takes in classes without images that an image was taken for.
+        accuracy_macro=float(np.mean(recall[images > 0])),
+        f1_macro=float(values["f1_macro"]),
+        precision=np.where(named > 0, values["precision"], np.nan),
+        recall=recall,
+        f1=np.where(images + named > 0, values["f1"], np.nan),
+        correct=hits,
+        images=images,
+    )
+
+
 class Scores:
     """Gathers the outputs of one split, batch by batch; `keep` also keeps probabilities."""
 
@@ -28,14 +137,21 @@ class Scores:
         self._classes = classes
         self._keep = keep
         self._columns: dict[str, list[Tensor]] = {}
+        self._top: MulticlassAccuracy | None = None
+        self._scores: ClassScores | None = None
 
     def add(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Add a batch: logits (n, classes), float32, and labels (n,); returns its probabilities."""
         probabilities = logits.softmax(dim=1)
         losses = functional.cross_entropy(logits, labels, reduction="none")
         columns = {"loss": losses, "label": labels}
-        if self._classes > TOP_FROM:
-            columns["top5"] = (logits.topk(TOP_FROM, dim=1).indices == labels[:, None]).any(dim=1)
+        if self._classes > TOP_FROM and len(labels):
+            if self._top is None:
+                top = MulticlassAccuracy(
+                    num_classes=self._classes, top_k=TOP_FROM, average="micro", validate_args=False
+                )
+                self._top = top.to(logits.device)
+            self._top.update(logits, labels)
         self._append(columns | self._kept(probabilities))
         return probabilities
 
@@ -44,24 +160,38 @@ class Scores:
         self._append({"label": labels} | self._kept(probabilities))
 
     def metrics(self) -> dict[str, float]:
-        """loss, accuracy, accuracy_macro (mean over the classes that have images), top5, as far as known."""
-        correct = self._correct()
+        """loss, accuracy, accuracy_macro, top5 and f1_macro, as far as known; nothing without images."""
+        scores = self._class_scores()
+        if scores is None:
+            return {}
         found = {}
         if "loss" in self._columns:
             found["loss"] = self._column("loss").double().mean().item()
-        found["accuracy"] = int(correct.sum()) / len(correct)
-        hits, counts = self._by_class(correct)
-        found["accuracy_macro"] = float(np.mean([hit / n for hit, n in zip(hits, counts, strict=True) if n]))
-        if "top5" in self._columns:
-            found["top5"] = int(self._column("top5").sum()) / len(correct)
-        return found
+        found |= {"accuracy": scores.accuracy, "accuracy_macro": scores.accuracy_macro}
+        if self._top is not None:
+            found["top5"] = self._top.cpu().set_dtype(torch.float64).compute().item()
+        return found | {"f1_macro": scores.f1_macro}
 
     def per_class(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """A row for each class: class, n, correct, accuracy (None without images)."""
-        hits, counts = self._by_class(self._correct())
+        """A row for each class: class, n, correct, accuracy, precision, recall, f1; see `ClassScores`.
+
+        What has no value is None. `accuracy` is the recall.
+        """
+        scores = self._class_scores()
+        if scores is None:
+            nothing = {"n": 0, "correct": 0, **dict.fromkeys(("accuracy", "precision", "recall", "f1"))}
+            return [{"class": name, **nothing} for name in names]
         return [
-            {"class": name, "n": n, "correct": hit, "accuracy": hit / n if n else None}
-            for name, hit, n in zip(names, hits, counts, strict=True)
+            {
+                "class": name,
+                "n": int(scores.images[label]),
+                "correct": int(scores.correct[label]),
+                "accuracy": _value(scores.recall[label]),
+                "precision": _value(scores.precision[label]),
+                "recall": _value(scores.recall[label]),
+                "f1": _value(scores.f1[label]),
+            }
+            for label, name in enumerate(names)
         ]
 
     def probabilities(self, prefix: str = "") -> dict[str, NDArray[Any]]:
@@ -79,19 +209,22 @@ class Scores:
         return columns
 
     def _append(self, columns: Mapping[str, Tensor]) -> None:
+        self._scores = None
         for name, values in columns.items():
             self._columns.setdefault(name, []).append(values)
 
     def _column(self, name: str) -> Tensor:
         return torch.cat(self._columns[name]).cpu()
 
-    def _correct(self) -> Tensor:
-        return self._column("predicted") == self._column("label")
+    def _class_scores(self) -> ClassScores | None:
+        """Counted once for all that was added; None without images."""
+        if self._scores is None and any(len(labels) for labels in self._columns.get("label", ())):
+            self._scores = class_scores(self._column("predicted"), self._column("label"), self._classes)
+        return self._scores
 
-    def _by_class(self, correct: Tensor) -> tuple[list[int], list[int]]:
-        labels = self._column("label")
-        hits = torch.bincount(labels[correct], minlength=self._classes)
-        return hits.tolist(), torch.bincount(labels, minlength=self._classes).tolist()
+
+def _value(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def require_logits(output: Any, images: int, classes: int) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,13 @@ _ADVICE = "Lower learning_rate: fork the last checkpoint, or start anew."
 
 class NonFiniteLossError(RunFailedError):
     """The training loss is NaN or infinite."""
+
+
+class Answers(NamedTuple):
+    """Predicted and true classes (n,) of a batch, on its device."""
+
+    predicted: Tensor
+    labels: Tensor
 
 
 class _Totals:
@@ -55,7 +62,8 @@ class RunningSums:
     """Sums over the images of the epoch under way, in double precision.
 
     On the CPU they are plain numbers at once. On another device they stay there until `read`, so that no step
-    waits for it; a loss that was not finite is then found late, but always before anything is saved.
+    waits for it; a loss that was not finite is then found late, but always before anything is saved. Answers
+    are gathered, and counted by `read`: a few times a second instead of at every step.
     """
 
     def __init__(self) -> None:
@@ -63,10 +71,13 @@ class RunningSums:
         self.seconds = 0.0
         self._totals = _Totals()
         self._norms = _Totals()
+        self._answers: list[Answers] = []
 
-    def add(self, totals: Mapping[str, Tensor], images: int) -> None:
+    def add(self, totals: Mapping[str, Tensor], images: int, answers: Answers | None = None) -> None:
         """Add one batch's sums."""
         self.images += images
+        if answers is not None:
+            self._answers.append(answers)
         for name, value in totals.items():
             self._totals.add(name, value)
 
@@ -78,7 +89,16 @@ class RunningSums:
 
     def read(self) -> dict[str, float]:
         """The sums over images so far; waits for the device."""
-        return self._totals.read()
+        totals = self._totals.read()
+        if self._answers:
+            # Here, because torchmetrics is a while to load and detectors do not need it.
+            from core.engine.scoring import correct_answers
+
+            known = self._totals.known
+            known["accuracy"] = known.get("accuracy", 0.0) + correct_answers(self._answers)
+            self._answers.clear()
+            totals = dict(known)
+        return totals
 
     def means(self) -> dict[str, float]:
         """`train/<name>`: the sums over the number of images."""
@@ -103,6 +123,7 @@ class RunningSums:
 
     def load(self, stored: Mapping[str, Any]) -> None:
         self._totals.load(stored["totals"])
+        self._answers.clear()
         self._norms.load(stored.get("norms", {}))
         self.images, self.seconds = int(stored["images"]), float(stored["seconds"])
 

@@ -12,20 +12,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.engine.checkpoint import DataKey
+from core.engine.state import Answers
 
 
 @dataclass(frozen=True)
 class StepOutcome:
     """One training batch: the loss to go down (mean over its images), their number, and sums for the record.
 
-    `totals` maps names (`loss`, `accuracy`) to sums over the images; the epoch's `train/<name>` is the sum of
-    them over the number of images. `parts` are the terms that the loss is made of, where there are several.
+    `totals` maps names (`loss`) to sums over the images; the epoch's `train/<name>` is the sum of them over
+    the number of images. `parts` are the terms that the loss is made of, where there are several; `answers`
+    make `train/accuracy`, where there is one answer an image.
     """
 
     loss: Tensor
     images: int
     totals: Mapping[str, Tensor]
     parts: Mapping[str, Tensor] = field(default_factory=dict)
+    answers: Answers | None = None
 
 
 @dataclass(frozen=True)

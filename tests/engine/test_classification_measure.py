@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
+from torchmetrics.functional.classification import multiclass_f1_score
 from torchvision import transforms
 
 from core.config.fields import resolve_normalize
@@ -23,7 +24,7 @@ from core.data.draws import MEASURING
 from core.datasets.open import open_dataset
 from core.engine.classification import Classification
 from core.engine.resolve import Resolved
-from core.engine.scoring import Scores
+from core.engine.scoring import Scores, correct_answers
 from core.errors import DataError, RunFailedError
 
 CLASSES, SIDES = 7, (40, 32, 48)
@@ -108,6 +109,7 @@ def test_means_are_over_images_and_not_over_batches(make_task: MakeTask, net: nn
         "accuracy": right.mean().item(),
         "accuracy_macro": by_class.mean().item(),
         "top5": (logits.topk(5).indices == labels[:, None]).any(1).float().mean().item(),
+        "f1_macro": multiclass_f1_score(logits, labels, CLASSES, average="macro").item(),
     }
     assert 0 < want["accuracy"] < want["top5"] < 1
     assert want["accuracy"] != want["accuracy_macro"]
@@ -134,9 +136,10 @@ def test_macro_accuracy_is_the_mean_of_the_classes_that_have_images() -> None:
     assert scores.metrics()["accuracy"] == 0.95
     assert scores.metrics()["accuracy_macro"] == 0.5
     assert scores.per_class(["a", "b", "c"]) == [
-        {"class": "a", "n": 95, "correct": 95, "accuracy": 1.0},
-        {"class": "b", "n": 5, "correct": 0, "accuracy": 0.0},
-        {"class": "c", "n": 0, "correct": 0, "accuracy": None},
+        {"class": "a", "n": 95, "correct": 95, "accuracy": 1.0, "precision": 0.95, "recall": 1.0}
+        | {"f1": 190 / 195},
+        {"class": "b", "n": 5, "correct": 0, "accuracy": 0.0, "precision": None, "recall": 0.0, "f1": 0.0},
+        {"class": "c", "n": 0, "correct": 0, **dict.fromkeys(("accuracy", "precision", "recall", "f1"))},
     ]
 
 
@@ -241,7 +244,8 @@ def test_label_smoothing_is_trained_with_and_not_measured(make_task: MakeTask, n
     smooth = functional.cross_entropy(logits, batch.labels, label_smoothing=0.2)
     assert outcome.loss.item() == pytest.approx(smooth.item(), abs=1e-6)
     assert outcome.totals["loss"].item() == pytest.approx(4 * smooth.item(), abs=1e-5)
-    assert outcome.totals["accuracy"].item() == (logits.argmax(1) == batch.labels).sum()
+    assert outcome.answers is not None
+    assert correct_answers([outcome.answers]) == (logits.argmax(1) == batch.labels).sum()
     plain = functional.cross_entropy(outputs(net, looked_at(task, "val", 32)), labels_of(task, "val"))
     assert task.measure(net, "val").metrics["loss"] == pytest.approx(plain.item(), abs=1e-5)
 

@@ -132,8 +132,9 @@ WEIGHTS = "expected none, imagenet, coco or a file of weights (./NAME), got"
 SCALE = "expected a side from 8 to 1024 pixels, or two: [Smin, Smax], got"
 GPU = "expected the index of a GPU (0, 1, ...) or its UUID, got"
 METRICS = (
-    "auto or val/accuracy or val/loss or val/top5 or val/accuracy_macro or val/accuracy_tta "
-    "or val/accuracy_random or val/loss_random or val/map or val/map_50 or val/map_75 or val/mar_100"
+    "auto or val/accuracy or val/loss or val/top5 or val/accuracy_macro or val/f1_macro "
+    "or val/accuracy_tta or val/accuracy_random or val/loss_random or val/map or val/map_50 or val/map_75 "
+    "or val/mar_100"
 )
 
 
