@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from core.datasets.png_jpeg import ENDS, PNG
 from core.errors import PictureError, UnreadableError
 from core.reading import open_regular, shown
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-# Beginning and end of a whole file; what does not look like this is decoded to find out.
-_WHOLE = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"))
-
-
 # A JFIF header of 16 bytes with the quantisation table behind it; a PNG header with the pixels behind it.
-_PLAIN = ((b"\xff\xd8\xff\xe0\x00\x10JFIF\0", 20, b"\xff\xdb"), (b"\x89PNG\r\n\x1a\n", 37, b"IDAT"))
+_PLAIN = ((b"\xff\xd8\xff\xe0\x00\x10JFIF\0", 20, b"\xff\xdb"), (PNG, 37, b"IDAT"))
 _HEAD = 48
 
 
 def has_image_suffix(name: str) -> bool:
     """Whether a name ends as those of images do."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    dot = name.rfind(".")
+    if dot < 0 or name[dot:].lower() not in SUFFIXES:
+        return False
+    return bool(name[name.rfind("/", 0, dot) + 1 : dot].strip("."))  # `.png` has no ending
 
 
 def is_image_name(name: str) -> bool:
@@ -71,7 +71,7 @@ def read_ends(path: str) -> Ends:
         raise UnreadableError(shown(path), (error.strerror or "cannot be read").lower()) from error
     finally:
         os.close(fd)
-    whole = any(head.startswith(start) and tail.endswith(end) for start, end in _WHOLE)
+    whole = any(head.startswith(start) and tail.endswith(end) for start, end in ENDS)
     return Ends(
         whole, any(head.startswith(start) and head[at:].startswith(mark) for start, at, mark in _PLAIN)
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from core.datasets.images import read_ends
 from core.datasets.opening import decoding_fault, opened
+from core.datasets.png_jpeg import read_plain
 from core.errors import PictureError, UnreadableError
 from core.text import clean
 
@@ -43,6 +44,12 @@ def exif_words(look: Look) -> str:
 
 def look_at(path: str) -> Look:
     """Look at an image file; one that is not whole is decoded to see what is left of it."""
+    plain = read_plain(path)
+    if plain is not None and plain.whole:
+        header = plain.header
+        return Look(
+            header.size, header.stored, header.turn, header.mode, header.format, header.clear, plain.bytes
+        )
     try:
         size = os.stat(path).st_size
         with warnings.catch_warnings(record=True) as told:

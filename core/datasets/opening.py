@@ -15,9 +15,9 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.datasets.png_jpeg import ON_ITS_SIDE, Header, has_notes, read_plain
 from core.errors import DataError, MissingFileError, PictureError
 from core.reading import AnyPath, open_regular, shown
 from core.text import clean
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 END_OF_JPEG = b"\xff\xd9"
 _ORIENTATION = 0x0112
-_ON_ITS_SIDE = (5, 6, 7, 8)
 _TURNS = range(2, 9)
-_NOTES = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PILLOW = re.compile(r"PIL\.")
 _LOOKED_THROUGH = 8
 # What Pillow's readers raise on files that are broken or made to break them.
@@ -48,24 +46,6 @@ _FAULTS = (
     struct.error,
     zlib.error,
 )
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the beginning of an image file says.
-
-    `size`: width and height as the picture is seen; `stored`: as it lies in the file; `turn`: the EXIF
-    orientation, 1 for none. `mode` and `format` are Pillow's words; `clear`: some of it may be transparent.
-    `exif` says what is wrong with its EXIF, empty when nothing is.
-    """
-
-    size: tuple[int, int]
-    stored: tuple[int, int]
-    turn: int
-    mode: str
-    format: str
-    clear: bool
-    exif: str
 
 
 @contextmanager
@@ -98,6 +78,8 @@ def opened(path: AnyPath, *, mend: bool = False, quiet: bool = True) -> Iterator
 
 def read_header(path: AnyPath) -> Header:
     """The header alone. Raises as `opened` does."""
+    if (plain := read_plain(path)) is not None:
+        return plain.header
     with opened(path) as (_, header):
         return header
 
@@ -113,7 +95,7 @@ def read_rgb(path: AnyPath, least: tuple[int, int] | None = None) -> tuple[Image
     try:
         with opened(path) as (image, header):
             if least is not None and header.format == "JPEG":
-                image.draft(None, least[::-1] if header.turn in _ON_ITS_SIDE else least)
+                image.draft(None, least[::-1] if header.turn in ON_ITS_SIDE else least)
             try:
                 image.load()
             except OSError:
@@ -171,7 +153,7 @@ def _header(image: Image) -> Header:
     except _FAULTS as error:
         exif = _words(error)
     size = stored = image.size
-    if turn in _ON_ITS_SIDE:
+    if turn in ON_ITS_SIDE:
         # Pillow turns TIFF by itself when it decodes, and says so beforehand.
         if image.format == "TIFF":
             stored = (size[1], size[0])
@@ -181,21 +163,14 @@ def _header(image: Image) -> Header:
 
 
 def _notes_behind(image: Image) -> bool:
-    """Whether a PNG has texts or EXIF data after its pixels, where few have any.
-
-    Chunks are a length, a kind of four letters, the content and a checksum (https://www.w3.org/TR/png-3/).
-    """
+    """Whether a PNG has texts or EXIF data after its pixels, where few have any."""
     source = image.fp  # type: ignore[attr-defined]
     if isinstance(source, io.BytesIO):
         return True
-    file, at, pixels = source.fileno(), 8, False
-    while len(head := os.pread(file, 8, at)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        pixels = pixels or kind == b"IDAT"
-        if pixels and kind in _NOTES:
-            return True
-        at += length + 12
-    return False
+    file, at = source.fileno(), 8
+    while len(head := os.pread(file, 8, at)) == 8 and head[4:] != b"IDAT":
+        at += 12 + int.from_bytes(head[:4], "big")
+    return has_notes(file, at)
 
 
 def _upright(image: Image, header: Header) -> Image:
