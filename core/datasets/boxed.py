@@ -159,17 +159,19 @@ def _seen(image: RawImage, places: BoxPlaces, looks: dict[str, Look], found: Fin
 
 def _note_modes(images: tuple[Seen, ...], found: Findings) -> None:
     """Say which pictures are not plain 8-bit RGB, and what is done with them."""
-    kinds: dict[str, Callable[[Look], bool]] = {
-        "16-bit grey, scaled to 8 bits": lambda look: look.mode.startswith("I"),
-        "grey, taken as RGB": lambda look: look.mode in ("L", "1", "LA"),
-        "CMYK, taken as RGB": lambda look: look.mode == "CMYK",
-        "of few colours, taken as RGB": lambda look: look.mode == "P",
-        "transparent in places, put on white": lambda look: look.clear,
+    kinds: dict[str, Callable[[str, bool], bool]] = {
+        "16-bit grey, scaled to 8 bits": lambda mode, _: mode.startswith("I"),
+        "grey, taken as RGB": lambda mode, _: mode in ("L", "1", "LA"),
+        "CMYK, taken as RGB": lambda mode, _: mode == "CMYK",
+        "of few colours, taken as RGB": lambda mode, _: mode == "P",
+        "transparent in places, put on white": lambda _, clear: clear,
     }
     readable = [seen for seen in images if seen.readable]
+    pairs = {(seen.look.mode, seen.look.clear) for seen in readable}
     for text, holds in kinds.items():
-        names = [seen.raw.path for seen in readable if holds(seen.look)]
-        if names:
+        meant = {pair for pair in pairs if holds(*pair)}
+        if meant:
+            names = [seen.raw.path for seen in readable if (seen.look.mode, seen.look.clear) in meant]
             found.note("", f"{count(len(names), 'image')} {text}: {some(names)}")
     odd = [s.raw.path for s in readable if s.look.format and not _named_so(s.raw.path, s.look.format)]
     if odd:

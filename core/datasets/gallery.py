@@ -52,6 +52,7 @@ class Gallery:
         self._keys: dict[str, list[str]] = {}
         self._stems: dict[str, list[str]] = {}
         self._bases: dict[str, list[str]] = {}
+        self._matches: dict[tuple[str, bool], Match | None] = {}
         for path in self.paths:
             key = _key(path)
             self._keys.setdefault(key, []).append(path)
@@ -60,6 +61,12 @@ class Gallery:
 
     def find(self, name: str, *, anywhere: bool = False) -> Match | None:
         """The one image that `name` means; `anywhere`: also in another folder than it says, if only there."""
+        asked = (name, anywhere)
+        if asked not in self._matches:
+            self._matches[asked] = self._find(name, anywhere)
+        return self._matches[asked]
+
+    def _find(self, name: str, anywhere: bool) -> Match | None:
         name = name.strip().replace("\\", "/")
         while name.startswith("./"):
             name = name[2:]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from core.text import clean
 
 
+@lru_cache(maxsize=4096)
 def spelled(name: str) -> str:
     """A class name without white space around it, single blanks in it, accents composed; case as it is."""
     return clean(" ".join(unicodedata.normalize("NFC", name).split()))

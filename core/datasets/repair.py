@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from core.datasets.raw import Corners, RawBox, RawImage
 _BEYOND = 0.01  # of the side: how far boxes in shares may reach out and still be meant
 _SCALED = 0.01
 _ROUNDING = 0.01
+_FLOATS = struct.Struct("4f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +160,10 @@ def _reaches_out(corners: Corners, width: int, height: int) -> bool:
 
 def _has_area(corners: Corners) -> bool:
     """Whether there is a box left once corners are stored as float32."""
-    import numpy as np
-
-    left, top, right, bottom = np.asarray(corners, np.float32)
+    left, top, right, bottom = corners
+    if right <= left or bottom <= top:
+        return False
+    left, top, right, bottom = _FLOATS.unpack(_FLOATS.pack(left, top, right, bottom))
     return bool(right > left and bottom > top)
 
 
@@ -170,7 +173,8 @@ def _kept(image: RawImage, box: RawBox, inside: Corners, changes: list[str], fou
     use_given = given is not None and math.isfinite(given) and given > 0 and not changes
     if changes:
         found.warn(image.file, f"{box.where}: {', '.join(changes)}", box.line)
-    return Kept(replace(box, mended=", ".join(changes)), inside, given if use_given and given else own)
+        box = replace(box, mended=", ".join(changes))
+    return Kept(box, inside, given if use_given and given else own)
 
 
 def _once(image: RawImage, kept: list[Kept], found: Findings) -> Iterator[Kept]:

@@ -135,7 +135,7 @@ class _Reader:
     def _parsed(self, path: str, split: RawSplit) -> Annotation | None:
         shown = self._shown(path)
         try:
-            root = parse_xml(read_bytes(self._folder / path))
+            root = parse_xml(read_bytes(os.path.join(self._folder, path)))
         except XmlError as error:
             self._unreadable(path, f"cannot be read: {error}; its image is left out", error.line)
             return None
@@ -195,15 +195,14 @@ class _Reader:
 
     def _first(self, folder: str, name: str, *, exact: bool = False) -> str | None:
         """The image `name` in the same folder as the XML file, at the top, or the only one of that name."""
-        tried = [f"{folder}{name}", name]
-        for one in dict.fromkeys(tried):
+        for one in (f"{folder}{name}", name) if folder else (name,):
             match = self._gallery.find(one)
             if match is not None and (not exact or match.how == "exact"):
                 return match.path
+        if exact:
+            return None
         match = self._gallery.find(name, anywhere=True)
-        if match is not None and match.how == "elsewhere" and not exact:
-            return match.path
-        return None
+        return match.path if match is not None and match.how == "elsewhere" else None
 
     def _by_stem(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -45,8 +45,10 @@ def read_objects(annotation: Annotation, shift: float, ids: dict[str, int], foun
     `shift` is taken from the left and upper corners; `ids` gets the ids that objects give to their classes.
     """
     reader = _Objects(annotation.shown, shift, found)
-    boxes = []
-    for number, node in enumerate(_objects(annotation.root), 1):
+    boxes: list[RawBox] = []
+    nodes: list[Node] = []
+    _find_objects(annotation.root, nodes)
+    for number, node in enumerate(nodes, 1):
         there = list(reader.of(node, f"box {number}"))
         boxes += there
         for identity in node.values("id") if there else ():
@@ -109,7 +111,10 @@ class _Objects:
         self.lost += objects
 
     def _name(self, node: Node, where: str, objects: int) -> str:
-        written = [text for text in node.texts("name") if spelled(text)]
+        texts = node.texts("name")
+        if len(texts) == 1 and texts[0] and texts[0] == spelled(texts[0]):
+            return texts[0]
+        written = [text for text in texts if spelled(text)]
         names = list(dict.fromkeys(map(spelled, written)))
         if not names:
             self.drop(f"{where} has no class name", node.line, Why.CLASS, objects)
@@ -124,13 +129,18 @@ class _Objects:
         return names[0]
 
     def _difficult(self, node: Node, where: str) -> bool:
-        said = {text.lower() in _TRUE for text in node.values("difficult")}
+        texts = node.values("difficult")
+        if not texts:
+            return False
+        said = {text.lower() in _TRUE for text in texts}
         if len(said) > 1:
             text = f"{where} is said to be difficult and not to be: taken as difficult"
             self._found.warn(self._shown, text, node.line)
         return True in said
 
     def _corners(self, node: Node, box: Node, where: str) -> Corners | None:
+        if (four := _plain_corners(box)) is not None:
+            return four[0] - self._shift, four[1] - self._shift, four[2], four[3]
         texts = [list(dict.fromkeys(filter(None, box.values(tag)))) for tag in _CORNERS]
         absent = [tag for tag, values in zip(_CORNERS, texts, strict=True) if not values]
         if len(absent) == len(_CORNERS):
@@ -160,23 +170,39 @@ class _Objects:
         return left - self._shift, top - self._shift, right, bottom
 
 
-def _objects(node: Node) -> Iterator[Node]:
-    """The elements `object`, also in wrappers and in each other; not those in parts of objects."""
+def _plain_corners(box: Node) -> Corners | None:
+    """The corners of a box that has each once, as a number, as nearly all have."""
+    values = {child.tag: child.text for child in box.children}
+    if len(values) != len(box.children):
+        return None
+    try:
+        left, top, right, bottom = (float(values[tag]) for tag in _CORNERS)
+    except (KeyError, ValueError):
+        return None
+    return left, top, right, bottom
+
+
+def _find_objects(node: Node, objects: list[Node]) -> None:
+    """Add the elements `object`, also in wrappers and in each other; not those in parts of objects."""
     for child in node.children:
         if child.tag == "object" and (child.child("name", *_BOX) or not child.child("object")):
-            yield child
-        if child.tag != _PART:
-            yield from _objects(child)
+            objects.append(child)
+        if child.children and child.tag != _PART:
+            _find_objects(child, objects)
 
 
-def _stray(node: Node) -> Iterator[Node]:
+def _stray(node: Node) -> list[Node]:
     """Boxes that no object has right inside; an object without a box is told of already."""
+    boxes: list[Node] = []
     for child in node.children:
+        if not child.children:
+            continue
         if child.tag in _BOX:
-            if node.tag != "object" and child.children:
-                yield child
+            if node.tag != "object":
+                boxes.append(child)
         elif child.tag != _PART and (child.tag != "object" or child.child(*_BOX)):
-            yield from _stray(child)
+            boxes += _stray(child)
+    return boxes
 
 
 def _note_id(name: str, identity: int, shown: str, line: int, ids: dict[str, int], found: Findings) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
@@ -23,30 +21,35 @@ class XmlError(Exception):
         self.line = line
 
 
-@dataclass(slots=True)
 class Node:
     """One element: its tag in lower case without namespace, its text, its line, and what is in it."""
 
-    tag: str
-    line: int
-    text: str = ""
-    children: list[Node] = field(default_factory=list)
+    __slots__ = ("children", "line", "tag", "text")
+
+    def __init__(self, tag: str, line: int) -> None:
+        self.tag = tag
+        self.line = line
+        self.text = ""
+        self.children: list[Node] = []
 
     def child(self, *tags: str) -> Node | None:
         """The first element right inside with one of these tags."""
-        return next((node for node in self.children if node.tag in tags), None)
+        for node in self.children:
+            if node.tag in tags:
+                return node
+        return None
 
-    def all(self, tag: str) -> Iterator[Node]:
+    def all(self, tag: str) -> list[Node]:
         """The elements right inside with this tag."""
-        return (node for node in self.children if node.tag == tag)
+        return [node for node in self.children if node.tag == tag]
 
     def texts(self, tag: str) -> list[str]:
         """The texts of the elements right inside with this tag, as written."""
-        return [node.text for node in self.all(tag)]
+        return [node.text for node in self.children if node.tag == tag]
 
     def values(self, tag: str) -> list[str]:
         """`texts` without the white space around them."""
-        return [text.strip() for text in self.texts(tag)]
+        return [node.text.strip() for node in self.children if node.tag == tag]
 
     def value(self, *tags: str) -> str | None:
         """The text of the first element right inside with one of these tags, None when there is none."""
@@ -81,16 +84,17 @@ def _parse(data: bytes, encoding: str | None) -> Node:
     parser.buffer_text = True
     top = Node("", 0)
     stack = [top]
+    push, pop = stack.append, stack.pop
 
     def start(tag: str, _: Any) -> None:
-        if len(stack) > _MAX_DEPTH:
-            raise XmlError("it is nested too deeply", parser.CurrentLineNumber)
         node = Node(_local(tag), parser.CurrentLineNumber)
         stack[-1].children.append(node)
-        stack.append(node)
+        push(node)
+        if len(stack) > _MAX_DEPTH + 1:
+            raise XmlError("it is nested too deeply", node.line)
 
     def end(_: str) -> None:
-        stack.pop()
+        pop()
 
     def text(words: str) -> None:
         stack[-1].text += words
@@ -103,7 +107,10 @@ def _parse(data: bytes, encoding: str | None) -> Node:
     parser.CharacterDataHandler = text
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
-    parser.Parse(data, True)
+    try:
+        parser.Parse(data, True)
+    finally:  # the parser holds its handlers, and they hold it: freed at once, not by the collector
+        parser.StartElementHandler = parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = None
     return top.children[0]
 
 
