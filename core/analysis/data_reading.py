@@ -10,18 +10,18 @@ import numpy as np
 
 from core.analysis.data_table import DataTable, Fault, Objects, with_headers
 from core.config.schema import DataConfig
-from core.datasets.arrays import read_array_set
-from core.datasets.box_open import classes_of, split_images
-from core.datasets.boxed import Boxed, Seen, read_boxed
+from core.datasets.boxes.open_boxes import classes_of, split_images
+from core.datasets.boxes.read_boxes import Boxed, Seen, read_boxed
+from core.datasets.class_folders.layout import find_folders
+from core.datasets.class_folders.scan import Names, class_order, require_classes, scan
+from core.datasets.class_folders.scan import classes_of as folder_classes
+from core.datasets.class_folders.split_folders import Source
 from core.datasets.detect import data_format, has_boxes
-from core.datasets.folder import Names, class_order, require_classes, scan
-from core.datasets.folder import classes_of as folder_classes
-from core.datasets.layout import find_folders
-from core.datasets.look import Look, look_at
+from core.datasets.image_header import Look, look_at
 from core.datasets.open import relative_files
 from core.datasets.pictures import member_file, read_pictures
-from core.datasets.places import Source
-from core.datasets.published import PUBLISHED
+from core.datasets.published.arrays import read_array_set
+from core.datasets.published.catalogue import PUBLISHED
 from core.datasets.split import held_out
 from core.errors import DataError
 from core.text import clean
@@ -46,7 +46,7 @@ def read_table(data: DataConfig) -> DataTable:
     if name in PUBLISHED:
         return _of_arrays(data, name)
     if name == "synthetic":
-        from core.datasets.synthetic import ensure_synthetic
+        from core.datasets.synthetic.drawn import ensure_synthetic
 
         ensure_synthetic(data)
     if has_boxes(data):

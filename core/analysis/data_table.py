@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets.look import Look
+from core.datasets.image_header import Look
 
 Integers = NDArray[np.int64]
 

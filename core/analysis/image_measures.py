@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.analysis.image_records import RECORD, THUMB
+from core.datasets.image_header import Look, look_at
 from core.datasets.leaks import content_digest
-from core.datasets.look import Look, look_at
 from core.datasets.pictures import is_member, open_picture, open_reduced
 from core.errors import DataError
 

@@ -10,7 +10,7 @@ from core.analysis.data_table import DataTable, Integers, with_headers
 from core.analysis.duplicates import find_twins
 from core.analysis.figures import Figure, Measure, Page, by_split, linear_edges, log_edges
 from core.analysis.image_records import Known, image_keys, look_up
-from core.datasets.look import Look
+from core.datasets.image_header import Look
 
 DARK, BRIGHT = 25, 230
 """Mean luma below which an image is nearly black, above which nearly white."""

@@ -18,10 +18,10 @@ from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predicti
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
 from core.config.workspace import Workspace
-from core.datasets.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.boxes.results import read_results
 from core.datasets.findings import Findings, count, some
 from core.datasets.names import spelled
-from core.datasets.results import read_results
 from core.errors import DataError
 from core.metrics import COCO
 from core.store.attempts import record_attempt

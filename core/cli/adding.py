@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from core.cli.output import table
 from core.config.data_schema import ARRAY_FORMATS, BOX_FORMATS, DataConfig
 from core.config.workspace import Workspace, config_files
-from core.datasets.published import PUBLISHED
+from core.datasets.published.catalogue import PUBLISHED
 from core.errors import DataError, LabError, UsageError
 from core.humanise import count
 from core.text import clean, did_you_mean
 
 if TYPE_CHECKING:
     from core.datasets.dataset import Dataset
-    from core.datasets.fetch import Progress
+    from core.datasets.published.fetch import Progress
 
 _MOST_CLASSES = 24
 _FEW = 10
@@ -63,7 +63,7 @@ def add_data_set(
     from core.datasets.open import open_dataset
 
     if given in ARRAY_FORMATS:
-        from core.datasets.fetch import fetch
+        from core.datasets.published.fetch import fetch
 
         where = _absolute(root) if root is not None else workspace.root / "data" / given
         fetch(given, where, progress)
@@ -220,7 +220,7 @@ def _place(given: str) -> Path:
         raise UsageError(f"there is no folder {clean(str(path))}{guess}")
     if path.is_file() and path.suffix.lower() in _DATA_FILES:
         return path
-    from core.datasets.places import require_folder
+    from core.datasets.class_folders.split_folders import require_folder
 
     require_folder(path)
     return path

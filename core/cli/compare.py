@@ -209,7 +209,7 @@ def _about_objects(first: RunPaths, second: RunPaths) -> list[str]:
 
 def _val_objects(run: RunPaths) -> tuple[int, str] | None:
     """How many objects the validation images have, and a hash of all about them; None without boxes."""
-    from core.datasets.boxes import update_digest
+    from core.datasets.boxes.box_arrays import update_digest
     from core.datasets.dataset import read_dataset
 
     try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from core.cli.output import is_terminal, say
-from core.datasets.fetch import Progress
+from core.datasets.published.fetch import Progress
 from core.humanise import size as human_size
 
 

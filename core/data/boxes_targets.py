@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 
 LEAST_SIDE = 0.5
 """Boxes with a side of fewer pixels than this are not trained on: there is nothing of them to see."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config.schema import DataConfig
-from core.datasets.box_open import classes_of, say_stripped, split_images, stripped
-from core.datasets.boxed import Boxed, Seen, objects_by_class, read_boxed
+from core.datasets.boxes.open_boxes import classes_of, say_stripped, split_images, stripped
+from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.detect import BOXED, data_format, has_boxes
 from core.datasets.findings import Finding, Findings, as_rows, count, some
+from core.datasets.image_header import exif_words, look_at
 from core.datasets.leaks import shared_images
-from core.datasets.look import exif_words, look_at
 from core.datasets.pictures import is_member
 from core.errors import DataError
 
@@ -132,7 +132,7 @@ def check_dataset(data: DataConfig) -> Check:
         name = data_format(data)
         if has_boxes(data):
             if name == "synthetic":
-                from core.datasets.synthetic import ensure_synthetic
+                from core.datasets.synthetic.drawn import ensure_synthetic
 
                 ensure_synthetic(data)
             return _of_boxed(data, "coco" if name == "synthetic" else name)

@@ -17,7 +17,7 @@ from core.store.paths import RunPaths
 from core.text import clean
 
 if TYPE_CHECKING:
-    from core.datasets.boxes import Boxes
+    from core.datasets.boxes.box_arrays import Boxes
 
 STORED_FORMAT = 1
 
@@ -88,7 +88,7 @@ def fingerprint(
         rows = zip(files.paths, files.labels, files.sizes, strict=True)
         digest.update("".join(f"{path}\0{label}\0{size}\n" for path, label, size in rows).encode())
         if boxes is not None:
-            from core.datasets.boxes import update_digest
+            from core.datasets.boxes.box_arrays import update_digest
 
             update_digest(digest, boxes[split])
     return digest.hexdigest()
@@ -135,7 +135,7 @@ def stored_split(dataset: Dataset) -> dict[str, Any]:
 def store_dataset(run: RunPaths, dataset: Dataset) -> None:
     """Write `dataset` into a run's folder: its boxes, then split.json, which says that all is there."""
     if dataset.boxes is not None:
-        from core.datasets.boxes import pack
+        from core.datasets.boxes.box_arrays import pack
 
         write_bytes(run.objects, pack(dataset.boxes))
     write_json(run.split, stored_split(dataset))
@@ -170,7 +170,7 @@ def from_stored(stored: Mapping[str, Any], objects: bytes | None = None) -> Data
         if stored.get("kind") == "detection":
             if objects is None:
                 raise DataError("objects.npz of this run is gone: start a new run of the same config.")
-            from core.datasets.boxes import unpack
+            from core.datasets.boxes.box_arrays import unpack
 
             boxes = unpack(objects, {name: len(files) for name, files in splits.items()})
         groups, category_ids = stored.get("groups"), stored.get("category_ids")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from core.config.data_schema import BOX_FORMATS
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets.arrays import array_formats
-from core.datasets.coco_file import looks_like_coco
-from core.datasets.coco_places import coco_files
+from core.datasets.boxes.coco_file import looks_like_coco
+from core.datasets.boxes.coco_places import coco_files
+from core.datasets.boxes.voc_places import looks_like_voc
+from core.datasets.boxes.yolo_places import looks_like_yolo
+from core.datasets.class_folders.split_folders import split_folders, subfolders
 from core.datasets.findings import some
-from core.datasets.places import split_folders, subfolders
-from core.datasets.published import PUBLISHED
-from core.datasets.voc_places import looks_like_voc
-from core.datasets.yolo_places import looks_like_yolo
+from core.datasets.published.arrays import array_formats
+from core.datasets.published.catalogue import PUBLISHED
 from core.errors import DataError
 from core.text import clean
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from core.config.schema import DataConfig, Experiment
-from core.datasets.arrays import ArraySet, array_folder, read_array_set
+from core.datasets.class_folders.layout import find_folders
+from core.datasets.class_folders.scan import Names, Scanned, class_order, classes_of, require_classes, scan
+from core.datasets.class_folders.split_folders import Source
 from core.datasets.dataset import Dataset, FileList, make_dataset, with_origin
 from core.datasets.detect import data_format, has_boxes
-from core.datasets.folder import Names, Scanned, class_order, classes_of, require_classes, scan
 from core.datasets.images import fault
-from core.datasets.layout import find_folders
-from core.datasets.places import Source
-from core.datasets.published import PUBLISHED
+from core.datasets.published.arrays import ArraySet, array_folder, read_array_set
+from core.datasets.published.catalogue import PUBLISHED
 from core.datasets.split import held_out
 from core.errors import DataError
 from core.text import clean, did_you_mean
@@ -41,12 +41,12 @@ def open_dataset(data: DataConfig) -> Dataset:
         return with_origin(_open_arrays(data, name), origin)
     groups = None
     if name == "synthetic":
-        from core.datasets.synthetic import ensure_synthetic, group_of
+        from core.datasets.synthetic.drawn import ensure_synthetic, group_of
 
         ensure_synthetic(data)
         groups = group_of
     if has_boxes(data):
-        from core.datasets.box_open import open_boxed
+        from core.datasets.boxes.open_boxes import open_boxed
 
         return open_boxed(data, "coco" if name == "synthetic" else name, origin)
     return with_origin(_open_folder(data, groups), origin)
@@ -68,12 +68,12 @@ def require_root(data: DataConfig) -> None:
         array_folder(data.root, name)
         return
     if name == "synthetic":
-        from core.datasets.synthetic import drawn_already
+        from core.datasets.synthetic.drawn import drawn_already
 
         if not drawn_already(data):
             return
     if has_boxes(data):
-        from core.datasets.boxed import adapter_of
+        from core.datasets.boxes.read_boxes import adapter_of
 
         adapter_of("coco" if name == "synthetic" else name).places(data, data.root)
         return
@@ -113,15 +113,15 @@ def _require_usable(data: DataConfig) -> None:
     if name in PUBLISHED:
         return
     if name == "synthetic":
-        from core.datasets.synthetic import drawn_already
+        from core.datasets.synthetic.drawn import drawn_already
 
         if not drawn_already(data):
             return
     if has_boxes(data):
-        from core.datasets.boxed import adapter_of
+        from core.datasets.boxes.annotations import RawSplit
+        from core.datasets.boxes.read_boxes import adapter_of
+        from core.datasets.boxes.usable import objects_at_hand
         from core.datasets.findings import Findings
-        from core.datasets.raw import RawSplit
-        from core.datasets.usable import objects_at_hand
 
         adapter, found = adapter_of("coco" if name == "synthetic" else name), Findings()
         places = adapter.places(data, data.root)

@@ -6,16 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 
 from core.config.schema import DataConfig
-from core.datasets.arrays import read_array_set
-from core.datasets.boxed import adapter_of
+from core.datasets.boxes.annotations import RawImage, RawSplit
+from core.datasets.boxes.read_boxes import adapter_of
+from core.datasets.boxes.usable import objects_at_hand
+from core.datasets.class_folders.layout import find_folders
+from core.datasets.class_folders.scan import Names, class_order, require_classes, scan
 from core.datasets.detect import data_format, has_boxes
 from core.datasets.findings import Findings
-from core.datasets.folder import Names, class_order, require_classes, scan
-from core.datasets.layout import find_folders
-from core.datasets.published import PUBLISHED
-from core.datasets.raw import RawImage, RawSplit
+from core.datasets.published.arrays import read_array_set
+from core.datasets.published.catalogue import PUBLISHED
 from core.datasets.split import held_out_count, held_out_images
-from core.datasets.usable import objects_at_hand
 from core.errors import DataError
 from core.text import clean
 
@@ -48,7 +48,7 @@ def outline(data: DataConfig) -> Outline:
     if name in PUBLISHED:
         return _of_arrays(data, name)
     if name == "synthetic":
-        from core.datasets.synthetic import class_names, drawn_already, settings_of
+        from core.datasets.synthetic.drawn import class_names, drawn_already, settings_of
 
         if not drawn_already(data):
             settings = settings_of(data)
@@ -104,7 +104,7 @@ def _of_boxes(data: DataConfig, name: str) -> Outline:
         source.split: adapter.read(source, places, data, found) for source in places.sources()
     }
     if not objects_at_hand(data, places, raws):
-        from core.datasets.box_open import open_boxed
+        from core.datasets.boxes.open_boxes import open_boxed
 
         open_boxed(data, name)  # raises what is wrong, unless it can be used after all
     train = {image.path: [box.name for box in image.boxes if not box.crowd] for image in raws["train"].images}

@@ -135,7 +135,7 @@ def read_pictures(path: Path) -> Pictures:
     """All pictures in `path`: a batch of CIFAR, or an idx file, which may be gzipped. Raises DataError."""
     if _is_idx(path):
         return Pictures(read_idx(path, _IMAGES)[..., None])
-    from core.datasets.pickles import read_pickle
+    from core.datasets.published.pickles import read_pickle
 
     return cifar_pictures(path, read_pickle(path))
 

@@ -29,7 +29,7 @@ from core.data.boxes_store import (
 from core.data.boxes_targets import Targets, make_targets
 from core.data.cache import Cancelled
 from core.data.splits import announced, fits
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import Dataset
 from core.engine.checkpoint import DataKey
 from core.engine.detection_scores import (

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.analysis.precision import Precision
 from core.config.schema import Predict
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from core.config.schema import Experiment
 from core.data.boxes_batches import BoxBatches
 from core.data.boxes_store import PictureStore, decoded_pictures
 from core.data.boxes_targets import make_targets
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import Dataset
 from core.engine.detection import box_augmentation
 

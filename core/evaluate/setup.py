@@ -14,13 +14,13 @@ import torch
 from core.config.data_schema import BOX_FORMATS
 from core.config.load import read_stored
 from core.config.schema import DataConfig, Experiment
-from core.datasets.boxed import adapter_of
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
+from core.datasets.boxes.read_boxes import adapter_of
+from core.datasets.class_folders.layout import find_folders
+from core.datasets.class_folders.split_folders import Source, split_folders
 from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset
 from core.datasets.detect import data_format
-from core.datasets.layout import find_folders
 from core.datasets.open import open_dataset
-from core.datasets.places import Source, split_folders
 from core.engine.build import code_file
 from core.engine.class_match import Outputs
 from core.engine.devices import why_no_cuda

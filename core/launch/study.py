@@ -12,7 +12,7 @@ from typing import Any
 from core.config.load import Loaded, read_stored, result_key
 from core.config.study import Study, Trial
 from core.config.workspace import Workspace
-from core.datasets.boxes import update_digest
+from core.datasets.boxes.box_arrays import update_digest
 from core.datasets.dataset import read_dataset
 from core.errors import ConfigError, DataError, LabError, UnreadableError
 from core.launch.control import resume_run, start_run, stop_run

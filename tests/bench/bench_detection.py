@@ -36,7 +36,7 @@ from core.data.boxes_batches import BoxBatches
 from core.data.boxes_draws import BoxAugmentation
 from core.data.boxes_store import PictureStore, cached_pictures, fitted_sizes
 from core.data.boxes_targets import make_targets
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import FileList, make_dataset
 from core.engine.checkpoint import DataKey
 from core.engine.loop import Loop, LoopSettings

@@ -28,7 +28,7 @@ from core.data.boxes_store import (
 )
 from core.data.boxes_targets import Targets, make_targets
 from core.data.cache import Cancelled
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 from core.errors import DataError
 
 CPU = torch.device("cpu")

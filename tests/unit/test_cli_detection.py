@@ -23,7 +23,7 @@ from core.cli.metric_tables import class_table, grouped, metric_lines
 from core.cli.progress import Position, epoch_line
 from core.config.load import dump, load_experiment
 from core.config.workspace import Workspace
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import FileList, make_dataset, store_dataset
 from core.datasets.outline import Outline
 from core.errors import UsageError

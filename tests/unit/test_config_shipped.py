@@ -15,7 +15,7 @@ from core.config.names import STATISTICS
 from core.config.schema import Augment, ColorJitter, Optimizer, Scheduler
 from core.config.workspace import Workspace, config_files
 from core.datasets.open import open_dataset
-from core.datasets.synthetic import class_counts, class_names
+from core.datasets.synthetic.drawn import class_counts, class_names
 
 ROOT = Path(__file__).parents[2]
 LAB = Workspace(ROOT)

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import core.datasets.arrays as arrays
+import core.datasets.published.arrays as arrays
 from core.config.load import load_experiment
 from core.config.schema import DataConfig, Split
 from core.config.workspace import Workspace
 from core.datasets import pictures
-from core.datasets.arrays import array_formats
 from core.datasets.dataset import Dataset, from_stored, require_unchanged, stored_split
 from core.datasets.detect import data_format
 from core.datasets.open import open_dataset, require_root
 from core.datasets.outline import outline
-from core.datasets.pickles import read_pickle
 from core.datasets.pictures import is_member, member_file, member_pixels, open_picture
-from core.datasets.published import PUBLISHED
+from core.datasets.published.arrays import array_formats
+from core.datasets.published.catalogue import PUBLISHED
+from core.datasets.published.pickles import read_pickle
 from core.errors import ConfigError, DataError
 
 

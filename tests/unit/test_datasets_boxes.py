@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.datasets.boxes import Boxes, pack, unpack
+from core.datasets.boxes.box_arrays import Boxes, pack, unpack
 from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset, store_dataset
 from core.errors import DataError
 from core.store.paths import RunPaths

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from core.config.schema import DataConfig
-from core.datasets.boxed import Boxed, read_boxed
+from core.datasets.boxes.read_boxes import Boxed, read_boxed
+from core.datasets.boxes.results import read_results
 from core.datasets.check import check_dataset
 from core.datasets.pictures import open_picture
-from core.datasets.results import read_results
 
 _SHARED = (place / "shared/cases/annotations" for place in Path(__file__).parents)
 CASES = next((place for place in _SHARED if place.exists()), Path("shared/cases/annotations"))

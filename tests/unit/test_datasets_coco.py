@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets.boxed import Boxed, read_boxed
+from core.datasets.boxes.read_boxes import Boxed, read_boxed
+from core.datasets.boxes.results import read_results
 from core.datasets.check import Check, check_dataset
 from core.datasets.findings import Findings
-from core.datasets.results import read_results
 from core.errors import DataError
 
 A = ("a", 1, 2, 30, 40)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from core.config.schema import DataConfig
-from core.datasets.boxed import read_boxed
+from core.datasets.boxes.read_boxes import read_boxed
+from core.datasets.boxes.results import read_results
 from core.datasets.check import Check, check_dataset
 from core.datasets.findings import Findings
 from core.datasets.open import open_dataset
-from core.datasets.results import read_results
 from core.errors import DataError
 
 A = ("alpha", 1, 2, 30, 40)

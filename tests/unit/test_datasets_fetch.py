@@ -16,9 +16,9 @@ from types import ModuleType
 import pytest
 
 from core.config.schema import DataConfig
-from core.datasets.fetch import fetch
 from core.datasets.open import open_dataset
-from core.datasets.published import PUBLISHED, Archive
+from core.datasets.published.catalogue import PUBLISHED, Archive
+from core.datasets.published.fetch import fetch
 from core.errors import DataError
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets import labels as label_files
+from core.datasets.class_folders import labels as label_files
 from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset, require_root
 from core.datasets.outline import outline

@@ -15,8 +15,8 @@ from PIL import Image
 
 from core.config.schema import DataConfig
 from core.datasets.check import check_dataset
+from core.datasets.image_header import exif_words, look_at
 from core.datasets.images import fault
-from core.datasets.look import exif_words, look_at
 from core.datasets.open import open_dataset
 from core.datasets.pictures import open_picture, open_reduced
 from core.errors import DataError, PictureError, UnreadableError

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from core.datasets.look import Look, look_at
+from core.datasets.image_header import Look, look_at
 from core.datasets.opening import opened, read_header
 from core.datasets.png_jpeg import Header, read_plain
 from core.errors import LabError
@@ -259,7 +259,7 @@ def test_a_look_is_the_same_either_way(tmp_path: Path, monkeypatch: pytest.Monke
     looks: list[list[Look]] = []
     for quick in (True, False):
         if not quick:
-            monkeypatch.setattr("core.datasets.look.read_plain", lambda _: None)
+            monkeypatch.setattr("core.datasets.image_header.read_plain", lambda _: None)
         looks.append([])
         for name, data in {**PLAIN, **UNUSUAL}.items():
             path = tmp_path / f"{abs(hash(name))}.jpg"

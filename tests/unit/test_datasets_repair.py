@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from core.datasets.boxes.annotations import Corners, RawBox, RawImage
+from core.datasets.boxes.repair import mend, upright, without_look
 from core.datasets.findings import Findings
-from core.datasets.look import Look, look_at
-from core.datasets.raw import Corners, RawBox, RawImage
-from core.datasets.repair import mend, upright, without_look
+from core.datasets.image_header import Look, look_at
 
 NAN = math.nan
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from core.config.schema import DataConfig, Split, Synthetic
-from core.datasets import synthetic as module
 from core.datasets.open import open_dataset, require_root
-from core.datasets.shapes import SHAPES, VARIANTS, draw
-from core.datasets.synthetic import class_counts, class_names, ensure_synthetic
+from core.datasets.synthetic import drawn as module
+from core.datasets.synthetic.drawn import class_counts, class_names, ensure_synthetic
+from core.datasets.synthetic.shapes import SHAPES, VARIANTS, draw
 from core.errors import DataError
 
 SMALL = Synthetic(groups=2, classes=4, images=48, size=16, imbalance=3)

@@ -12,11 +12,11 @@ from PIL import Image
 
 from core.config.schema import DataConfig, Synthetic
 from core.datasets.check import check_dataset
-from core.datasets.diatoms import GENERA, SPECIES, valve
 from core.datasets.open import open_dataset
 from core.datasets.outline import outline
-from core.datasets.synthetic import ensure_synthetic
-from core.datasets.synthetic_boxes import class_names, draw, labels, object_counts
+from core.datasets.synthetic.diatoms import GENERA, SPECIES, valve
+from core.datasets.synthetic.drawn import ensure_synthetic
+from core.datasets.synthetic.drawn_boxes import class_names, draw, labels, object_counts
 from core.errors import DataError
 
 SMALL = Synthetic(boxes=True, images=40, size=80, groups=3, classes=6, imbalance=5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets.boxed import Boxed, read_boxed
+from core.datasets.boxes.read_boxes import Boxed, read_boxed
 from core.datasets.check import Check, check_dataset
 from core.errors import DataError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.datasets.xmltree import XmlError, parse_xml
+from core.datasets.boxes.xmltree import XmlError, parse_xml
 
 TEXT = "<?xml version='1.0' encoding='{}'?>\n<annotation>\n<name>{}</name></annotation>"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets.boxed import Boxed, read_boxed
+from core.datasets.boxes.read_boxes import Boxed, read_boxed
 from core.datasets.check import Check, check_dataset
 from core.errors import DataError
 

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from core.datasets.boxes.annotations import Corners, RawBox
+from core.datasets.boxes.xmltree import Node
 from core.datasets.findings import Findings, Why, count, some
 from core.datasets.names import spelled
-from core.datasets.raw import Corners, RawBox
-from core.datasets.xmltree import Node
 from core.text import clean
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

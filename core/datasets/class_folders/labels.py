@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from core.datasets.class_folders.split_folders import split_word
 from core.datasets.images import SUFFIXES, has_image_suffix
-from core.datasets.places import split_word
 from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_text, shown
 from core.text import clean

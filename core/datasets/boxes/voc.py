@@ -13,14 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import DataConfig
-from core.datasets import voc_places
+from core.datasets.boxes import voc_places
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawImage, RawSplit
+from core.datasets.boxes.image_index import Gallery, files_below
+from core.datasets.boxes.list_files import Entry, read_list
+from core.datasets.boxes.voc_objects import Annotation, Objects, read_objects, size_of
+from core.datasets.boxes.xmltree import XmlError, parse_xml
 from core.datasets.findings import Findings, Why, count, some
-from core.datasets.gallery import Gallery, files_below
 from core.datasets.images import has_image_suffix
-from core.datasets.list_files import Entry, read_list
-from core.datasets.raw import BoxPlaces, BoxSource, RawImage, RawSplit
-from core.datasets.voc_objects import Annotation, Objects, read_objects, size_of
-from core.datasets.xmltree import XmlError, parse_xml
 from core.errors import DataError, UnreadableError
 from core.reading import read_bytes
 from core.text import clean

@@ -10,13 +10,19 @@ from typing import Any
 
 from core.config.schema import DataConfig, SplitName, SplitPaths
 from core.config.yaml12 import Place, parse_document
-from core.datasets.box_places import IMAGE_FOLDERS, annotations_near, bases, has, images_near
+from core.datasets.boxes.annotation_folders import IMAGE_FOLDERS, annotations_near, bases, has, images_near
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource
+from core.datasets.boxes.image_index import files_below
+from core.datasets.class_folders.labels import class_names_in
+from core.datasets.class_folders.split_folders import (
+    SPLITS,
+    names_in,
+    require_folder,
+    split_folders,
+    subfolders,
+)
 from core.datasets.findings import count, some
-from core.datasets.gallery import files_below
-from core.datasets.labels import class_names_in
 from core.datasets.names import spelled
-from core.datasets.places import SPLITS, names_in, require_folder, split_folders, subfolders
-from core.datasets.raw import BoxPlaces, BoxSource
 from core.errors import DataError, UnreadableError
 from core.reading import exists, read_bytes, read_text, shown
 from core.text import clean

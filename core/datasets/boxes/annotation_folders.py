@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets.gallery import is_junk
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource
+from core.datasets.boxes.image_index import is_junk
+from core.datasets.class_folders.split_folders import SPLITS, names_in, require_folder, subfolders
 from core.datasets.images import SUFFIXES
-from core.datasets.places import SPLITS, names_in, require_folder, subfolders
-from core.datasets.raw import BoxPlaces, BoxSource
 from core.errors import DataError
 from core.text import clean
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig, Synthetic
-from core.datasets.places import require_folder
+from core.datasets.class_folders.split_folders import require_folder
 from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_object
 from core.store.locks import acquire
@@ -38,10 +38,10 @@ def group_of(class_name: str) -> str:
 def class_names(settings: Synthetic) -> tuple[str, ...]:
     """Names of the classes, variants of one group after another."""
     if settings.boxes:
-        from core.datasets import synthetic_boxes
+        from core.datasets.synthetic import drawn_boxes as synthetic_boxes
 
         return synthetic_boxes.class_names(settings)
-    from core.datasets.shapes import SHAPES, VARIANTS
+    from core.datasets.synthetic.shapes import SHAPES, VARIANTS
 
     shapes = list(SHAPES)[: settings.groups]
     pairs = [(index % settings.groups, index // settings.groups) for index in range(settings.classes)]
@@ -121,7 +121,7 @@ def _make(root: Path, settings: Synthetic) -> None:
 
 def _draw_all(folder: Path, settings: Synthetic) -> None:
     if settings.boxes:
-        from core.datasets import synthetic_boxes
+        from core.datasets.synthetic import drawn_boxes as synthetic_boxes
 
         synthetic_boxes.draw_all(folder, settings)
     else:
@@ -133,7 +133,7 @@ def _draw_classes(folder: Path, settings: Synthetic) -> None:
     import numpy as np
     from PIL import Image
 
-    from core.datasets.shapes import draw
+    from core.datasets.synthetic.shapes import draw
 
     counts = class_counts(settings)
     for index, name in enumerate(class_names(settings)):

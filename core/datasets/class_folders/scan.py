@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config.schema import DataConfig
-from core.datasets.images import is_image_name
-from core.datasets.labels import Listing, Row, class_names_in, finder, named, read_listing
-from core.datasets.places import (
+from core.datasets.class_folders.labels import Listing, Row, class_names_in, finder, named, read_listing
+from core.datasets.class_folders.split_folders import (
     Source,
     class_folders,
     has_loose_images,
@@ -18,6 +17,7 @@ from core.datasets.places import (
     part_folder,
     subfolders,
 )
+from core.datasets.images import is_image_name
 from core.errors import DataError
 from core.reading import exists, is_file
 from core.text import clean, did_you_mean

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig, SplitName
-from core.datasets.box_places import ANNOTATION_FOLDERS, IMAGE_FOLDERS, bases, has, inside
-from core.datasets.coco_file import looks_like_coco
+from core.datasets.boxes.annotation_folders import ANNOTATION_FOLDERS, IMAGE_FOLDERS, bases, has, inside
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource
+from core.datasets.boxes.coco_file import looks_like_coco
+from core.datasets.boxes.image_index import is_confined, is_junk
+from core.datasets.class_folders.split_folders import SPLITS, names_in, require_folder, split_in, subfolders
 from core.datasets.findings import some
-from core.datasets.gallery import is_confined, is_junk
 from core.datasets.images import SUFFIXES
-from core.datasets.places import SPLITS, names_in, require_folder, split_in, subfolders
-from core.datasets.raw import BoxPlaces, BoxSource
 from core.errors import DataError
 from core.reading import exists
 from core.text import clean

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitName
-from core.datasets.box_places import annotations_near, bases, given, has, images_near
+from core.datasets.boxes.annotation_folders import annotations_near, bases, given, has, images_near
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource
+from core.datasets.class_folders.split_folders import require_folder, split_folders, subfolders
 from core.datasets.findings import some
-from core.datasets.places import require_folder, split_folders, subfolders
-from core.datasets.raw import BoxPlaces, BoxSource
 from core.errors import DataError
 from core.text import clean
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.config.schema import DataConfig
-from core.datasets.boxed import Boxed, Seen, objects_by_class, raise_errors, read_boxed
-from core.datasets.boxes import Boxes
+from core.datasets.boxes.box_arrays import Boxes
+from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, raise_errors, read_boxed
+from core.datasets.class_folders.scan import class_order
 from core.datasets.dataset import Dataset, FileList, make_dataset
 from core.datasets.findings import count, some
-from core.datasets.folder import class_order
 from core.datasets.leaks import shared_images
 from core.datasets.split import held_out_images
 from core.errors import DataError

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets.coco_file import TWICE, as_integer, as_number, read_json_file
+from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_json_file
 from core.datasets.findings import Findings, count, some
 from core.errors import DataError
 from core.text import clean

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from core.datasets.arrays import array_folder, md5_of, needed
-from core.datasets.published import PUBLISHED, Archive, Published
+from core.datasets.published.arrays import array_folder, md5_of, needed
+from core.datasets.published.catalogue import PUBLISHED, Archive, Published
 from core.errors import DataError
 from core.humanise import size as human_size
 from core.store.locks import acquire

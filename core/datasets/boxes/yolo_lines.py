@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from core.datasets.raw import Corners
+from core.datasets.boxes.annotations import Corners
 
 _BOX = 4
 _LEAST_POLYGON = 6

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig
-from core.datasets import coco_places
-from core.datasets.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.boxes import coco_places
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
+from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.boxes.image_index import Gallery, Match, is_confined
 from core.datasets.findings import Findings, Why, count, some
-from core.datasets.gallery import Gallery, Match, is_confined
 from core.datasets.names import spelled
-from core.datasets.raw import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.errors import DataError
 from core.text import clean
 

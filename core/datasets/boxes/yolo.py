@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.config.schema import DataConfig
-from core.datasets import yolo_places
+from core.datasets.boxes import yolo_places
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
+from core.datasets.boxes.image_index import Gallery, files_below, is_encodable, is_junk
+from core.datasets.boxes.list_files import read_list
+from core.datasets.boxes.yolo_lines import Layout, layout_of
+from core.datasets.boxes.yolo_places import labels_of
 from core.datasets.findings import Findings, Why, count, some
-from core.datasets.gallery import Gallery, files_below, is_encodable, is_junk
 from core.datasets.images import SUFFIXES
-from core.datasets.list_files import read_list
 from core.datasets.names import spelled
-from core.datasets.raw import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
-from core.datasets.yolo_lines import Layout, layout_of
-from core.datasets.yolo_places import labels_of
 from core.errors import DataError, LabError, UnreadableError
 from core.reading import exists, read_text
 from core.text import clean

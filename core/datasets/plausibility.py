@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.config.schema import DataConfig
+from core.datasets.boxes.annotations import Corners, RawImage
 from core.datasets.findings import Findings, count
-from core.datasets.look import Look
+from core.datasets.image_header import Look
 from core.datasets.names import near_misses, said_of
-from core.datasets.raw import Corners, RawImage
 
 Looked = Sequence[tuple[RawImage, Look]]
 _SHARE = 0.2

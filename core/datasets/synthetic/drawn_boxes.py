@@ -33,7 +33,7 @@ class Placed:
 
 def class_names(settings: Synthetic) -> tuple[str, ...]:
     """Names of the classes, the species of one genus after another."""
-    from core.datasets.diatoms import GENERA, SPECIES
+    from core.datasets.synthetic.diatoms import GENERA, SPECIES
 
     genera = list(GENERA)[: settings.groups]
     pairs = [(index % settings.groups, index // settings.groups) for index in range(settings.classes)]
@@ -99,7 +99,7 @@ def draw(index: int, wanted: list[int], settings: Synthetic) -> tuple[NDArray[np
     """Picture `index`, (size, size, 3), with objects of the classes `wanted`, and where they lie."""
     import numpy as np
 
-    from core.datasets.diatoms import paper, valve
+    from core.datasets.synthetic.diatoms import paper, valve
 
     rng = np.random.default_rng([settings.seed, 3, index])
     size, names = settings.size, class_names(settings)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config.data_schema import ARRAY_FORMATS, DataConfig
-from core.datasets.pickles import read_pickle
 from core.datasets.pictures import cifar_pictures, member, read_idx, read_pictures
-from core.datasets.published import PUBLISHED, Published
+from core.datasets.published.catalogue import PUBLISHED, Published
+from core.datasets.published.pickles import read_pickle
 from core.errors import DataError
 from core.reading import open_regular
 from core.text import clean

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from core.config.schema import DataConfig
-from core.datasets import coco, voc, yolo
+from core.datasets.boxes import coco, voc, yolo
+from core.datasets.boxes.annotations import Adapter, BoxPlaces, Corners, RawBox, RawImage, RawSplit
+from core.datasets.boxes.repair import Kept, mend, without_look
+from core.datasets.boxes.usable import require_objects
 from core.datasets.findings import Finding, Findings, Why, count, some
-from core.datasets.look import Look, exif_words, look_at
-from core.datasets.raw import Adapter, BoxPlaces, Corners, RawBox, RawImage, RawSplit
-from core.datasets.repair import Kept, mend, without_look
-from core.datasets.suspicion import suspect
-from core.datasets.usable import require_objects
+from core.datasets.image_header import Look, exif_words, look_at
+from core.datasets.plausibility import suspect
 from core.errors import DataError
 
 ADAPTERS: Mapping[str, Adapter] = {"voc": voc, "diatom": voc, "coco": coco, "yolo": yolo}

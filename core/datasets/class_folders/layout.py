@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitName, SplitPaths
-from core.datasets.lists import by_lists, list_files, list_kind, listed, one_of
-from core.datasets.places import (
+from core.datasets.class_folders.lists import by_lists, list_files, list_kind, listed, one_of
+from core.datasets.class_folders.split_folders import (
     PICTURES,
     SPLITS,
     Found,

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import SplitName
-from core.datasets.labels import Listing, finder, read_listing
-from core.datasets.places import (
+from core.datasets.class_folders.labels import Listing, finder, read_listing
+from core.datasets.class_folders.split_folders import (
     PICTURES,
     SPLITS,
     Found,

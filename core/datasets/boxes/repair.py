@@ -7,9 +7,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from core.datasets.boxes.annotations import Corners, RawBox, RawImage
 from core.datasets.findings import Findings, Why
-from core.datasets.look import Look
-from core.datasets.raw import Corners, RawBox, RawImage
+from core.datasets.image_header import Look
 
 _BEYOND = 0.01  # of the side: how far boxes in shares may reach out and still be meant
 _SCALED = 0.01

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.config.schema import DataConfig
+from core.datasets.boxes.annotations import BoxPlaces, RawSplit
+from core.datasets.boxes.repair import mend
 from core.datasets.findings import Finding, Findings, Why, count
-from core.datasets.look import look_at
-from core.datasets.raw import BoxPlaces, RawSplit
-from core.datasets.repair import mend
+from core.datasets.image_header import look_at
 
 if TYPE_CHECKING:
-    from core.datasets.boxed import Boxed
+    from core.datasets.boxes.read_boxes import Boxed
 
 Losses = list[tuple[Finding, int, Why]]
 _NEEDED = ("train", "val")

@@ -1,0 +1,1 @@
+"""Images with boxes: annotation formats, their repair, and the arrays they become."""

@@ -1,0 +1,1 @@
+"""Images in folders or lists that name their classes."""

@@ -1,0 +1,1 @@
+"""Published sets of pictures in a few files, as torchvision keeps them."""

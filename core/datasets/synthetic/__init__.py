@@ -1,0 +1,1 @@
+"""Sets that are drawn: shapes for classifiers, diatoms for detectors."""
