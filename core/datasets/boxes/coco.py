@@ -13,7 +13,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes import coco_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_coco
-from core.datasets.boxes.image_index import Gallery, Match, is_confined
+from core.datasets.boxes.image_index import ImageIndex, Match, is_confined
 from core.datasets.findings import Findings, Why, count, some
 from core.datasets.names import spelled
 from core.errors import DataError
@@ -102,7 +102,7 @@ class _File:
 
     def _images(self, records: list[Any], folder: Path) -> dict[str, _Image]:
         """Images by id (as text); those whose file is not there have no path."""
-        gallery = Gallery(folder)
+        files = ImageIndex(folder)
         images: dict[str, _Image] = {}
         missing: list[str] = []
         for index, record in enumerate(records, 1):
@@ -121,7 +121,7 @@ class _File:
                 text = f"image id {clean(key)} is given to {clean(images[key].name)} and to {clean(name)}"
                 self._found.error(self._shown, f"{text}: their objects cannot be told apart")
                 continue
-            match, absent = self._found_file(gallery, name)
+            match, absent = self._found_file(files, name)
             if match is None:
                 missing.append(name)
             path = os.path.relpath(folder / match.path, self._root) if match else ""
@@ -134,13 +134,13 @@ class _File:
             )
         return images
 
-    def _found_file(self, gallery: Gallery, name: str) -> tuple[Match | None, str]:
+    def _found_file(self, files: ImageIndex, name: str) -> tuple[Match | None, str]:
         """The file of an image, or why there is none."""
-        match = gallery.find(name, anywhere=True)
+        match = files.find(name, anywhere=True)
         plain = name.replace("\\", "/")
         if match is None:
             why = "leads out of the folder of images" if not is_confined(plain) else "does not exist"
-            twins = gallery.twins(plain)
+            twins = files.twins(plain)
             return None, f"could be {some(twins)}" if len(twins) > 1 else why
         if not is_confined(plain):
             text = f"{clean(name)} leads out of the folder of images; {clean(match.path)} in it is taken"

@@ -42,7 +42,7 @@ def files_below(folder: Path, *endings: str) -> Iterator[str]:
                 yield name if inside == "." else f"{inside}/{name}"
 
 
-class Gallery:
+class ImageIndex:
     """An index of the images below `folder`. Names with `..` or from the root of the disk match nothing."""
 
     def __init__(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from core.config.schema import DataConfig
 from core.datasets.boxes import voc_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawImage, RawSplit
-from core.datasets.boxes.image_index import Gallery, files_below
+from core.datasets.boxes.image_index import ImageIndex, files_below
 from core.datasets.boxes.list_files import Entry, read_list
 from core.datasets.boxes.voc_objects import Annotation, Objects, read_objects, size_of
 from core.datasets.boxes.xmltree import XmlError, parse_xml
@@ -54,7 +54,7 @@ class _Reader:
         self._beside = os.path.relpath(source.annotations, root)
         self._shift = 1.0 if data.one_based else 0.0
         self._found = found
-        self._gallery = Gallery(source.images)
+        self._index = ImageIndex(source.images)
         self._files = list(files_below(source.annotations, ".xml"))
         self._claimed: dict[str, str] = {}
         self._at: dict[str, int] = {}  # where an image is in the split
@@ -151,7 +151,7 @@ class _Reader:
     def _unreadable(self, path: str, text: str, line: int = 0) -> None:
         self._found.warn(self._shown(path), text, line)
         stem = os.path.splitext(path)[0]
-        matches = [self._gallery.find(name) for name in (stem, stem.rpartition("/")[2])]
+        matches = [self._index.find(name) for name in (stem, stem.rpartition("/")[2])]
         self._doubtful.update(dict.fromkeys((match.path for match in matches if match), True))
         if not any(matches):
             self._unmatched.append(path)
@@ -180,7 +180,7 @@ class _Reader:
         if own is None and given:
             own = self._first(folder, given)
         if own is None:
-            twins = self._gallery.twins(f"{folder}{stem}")
+            twins = self._index.twins(f"{folder}{stem}")
             what = f"could be of {some(twins)}" if len(twins) > 1 else f"has no image {clean(given or stem)}"
             things = f" with its {count(objects.written, 'object')}" if objects.written else ""
             self._found.warn(annotation.shown, f"{what}: left out{things}")
@@ -196,12 +196,12 @@ class _Reader:
     def _first(self, folder: str, name: str, *, exact: bool = False) -> str | None:
         """The image `name` in the same folder as the XML file, at the top, or the only one of that name."""
         for one in (f"{folder}{name}", name) if folder else (name,):
-            match = self._gallery.find(one)
+            match = self._index.find(one)
             if match is not None and (not exact or match.how == "exact"):
                 return match.path
         if exact:
             return None
-        match = self._gallery.find(name, anywhere=True)
+        match = self._index.find(name, anywhere=True)
         return match.path if match is not None and match.how == "elsewhere" else None
 
     def _by_stem(self) -> dict[str, list[str]]:
@@ -225,9 +225,9 @@ class _Reader:
 
     def _listed_image(self, entry: Entry, split: RawSplit) -> None:
         shown = self._shown_path(self._list) if self._list is not None else ""
-        match = self._gallery.find(entry.name, anywhere=True)
+        match = self._index.find(entry.name, anywhere=True)
         if match is None and entry.unflagged:
-            match = self._gallery.find(entry.unflagged, anywhere=True)
+            match = self._index.find(entry.unflagged, anywhere=True)
         if match is None:
             self._found.warn(shown, f"there is no image {clean(entry.name)}: left out", entry.line)
         elif match.path not in self._claimed:
@@ -243,7 +243,7 @@ class _Reader:
 
     def _bare(self, split: RawSplit) -> None:
         """Images that no XML file is about are images without objects, unless theirs could not be read."""
-        for path in self._gallery.paths:
+        for path in self._index.paths:
             if path in self._claimed:
                 continue
             shown = self._shown_path(self._images / path)

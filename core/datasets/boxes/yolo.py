@@ -14,7 +14,7 @@ from pathlib import Path
 from core.config.schema import DataConfig
 from core.datasets.boxes import yolo_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
-from core.datasets.boxes.image_index import Gallery, files_below, is_encodable, is_junk
+from core.datasets.boxes.image_index import ImageIndex, files_below, is_encodable, is_junk
 from core.datasets.boxes.list_files import read_list
 from core.datasets.boxes.yolo_lines import Layout, layout_of
 from core.datasets.boxes.yolo_places import labels_of
@@ -126,10 +126,10 @@ class _Reader:
     def _images(self, part: BoxSource) -> Iterator[Path]:
         if part.list is None:
             assert part.images is not None
-            gallery = Gallery(part.images)
-            if not gallery.paths:
+            files = ImageIndex(part.images)
+            if not files.paths:
                 raise DataError(f"{clean(str(part.images))} has no images.")
-            yield from (part.images / path for path in gallery.paths)
+            yield from (part.images / path for path in files.paths)
             return
         shown = os.path.relpath(part.list, self._root)
         taken = 0
