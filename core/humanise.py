@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from core.metrics import form_of
 
@@ -68,6 +69,13 @@ def learning_rate(value: float | None) -> str:
         return "0"
     mantissa, exponent = f"{value:.3e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def learning_rates(rates: Mapping[str, float]) -> str:
+    """Rates by part of the network: `1e-4 (back) and 1e-2 (head)`; of one part without its name."""
+    if len(rates) == 1:
+        return learning_rate(next(iter(rates.values())))
+    return " and ".join(f"{learning_rate(rate)} ({part})" for part, rate in rates.items())
 
 
 def count(value: int) -> str:

@@ -164,10 +164,9 @@ def _training(experiment: Experiment) -> list[str]:
 
 def _rate(experiment: Experiment) -> str:
     """The learning rate over the epochs, in words."""
+    from core.config.meaning import learning_rates
+
     schedule = experiment.scheduler
-    rate = f"learning rate {humanise.learning_rate(experiment.learning_rate)}"
-    if experiment.mode == "split" and experiment.back_lr and experiment.head_lr:
-        back, head = map(humanise.learning_rate, (experiment.back_lr, experiment.head_lr))
-        rate = f"learning rate {back} (back) and {head} (head)"
+    rate = f"learning rate {humanise.learning_rates(learning_rates(experiment))}"
     warmup = f", rising over the first {schedule.warmup:g} epochs" if schedule.warmup else ""
     return rate + warmup + schedule.kind.words(schedule)

@@ -40,6 +40,13 @@ def other_defaults(value: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
+def learning_rates(experiment: Experiment) -> dict[str, float]:
+    """The learning rate at the start of each part that has its own: back and head in mode split, else all."""
+    if experiment.mode == "split" and experiment.back_lr and experiment.head_lr:
+        return {"back": experiment.back_lr, "head": experiment.head_lr}
+    return {"all": experiment.learning_rate}
+
+
 def random_words(experiment: Experiment) -> str:
     """What to know of a fresh start whose mode takes for granted that there are pretrained weights.
 

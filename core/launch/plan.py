@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core import humanise
 from core.config.workspace import Workspace
@@ -141,13 +141,15 @@ def _checkpoint(run: RunPaths, start: str, forks: bool) -> tuple[Checkpoint | No
     return chosen, found.note
 
 
-def _rate_at(run: RunPaths, checkpoint: Checkpoint | None, default: float) -> float:
-    """The learning rate of the last epoch before a checkpoint, on its own way there."""
-    if checkpoint is None:
-        return default
-    done = completed_epochs(checkpoint)
-    epochs, _ = read_history(run.metrics, steps=False).line_to(checkpoint.attempt, done, checkpoint.step)
-    return float(epochs[-1].get("lr", default)) if epochs else default
+def _rates_at(run: RunPaths, checkpoint: Checkpoint | None, last: Mapping[str, Any]) -> dict[str, float]:
+    """The learning rates of the last epoch before a checkpoint, on its own way there; `last` is the run's."""
+    row = last
+    if checkpoint is not None:
+        done = completed_epochs(checkpoint)
+        epochs, _ = read_history(run.metrics, steps=False).line_to(checkpoint.attempt, done, checkpoint.step)
+        row = {**last, **epochs[-1]} if epochs else last
+    parts = {name.removeprefix("lr/"): float(row[name]) for name in row if name.startswith("lr/")}
+    return parts or ({"all": float(row["lr"])} if "lr" in row else {})
 
 
 def _sentence(
@@ -159,9 +161,11 @@ def _sentence(
     experiment: Experiment,
 ) -> str:
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
-    rate = experiment.learning_rate
+    from core.config.meaning import learning_rates
+
+    rates = learning_rates(experiment)
     if fork_changes is None:
-        rate = _rate_at(run, checkpoint, summary.last.get("lr", rate))
+        rates = _rates_at(run, checkpoint, summary.last) or rates
     where = f"epoch {done + 1}"
     if checkpoint is not None and checkpoint.mid_epoch:
         where = f"step {checkpoint.step + 1} in epoch {checkpoint.epoch}"
@@ -171,7 +175,7 @@ def _sentence(
         verb = "continues"
     else:
         verb = f"forks {summary.label} from {checkpoint.id}"
-    parts = [f"{verb} at {where} with lr {humanise.learning_rate(rate)} until epoch {goal}"]
+    parts = [f"{verb} at {where} with lr {humanise.learning_rates(rates)} until epoch {goal}"]
     if summary.seconds_per_epoch:
         parts.append(humanise.eta(summary.seconds_per_epoch * (goal - done)))
     kept = list_checkpoints(run)

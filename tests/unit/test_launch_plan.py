@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,12 @@ def loaded(workspace: Workspace) -> Loaded:
 
 
 def made(
-    workspace: Workspace, loaded: Loaded, epochs: int, status: str = "stopped", goal: int = 6
+    workspace: Workspace,
+    loaded: Loaded,
+    epochs: int,
+    status: str = "stopped",
+    goal: int = 6,
+    rates: Mapping[str, float] | None = None,
 ) -> RunPaths:
     """A run with `epochs` epochs behind it, each with a checkpoint and a record."""
     run = create_run(
@@ -62,7 +67,7 @@ def made(
             values = {
                 "train/loss": 1.0 / epoch,
                 "val/accuracy": scores[epoch - 1],
-                "lr": 0.01,
+                **(rates or {"lr": 0.01}),
                 "time/epoch": 60.0,
             }
             step = {"scope": "step", "train/loss": 1.0}
@@ -96,6 +101,25 @@ def test_continues_to_the_old_goal(workspace: Workspace, loaded: Loaded) -> None
     assert plan.start is not None
     assert (plan.start.id, plan.total_epochs, plan.forks) == ("a01-e0003", 6, False)
     assert plan.sentence == "continues at epoch 4 with lr 1e-2 until epoch 6; ≈ 3 m; + 300 B"
+
+
+@pytest.mark.parametrize("mode", ["split", "full", "head"])
+def test_the_sentence_names_the_rates_that_count(workspace: Workspace, mode: str) -> None:
+    text = f"{CONFIG}mode: {mode}\nweights: none\n"
+    rates = {"lr": 0.005}
+    if mode == "split":
+        text += "back_lr: 1e-4\nhead_lr: 3e-2\n"
+        rates = {"lr": 5e-5, "lr/back": 5e-5, "lr/head": 1.5e-2}
+    (workspace.configs / "parts.yaml").write_text(text)
+    run = made(workspace, load_experiment("parts", workspace=workspace), 3, rates=rates)
+    now = plan_resume(run).sentence
+    forked = plan_resume(run, fork=True, overrides=["batch=4"]).sentence
+    if mode == "split":
+        assert "with lr 5e-5 (back) and 1.5e-2 (head) until" in now
+        assert "with lr 1e-4 (back) and 3e-2 (head) until" in forked
+    else:
+        assert "with lr 5e-3 until" in now
+        assert "with lr 1e-2 until" in forked
 
 
 @pytest.mark.parametrize(
