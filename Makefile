@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# Compiled tests and modules are kept, whatever the environment says: tests start hundreds of interpreters.
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: demo test check bench soak clean
 
