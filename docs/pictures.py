@@ -26,7 +26,7 @@ async def seen(workspace: Path, size: tuple[int, int], run: str, keys: list[str]
     """The lines of the screen after the keys."""
     os.environ["COLORTERM"] = "truecolor"
     from core.config.workspace import Workspace
-    from tui.application import LabApp
+    from tui.app import LabApp
 
     app = LabApp(Workspace(workspace))
     async with app.run_test(size=size) as pilot:

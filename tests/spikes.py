@@ -9,8 +9,8 @@ import numpy as np
 
 from tui.chart.axes import LABEL_WIDTH, Sticky
 from tui.chart.compose import ChartData, Curve, compose
-from tui.chart.series import Series, SeriesView
-from tui.chart.spec import ViewState
+from tui.chart.view_state import ViewState
+from tui.read.series import Series, SeriesView
 
 HEIGHT = 9
 POINTS, MANY = 700, 150_000

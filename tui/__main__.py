@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def open_screens(workspace: Workspace | None) -> int:
     """Open the screens of a workspace (None: found as everywhere); only now is anything of them imported."""
-    from tui.app import run
+    from tui.start import run
 
     return run(workspace)
 

@@ -1,56 +1,166 @@
-"""Starts the screens: a first line at once, then the toolkit, then the app."""
+"""The app: owns the reader, hands snapshots to the screens, runs what may block in threads."""
 
 from __future__ import annotations
 
 import gc
-import os
-import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
 
-from tui import terminal
+from rich.text import Text
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.reactive import var
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState, get_current_worker
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pathlib import Path
+from core.config.workspace import Workspace
+from core.errors import LabError
+from tui import crash, theme
+from tui.messages import SnapshotRead
+from tui.read.reader import EMPTY, Reader, Snapshot, Wanted
+from tui.screens.runs import RunsScreen
 
-    from core.config.workspace import Workspace
-
-_TOOLKIT = {"TEXTUAL_FPS": "15", "TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}
-"""Read by Textual when it is imported: over SSH every frame costs bytes."""
-
-
-def run(workspace: Workspace | None = None) -> int:
-    """Show the screens of a workspace (None: found as everywhere) until the user leaves; training goes on.
-
-    Returns an exit code. Raises LabError when no workspace is found; the terminal is then as it was.
-    """
-    if reason := terminal.refusal():
-        sys.stderr.write(f"labtui: {reason}\n")
-        return 2
-    for name in ("COLUMNS", "LINES"):
-        # Exported by a shell, they would stand above what the terminal says after a resize.
-        os.environ.pop(name, None)
-    screen = terminal.Terminal()
-    screen.open(" labtui")
-    try:
-        for name, value in _TOOLKIT.items():
-            os.environ.setdefault(name, value)
-        gc.disable()
-        from core.config.workspace import find_workspace
-        from tui.application import LabApp
-
-        app = LabApp(workspace or find_workspace())
-        app.run()
-        screen.closed()
-        return app.return_code or 0
-    finally:
-        screen.restore()
+Result = TypeVar("Result")
 
 
-def shown_path(path: Path) -> str:
-    """`path` with the home folder as `~`, fit to be shown."""
-    from core.text import clean
+class LabApp(App[int]):
+    """Every screen watches `snapshot`; nothing else brings data to a widget."""
 
-    try:
-        return clean(f"~/{path.relative_to(path.home())}") if path != path.home() else "~"
-    except (ValueError, RuntimeError):
-        return clean(str(path))
+    TITLE = "labtui"
+    CSS_PATH = "labtui.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "leave", "leave"),
+        Binding("ctrl+c,ctrl+q", "leave", "leave; training goes on", show=False, priority=True),
+        Binding("question_mark,f1", "help", "help", key_display="?"),
+        Binding("colon,ctrl+p", "command_palette", "all actions", key_display=":", show=False),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False),
+    ]
+
+    snapshot: var[Snapshot] = var(EMPTY)
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__()
+        self.workspace = workspace
+        self._wanted = Wanted()
+        self._wake = threading.Event()
+        self._leaving = False
+        self.register_theme(theme.DARK)
+        self.register_theme(theme.LIGHT)
+        chosen = theme.default_theme()
+        # Set without a word to the watchers: at the start nothing is drawn in the old colours yet.
+        self.set_reactive(LabApp.theme, chosen if chosen in self.available_themes else theme.DARK.name)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._is_styled = False
+
+    def get_default_screen(self) -> Screen[Any]:
+        screen = RunsScreen()
+        screen.fit(self.size)
+        return screen
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Style everything anew; the first time it has just been styled."""
+        if self._is_styled:
+            super().refresh_css(animate)
+        self._is_styled = True
+
+    def on_ready(self) -> None:
+        gc.freeze()
+        gc.enable()
+        # After ctrl+z and fg nothing of what was drawn is there any more.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh())
+        self._read()
+
+    def on_unmount(self) -> None:
+        self._leaving = True
+        self._wake.set()
+
+    # -- data
+
+    def want(self, wanted: Wanted) -> None:
+        """Say what is on the screen, so that only this is read."""
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self.look_now()
+
+    def look_now(self) -> None:
+        """Read without waiting for the next turn."""
+        self._wake.set()
+
+    @work(thread=True, exclusive=True, group="reader", exit_on_error=False)
+    def _read(self) -> None:
+        worker = get_current_worker()
+        from tui.read.activity import Watch
+
+        reader = Reader(self.workspace, Watch(self.workspace))
+        while not (worker.is_cancelled or self._leaving):
+            self._wake.clear()
+            try:
+                snapshot = reader.poll(self._wanted)
+            except Exception as error:
+                snapshot = reader.failed(error)
+                if snapshot is not None:
+                    crash.report(error)
+            if snapshot is not None:
+                self.post_message(SnapshotRead(snapshot))
+            self._wake.wait(reader.pause)
+        reader.close()
+
+    @on(SnapshotRead)
+    def _snapshot_read(self, message: SnapshotRead) -> None:
+        with self.batch_update():
+            self.snapshot = message.snapshot
+
+    # -- what may block or fail
+
+    def perform(self, function: Callable[[], Result], then: Callable[[Result], None] | None = None) -> None:
+        """Call `function` in a thread, then `then` with its result here; an error opens a dialog."""
+        self._perform(function, then)
+
+    @work(thread=True, group="action", exit_on_error=False)
+    def _perform(self, function: Callable[[], Any], then: Callable[[Any], None] | None) -> None:
+        result = function()
+        self.look_now()
+        if then is not None and not self._leaving:
+            self.call_from_thread(then, result)
+
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            self.show_error(event.worker.error)
+
+    def show_error(self, error: BaseException) -> None:
+        """One sentence in a dialog; what is no LabError also goes to the log."""
+        from tui.dialogs.text import TextDialog
+
+        if isinstance(error, LabError):
+            self.push_screen(TextDialog(error.title, str(error), bad=True))
+        else:
+            self.push_screen(TextDialog("Unexpected error", crash.report(error), bad=True))
+
+    def _handle_exception(self, error: Exception) -> None:
+        super()._handle_exception(error)
+        self._exit_renderables[:] = [Text(f"labtui: {crash.report(error)}")]
+
+    # -- keys that work everywhere
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+    async def action_quit(self) -> None:
+        self.action_leave()
+
+    def action_help(self) -> None:
+        from tui.dialogs.help import HelpDialog
+
+        if not isinstance(self.screen, HelpDialog):
+            self.push_screen(HelpDialog(self.screen))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every action that works here, in the footer's words."""
+        from tui.palette import screen_commands
+
+        yield from screen_commands(self, screen)

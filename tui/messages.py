@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
-from tui.reader import Snapshot
+from tui.read.reader import Snapshot
 
 
 class SnapshotRead(Message):

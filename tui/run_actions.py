@@ -15,7 +15,7 @@ from core.config.workspace import Workspace, config_files
 from core.errors import UsageError
 from core.reading import read_text
 from core.text import clean
-from tui.app import shown_path
+from tui.start import shown_path
 
 if TYPE_CHECKING:
     from core.config.schema import Experiment
@@ -223,7 +223,7 @@ def studies(screen: LiveScreen) -> None:
         # What the screen needs is loaded here, off the UI thread: it takes a second on a busy machine.
         from core.config.study import study_files
 
-        for module in ("tui.study_reader", "tui.screens.study_text", "tui.chart.band"):
+        for module in ("tui.read.study_reader", "tui.screens.study_text", "tui.chart.band"):
             importlib.import_module(module)
         return study_files(workspace)
 

@@ -30,7 +30,7 @@ from core.store.runs import create_run
 
 # Read when the toolkit is imported: there is no terminal to ask.
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
-from tui.application import LabApp
+from tui.app import LabApp
 
 STEPS = 20
 CLASSES = {"cat": (40, 30), "dog": (50, 20), "[bird]": (10, 9), "eel": (0, 0)}

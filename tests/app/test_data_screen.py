@@ -163,7 +163,7 @@ async def test_classes_are_filtered_and_sorted(drive: Any, boxed: Path) -> None:
 
 
 async def test_a_opens_augmented_pictures(drive: Any, boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.samples.SampleReader.read", lambda *_, **__: None)
+    monkeypatch.setattr("tui.read.samples.SampleReader.read", lambda *_, **__: None)
     async with drive(120, 34) as ui:
         await open_data(ui)
         await ui.press("a")

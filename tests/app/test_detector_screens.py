@@ -234,7 +234,9 @@ def form(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"parameters": 1000, "trainable": 1000, "parts": [], "checkpoint_bytes": 1, "error": None}
     monkeypatch.setattr("core.launch.preview.describe", lambda experiment, classes: told)
     monkeypatch.setattr("core.launch.preview.free_space", lambda _: 10**11)
-    monkeypatch.setattr("tui.launch_preview.place", lambda experiment, queue: "starts at once on cpu0")
+    monkeypatch.setattr(
+        "tui.screens.launch_preview.place", lambda experiment, queue: "starts at once on cpu0"
+    )
 
 
 def voc(root: Path) -> None:
@@ -289,7 +291,7 @@ async def test_pictures_with_boxes_are_larger(
         " titles=np.array(['RBC 3, WBC 1'] * n), labels=np.full(n, -1))"
     )
     monkeypatch.setattr(
-        "tui.samples.module_command", lambda _, *words: [sys.executable, "-P", "-c", code, *words]
+        "tui.read.samples.module_command", lambda _, *words: [sys.executable, "-P", "-c", code, *words]
     )
     async with drive() as ui:
         await ui.press("tab", "down", "i")

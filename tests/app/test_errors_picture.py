@@ -219,7 +219,7 @@ async def test_pictures_are_written(
         said: list[str] = []
         monkeypatch.setattr(ui.app, "notify", lambda words, **_: said.append(words))
         for package, sentence in (("not_a_package", "labtui[images]"), ("json", "no terminal to draw")):
-            monkeypatch.setattr("tui.full_picture._PACKAGE", package)
+            monkeypatch.setattr("tui.widgets.full_picture._PACKAGE", package)
             await errors.press(ui, "V")
             await ui.until(lambda: said)
             assert sentence in said.pop()

@@ -83,7 +83,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Clock:
     monkeypatch.setattr("socket.gethostname", lambda: "here")
     monkeypatch.setattr("core.launch.preview.free_space", lambda _: 10**11)
     monkeypatch.setattr("core.launch.preview.describe", lambda *_: NETWORK)
-    monkeypatch.setattr("tui.launch_preview.place", lambda *_: "starts at once on cpu0")
+    monkeypatch.setattr("tui.screens.launch_preview.place", lambda *_: "starts at once on cpu0")
     code = "import sys; from core.analysis.image_job import main; sys.exit(main(sys.argv[1:]))"
     monkeypatch.setattr(
         "core.cli.image_reading.module_command", lambda _, *words: [sys.executable, "-P", "-c", code, *words]

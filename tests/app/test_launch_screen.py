@@ -9,8 +9,8 @@ import pytest
 
 from core.config.fields import field_specs
 from core.store.paths import RunPaths
-from tui.launch_preview import Forecast
 from tui.screens.launch import LaunchScreen
+from tui.screens.launch_preview import Forecast
 from tui.screens.runs import RunsScreen
 from tui.widgets.form import FormTable
 
@@ -40,7 +40,9 @@ def described(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("core.launch.preview.describe", describe)
     monkeypatch.setattr("core.launch.preview.free_space", lambda _: 10**11)
-    monkeypatch.setattr("tui.launch_preview.place", lambda experiment, queue: "starts at once on cpu0")
+    monkeypatch.setattr(
+        "tui.screens.launch_preview.place", lambda experiment, queue: "starts at once on cpu0"
+    )
     return models
 
 
@@ -98,7 +100,7 @@ async def test_a_start_before_the_check_is_not_lost(
         counted.wait(30)
         return Forecast()
 
-    monkeypatch.setattr("tui.launch_preview.describe", describe)
+    monkeypatch.setattr("tui.screens.launch_preview.describe", describe)
     async with drive() as ui:
         await ui.press("tab", "down", "n")
         await ui.until(lambda: isinstance(ui.app.screen, LaunchScreen))
@@ -333,7 +335,7 @@ async def test_an_answer_about_earlier_settings_is_not_shown(
             gate.wait(30)
         return Forecast((f"about {experiment.model}",))
 
-    monkeypatch.setattr("tui.launch_preview.network", network)
+    monkeypatch.setattr("tui.screens.launch_preview.network", network)
     async with drive(160, 50) as ui:
         form = await open_form(ui)
         await ui.until(lambda: asked == ["tinyvgg_a"])

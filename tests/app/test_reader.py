@@ -11,9 +11,9 @@ import pytest
 from core.config.workspace import Workspace
 from core.store.guard import mark_changed
 from core.store.jobs import read_job
-from tui import reader as reader_module
-from tui.activity import Activity
-from tui.reader import Reader, Wanted
+from tui.read import reader as reader_module
+from tui.read.activity import Activity
+from tui.read.reader import Reader, Wanted
 
 
 class Clock:

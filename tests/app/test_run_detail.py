@@ -9,9 +9,9 @@ import pytest
 
 from core.store.files import write_json
 from core.store.paths import RunPaths
-from tui import run_detail
-from tui.activity import Watch
-from tui.run_detail import DetailReader
+from tui.read import run_detail
+from tui.read.activity import Watch
+from tui.read.run_detail import DetailReader
 
 
 @pytest.fixture

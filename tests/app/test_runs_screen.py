@@ -12,7 +12,7 @@ from core.launch.slots import cpu_slots
 from core.store.annotate import set_archived
 from core.store.locks import acquire
 from core.store.runs import read_meta
-from tui.commands import screen_commands
+from tui.palette import screen_commands
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError
-from tui.samples import SampleReader, load
+from tui.read.samples import SampleReader, load
 from tui.screens.launch import LaunchScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.samples import SamplesScreen
@@ -40,7 +40,7 @@ ENDLESS = "import time; time.sleep(600)"
 def behave(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Have children run `code`."""
     monkeypatch.setattr(
-        "tui.samples.module_command", lambda module, *words: [sys.executable, "-P", "-c", code, *words]
+        "tui.read.samples.module_command", lambda module, *words: [sys.executable, "-P", "-c", code, *words]
     )
 
 

@@ -18,7 +18,7 @@ from core.store.paths import RunPaths
 from core.store.runs import create_run
 from core.store.study_plans import driver_lock, read_plans
 from tui import children
-from tui.commands import screen_commands
+from tui.palette import screen_commands
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.study import StudyScreen
@@ -45,7 +45,7 @@ class Said(list[str]):
 @pytest.fixture(autouse=True)
 def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     texts = Said()
-    monkeypatch.setattr("tui.application.LabApp.notify", lambda _, text, **__: texts.append(text))
+    monkeypatch.setattr("tui.app.LabApp.notify", lambda _, text, **__: texts.append(text))
     return texts
 
 

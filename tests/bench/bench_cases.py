@@ -70,7 +70,7 @@ def make_run(folder: Path, images: int) -> None:
 
 async def walk(folder: Path, size: tuple[int, int], rounds: int) -> None:
     from core.config.workspace import Workspace
-    from tui.application import LabApp
+    from tui.app import LabApp
     from tui.screens.errors import ErrorsScreen
 
     app = LabApp(Workspace(folder))

@@ -30,15 +30,15 @@ sys.path.insert(0, str(ROOT))
 
 PROGRAM = """\
 import sys
-from tui import app, terminal
+from tui import start, terminal
 def opened(self, title, real=terminal.Terminal.open):
     # As the program goes on by itself, only that the first paint leaves a note.
     real(self, title)
     import gc, json, os, time
-    os.environ.update(app._TOOLKIT)
+    os.environ.update(start._TOOLKIT)
     gc.disable()
     from pathlib import Path
-    from tui.application import LabApp
+    from tui.app import LabApp
     ready = LabApp.on_ready
     def on_ready(self):
         status = Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]
@@ -48,7 +48,7 @@ def opened(self, title, real=terminal.Terminal.open):
         ready(self)
     LabApp.on_ready = on_ready
 terminal.Terminal.open = opened
-sys.exit(app.run())
+sys.exit(start.run())
 """
 
 
@@ -174,8 +174,8 @@ def bench_charts(rounds: int) -> None:
 
     from tui.chart.axes import Sticky
     from tui.chart.compose import ChartData, Curve, compose
-    from tui.chart.series import Series
-    from tui.chart.spec import ViewState
+    from tui.chart.view_state import ViewState
+    from tui.read.series import Series
 
     rng = np.random.default_rng(0)
     for points in (1_000, 10_000, 1_000_000):

@@ -28,7 +28,7 @@ RUN = """\
 import sys
 from pathlib import Path
 from core.config.workspace import Workspace
-from tui.app import run
+from tui.start import run
 sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
 

@@ -19,8 +19,8 @@ import sys
 from pathlib import Path
 from PIL import Image
 from core.config.workspace import Workspace
-from tui.app import run
-import tui.full_picture as full
+from tui.start import run
+import tui.widgets.full_picture as full
 from tui.screens.runs import RunsScreen
 full.PATIENCE = PATIENCE
 if HIDDEN:

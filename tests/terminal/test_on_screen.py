@@ -22,8 +22,8 @@ FIRST_PAINT = """\
 import json, sys
 from pathlib import Path
 from core.config.workspace import Workspace
-from tui.app import run
-from tui.application import LabApp
+from tui.start import run
+from tui.app import LabApp
 ready = LabApp.on_ready
 def on_ready(self):
     Path(sys.argv[1], "modules.json").write_text(json.dumps(sorted(sys.modules)))
@@ -35,15 +35,15 @@ PICTURES = """\
 import sys
 from pathlib import Path
 from core.config.workspace import Workspace
-from tui.app import run
+from tui.start import run
 import tui
 def read(self, config, *, augmented, seed, count):
     import numpy as np
-    from tui.samples import Samples
+    from tui.read.samples import Samples
     pixels = np.full((2, 32, 32, 3), 250, np.uint8)
     pixels[1] = (200, 30, 30)
     return Samples(pixels, ("a bright one", "a red one"), 2)
-from tui.samples import SampleReader
+from tui.read.samples import SampleReader
 SampleReader.read = read
 sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
@@ -62,9 +62,8 @@ def test_nothing_heavy_before_the_first_paint(start: Any, workspace: Path, run_f
 
 
 def test_importing_the_entry_loads_no_toolkit() -> None:
-    code = (
-        "import sys, tui.app; print(*[n for n in ('textual', 'rich', 'numpy', 'torch') if n in sys.modules])"
-    )
+    heavy = ("textual", "rich", "numpy", "torch")
+    code = f"import sys, tui.start; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         env={"PYTHONPATH": str(ROOT)},

@@ -18,8 +18,8 @@ CRASH_IN_HANDLER = """\
 import sys
 from pathlib import Path
 from core.config.workspace import Workspace
-from tui.app import run
-from tui.application import LabApp
+from tui.start import run
+from tui.app import LabApp
 def explode(self, *args): raise RuntimeError("a bug in a handler")
 sys.modules["tui.screens.runs"].RunsScreen.action_sort = explode
 sys.exit(run(Workspace(Path(sys.argv[1]))))
@@ -28,18 +28,18 @@ CRASH_IN_READER = """\
 import sys
 from pathlib import Path
 from core.config.workspace import Workspace
-from tui.app import run
-import tui.reader
+from tui.start import run
+import tui.read.reader
 def explode(self, wanted): raise RuntimeError("a bug in a worker")
-tui.reader.Reader.poll = explode
+tui.read.reader.Reader.poll = explode
 sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
 CRASH_IN_IMPORT = """\
 import sys
 from pathlib import Path
 from core.config.workspace import Workspace
-from tui.app import run
-sys.modules["tui.application"] = None
+from tui.start import run
+sys.modules["tui.app"] = None
 sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
 
@@ -167,7 +167,7 @@ def test_a_stream_that_is_no_terminal_is_refused(workspace: Path, stream: str) -
 def _run_program() -> str:
     return (
         "import sys\nfrom pathlib import Path\nfrom core.config.workspace import Workspace\n"
-        "from tui.app import run\nsys.exit(run(Workspace(Path(sys.argv[1]))))\n"
+        "from tui.start import run\nsys.exit(run(Workspace(Path(sys.argv[1]))))\n"
     )
 
 

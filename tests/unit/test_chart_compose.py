@@ -7,8 +7,8 @@ import pytest
 
 from tui.chart.axes import LABEL_WIDTH, Sticky
 from tui.chart.compose import ACCENT, MUTED, SERIES_STYLE, ChartData, Curve, Picture, compose
-from tui.chart.series import Series, SeriesView
-from tui.chart.spec import ViewState
+from tui.chart.view_state import ViewState
+from tui.read.series import Series, SeriesView
 
 WIDTH, HEIGHT = 60, 14
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.store.metrics import History
-from tui.chart.curves import CurveBuilder, Curves
-from tui.chart.series import Odd
 from tui.chart.views import chart_names, nothing_yet, seconds_left, single, under_way
+from tui.read.curves import CurveBuilder, Curves
+from tui.read.series import Odd
 
 STEPS = 10
 

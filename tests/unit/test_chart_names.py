@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from core.store.records import Best
-from tui.chart.curves import Curves
 from tui.chart.names import family, in_order, line
-from tui.chart.series import Series, SeriesView
 from tui.chart.views import beside, chart_names, is_squashed, overlay, single
+from tui.read.curves import Curves
+from tui.read.series import Series, SeriesView
 
 EVERY = (
     *("train/accuracy", "val/accuracy", "test/accuracy", "val/accuracy_tta", "val/accuracy_random"),

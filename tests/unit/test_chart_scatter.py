@@ -10,11 +10,11 @@ import pytest
 from core.store.records import Best
 from tui.chart.axes import LABEL_WIDTH, Sticky
 from tui.chart.compose import ACCENT, ChartData, Picture
-from tui.chart.curves import Curves
 from tui.chart.names import PAIRS
 from tui.chart.scatter import RAMP, RAMP_STYLE, ScatterData, compose_scatter, numbered, steps
-from tui.chart.series import Series, SeriesView
 from tui.chart.views import of_chart
+from tui.read.curves import Curves
+from tui.read.series import Series, SeriesView
 
 WIDTH, HEIGHT = 60, 16
 LOSS = PAIRS[0].chart

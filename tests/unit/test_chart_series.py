@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tui.chart.series import BLOCK, Odd, Series
+from tui.read.series import BLOCK, Odd, Series
 
 
 def rows(y: object, start: int = 0) -> np.ndarray:

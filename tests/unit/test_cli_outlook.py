@@ -14,8 +14,8 @@ from core.store.attempts import record_attempt
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
 from core.store.runs import create_run
-from tui.marks import MOST, toggled
-from tui.outlook_reader import told
+from tui.chart.marks import MOST, toggled
+from tui.read.outlook_reader import told
 
 CONFIG = "data: {format: synthetic, root: /nowhere}\nmodel: tinyvgg_a\nepochs: 12\n"
 RISING = [0.1 + 0.05 * epoch for epoch in range(12)]

@@ -88,7 +88,7 @@ def test_only_their_own_rooms_import_drawing_packages_and_trackers(package: str)
     allowed = {
         "rich": ("core/cli/", "tui/"),
         "textual": ("tui/",),
-        "plotext": ("tui/widgets/",),
+        "plotext": ("tui/chart/",),
         "wandb": ("core/tracking/to_wandb.py",),
         "tensorboard": ("core/tracking/to_tensorboard.py",),
     }[package]

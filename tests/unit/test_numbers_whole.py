@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from core import humanise
 from core.text import middle_cut, number_start
-from tui.cellfit import crop, cut, fit
+from tui.cell_text import crop, cut, fit
 from tui.chart.axes import LABEL_WIDTH, tick_label
 from tui.widgets.layer_table import LayerRow, LayerTable
 

@@ -23,7 +23,7 @@ from core.store.paths import RunPaths
 from core.store.report import list_document, metrics_document, show_document
 from core.store.runs import set_meta
 from core.store.state import derive_state, is_untouched
-from tui.run_detail import DetailReader
+from tui.read.run_detail import DetailReader
 
 PLAIN = Path(__file__).parents[1] / "golden" / "run-format1"
 FILES = sorted(

@@ -13,9 +13,9 @@ from core.store.measures import Measured
 from core.store.paths import JobPaths
 from core.store.records import Checkpoint
 from core.store.usage import Usage
-from tui.class_rows import SORTS, Means, averages, class_rows
 from tui.dialogs.edit import tag_changes
-from tui.run_detail import Detail
+from tui.read.class_rows import SORTS, Means, averages, class_rows
+from tui.read.run_detail import Detail
 from tui.screens import run_text
 from tui.screens.runs_text import gpu_spans
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of

@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from tui.full_picture import Abilities, _key, ask, encoded, fitted, understood
+from tui.widgets.full_picture import Abilities, _key, ask, encoded, fitted, understood
 
 
 @pytest.mark.parametrize(

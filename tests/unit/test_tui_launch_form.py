@@ -13,7 +13,7 @@ from core.config.relevance import unused
 from core.config.schedulers import SCHEDULERS
 from core.errors import Problem
 from tui.dialogs.choose import Choice, narrowed
-from tui.launch_form import (
+from tui.screens.launch_form import (
     Fields,
     changed,
     faults_by_field,

@@ -9,7 +9,7 @@ import pytest
 from core.config.load import load_experiment
 from core.config.workspace import Workspace
 from core.humanise import THIN_SPACE
-from tui.launch_preview import Forecast, describe, network, place
+from tui.screens.launch_preview import Forecast, describe, network, place
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from core.store.files import write_json
 from core.store.paths import RunPaths
-from tui.measured import MeasuredReader
+from tui.read.train_measures import MeasuredReader
 
 
 def measure(run: RunPaths, checkpoint: str, split: str = "train", key: str = "", **metrics: object) -> Path:

@@ -8,8 +8,8 @@ import pytest
 from rich.cells import cell_len
 
 from core.store.records import Best
-from tui.cellfit import cut, fit, progress
-from tui.chart.spec import ViewState
+from tui.cell_text import cut, fit, progress
+from tui.chart.view_state import ViewState
 from tui.widgets.config_list import ALL, config_rows, state_counts
 from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, remaining, sort_runs
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tui.chart.compose import ChartData, Curve
-from tui.chart.series import Floats, Series, SeriesView
+from tui.read.series import Floats, Series, SeriesView
 
 if TYPE_CHECKING:
-    from tui.marks import Marks
+    from tui.chart.marks import Marks
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from core import humanise
 from tui.chart import axes, raster
-from tui.chart.series import Floats, Odd, SeriesView
-from tui.chart.spec import ViewState
-from tui.widgets import plot
+from tui.chart import axes_frame as plot
+from tui.chart.view_state import ViewState
+from tui.read.series import Floats, Odd, SeriesView
 
 SERIES_STYLE = 8
 """Style numbers from here on are series colours; below are the names that follow."""

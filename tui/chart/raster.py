@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.chart.series import Floats
+from tui.read.series import Floats
 
 Ints = NDArray[np.int64]
 Grid = NDArray[np.bool_]

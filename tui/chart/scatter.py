@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from core import humanise
 from core.metrics import is_bounded, leaf
 from tui.chart import axes
+from tui.chart import axes_frame as plot
 from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, WARN, Picture, Piece, at_cells, message
-from tui.chart.series import Floats, Odd
-from tui.widgets import plot
+from tui.read.series import Floats, Odd
 
 RAMP_STYLE = 64
 """Style numbers from here on are steps from early to late."""

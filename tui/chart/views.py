@@ -11,7 +11,6 @@ from core import humanise
 from core.metrics import is_bounded
 from core.store.records import ACTIVE, RunSummary
 from tui.chart.compose import ChartData, Curve
-from tui.chart.curves import EMPTY, Curves
 from tui.chart.names import (
     PAIRS,
     Pair,
@@ -24,7 +23,8 @@ from tui.chart.names import (
     pair_of,
 )
 from tui.chart.scatter import ScatterData
-from tui.chart.series import Odd, SeriesView
+from tui.read.curves import EMPTY, Curves
+from tui.read.series import Odd, SeriesView
 
 _HIDDEN = ("time", "images", "step")
 _PACE_OVER = 8

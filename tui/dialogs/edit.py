@@ -17,7 +17,7 @@ from tui.run_actions import plain
 from tui.widgets.toggle import Toggle
 
 if TYPE_CHECKING:
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 
 class EditDialog(ModalScreen[None]):

@@ -17,12 +17,12 @@ from core.errors import LabError
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from tui.run_actions import plain
-from tui.widgets.pick import Pick
+from tui.widgets.stepper import Pick
 from tui.widgets.toggle import Toggle
 
 if TYPE_CHECKING:
     from core.evaluate.plan import MeasurePlan
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 SPLITS = (
     ("train", "training images"),

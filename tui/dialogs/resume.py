@@ -22,7 +22,7 @@ from tui.widgets.checkpoint_table import CheckpointTable
 from tui.widgets.toggle import Toggle
 
 if TYPE_CHECKING:
-    from tui.application import LabApp
+    from tui.app import LabApp
     from tui.screens.runs import RunsScreen
 
 

@@ -10,13 +10,13 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from tui import run_actions
-from tui.chart.spec import ViewState
-from tui.reader import EMPTY, Snapshot, Wanted
+from tui.chart.view_state import ViewState
+from tui.read.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
 
 if TYPE_CHECKING:
     from core.store.records import RunSummary
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 
 class LiveScreen(Screen[None]):

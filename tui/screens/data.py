@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from core.analysis.figures import Figure, Page
     from core.analysis.statistics import Statistics
     from core.config.schema import Experiment
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 STEPS = ("pages", "figures", "images", "picture")
 

@@ -12,7 +12,7 @@ from textual import on
 
 from core import humanise
 from core.store.paths import RunPaths
-from tui.cellfit import cut
+from tui.cell_text import cut
 from tui.screens.errors_boxes import Sight
 from tui.screens.errors_pages import ErrorPages
 from tui.screens.errors_picture import Pair

@@ -269,7 +269,7 @@ class PictureStep(CaseSteps):
             self.lab.perform(work, self._show_full)
 
     def _show_full(self, image: Image) -> None:
-        from tui.full_picture import show_full
+        from tui.widgets.full_picture import show_full
 
         if self.is_attached:
             self.lab.call_later(show_full, self.lab, image)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
-    from tui.application import LabApp
+    from tui.app import LabApp
     from tui.widgets.matrix_counts import Counts
 
 STEP = 0.05

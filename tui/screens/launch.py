@@ -16,10 +16,10 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
 from core.errors import ConfigError, LabError
-from tui import launch_form
-from tui.launch_form import NAME, Fields
-from tui.launch_preview import Forecast
 from tui.run_actions import config_path, plain
+from tui.screens import launch_form
+from tui.screens.launch_form import NAME, Fields
+from tui.screens.launch_preview import Forecast
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.form import LABEL, FormTable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.config.load import Loaded
     from core.config.schema import Experiment
     from core.launch.queue import QueueView
-    from tui.application import LabApp
+    from tui.app import LabApp
     from tui.screens.runs import RunsScreen
 
 _COUNTING = "network: counting parameters …"
@@ -255,7 +255,7 @@ class LaunchScreen(Screen[None]):
     def _previewed(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> Preview:
         from core.config.load import load_experiment
         from core.launch.queue import QueueView
-        from tui import launch_preview
+        from tui.screens import launch_preview
 
         try:
             loaded = load_experiment(self._path(), overrides, workspace=self.lab.workspace)
@@ -294,7 +294,7 @@ class LaunchScreen(Screen[None]):
 
     @work(thread=True, group="network", exit_on_error=False)
     def _describe(self, overrides: list[str], experiment: Experiment, forecast: Forecast) -> None:
-        from tui import launch_preview
+        from tui.screens import launch_preview
 
         told = Forecast(("network: it could not be described",))
         try:

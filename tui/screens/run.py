@@ -13,8 +13,8 @@ from textual.widget import Widget
 
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from tui import run_actions
-from tui.class_rows import averages, class_rows
-from tui.reader import Snapshot, Wanted
+from tui.read.class_rows import averages, class_rows
+from tui.read.reader import Snapshot, Wanted
 from tui.screens import run_text
 from tui.screens.base import LabScreen
 from tui.screens.runs_text import advice_spans
@@ -27,7 +27,7 @@ from tui.widgets.line_view import LineView
 
 if TYPE_CHECKING:
     from core.store.measures import Measured
-    from tui.run_detail import Detail
+    from tui.read.run_detail import Detail
 
 _TABS = (
     ("charts", "Charts"),

@@ -10,7 +10,7 @@ from core import humanise
 from core.metrics import MAIN
 from core.store.checkpoints import CHECKPOINT_ID
 from core.store.records import ACTIVE, Checkpoint, RunSummary
-from tui.cellfit import progress
+from tui.cell_text import progress
 from tui.theme import STATE_TONES
 from tui.widgets.bars import Span
 from tui.widgets.run_table import outlook, state_words
@@ -18,9 +18,9 @@ from tui.widgets.run_table import outlook, state_words
 if TYPE_CHECKING:
     from core.store.jobs import JobState
     from core.store.measures import Measured
-    from tui.chart.curves import Curves
-    from tui.class_rows import Means
-    from tui.run_detail import Detail
+    from tui.read.class_rows import Means
+    from tui.read.curves import Curves
+    from tui.read.run_detail import Detail
 
 _RECENT = 600
 """Seconds that the end of a job is said for."""

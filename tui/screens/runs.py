@@ -11,11 +11,11 @@ from textual.containers import Container, Horizontal
 from textual.reactive import var
 
 from tui import run_actions
-from tui.app import shown_path
-from tui.marks import MOST, toggled
-from tui.reader import Snapshot, Wanted
+from tui.chart.marks import MOST, toggled
+from tui.read.reader import Snapshot, Wanted
 from tui.screens import runs_text
 from tui.screens.base import LabScreen
+from tui.start import shown_path
 from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.config_list import ALL, ConfigList, config_rows

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
-from tui.outlook_reader import told
-from tui.reader import Snapshot
+from tui.read.outlook_reader import told
+from tui.read.reader import Snapshot
 from tui.widgets.bars import Span
 from tui.widgets.config_list import ALL, ConfigRow, state_counts
 from tui.widgets.run_table import job_words, outlook, state_words

@@ -12,12 +12,12 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from core.errors import LabError
-from tui.samples import SampleReader, Samples
+from tui.read.samples import SampleReader, Samples
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.picture_grid import PictureGrid
 
 if TYPE_CHECKING:
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 _DRAWS = 6
 """Pictures in a row of an original and its draws, as far as is known before the first is there."""

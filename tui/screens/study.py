@@ -16,8 +16,8 @@ from textual.worker import Worker, WorkerState, get_current_worker
 
 from core.text import clean
 from tui import run_actions
-from tui.marks import MOST, toggled
-from tui.reader import Snapshot
+from tui.chart.marks import MOST, toggled
+from tui.read.reader import Snapshot
 from tui.screens.base import LiveScreen
 from tui.widgets.bars import KeyBar, SpanLine, TabLine
 from tui.widgets.chart import Chart
@@ -27,7 +27,7 @@ from tui.widgets.trial_table import TrialTable
 if TYPE_CHECKING:
     from core.analysis.study_table import Cell
     from core.cli.study_view import StudyView
-    from tui.study_reader import StudySnapshot
+    from tui.read.study_reader import StudySnapshot
 
 _PANES = (("trials", "Trials"), ("matters", "What matters"))
 _POLL = 2.0
@@ -112,7 +112,7 @@ class StudyScreen(LiveScreen):
     @work(thread=True, exclusive=True, group="study", exit_on_error=False)
     def _read(self) -> None:
         worker = get_current_worker()
-        from tui.study_reader import StudyReader
+        from tui.read.study_reader import StudyReader
 
         reader = StudyReader(self.lab.workspace, self.path)
         while not (worker.is_cancelled or self._closed):
@@ -188,8 +188,8 @@ class StudyScreen(LiveScreen):
             self.query_one("#matters", WrappedView).set_sentences(study_text.matters(view))
 
     def _show_top(self) -> None:
+        from tui.read.study_reader import EMPTY
         from tui.screens import study_text
-        from tui.study_reader import EMPTY
 
         left, right = study_text.top(clean(self.path.stem), self.study or EMPTY, self.size.width)
         self.query_one("#top", SpanLine).show(left, right)
@@ -241,7 +241,7 @@ class StudyScreen(LiveScreen):
     @on(TrialTable.Chosen, "#trials")
     def _chosen(self) -> None:
         if (view := self.view_of_study) and (cell := self.cell):
-            from tui import study_actions
+            from tui.screens import study_actions
 
             study_actions.runs(self, view, cell)
 
@@ -295,31 +295,31 @@ class StudyScreen(LiveScreen):
 
     def action_start(self) -> None:
         if view := self.view_of_study:
-            from tui import study_actions
+            from tui.screens import study_actions
 
             study_actions.start(self, view)
 
     def action_retry(self) -> None:
         if (view := self.view_of_study) and (cell := self.cell):
-            from tui import study_actions
+            from tui.screens import study_actions
 
             study_actions.retry(self, view, cell)
 
     def action_more_seeds(self) -> None:
         if (view := self.view_of_study) and (cell := self.cell):
-            from tui import study_actions
+            from tui.screens import study_actions
 
             study_actions.more_seeds(self, view, cell)
 
     def action_until(self) -> None:
         if (view := self.view_of_study) and (cell := self.cell):
-            from tui import study_actions
+            from tui.screens import study_actions
 
             study_actions.until_decided(self, view, cell, list(self._marks))
 
     def action_table(self) -> None:
         if view := self.view_of_study:
-            from tui import study_actions
+            from tui.screens import study_actions
 
             study_actions.table(self, view)
 

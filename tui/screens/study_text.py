@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.cli.study_seeds import SeedsLine
     from core.cli.study_view import StudyView
     from core.store.study_run import StudyRun
-    from tui.study_reader import StudySnapshot
+    from tui.read.study_reader import StudySnapshot
 
 _GLYPHS = {"missing": "·", "short": "■"}
 _TONES = {"better": "good", "worse": "bad"}

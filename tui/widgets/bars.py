@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import crop, cut
+from tui.cell_text import crop, cut
 
 Span = tuple[str, str]
 

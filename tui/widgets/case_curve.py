@@ -17,7 +17,7 @@ from textual.widget import Widget
 
 from core import humanise
 from tui import theme
-from tui.cellfit import crop, cut
+from tui.cell_text import crop, cut
 from tui.widgets.chart import MARKER
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class CurveView(Widget, can_focus=True):
     def _plot(self, width: int, height: int, colors: theme.Palette) -> list[Strip]:
         import numpy as np
 
+        from tui.chart import axes_frame as plot
         from tui.chart import raster
-        from tui.widgets import plot
 
         assert self._curve is not None, "only a curve is drawn"
         curve = self._curve

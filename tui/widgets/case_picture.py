@@ -21,7 +21,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import crop, cut, fit
+from tui.cell_text import crop, cut, fit
 from tui.widgets.picture import Pixels, mode_of, strips
 from tui.widgets.picture_boxes import LAYERS, Box, Cell, Frame, overlay
 from tui.widgets.picture_panes import MOST_ZOOM, Pane, fit_scale, panes, seen

@@ -13,8 +13,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import crop, cut
-from tui.chart.spec import ViewState
+from tui.cell_text import crop, cut
+from tui.chart.view_state import ViewState
 
 if TYPE_CHECKING:
     from tui.chart.axes import Sticky

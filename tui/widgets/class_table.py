@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from core import humanise
-from tui.cellfit import progress
-from tui.class_rows import SCORES, SORTS, ClassRow
+from tui.cell_text import progress
+from tui.read.class_rows import SCORES, SORTS, ClassRow
 from tui.widgets.line_table import Column, LineTable, Span
 
 _BAR = 24

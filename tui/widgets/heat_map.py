@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import fit
+from tui.cell_text import fit
 
 if TYPE_CHECKING:
     from core.analysis.figures import Figure

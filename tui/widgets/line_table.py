@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import theme
-from tui.cellfit import crop, cut, fit
+from tui.cell_text import crop, cut, fit
 
 Row = TypeVar("Row")
 Span = tuple[str, str]

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import crop
+from tui.cell_text import crop
 from tui.widgets.matrix_counts import NOWHERE, Counts, Place
 from tui.widgets.matrix_draw import Layout, Look, head, lay_out, line
 

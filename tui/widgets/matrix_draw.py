@@ -14,7 +14,7 @@ from rich.style import Style
 from textual.color import Color
 
 from tui import theme
-from tui.cellfit import cut, fit
+from tui.cell_text import cut, fit
 from tui.widgets.matrix_counts import ALARM, Counts
 
 MANY = 16

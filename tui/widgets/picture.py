@@ -19,7 +19,7 @@ from textual.app import App
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.cellfit import crop, cut
+from tui.cell_text import crop, cut
 
 Pixels = NDArray[np.uint8]
 """(height, width, 3), red, green, blue."""

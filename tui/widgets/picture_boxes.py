@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from tui.cellfit import cut, signs
+from tui.cell_text import cut, signs
 
 Box = tuple[float, float, float, float]
 

@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui import theme
-from tui.cellfit import crop, cut, fit
+from tui.cell_text import crop, cut, fit
 from tui.widgets.picture import Pixels, fitted, mode_of, scaled, strips
 
 SIZES = (8, 12, 18, 24, 32, 48, 64, 96)

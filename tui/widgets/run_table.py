@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core import humanise
-from tui.cellfit import progress
+from tui.cell_text import progress
 from tui.theme import STATE_TONES
 from tui.widgets.line_table import Column, LineTable, Span
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import theme
-from tui.cellfit import fit
+from tui.cell_text import fit
 
 
 class Toggle(Widget, can_focus=True):

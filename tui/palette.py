@@ -10,7 +10,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 if TYPE_CHECKING:
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 _LEFT_OUT = (
     "screen.copy_text",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core.config.workspace import Workspace, config_files
 from core.text import clean
 from tui import crash
-from tui.outlook_reader import NO_ADVICE, Advice, OutlookReader
+from tui.read.outlook_reader import NO_ADVICE, Advice, OutlookReader
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from core.store.metrics import MetricsReader
     from core.store.paths import RunPaths
     from core.store.records import RunSummary
-    from tui.activity import Watch
-    from tui.chart.curves import Curves
-    from tui.run_detail import Detail, DetailReader
+    from tui.read.activity import Watch
+    from tui.read.curves import Curves
+    from tui.read.run_detail import Detail, DetailReader
 
 SWEEP_INTERVAL = 30.0
 ACTIVE_INTERVAL = 1.0
@@ -196,7 +196,7 @@ class Reader:
 
     def _read_detail(self, run_id: str | None, row: str) -> Detail | None:
         from core.store.paths import RunPaths
-        from tui.run_detail import DetailReader
+        from tui.read.run_detail import DetailReader
 
         if run_id is None:
             return None
@@ -283,9 +283,9 @@ class _Tail:
 
     def __init__(self, run: RunPaths) -> None:
         from core.store.metrics import MetricsReader
-        from tui.chart.curves import EMPTY as NO_CURVES
-        from tui.chart.curves import CurveBuilder
-        from tui.measured import MeasuredReader
+        from tui.read.curves import EMPTY as NO_CURVES
+        from tui.read.curves import CurveBuilder
+        from tui.read.train_measures import MeasuredReader
 
         self.run = run
         self._restored = -1

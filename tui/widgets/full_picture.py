@@ -27,7 +27,7 @@ from textual.app import SuspendNotSupported
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tui.application import LabApp
+    from tui.app import LabApp
 
 PATIENCE = 2.0
 """Seconds that a terminal has to answer; every one in use answers the last question at once, over SSH too."""

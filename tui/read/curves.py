@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tui.chart.series import Floats, Series, SeriesView
+from tui.read.series import Floats, Series, SeriesView
 
 if TYPE_CHECKING:
     from core.store.metrics import History, StepRows
     from core.store.records import Record
-    from tui.measured import Points
+    from tui.read.train_measures import Points
 
 Parts = tuple[Floats, Floats]
 _DONE, _TOTAL = "step_in_epoch", "steps_per_epoch"

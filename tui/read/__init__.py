@@ -1,0 +1,1 @@
+"""What the screens show, read from the run folders off the UI thread. No widget in it."""
