@@ -9,23 +9,22 @@ from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
 from textual import on, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.reactive import var
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from core.config.workspace import Workspace
 from core.errors import LabError
 from tui import crash, theme
-from tui.messages import SnapshotRead
-from tui.read.reader import EMPTY, Reader, Snapshot, Wanted
+from tui.lab import Lab, SnapshotRead
+from tui.read.reader import Reader, Wanted
 from tui.screens.runs import RunsScreen
 
 Result = TypeVar("Result")
 
 
-class LabApp(App[int]):
+class LabApp(Lab):
     """Every screen watches `snapshot`; nothing else brings data to a widget."""
 
     TITLE = "labtui"
@@ -39,8 +38,6 @@ class LabApp(App[int]):
         Binding("colon,ctrl+p", "command_palette", "all actions", key_display=":", show=False),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False),
     ]
-
-    snapshot: var[Snapshot] = var(EMPTY)
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
@@ -81,13 +78,11 @@ class LabApp(App[int]):
     # -- data
 
     def want(self, wanted: Wanted) -> None:
-        """Say what is on the screen, so that only this is read."""
         if wanted != self._wanted:
             self._wanted = wanted
             self.look_now()
 
     def look_now(self) -> None:
-        """Read without waiting for the next turn."""
         self._wake.set()
 
     @work(thread=True, exclusive=True, group="reader", exit_on_error=False)
@@ -117,7 +112,6 @@ class LabApp(App[int]):
     # -- what may block or fail
 
     def perform(self, function: Callable[[], Result], then: Callable[[Result], None] | None = None) -> None:
-        """Call `function` in a thread, then `then` with its result here; an error opens a dialog."""
         self._perform(function, then)
 
     @work(thread=True, group="action", exit_on_error=False)
@@ -133,7 +127,6 @@ class LabApp(App[int]):
             self.show_error(event.worker.error)
 
     def show_error(self, error: BaseException) -> None:
-        """One sentence in a dialog; what is no LabError also goes to the log."""
         from tui.dialogs.text import TextDialog
 
         if isinstance(error, LabError):
@@ -144,6 +137,11 @@ class LabApp(App[int]):
     def _handle_exception(self, error: Exception) -> None:
         super()._handle_exception(error)
         self._exit_renderables[:] = [Text(f"labtui: {crash.report(error)}")]
+
+    def select_run(self, run_id: str) -> None:
+        runs = self.screen_stack[0]
+        if isinstance(runs, RunsScreen):
+            runs.select_run(run_id)
 
     # -- keys that work everywhere
 

@@ -1,16 +1,32 @@
-"""Text made to fit a number of terminal cells, wide characters counted as two."""
+"""Text for the screens: free of markup, made to fit a number of cells (wide characters counted as two)."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.strip import Strip
 
 from core import humanise
-from core.text import middle_cut, number_start
+from core.text import clean, middle_cut, number_start
 
 _JOINER = "\u200d"
+
+
+def plain(text: str) -> Content:
+    """Text for titles, buttons and lists, which would otherwise be read as markup."""
+    return Content(text)
+
+
+def shown_path(path: Path) -> str:
+    """`path` with the home folder as `~`, fit to be shown."""
+    try:
+        return clean(f"~/{path.relative_to(path.home())}") if path != path.home() else "~"
+    except (ValueError, RuntimeError):
+        return clean(str(path))
 
 
 def cut(text: str, width: int, *, middle: bool = False) -> str:

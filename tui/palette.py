@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.screen import Screen
-
-if TYPE_CHECKING:
-    from tui.app import LabApp
 
 _LEFT_OUT = (
     "screen.copy_text",
@@ -21,7 +18,7 @@ _LEFT_OUT = (
 )
 
 
-def screen_commands(app: LabApp, screen: Screen[Any]) -> Iterable[SystemCommand]:
+def screen_commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemCommand]:
     """One command for each action that is possible now."""
     seen: set[str] = set()
     for active in screen.active_bindings.values():
@@ -36,5 +33,5 @@ def screen_commands(app: LabApp, screen: Screen[Any]) -> Iterable[SystemCommand]
     yield SystemCommand("Theme", "Colours: dark, light and others", app.search_themes)
 
 
-async def _run(app: LabApp, action: str, node: Any) -> None:
+async def _run(app: App[Any], action: str, node: Any) -> None:
     await app.run_action(action, node)

@@ -10,8 +10,6 @@ from tui import terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from core.config.workspace import Workspace
 
 _TOOLKIT = {"TEXTUAL_FPS": "15", "TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}
@@ -44,13 +42,3 @@ def run(workspace: Workspace | None = None) -> int:
         return app.return_code or 0
     finally:
         screen.restore()
-
-
-def shown_path(path: Path) -> str:
-    """`path` with the home folder as `~`, fit to be shown."""
-    from core.text import clean
-
-    try:
-        return clean(f"~/{path.relative_to(path.home())}") if path != path.home() else "~"
-    except (ValueError, RuntimeError):
-        return clean(str(path))

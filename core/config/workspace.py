@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import StateFolderError
+from core.errors import StateFolderError, UsageError
 from core.text import clean
 
 _PROBE = 4096
@@ -57,6 +57,14 @@ def config_files(workspace: Workspace) -> list[Path]:
         and path.is_file()
     )
     return sorted(found, key=lambda path: (path.stem, path.name))
+
+
+def config_path(workspace: Workspace, name: str) -> Path:
+    """The file of a config by the name that the lists show. Raises UsageError when it has gone."""
+    for path in config_files(workspace):
+        if clean(path.stem) == name:
+            return path
+    raise UsageError(f"The config {name} is no longer in {workspace.configs}.")
 
 
 def shipped_configs() -> Path | None:

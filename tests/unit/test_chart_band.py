@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tui.chart.axes import LABEL_WIDTH, Sticky
-from tui.chart.band import Band, band, band_chart
 from tui.chart.compose import SERIES_STYLE, Picture, compose
 from tui.chart.view_state import ViewState
+from tui.chart.views import band_chart
+from tui.read.bands import Band, band
 
 
 def rows(values: list[float], first: int = 1, seconds: float = 60.0) -> list[dict[str, float]]:

@@ -11,6 +11,7 @@ from core import humanise
 from core.metrics import is_bounded
 from core.store.records import ACTIVE, RunSummary
 from tui.chart.compose import ChartData, Curve
+from tui.chart.marks import Marks
 from tui.chart.names import (
     PAIRS,
     Pair,
@@ -23,6 +24,7 @@ from tui.chart.names import (
     pair_of,
 )
 from tui.chart.scatter import ScatterData
+from tui.read.bands import Band
 from tui.read.curves import EMPTY, Curves
 from tui.read.series import Odd, SeriesView
 
@@ -181,6 +183,31 @@ def beside(
         own, early = curves.get(first.id), first.early_stop
         return [single(first, own, name, axis, early_stop=early, further=False) for name in names]
     return [overlay(runs, curves, marks, name, axis) for name in names]
+
+
+def band_chart(
+    bands: Mapping[str, Band],
+    marks: Marks,
+    metric: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    bounded: bool,
+    empty: str,
+) -> ChartData:
+    """A line for each trial with its band, if it has several runs; colours and letters are those of marks.
+
+    `labels` are shorter names of trials.
+    """
+    curves = []
+    for name, made in bands.items():
+        letter, color = marks.get(name, ("●", 0))
+        seeds = f"{made.runs} seeds" if made.runs > 1 else "1 seed"
+        edges = (made.low, made.high) if made.runs > 1 else None
+        curves.append(
+            Curve(f"{(labels or {}).get(name, name)} ({seeds})", letter, made.mean, color, band=edges)
+        )
+    title = f"{metric}, mean and range over seeds" if any(c.band for c in curves) else metric
+    return ChartData(title, tuple(curves), key=" ".join(bands), bounded=bounded, empty=empty)
 
 
 def nothing_yet(run: RunSummary, curves: Curves) -> str:

@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from tui.run_actions import plain
+from tui.cell_text import plain
 
 
 class ConfirmDialog(ModalScreen[bool]):

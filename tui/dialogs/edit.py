@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,11 +13,9 @@ from textual.widgets import Button, Input, Static, TextArea
 
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
-from tui.run_actions import plain
+from tui.cell_text import plain
+from tui.lab import lab_of
 from tui.widgets.toggle import Toggle
-
-if TYPE_CHECKING:
-    from tui.app import LabApp
 
 
 class EditDialog(ModalScreen[None]):
@@ -80,7 +78,7 @@ class EditDialog(ModalScreen[None]):
     def action_save(self) -> None:
         from core.store import annotate
 
-        before, lab = self._run, cast("LabApp", self.app)
+        before, lab = self._run, lab_of(self)
         run = RunPaths(lab.workspace.runs / before.id)
         name = self.query_one("#name", Input).value.strip()
         note = self.query_one("#note", TextArea).text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -16,13 +16,13 @@ from core import humanise
 from core.errors import LabError
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
-from tui.run_actions import plain
+from tui.cell_text import plain
+from tui.lab import Lab, lab_of
 from tui.widgets.stepper import Pick
 from tui.widgets.toggle import Toggle
 
 if TYPE_CHECKING:
     from core.evaluate.plan import MeasurePlan
-    from tui.app import LabApp
 
 SPLITS = (
     ("train", "training images"),
@@ -51,8 +51,8 @@ class MeasureDialog(ModalScreen[None]):
         self._made: MeasurePlan | None = None
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     @property
     def paths(self) -> RunPaths:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,13 +17,10 @@ from textual.widgets import Button, Input, Static
 from core.errors import LabError
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint, RunSummary
-from tui.run_actions import plain
+from tui.cell_text import plain
+from tui.lab import Lab, lab_of
 from tui.widgets.checkpoint_table import CheckpointTable
 from tui.widgets.toggle import Toggle
-
-if TYPE_CHECKING:
-    from tui.app import LabApp
-    from tui.screens.runs import RunsScreen
 
 
 @dataclass(frozen=True)
@@ -64,8 +61,8 @@ class ResumeDialog(ModalScreen[None]):
         self._ready = False
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     @property
     def paths(self) -> RunPaths:
@@ -184,7 +181,6 @@ class ResumeDialog(ModalScreen[None]):
         from core.launch.control import resume_run
 
         choice, lab, paths = self.choice, self.lab, self.paths
-        runs = cast("RunsScreen", lab.screen_stack[0])
 
         def resume() -> RunPaths:
             return resume_run(
@@ -198,7 +194,7 @@ class ResumeDialog(ModalScreen[None]):
             )
 
         self.dismiss(None)
-        lab.perform(resume, lambda run: runs.select_run(run.id))
+        lab.perform(resume, lambda run: lab.select_run(run.id))
 
 
 def split_settings(text: str) -> tuple[str, ...]:

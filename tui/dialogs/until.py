@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import on
@@ -11,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from tui.run_actions import plain
+from tui.cell_text import plain
 
 _LIMIT = 1000
 
@@ -63,7 +64,6 @@ class UntilDialog(ModalScreen[int | None]):
     @on(Input.Changed, "#pairs")
     def _show(self) -> None:
         from core.analysis.paired import planned_looks
-        from tui.screens.study_text import until_words
 
         pairs, said = self.pairs, self.query_one("#plan", Static)
         said.set_class(pairs is None, "-bad")
@@ -89,3 +89,12 @@ class UntilDialog(ModalScreen[int | None]):
     def action_start(self) -> None:
         if self.pairs is not None:
             self.dismiss(self.pairs)
+
+
+def until_words(looks: Sequence[int], at_most: int) -> str:
+    """What `D` would do with this plan of looks."""
+    return (
+        f"Adds seeds to both until one is better beyond chance, {at_most} pairs at most. Looks at each pair "
+        f"from {looks[0]} on; the looks share the 5 % chance of a false verdict, so the number is fixed now. "
+        "Goes on when the screens are left."
+    )

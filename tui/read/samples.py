@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.launch.children import child_environment, module_command
 from core.text import clean
-from tui.widgets.picture import Pixels
 
 MODULE = "core.evaluate.samples"
 SECONDS = 120
@@ -31,7 +31,7 @@ class Samples:
     With `augmented`, each row is an original and what training would make of it. `boxes`: they are drawn in.
     """
 
-    pixels: Pixels
+    pixels: NDArray[np.uint8]
     titles: tuple[str, ...]
     columns: int
     augmented: bool = False

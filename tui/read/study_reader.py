@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.config.study import Study
     from core.store.study_plans import Plan
     from core.store.study_run import StudyRun
-    from tui.chart.band import Band
+    from tui.read.bands import Band
 
 _SWEEP, _SHARE = 30.0, 0.02
 """Seconds after which the file is read again even where none seems to have changed: a base lies anywhere.
@@ -108,7 +108,7 @@ class StudyReader:
         return [_stamp(file) for file in files]
 
     def _read_bands(self, view: StudyView | None, wanted: frozenset[str]) -> dict[str, Band]:
-        from tui.chart.band import band
+        from tui.read.bands import band
 
         if view is None:
             return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -11,12 +11,12 @@ from textual.screen import Screen
 
 from tui import run_actions
 from tui.chart.view_state import ViewState
+from tui.lab import Lab, lab_of
 from tui.read.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
 
 if TYPE_CHECKING:
     from core.store.records import RunSummary
-    from tui.app import LabApp
 
 
 class LiveScreen(Screen[None]):
@@ -47,8 +47,8 @@ class LiveScreen(Screen[None]):
             self.add_class(name, update=False)
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -144,32 +144,35 @@ class LabScreen(LiveScreen):
 
     def action_resume(self) -> None:
         if run := self.target:
-            run_actions.resume(self, run, start=self.start or "last")
+            run_actions.resume(self.lab, run, start=self.start or "last")
 
     def action_fork(self) -> None:
         if run := self.target:
-            run_actions.resume(self, run, start=self.start or "best", fork=True)
+            run_actions.resume(self.lab, run, start=self.start or "best", fork=True)
 
     def action_stop(self) -> None:
         if run := self.target:
-            run_actions.stop(self, run)
+            run_actions.stop(self.lab, run)
 
     def action_kill(self) -> None:
         if run := self.target:
-            run_actions.kill(self, run)
+            run_actions.kill(self.lab, run)
 
     def action_measure(self) -> None:
         if run := self.target:
-            run_actions.measure(self, run, checkpoint=self.start)
+            run_actions.measure(self.lab, run, checkpoint=self.start)
 
     def action_errors(self) -> None:
         if run := self.target:
-            run_actions.errors(self, run, checkpoint=self.start)
+            from tui.screens.errors import ErrorsScreen
+
+            root = run_actions.run_paths(self.lab, run).root
+            self.app.push_screen(ErrorsScreen(run, root, self.start))
 
     def action_edit(self) -> None:
         if run := self.target:
-            run_actions.edit(self, run)
+            run_actions.edit(self.lab, run)
 
     def action_report(self) -> None:
         if runs := self.reported:
-            run_actions.report(self, [run.id for run in runs], runs[0].id)
+            run_actions.report(self.lab, [run.id for run in runs], runs[0].id)

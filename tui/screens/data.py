@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,13 +14,13 @@ from textual.reactive import var
 
 from core.errors import LabError
 from core.humanise import count
-from tui.run_actions import plain
+from tui.cell_text import plain
+from tui.lab import Lab, lab_of
 from tui.screens import data_state
 from tui.screens.data_counting import Counting
-from tui.screens.data_state import ImageRow
 from tui.widgets.bars import KeyBar, Span, SpanLine
 from tui.widgets.case_picture import CasePicture, Side
-from tui.widgets.figure_table import FigureTable, ImageTable, PageTable
+from tui.widgets.figure_table import FigureTable, ImageRow, ImageTable, PageTable
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.heat_map import HeatMap
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from core.analysis.figures import Figure, Page
     from core.analysis.statistics import Statistics
     from core.config.schema import Experiment
-    from tui.app import LabApp
 
 STEPS = ("pages", "figures", "images", "picture")
 
@@ -72,8 +71,8 @@ class DataScreen(Counting):
         self._figure: Figure | None = None
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
@@ -347,16 +346,16 @@ class DataScreen(Counting):
             self.mount(line, before="#status")
             line.focus()
 
-    def filter_by(self, text: str) -> None:
-        """Show the bars with these letters; called by the filter line with every letter."""
-        self.words = text
+    @on(FilterLine.Typed)
+    def _filter_typed(self, event: FilterLine.Typed) -> None:
+        self.words = event.text
 
     def watch_words(self) -> None:
         self._show_page()
 
-    def close_filter(self, *, clear: bool) -> None:
-        """Put the filter line away."""
-        if clear:
+    @on(FilterLine.Closed)
+    def _filter_closed(self, event: FilterLine.Closed) -> None:
+        if event.clear:
             self.words = ""
         self.query(FilterLine).remove()
         self.step = "figures"

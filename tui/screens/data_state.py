@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from core.text import clean
+from tui.widgets.figure_table import ImageRow
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     from tui.widgets.picture_boxes import Frame
 
 _MOST_IMAGES = 100_000
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """One line behind a figure; `row` is that of the table, None for what is no image that can be shown."""
-
-    key: str
-    name: str
-    about: str
-    row: int | None
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
-from tui.run_actions import plain
+from tui.cell_text import plain
 from tui.screens import errors_text
 from tui.screens.errors_compare import CHANGE_COLUMNS, NARROW_CHANGE_COLUMNS
 from tui.screens.errors_gallery import BOX_COLUMNS, Gallery
@@ -17,6 +18,7 @@ from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_picture import CasePicture
 from tui.widgets.case_table import BoxTable, CaseTable, ClassNumbers, PictureTable, PlainTable
+from tui.widgets.filter_line import FilterLine
 from tui.widgets.matrix import Matrix
 from tui.widgets.picture_grid import PictureGrid
 
@@ -208,27 +210,26 @@ class ErrorsScreen(Gallery):
     # -- classes by name
 
     def action_filter(self) -> None:
-        from tui.widgets.filter_line import FilterLine
-
         if not self.query(FilterLine):
             line = FilterLine("")
             line.placeholder = "parts of the names of classes"
             self.mount(line, before=self.query_one(KeyBar))
             line.focus()
 
-    def filter_by(self, text: str) -> None:
-        """Show classes with all words of `text` in their names; called with every letter that is typed."""
-        words = text.lower().split()
+    @on(FilterLine.Typed)
+    def _filter_typed(self, event: FilterLine.Typed) -> None:
+        """Show classes with all words of the text in their names."""
+        words = event.text.lower().split()
         names = self.matrix.counts.names
         found = frozenset(at for at, name in enumerate(names) if all(word in name.lower() for word in words))
         self.matrix.filter(found if words and found else None)
         self.show_top()
 
-    def close_filter(self, *, clear: bool) -> None:
-        """Put the filter line away."""
-        if clear:
+    @on(FilterLine.Closed)
+    def _filter_closed(self, event: FilterLine.Closed) -> None:
+        if event.clear:
             self.matrix.filter(None)
-        self.query("FilterLine").remove()
+        self.query(FilterLine).remove()
         self.show_top()
         self._focus()
 

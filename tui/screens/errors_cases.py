@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import on
 
-from tui.run_actions import plain
+from tui.cell_text import plain
 from tui.screens.errors_boxes import Sight
 from tui.screens.errors_state import ErrorsState
 from tui.widgets.case_table import KIND_WORDS, SORTS, CaseTable, case_words

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual import on
 
 from core.text import clean
-from tui.run_actions import plain
+from tui.cell_text import plain
 from tui.screens import errors_boxes
 from tui.screens.errors_boxes import Sight
 from tui.screens.errors_cases import CaseSteps

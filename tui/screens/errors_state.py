@@ -6,12 +6,13 @@ from abc import abstractmethod
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from textual.reactive import var
 
 from core.store.measures import row_of
 from core.store.paths import RunPaths
+from tui.lab import Lab, lab_of
 from tui.screens import errors_text
 from tui.screens.errors_judge import Judgements
 from tui.screens.errors_source import Source, Thresholds, chosen, sources
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
     from core.analysis.groups import Grouped
     from core.store.records import RunSummary
-    from tui.app import LabApp
     from tui.widgets.matrix_counts import Counts
 
 STEP = 0.05
@@ -69,8 +69,8 @@ class ErrorsState(Background):
         return self.errors is not None and not self.errors.labelled
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     @property
     def matrix(self) -> Matrix:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -15,8 +15,10 @@ from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
+from core.config.workspace import config_path
 from core.errors import ConfigError, LabError
-from tui.run_actions import config_path, plain
+from tui.cell_text import plain
+from tui.lab import Lab, lab_of
 from tui.screens import launch_form
 from tui.screens.launch_form import NAME, Fields
 from tui.screens.launch_preview import Forecast
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from core.config.load import Loaded
     from core.config.schema import Experiment
     from core.launch.queue import QueueView
-    from tui.app import LabApp
-    from tui.screens.runs import RunsScreen
 
 _COUNTING = "network: counting parameters …"
 _LIST_FROM = 9
@@ -86,8 +86,8 @@ class LaunchScreen(Screen[None]):
         self._queue: QueueView | None = None
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
@@ -363,7 +363,6 @@ class LaunchScreen(Screen[None]):
         lab, path, name = self.lab, self._path(), self._fields[NAME.key].value
         overrides, loaded = launch_form.overrides(self._fields), self._preview.loaded
         assert loaded is not None, "only what was checked is started"
-        runs = cast("RunsScreen", lab.screen_stack[0])
         words = ["labtui", "train", "--config", str(path), "--new"]
         words += [word for override in overrides for word in ("--set", override)]
 
@@ -373,7 +372,7 @@ class LaunchScreen(Screen[None]):
             return start_run(lab.workspace, loaded, argv=words, name=name).id
 
         self.app.pop_screen()
-        lab.perform(start, runs.select_run)
+        lab.perform(start, lab.select_run)
 
     def action_pictures(self) -> None:
         """The pictures that the settings as they are would train on."""

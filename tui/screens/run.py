@@ -11,6 +11,7 @@ from textual.containers import Container
 from textual.reactive import var
 from textual.widget import Widget
 
+from core.reading import read_text
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from tui import run_actions
 from tui.read.class_rows import averages, class_rows
@@ -359,17 +360,20 @@ class RunScreen(LabScreen):
 
     def action_measure(self) -> None:
         if (run := self.run) and (detail := self.detail):
-            run_actions.measure(self, run, checkpoint=self.start, splits=detail.splits)
+            run_actions.measure(self.lab, run, checkpoint=self.start, splits=detail.splits)
 
     def action_stop_job(self) -> None:
         jobs = [job for job in self.detail.jobs if job.state in ACTIVE] if self.detail is not None else []
         if jobs and (run := self.run):
-            run_actions.stop_job(self, run, jobs[0])
+            run_actions.stop_job(self.lab, run, jobs[0])
 
     def action_pin(self) -> None:
         if (run := self.run) and (checkpoint := self.checkpoint):
-            run_actions.pin(self, run, checkpoint)
+            run_actions.pin(self.lab, run, checkpoint)
 
     def action_pictures(self) -> None:
         if run := self.run:
-            run_actions.pictures_of_run(self, run)
+            from tui.screens.samples import SamplesScreen
+
+            config = run_actions.run_paths(self.lab, run).config
+            self.app.push_screen(SamplesScreen(run.label, lambda: read_text(config)))

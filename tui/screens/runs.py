@@ -10,12 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
 
-from tui import run_actions
+from tui.cell_text import plain, shown_path
 from tui.chart.marks import MOST, toggled
 from tui.read.reader import Snapshot, Wanted
-from tui.screens import runs_text
+from tui.screens import navigation, runs_text
 from tui.screens.base import LabScreen
-from tui.start import shown_path
 from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.config_list import ALL, ConfigList, config_rows
@@ -23,6 +22,7 @@ from tui.widgets.run_table import SORTS, RunTable, matches, sort_of_column, sort
 
 if TYPE_CHECKING:
     from core.store.records import RunSummary
+    from tui.widgets.filter_line import FilterLine
 
 _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _CHARTS = ("#metric", "#loss", "#third", "#fourth")
@@ -156,7 +156,7 @@ class RunsScreen(LabScreen):
         titles = f"Runs{search}", f"{shown} · by {self.sorting} ▾"
         if titles != self._titles:
             self._titles = titles
-            table.border_title, table.border_subtitle = map(run_actions.plain, titles)
+            table.border_title, table.border_subtitle = map(plain, titles)
 
     @property
     def _shows_archived(self) -> bool:
@@ -310,13 +310,13 @@ class RunsScreen(LabScreen):
             self.mount(line, before="#status")
             line.focus()
 
-    def filter_by(self, text: str) -> None:
-        """Show the runs that match `text`; called by the filter line with every letter."""
-        self.query_text = text
+    # By their names: the line's module is loaded when it is first opened.
 
-    def close_filter(self, *, clear: bool) -> None:
-        """Put the filter line away."""
-        if clear:
+    def on_filter_line_typed(self, event: FilterLine.Typed) -> None:
+        self.query_text = event.text
+
+    def on_filter_line_closed(self, event: FilterLine.Closed) -> None:
+        if event.clear:
             self.query_text = ""
         self.query("FilterLine").remove()
         self.action_pane("runs")
@@ -368,18 +368,18 @@ class RunsScreen(LabScreen):
 
     def action_launch(self) -> None:
         if name := self._config_meant():
-            run_actions.launch(self, name)
+            navigation.launch(self.lab, name)
 
     def action_studies(self) -> None:
-        run_actions.studies(self)
+        navigation.studies(self.lab)
 
     def action_pictures(self) -> None:
         if name := self._config_meant():
-            run_actions.pictures_of_config(self, name)
+            navigation.pictures_of_config(self.lab, name)
 
     def action_data(self) -> None:
         if name := self._config_meant():
-            run_actions.data_of_config(self, name)
+            navigation.data_of_config(self.lab, name)
 
     def select_run(self, run_id: str) -> None:
         """Put the cursor on a run, as soon as it is in the list, and let nothing hide it."""

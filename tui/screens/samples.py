@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -12,12 +12,10 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from core.errors import LabError
+from tui.lab import Lab, lab_of
 from tui.read.samples import SampleReader, Samples
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.picture_grid import PictureGrid
-
-if TYPE_CHECKING:
-    from tui.app import LabApp
 
 _DRAWS = 6
 """Pictures in a row of an original and its draws, as far as is known before the first is there."""
@@ -50,8 +48,8 @@ class SamplesScreen(Screen[None]):
         self._has_boxes = False
 
     @property
-    def lab(self) -> LabApp:
-        return cast("LabApp", self.app)
+    def lab(self) -> Lab:
+        return lab_of(self)
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")

@@ -205,7 +205,7 @@ class StudyScreen(LiveScreen):
         if self.study is None or view is None:
             return
         from core.metrics import is_bounded
-        from tui.chart.band import band_chart
+        from tui.chart.views import band_chart
 
         names = self._drawn()
         bands = {name: made for name, made in self.study.bands.items() if name in names}
@@ -324,4 +324,4 @@ class StudyScreen(LiveScreen):
             study_actions.table(self, view)
 
     def action_report(self) -> None:
-        run_actions.report(self, [str(self.path)], clean(self.path.stem))
+        run_actions.report(self.lab, [str(self.path)], clean(self.path.stem))

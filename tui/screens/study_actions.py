@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from core.text import clean
 from tui import run_actions
+from tui.lab import Lab
 from tui.screens import study_text
 
 if TYPE_CHECKING:
     from core.analysis.study_table import Cell
     from core.cli.study_view import StudyView
-    from tui.screens.study import StudyScreen
 
 _MORE = ("1", "2", "3", "5", "10")
 
 
-def start(screen: StudyScreen, view: StudyView) -> None:
+class StudyHost(Protocol):
+    """The screen of a study: its file, the app, and where a sentence is shown."""
+
+    path: Path
+
+    @property
+    def lab(self) -> Lab: ...
+
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+
+    def done(self, text: str) -> None:
+        """Show what was done, and read the study anew."""
+
+
+def start(screen: StudyHost, view: StudyView) -> None:
     """Ask, then queue what the study lacks."""
     from tui.dialogs.confirm import ConfirmDialog
 
@@ -25,10 +41,10 @@ def start(screen: StudyScreen, view: StudyView) -> None:
         screen.say(study_text.nothing_lacks(view))
         return
     dialog = ConfirmDialog(f"Start what {view.study.name} lacks?", question, yes="queue them", no="leave it")
-    screen.app.push_screen(dialog, lambda yes: _go_on(screen, "") if yes else None)
+    screen.lab.push_screen(dialog, lambda yes: _go_on(screen, "") if yes else None)
 
 
-def retry(screen: StudyScreen, view: StudyView, cell: Cell) -> None:
+def retry(screen: StudyHost, view: StudyView, cell: Cell) -> None:
     """Ask, then go on with the failed runs of a trial."""
     from tui.dialogs.confirm import ConfirmDialog
 
@@ -44,10 +60,10 @@ def retry(screen: StudyScreen, view: StudyView, cell: Cell) -> None:
         yes="go on",
         no="leave them",
     )
-    screen.app.push_screen(dialog, lambda yes: _go_on(screen, cell.trial) if yes else None)
+    screen.lab.push_screen(dialog, lambda yes: _go_on(screen, cell.trial) if yes else None)
 
 
-def _go_on(screen: StudyScreen, failed_of: str) -> None:
+def _go_on(screen: StudyHost, failed_of: str) -> None:
     path, workspace = screen.path, screen.lab.workspace
 
     def work() -> str:
@@ -58,7 +74,7 @@ def _go_on(screen: StudyScreen, failed_of: str) -> None:
     screen.lab.perform(work, screen.done)
 
 
-def more_seeds(screen: StudyScreen, view: StudyView, cell: Cell) -> None:
+def more_seeds(screen: StudyHost, view: StudyView, cell: Cell) -> None:
     """Ask how many more seeds a trial is to have, then show the line to write into the file."""
     from tui.dialogs.choose import Choice, ChooseDialog
     from tui.dialogs.text import TextDialog
@@ -80,16 +96,16 @@ def more_seeds(screen: StudyScreen, view: StudyView, cell: Cell) -> None:
             return study_text.seeds_words(line, cell.trial)
 
         def shown(text: str) -> None:
-            screen.app.push_screen(TextDialog(f"More seeds for {cell.trial}", text))
+            screen.lab.push_screen(TextDialog(f"More seeds for {cell.trial}", text))
 
         screen.lab.perform(work, shown)
 
     title = f"How many more seeds for {cell.trial}? It has {len(seeds)}."
     choices = [Choice(number, f"{len(seeds) + int(number)} in all") for number in _MORE]
-    screen.app.push_screen(ChooseDialog(title, choices, current="3", free="or type a number"), asked)
+    screen.lab.push_screen(ChooseDialog(title, choices, current="3", free="or type a number"), asked)
 
 
-def until_decided(screen: StudyScreen, view: StudyView, cell: Cell, marked: list[str]) -> None:
+def until_decided(screen: StudyHost, view: StudyView, cell: Cell, marked: list[str]) -> None:
     """Ask for the most pairs, then start the process that adds seeds to two trials."""
     from tui.dialogs.until import UntilDialog
 
@@ -127,10 +143,10 @@ def until_decided(screen: StudyScreen, view: StudyView, cell: Cell, marked: list
         screen.lab.perform(work, screen.done)
 
     at_most = known.at_most if known else 20
-    screen.app.push_screen(UntilDialog(cell.trial, second, at_most=at_most, fixed=known is not None), asked)
+    screen.lab.push_screen(UntilDialog(cell.trial, second, at_most=at_most, fixed=known is not None), asked)
 
 
-def table(screen: StudyScreen, view: StudyView) -> None:
+def table(screen: StudyHost, view: StudyView) -> None:
     """Ask for the kind of file, then write the table into a new one."""
     from core.cli.study_steps import TABLES, keep_table
     from tui.dialogs.choose import Choice, ChooseDialog
@@ -148,10 +164,10 @@ def table(screen: StudyScreen, view: StudyView) -> None:
         screen.lab.perform(work, screen.done)
 
     choices = [Choice(kind, note) for kind, note in TABLES.items()]
-    screen.app.push_screen(ChooseDialog("The table as", choices, current="md"), asked)
+    screen.lab.push_screen(ChooseDialog("The table as", choices, current="md"), asked)
 
 
-def runs(screen: StudyScreen, view: StudyView, cell: Cell) -> None:
+def runs(screen: StudyHost, view: StudyView, cell: Cell) -> None:
     """Choose one of a trial's runs and open it."""
     from tui.dialogs.choose import ChooseDialog
 
@@ -163,10 +179,10 @@ def runs(screen: StudyScreen, view: StudyView, cell: Cell) -> None:
         if run_id := by_seed[seed].id:
             from tui.screens.run import RunScreen
 
-            screen.app.push_screen(RunScreen(run_id))
+            screen.lab.push_screen(RunScreen(run_id))
         else:
             screen.say(f"{seed} of {cell.trial} has no run yet: s starts it")
 
-    screen.app.push_screen(
+    screen.lab.push_screen(
         ChooseDialog(f"Runs of {cell.trial}", study_text.run_choices(view, cell), wide=True), chosen
     )

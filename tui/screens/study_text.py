@@ -219,15 +219,6 @@ def seeds_words(line: SeedsLine, trial: str) -> str:
     )
 
 
-def until_words(looks: Sequence[int], at_most: int) -> str:
-    """What `D` would do with this plan of looks."""
-    return (
-        f"Adds seeds to both until one is better beyond chance, {at_most} pairs at most. Looks at each pair "
-        f"from {looks[0]} on; the looks share the 5 % chance of a false verdict, so the number is fixed now. "
-        "Goes on when the screens are left."
-    )
-
-
 def second_of(view: StudyView, trial: str, marked: Sequence[str]) -> str:
     """What a trial is decided against: the first other marked one, the baseline, or the next best."""
     names = [cell.trial for cell in view.table.cells]

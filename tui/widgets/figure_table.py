@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -13,7 +14,6 @@ from tui.widgets.line_table import Column, LineTable, Span
 
 if TYPE_CHECKING:
     from core.analysis.figures import Figure, Page
-    from tui.screens.data_state import ImageRow
 
 SIGNS = "█▓▒░"
 """Of the splits' parts of a bar, so that they differ without colours, too."""
@@ -117,7 +117,17 @@ class FigureTable(LineTable["Figure"]):
         }
 
 
-class ImageTable(LineTable["ImageRow"]):
+@dataclass(frozen=True)
+class ImageRow:
+    """One line behind a figure; `row` is that of the table, None for what is no image that can be shown."""
+
+    key: str
+    name: str
+    about: str
+    row: int | None
+
+
+class ImageTable(LineTable[ImageRow]):
     """The images of a figure, and what cannot be shown as one: files that cannot be read."""
 
     HEADER = False

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.widgets import Input
 
 
-class Filtered(Protocol):
-    """A screen that has such a line."""
-
-    def filter_by(self, text: str) -> None:
-        """Show what matches `text`; called with every letter."""
-
-    def close_filter(self, *, clear: bool) -> None:
-        """Put the line away."""
-
-
 class FilterLine(Input):
-    """Enter keeps the filter, Esc clears it; both give the keys back to the table."""
+    """Enter keeps the filter, Esc clears it. The screen that has the line hears of both and removes it."""
 
     DEFAULT_CSS = "FilterLine { height: 1; border: none; padding: 0 1; background: $surface; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "clear", show=False)]
+
+    class Typed(Message):
+        """The text is another; sent with every letter."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Closed(Message):
+        """The line is no longer wanted; with `clear`, neither is the filter."""
+
+        def __init__(self, *, clear: bool) -> None:
+            super().__init__()
+            self.clear = clear
 
     def __init__(
         self, text: str, placeholder: str = "words, or state=failed tag=… model=… mode=… config=…"
@@ -35,19 +40,15 @@ class FilterLine(Input):
             select_on_focus=False,
         )
 
-    @property
-    def filtered(self) -> Filtered:
-        return cast("Filtered", self.screen)
-
     @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
+    def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.filtered.filter_by(event.value)
+        self.post_message(self.Typed(event.value))
 
     @on(Input.Submitted)
-    def _done(self, event: Input.Submitted) -> None:
+    def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.filtered.close_filter(clear=False)
+        self.post_message(self.Closed(clear=False))
 
     def action_cancel(self) -> None:
-        self.filtered.close_filter(clear=True)
+        self.post_message(self.Closed(clear=True))

@@ -27,7 +27,7 @@ from textual.app import SuspendNotSupported
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tui.app import LabApp
+    from tui.lab import Lab
 
 PATIENCE = 2.0
 """Seconds that a terminal has to answer; every one in use answers the last question at once, over SSH too."""
@@ -123,20 +123,20 @@ def _quiet(cell: tuple[int, int]) -> Iterator[io.StringIO]:
                 os.environ[name] = value
 
 
-def show_full(app: LabApp, image: Image) -> None:
+def show_full(lab: Lab, image: Image) -> None:
     """Show a picture until a key is pressed, or say in a sentence why that cannot be."""
     if importlib.util.find_spec(_PACKAGE) is None:
-        app.notify(MISSING, severity="warning", markup=False)
+        lab.notify(MISSING, severity="warning", markup=False)
         return
     try:
-        with app.suspend():
+        with lab.suspend():
             key, problem = _present(image)
     except SuspendNotSupported:
         key, problem = b"", _NO_TERMINAL
     if problem:
-        app.notify(problem, severity="warning", markup=False)
+        lab.notify(problem, severity="warning", markup=False)
     if _LEAVE in key:
-        app.action_leave()
+        lab.action_leave()
 
 
 def _present(image: Image) -> tuple[bytes, str]:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tui.chart.compose import ChartData, Curve
 from tui.read.series import Floats, Series, SeriesView
-
-if TYPE_CHECKING:
-    from tui.chart.marks import Marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,31 +41,6 @@ def band(histories: Sequence[Sequence[Mapping[str, Any]]], metric: str, epochs: 
         _series(place, line) for line in (values.mean(axis=0), values.min(axis=0), values.max(axis=0))
     )
     return Band(mean, low, high, len(tables))
-
-
-def band_chart(
-    bands: Mapping[str, Band],
-    marks: Marks,
-    metric: str,
-    *,
-    labels: Mapping[str, str] | None = None,
-    bounded: bool,
-    empty: str,
-) -> ChartData:
-    """A line for each trial with its band, if it has several runs; colours and letters are those of marks.
-
-    `labels` are shorter names of trials.
-    """
-    curves = []
-    for name, made in bands.items():
-        letter, color = marks.get(name, ("●", 0))
-        seeds = f"{made.runs} seeds" if made.runs > 1 else "1 seed"
-        edges = (made.low, made.high) if made.runs > 1 else None
-        curves.append(
-            Curve(f"{(labels or {}).get(name, name)} ({seeds})", letter, made.mean, color, band=edges)
-        )
-    title = f"{metric}, mean and range over seeds" if any(c.band for c in curves) else metric
-    return ChartData(title, tuple(curves), key=" ".join(bands), bounded=bounded, empty=empty)
 
 
 def _table(

@@ -1,0 +1,85 @@
+"""What the first screen opens for a config, and the way to the studies."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.config.workspace import config_path
+from core.text import clean
+from tui.cell_text import shown_path
+from tui.lab import Lab
+
+if TYPE_CHECKING:
+    from core.config.schema import Experiment
+
+
+def launch(lab: Lab, config: str) -> None:
+    """Open the form for a new run of `config`."""
+    from tui.screens.launch import LaunchScreen
+
+    lab.push_screen(LaunchScreen(config))
+
+
+def pictures_of_config(lab: Lab, config: str) -> None:
+    """Show what a config trains on."""
+    from tui.screens.samples import SamplesScreen
+
+    workspace = lab.workspace
+
+    def dumped() -> str:
+        from core.config.load import dump, load_experiment
+
+        return dump(load_experiment(config_path(workspace, config), workspace=workspace).experiment)
+
+    lab.push_screen(SamplesScreen(config, dumped))
+
+
+def data_of_config(lab: Lab, config: str) -> None:
+    """Show the figures of what a config trains on."""
+    from tui.screens.data import DataScreen
+
+    workspace = lab.workspace
+
+    def loaded() -> Experiment:
+        from core.config.load import load_experiment
+
+        return load_experiment(config_path(workspace, config), workspace=workspace).experiment
+
+    lab.push_screen(DataScreen(config, loaded))
+
+
+def studies(lab: Lab) -> None:
+    """Open the study of the workspace; of several, ask which."""
+    from tui.dialogs.choose import Choice, ChooseDialog
+    from tui.screens.study import StudyScreen
+
+    workspace = lab.workspace
+
+    def find() -> list[Path]:
+        # What the screen needs is loaded here, off the UI thread: it takes a second on a busy machine.
+        from core.config.study import study_files
+
+        for module in ("tui.read.study_reader", "tui.screens.study_text", "tui.chart.views"):
+            importlib.import_module(module)
+        return study_files(workspace)
+
+    def found(files: list[Path]) -> None:
+        names = {clean(path.stem): path for path in files}
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                lab.push_screen(StudyScreen(names[name]))
+
+        if not files:
+            where = shown_path(workspace.configs / "studies")
+            lab.notify(
+                f"no studies in {where}: `labtui study --help` shows how one looks", markup=False, timeout=10
+            )
+        elif len(files) == 1:
+            lab.push_screen(StudyScreen(files[0]))
+        else:
+            lab.push_screen(ChooseDialog("Which study?", [Choice(name) for name in names]), chosen)
+
+    lab.perform(find, found)
