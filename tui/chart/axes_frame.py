@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from plotext._figure import _figure_class
+import plotext
 
 from tui.chart.axes import LABEL_WIDTH
+
+CellTicks = tuple[tuple[int, str], ...]
+"""Ticks at canvas cells: columns from the left, or rows from the bottom, each with its label."""
+_LEFT = LABEL_WIDTH + 1
+_BELOW = 2
+_NO_LABEL = " " * LABEL_WIDTH
 
 
 @dataclass(frozen=True)
@@ -23,45 +30,58 @@ class Frame:
 
 def canvas_size(width: int, height: int) -> tuple[int, int]:
     """Cells left for the lines in a frame of `width` x `height`: labels left, axis and ticks below."""
-    return max(width - LABEL_WIDTH - 1, 0), max(height - 2, 0)
+    return max(width - _LEFT, 0), max(height - _BELOW, 0)
 
 
 @lru_cache(maxsize=128)
-def frame(
-    width: int,
-    height: int,
-    x_ticks: tuple[tuple[int, str], ...],
-    y_ticks: tuple[tuple[int, str], ...],
-    x_label: str,
-) -> Frame:
-    """Axes with ticks at canvas cells (columns from the left, rows from the bottom).
-
-    A new figure each time: plotext keeps limits and scales in a figure from one build to the next.
-    """
+def frame(width: int, height: int, x_ticks: CellTicks, y_ticks: CellTicks, x_label: str) -> Frame:
+    """Axes with ticks at canvas cells, and the name of x in the tick row."""
     columns, lines = canvas_size(width, height)
-    figure = _figure_class()
-    figure._set_size(width, height)
-    monitor = figure.monitor
-    monitor.set_size([width, height])
-    monitor.set_theme("clear")
-    monitor.set_xaxes(True, False)
-    monitor.set_yaxes(True, False)
-    monitor.draw([0], [0], marker=" ", lines=False)
-    monitor.set_xlim(0, columns - 1)
-    monitor.set_ylim(0, lines - 1)
-    labels = [(label if len(label) <= LABEL_WIDTH else "…").rjust(LABEL_WIDTH) for _, label in y_ticks] or [
-        " " * LABEL_WIDTH
-    ]
-    monitor.set_yticks([float(row) for row, _ in y_ticks] or [0.0], labels)
-    monitor.set_xticks(
-        [float(column) for column, _ in x_ticks] or [0.0], [label for _, label in x_ticks] or [" "]
-    )
-    figure._set_sizes()
-    figure._build_matrix()
-    matrix = monitor.matrix
-    rows = ["".join(row) for row in reversed(matrix.marker)]
-    rows[-1] = _with_label(rows[-1], x_label)
-    return Frame(tuple(rows), matrix.Cols_canvas.start, 0, columns, lines)
+    axis, labels = _x_axis(width, x_ticks)
+    rows = (*(row.ljust(width) for row in _y_axis(height, y_ticks)), axis, _with_label(labels, x_label))
+    return Frame(rows, _LEFT, 0, columns, lines)
+
+
+# A plot without data costs by its cells: each axis is drawn beside a canvas as small as plotext makes one,
+# and is there already when only the other one moves.
+
+
+@lru_cache(maxsize=128)
+def _y_axis(height: int, ticks: CellTicks) -> tuple[str, ...]:
+    """Labels and axis left of the canvas, a row for each of its lines."""
+    rows = _plot(_LEFT + 2, height, [(0, " ")], [(row, _label(text)) for row, text in ticks])
+    return tuple(row[:_LEFT] for row in rows[:-_BELOW])
+
+
+@lru_cache(maxsize=128)
+def _x_axis(width: int, ticks: CellTicks) -> tuple[str, str]:
+    """The axis below the canvas, and the row of its labels."""
+    axis, labels = _plot(width, 2 + _BELOW, ticks, [])[-_BELOW:]
+    return axis, labels
+
+
+def _plot(
+    width: int, height: int, x_ticks: Sequence[tuple[int, str]], y_ticks: Sequence[tuple[int, str]]
+) -> list[str]:
+    """Rows of a plot of one invisible point. The figure is cleared first: it keeps what was set before."""
+    columns, lines = canvas_size(width, height)
+    plotext.clear_figure()
+    plotext.limit_size(False, False)
+    plotext.plot_size(width, height)
+    plotext.theme("clear")
+    plotext.xaxes(True, False)
+    plotext.yaxes(True, False)
+    plotext.scatter([0], [0], marker=" ")
+    plotext.xlim(0, columns - 1)
+    plotext.ylim(0, lines - 1)
+    x, y = x_ticks or [(0, " ")], y_ticks or [(0, _NO_LABEL)]
+    plotext.xticks([float(column) for column, _ in x], [label for _, label in x])
+    plotext.yticks([float(row) for row, _ in y], [label for _, label in y])
+    return plotext.uncolorize(plotext.build()).split("\n")[:-1]
+
+
+def _label(text: str) -> str:
+    return (text if len(text) <= LABEL_WIDTH else "…").rjust(LABEL_WIDTH)
 
 
 def _with_label(row: str, label: str) -> str:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import humanise
-from tui.chart import axes, raster
-from tui.chart import axes_frame as plot
+from tui.chart import axes, axes_frame, raster
 from tui.chart.view_state import ViewState
 from tui.read.series import Floats, Odd, SeriesView
 
@@ -91,7 +90,7 @@ def compose(
     """
     curves = [curve for curve in data.curves if len(curve.view)]
     state = replace(state, log=state.log or data.log)
-    columns, rows = plot.canvas_size(width, height)
+    columns, rows = axes_frame.canvas_size(width, height)
     if columns < 4 or rows < 2:
         return message(data.title, "", width, height)
     if not any(curve.view.last(state.axis) for curve in curves):
@@ -207,7 +206,7 @@ def _frame(
     x_range: axes.Bounds,
     y_range: axes.Bounds,
     state: ViewState,
-) -> plot.Frame:
+) -> axes_frame.Frame:
     x_count, y_count = max(columns // 8, 2), max(min(rows // 2, 6), 2)
     x_ticks = (
         axes.time_ticks(x_range, x_count)
@@ -215,7 +214,7 @@ def _frame(
         else axes.linear_ticks(x_range, x_count, whole=True)
     )
     y_ticks = axes.log_ticks(y_range, y_count) if state.log else axes.linear_ticks(y_range, y_count)
-    return plot.frame(
+    return axes_frame.frame(
         width, height, at_cells(x_ticks, x_range, columns), at_cells(y_ticks, y_range, rows), state.axis
     )
 

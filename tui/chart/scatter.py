@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from core import humanise
 from core.metrics import is_bounded, leaf
-from tui.chart import axes
-from tui.chart import axes_frame as plot
+from tui.chart import axes, axes_frame
 from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, WARN, Picture, Piece, at_cells, message
 from tui.read.series import Floats, Odd
 
@@ -45,7 +44,7 @@ def compose_scatter(
     data: ScatterData, sticky: axes.Sticky, width: int, height: int, marker: str = "braille"
 ) -> Picture:
     """Draw `data` on `width` x `height` cells below a title row; `sticky` remembers the ranges."""
-    columns, rows = plot.canvas_size(width, height)
+    columns, rows = axes_frame.canvas_size(width, height)
     if columns < 4 or rows < 2:
         return message(data.title, "", width, height)
     left_out = humanise.not_finite(data.odd.nan, data.odd.up, data.odd.down)
@@ -58,7 +57,7 @@ def compose_scatter(
     y_range = sticky.y_range(low, high, live=data.live, floor=floor, ceiling=ceiling)
     x_ticks = axes.linear_ticks(x_range, max(columns // 10, 2))
     y_ticks = axes.linear_ticks(y_range, max(min(rows // 2, 6), 2))
-    frame = plot.frame(
+    frame = axes_frame.frame(
         width, height, at_cells(x_ticks, x_range, columns), at_cells(y_ticks, y_range, rows), data.names[0]
     )
     chars = np.array([list(row) for row in frame.rows], dtype="<U1")

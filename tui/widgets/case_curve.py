@@ -103,15 +103,14 @@ class CurveView(Widget, can_focus=True):
     def _plot(self, width: int, height: int, colors: theme.Palette) -> list[Strip]:
         import numpy as np
 
-        from tui.chart import axes_frame as plot
-        from tui.chart import raster
+        from tui.chart import axes_frame, raster
 
         assert self._curve is not None, "only a curve is drawn"
         curve = self._curve
-        columns, rows = plot.canvas_size(width, height)
+        columns, rows = axes_frame.canvas_size(width, height)
         x_ticks = tuple((round(tick * (columns - 1)), f"{tick:g}") for tick in _TICKS)
         y_ticks = tuple({round(tick * (rows - 1)): f"{tick:g}" for tick in _TICKS}.items())
-        frame = plot.frame(width, height, x_ticks, y_ticks, "recall")
+        frame = axes_frame.frame(width, height, x_ticks, y_ticks, "recall")
         chars = np.array([list(row) for row in frame.rows], dtype="<U1")
         tones = np.full(chars.shape, 0, dtype=np.int64)
         window = (slice(frame.top, frame.top + rows), slice(frame.left, frame.left + columns))
