@@ -83,7 +83,7 @@ def test_map_50_of_the_best_epoch_beside_map(summary: Any) -> None:
     found = summary(metric="val/map", best=Best("val/map", 0.4634, 38, None, 0.4933))
     other = summary(id="other", best=Best("val/accuracy", 0.9, 3, None))
     table = RunTable()
-    table._has_boxes = any_boxes([found, other])
+    table.has_boxes = any_boxes([found, other])
     assert [column.key for column in table.columns(70)][3:5] == ["best", "map_50"]
     assert table.cells(found)["map_50"] == ("0.4933", "text")
     assert table.cells(other)["map_50"] == ("–", "muted")

@@ -14,7 +14,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import ANY, Column
+from tui.widgets.line_table import LineTable, Span
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,11 @@ class ChoiceTable(LineTable[Choice], can_focus=False):
     def key(self, row: Choice) -> str:
         return row.value
 
-    def columns(self, width: int) -> list[Column]:
-        value = min(self._longest, max(width - 4 - min(max(self._note, 8), width // 3), 8))
+    def declared(self) -> list[Column]:
         return [
             Column("sign", "", 1),
-            Column("value", "", value, middle=True),
-            Column("note", "", max(width - value - 4, 0)),
+            Column("value", "", 8, middle=True, max=self._longest, share=2),
+            Column("note", "", min(self._note, 8), max=ANY),
         ]
 
     def cells(self, row: Choice) -> dict[str, Sequence[Span] | Span]:

@@ -19,7 +19,8 @@ from tui.screens.errors_picture import Pair
 from tui.screens.errors_source import Source, chosen, sources
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_table import KIND_WORDS, PlainTable, TableRow, image_name
-from tui.widgets.line_table import Column, LineTable
+from tui.widgets.columns import Column
+from tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from core.analysis.chance import Interval

@@ -12,7 +12,8 @@ from tui.cell_text import plain
 from tui.screens.errors_boxes import Sight
 from tui.screens.errors_compare import ErrorComparison
 from tui.widgets.case_table import PlainTable, TableRow, image_name, share
-from tui.widgets.line_table import Column, LineTable
+from tui.widgets.columns import Column
+from tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View

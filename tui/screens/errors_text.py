@@ -11,7 +11,7 @@ from core import humanise
 from tui.screens.errors_source import Source, Thresholds
 from tui.widgets.bars import Span
 from tui.widgets.case_table import KIND_WORDS, TableRow, share
-from tui.widgets.line_table import Column
+from tui.widgets.columns import Column
 from tui.widgets.matrix_counts import Counts
 
 if TYPE_CHECKING:

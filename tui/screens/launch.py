@@ -199,7 +199,7 @@ class LaunchScreen(Screen[None]):
         if field is None:
             return
         self._editing = field.key
-        label = next(column.width for column in form.columns(form.size.width) if column.key == "label")
+        label = form.width_of("label")
         box = self.query_one("#edit", Input)
         if box.display and text is not None:
             # Typed faster than the input line took over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +13,8 @@ from textual.message import Message
 
 from core import humanise
 from core.text import clean
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import Column, fitted
+from tui.widgets.line_table import LineTable, Span
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
@@ -33,10 +34,11 @@ KIND_WORDS = {
 }
 """What an outcome is called on the screen."""
 _SHORT = {"loose + wrong class": "loose+wrong", "below threshold": "below score"}
+_OUTCOMES = 11, 19
 _LETTER_TONES = {"T": "truth", "P": "predicted", "A": "predicted", "B": "second"}
 SORTS = ("rank", "score", "iou", "area", "objects", "boxes", "image")
 _MEASURED = 50
-_SHORTEST_NAME, _LONGEST_NAME = 12, 24
+_NAME, _SHORTEST_NAME, _LONGEST_NAME = 8, 12, 24
 """Cells for the names of images, which come before the numbers."""
 _LOOKED_AT = 1000
 """Cases among which the cursor's one is looked for after a change."""
@@ -87,27 +89,24 @@ class CaseTable(LineTable["Case"]):
         self._predicted = self.mixed or not first or first[0].prediction is not None
         super().set_rows(rows)
 
-    def columns(self, width: int) -> list[Column]:
+    def declared(self) -> list[Column]:
         counts = [Column("score", "score", 5, "right")] if self._predicted else []
         if self.boxes:
             counts += [Column("iou", "IoU", 5, "right")] if self._predicted else []
             counts += [Column("objects", "objects", 7, "right"), Column("boxes", "boxes", 5, "right")]
-        more = [Column("kind", "kind", 19 if self.mixed else 11)] if self.boxes else []
+            counts += [Column("kind", "kind", 19 if self.mixed else 11)]
         if self.mixed or not self.boxes:
-            more += [Column("what", "truth → prediction", 28)]
-        room = width - 5 - min(self._longest, max(width // 2 - 2, _SHORTEST_NAME))
-        chosen = []
-        for column in counts + more:
-            if room >= column.width + 1:
-                room -= column.width + 1
-                chosen.append(column)
-        judged = [Column("judged", "", 1)]
-        used = sum(column.width + 1 for column in chosen + judged) + 2
+            counts += [Column("what", "truth → prediction", 28)]
+        # Score and overlap tell more than the end of a name does.
+        spare = [_SHORTEST_NAME - _NAME] * 2 + [self._longest - _NAME] * 4
         return [
             Column("sign", "", 1),
-            Column("image", "image", max(min(width - used - 1, 40), 8), middle=True),
-            *chosen,
-            *judged,
+            Column("image", "image", _NAME, middle=True, max=40),
+            *(
+                replace(column, priority=place, spare=cells)
+                for place, (column, cells) in enumerate(zip(counts, spare, strict=False), 1)
+            ),
+            Column("judged", "", 1),
         ]
 
     def cells(self, row: Case) -> dict[str, Sequence[Span] | Span]:
@@ -181,23 +180,23 @@ class BoxTable(LineTable[BoxRow]):
     def key(self, row: BoxRow) -> str:
         return row.key
 
-    def columns(self, width: int) -> list[Column]:
-        outcome = 19 if width >= 50 else 11
-        overlap = [Column("iou", "IoU", 4, "right")] if self.boxes else []
-        used = 3 + 6 + 5 * len(overlap) + outcome + 1
+    def declared(self) -> list[Column]:
         return [
             Column("sign", "", 2),
-            Column("name", "class", max(min(width - used - 1, 32), 6), middle=True),
+            Column("name", "class", 6, middle=True, max=32),
             Column("score", "score", 5, "right"),
-            *overlap,
-            Column("outcome", "kind", outcome),
+            *([Column("iou", "IoU", 4, "right")] if self.boxes else []),
+            Column("outcome", "kind", _OUTCOMES[0]),
+            Column("outcome", "kind", _OUTCOMES[1], priority=1, spare=9),
         ]
 
     def cells(self, row: BoxRow) -> dict[str, Sequence[Span] | Span]:
         here = self.has_focus and row.key == self.cursor_key
         good = row.outcome == KIND_WORDS["correct"]
         quiet = row.outcome in (KIND_WORDS["dropped"], KIND_WORDS["ignored"], KIND_WORDS["crowd"])
-        outcome = row.outcome if self.size.width >= 50 else _SHORT.get(row.outcome, row.outcome)
+        wide = self.widths.get("outcome", 0) >= _OUTCOMES[1]
+        outcome = row.outcome if wide else _SHORT.get(row.outcome, row.outcome)
+        tone = "good" if good else "muted" if quiet else "bad"
         return {
             "sign": [
                 ("▸" if here else "•" if row.main else " ", "accent"),
@@ -206,7 +205,7 @@ class BoxTable(LineTable[BoxRow]):
             "name": (row.name, "strong" if row.main else "muted" if quiet else "text"),
             "score": (share(row.score) if row.letter != "T" else "", "text"),
             "iou": (share(row.iou) if row.iou else "", "text"),
-            "outcome": (outcome, "good" if good else "muted" if quiet else "bad"),
+            "outcome": (outcome, tone),
         }
 
     def on_focus(self) -> None:
@@ -249,22 +248,25 @@ class PlainTable(LineTable[TableRow]):
     def key(self, row: TableRow) -> str:
         return row.key
 
+    def declared(self) -> list[Column]:
+        return _growing(self.shown)
+
     def columns(self, width: int) -> list[Column]:
         small = bool(self.narrow) and width < sum(column.width + 1 for column in self.shown) + 2
-        first, *others = self.narrow if small else self.shown
-        least = min(first.width, 24 if width >= 60 else 14)
-        room = width - 3 - least
-        chosen = []
-        for column in others:
-            if column.width + 1 <= room:
-                chosen.append(column)
-                room -= column.width + 1
-        wide = min(room + least, first.width)
-        return [Column("sign", "", 1), Column(first.key, first.title, wide, middle=True), *chosen]
+        return fitted(_growing(self.narrow if small else self.shown), width)
 
     def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:
         here = row.key == self.cursor_key
         return {"sign": ("▸" if here else " ", "text"), **row.cells}
+
+
+def _growing(columns: Sequence[Column]) -> list[Column]:
+    """The first as wide as there is room, the others one after the other while it keeps enough."""
+    first, *others = columns
+    name = replace(first, min=min(first.width, 14), max=first.width, middle=True)
+    spare = min(first.width, 24) - name.min
+    later = (replace(column, priority=place, spare=spare) for place, column in enumerate(others, 1))
+    return [Column("sign", "", 1), name, *later]
 
 
 class PictureTable(PlainTable):

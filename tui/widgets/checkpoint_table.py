@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from core import humanise
 from core.metrics import entry
 from core.store.records import Checkpoint
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import Column
+from tui.widgets.line_table import LineTable, Span
 
 if TYPE_CHECKING:
     from core.store.measures import Measured
@@ -37,41 +38,30 @@ class CheckpointTable(LineTable[Checkpoint]):
     def key(self, row: Checkpoint) -> str:
         return row.id
 
-    def columns(self, width: int) -> list[Column]:
+    def declared(self) -> list[Column]:
         leaf = self.metric.rsplit("/", 1)[-1]
-        shown = [
-            Column("sign", "", 4),
-            Column("epoch", "epoch", 7),
-            Column("own", self.metric, max(len(self.metric), 8), "right"),
-        ]
         splits = {split for rows in self.measured.values() for split in rows}
         beside = _beside(self.metric)
         train = f"train/{leaf}"
         # Detectors have no score in training but what a job measured.
         has_train = not self.rows or any(train in row.metrics for row in self.rows)
-        more = [
-            *([Column("beside", beside.rsplit("/", 1)[-1], 8, "right")] if beside else []),
-            Column("age", "age", 5, "right"),
-            Column("size", "size", 9, "right"),
-            *(
-                Column(f"eval {split}", f"eval {split}", 10, "right")
-                for split in ("test", "train")
-                if split in splits
-            ),
-            *([Column("train", train, max(len(train), 8), "right")] if has_train else []),
-            Column("val loss", "val/loss", 8, "right"),
-            Column("step", "step", 9, "right"),
-            Column("id", "checkpoint", 28),
+        columns = [
+            Column("sign", "", 4),
+            Column("epoch", "epoch", 7),
+            Column("own", self.metric, max(len(self.metric), 8), "right"),
+            Column("beside", beside.rsplit("/", 1)[-1], 8, "right", priority=1),
+            Column("step", "step", 9, "right", priority=8),
+            Column("train", train, max(len(train), 8), "right", priority=6),
+            Column("val loss", "val/loss", 8, "right", priority=7),
+            Column("eval train", "eval train", 10, "right", priority=5),
+            Column("eval test", "eval test", 10, "right", priority=4),
+            Column("size", "size", 9, "right", priority=3),
+            Column("age", "age", 5, "right", priority=2),
+            Column("id", "checkpoint", 28, priority=9),
         ]
-        room = width - sum(column.width + 1 for column in shown)
-        chosen = []
-        for column in more:
-            if column.width + 1 <= room:
-                chosen.append(column.key)
-                room -= column.width + 1
-        order = ("beside", "step", "train", "val loss", "eval train", "eval test", "size", "age", "id")
-        by_key = {column.key: column for column in more}
-        return [*shown, *(by_key[key] for key in order if key in chosen)]
+        filled = {"beside": bool(beside), "train": has_train}
+        filled |= {f"eval {split}": split in splits for split in ("train", "test")}
+        return [column for column in columns if filled.get(column.key, True)]
 
     def cells(self, row: Checkpoint) -> dict[str, Sequence[Span] | Span]:
         leaf = self.metric.rsplit("/", 1)[-1]

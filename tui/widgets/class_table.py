@@ -11,7 +11,8 @@ from textual.message import Message
 from core import humanise
 from tui.cell_text import progress
 from tui.read.class_rows import SCORES, SORTS, ClassRow
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import Column
+from tui.widgets.line_table import LineTable, Span
 
 _BAR = 24
 
@@ -55,7 +56,7 @@ class ClassTable(LineTable[ClassRow]):
         self.boxes = any(row.scores for row in rows)
         super().set_rows(sorted(rows, key=SORTS[self.sorting]))
 
-    def columns(self, width: int) -> list[Column]:
+    def declared(self) -> list[Column]:
         counts = (
             [Column("images", "n", 8, "right"), *(Column(name, name, 7, "right") for name in SCORES)]
             if self.boxes
@@ -65,11 +66,12 @@ class ClassTable(LineTable[ClassRow]):
                 Column("accuracy", "accuracy", 9, "right"),
             ]
         )
-        taken = sum(column.width + 1 for column in counts)
-        bar = _BAR if width - taken - 2 - _BAR - 1 >= 20 else 0
-        name = max(min(self._longest, width - taken - 2 - bar - 1), 6)
-        shown = [Column("cursor", "", 1), Column("name", "class", name, middle=True), *counts]
-        return [*shown, Column("bar", "", bar)] if bar else shown
+        return [
+            Column("cursor", "", 1),
+            Column("name", "class", 6, middle=True, max=max(self._longest, 6)),
+            *counts,
+            Column("bar", "", _BAR, priority=1, spare=13),
+        ]
 
     def cells(self, row: ClassRow) -> dict[str, Sequence[Span] | Span]:
         known = row.accuracy is not None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from core import humanise
 from tui.theme import STATE_TONES
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import ANY, Column
+from tui.widgets.line_table import LineTable, Span
 
 if TYPE_CHECKING:
     from core.store.records import RunSummary
@@ -33,13 +34,12 @@ class ConfigList(LineTable[ConfigRow]):
     def key(self, row: ConfigRow) -> str:
         return row.name or "*"
 
-    def columns(self, width: int) -> list[Column]:
+    def declared(self) -> list[Column]:
         counts = max((sum(len(text) for text, _ in _counts(row)) for row in self.rows), default=0)
-        counts = min(counts, max(width // 2, 6))
         return [
             Column("cursor", "", 1),
-            Column("name", "config", max(width - counts - 4, 6), middle=True),
-            Column("counts", "runs", counts, "right"),
+            Column("name", "config", 6, middle=True, max=ANY),
+            Column("counts", "runs", min(counts, 6), "right", max=counts),
         ]
 
     def cells(self, row: ConfigRow) -> dict[str, Sequence[Span] | Span]:

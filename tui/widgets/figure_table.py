@@ -10,14 +10,15 @@ from rich.cells import cell_len
 
 from core.cli.stats_text import bar_lengths
 from core.humanise import count
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import ANY, Column
+from tui.widgets.line_table import LineTable, Span
 
 if TYPE_CHECKING:
     from core.analysis.figures import Figure, Page
 
 SIGNS = "█▓▒░"
 """Of the splits' parts of a bar, so that they differ without colours, too."""
-_LABEL, _NUMBER = 30, 8
+_NUMBER = 8
 
 
 class PageTable(LineTable["Page"]):
@@ -29,11 +30,11 @@ class PageTable(LineTable["Page"]):
     def key(self, row: Page) -> str:
         return row.key
 
-    def columns(self, width: int) -> list[Column]:
+    def declared(self) -> list[Column]:
         numbers = min(max((len(page_number(row)) for row in self.rows), default=0), 12)
         return [
             Column("sign", "", 1),
-            Column("title", "", max(width - numbers - 4, 6)),
+            Column("title", "", 6, max=ANY),
             Column("number", "", numbers, "right"),
         ]
 
@@ -85,21 +86,17 @@ class FigureTable(LineTable["Figure"]):
         self._note = min(max((cell_len(row.note) for row in rows), default=0), 30)
         super().set_rows(rows)
 
-    def columns(self, width: int) -> list[Column]:
-        number = min(self._number, max(width // 4, _NUMBER))
-        label = min(self._label, max(_LABEL, width * 9 // 20), max(width - number - 12, 8))
-        room = width - label - number - 5
-        note = min(self._note, max(room // 2, 0))
+    def declared(self) -> list[Column]:
         return [
             Column("sign", "", 1),
-            Column("label", "", label, middle=True),
-            Column("number", "", number, "right"),
-            Column("bar", "", max(room - note - 1, 0)),
-            Column("note", "", note),
+            Column("label", "", 8, middle=True, max=self._label, share=9),
+            Column("number", "", min(self._number, _NUMBER), "right", max=self._number, share=5),
+            Column("bar", "", 6, max=ANY, share=3),
+            Column("note", "", 0, max=self._note, share=3),
         ]
 
     def cells(self, row: Figure) -> dict[str, Sequence[Span] | Span]:
-        width = next(column.width for column in self.columns(self.size.width) if column.key == "bar")
+        width = self.widths.get("bar", 0)
         bar: list[Span] = []
         if not row.text:
             lengths = bar_lengths(row.counts, self._most, width)
@@ -136,12 +133,12 @@ class ImageTable(LineTable[ImageRow]):
     def key(self, row: ImageRow) -> str:
         return row.key
 
-    def columns(self, width: int) -> list[Column]:
-        about = min(max((cell_len(row.about) for row in self.rows[:200]), default=0), max(width // 2, 8))
+    def declared(self) -> list[Column]:
+        about = max((cell_len(row.about) for row in self.rows[:200]), default=0)
         return [
             Column("sign", "", 1),
-            Column("name", "", max(width - about - 4, 6), middle=True),
-            Column("about", "", about),
+            Column("name", "", 6, middle=True, max=ANY),
+            Column("about", "", min(about, 8), max=about),
         ]
 
     def cells(self, row: ImageRow) -> dict[str, Sequence[Span] | Span]:

@@ -11,7 +11,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import ANY, Column
+from tui.widgets.line_table import LineTable, Span
 
 LABEL = 26
 
@@ -77,7 +78,7 @@ class FormTable(LineTable[FormRow]):
     def show(self, fields: Sequence[Field], faults: Mapping[str, str]) -> None:
         """Show the fields that count, were changed or have a fault; with `shows_all` every one of them."""
         self._given = fields, faults
-        room = next(column.width for column in self.columns(self.size.width) if column.key == "value")
+        room = self.width_of("value")
         self.set_rows(form_rows(fields, faults, everything=self.shows_all, width=room))
         if self.current is not None and self.current.field is None:
             self.action_move(1)
@@ -89,12 +90,11 @@ class FormTable(LineTable[FormRow]):
     def key(self, row: FormRow) -> str:
         return row.key
 
-    def columns(self, width: int) -> list[Column]:
-        label = min(LABEL, max(width // 2, 10))
+    def declared(self) -> list[Column]:
         return [
             Column("mark", "", 2),
-            Column("label", "", label),
-            Column("value", "", max(width - label - 4, 4)),
+            Column("label", "", 10, max=LABEL),
+            Column("value", "", 4, max=ANY),
         ]
 
     def cells(self, row: FormRow) -> dict[str, Sequence[Span] | Span]:

@@ -9,7 +9,10 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from core import humanise
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import Column
+from tui.widgets.line_table import LineTable, Span
+
+_COUNT, _FULL_COUNT = 7, 12
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,17 @@ class LayerTable(LineTable[LayerRow]):
     def key(self, row: LayerRow) -> str:
         return row.key
 
-    def columns(self, width: int) -> list[Column]:
-        counts = 12 if width >= 44 else 7
-        room = width - 2 * (counts + 1) - 2
-        name = max(min(self._names, room - 1, max(room - 20, 8)), 4)
-        room -= name + 1
-        kind = min(self._types, max(room - 9, 6)) if room >= 7 else 0
-        room -= kind + 1
-        shape = min(self._shapes, room - 1) if room > 5 else 0
-        shown = [
+    def declared(self) -> list[Column]:
+        return [
             Column("cursor", "", 1),
-            Column("name", "layer", name, middle=True),
-            Column("type", "type", kind),
-            Column("shape", "output", shape),
-            Column("parameters", "parameters", counts, "right"),
-            Column("trainable", "trained", counts, "right"),
+            Column("name", "layer", 8, middle=True, max=self._names, share=20),
+            Column("type", "type", 6, max=self._types, share=6, priority=1),
+            Column("shape", "output", 6, max=self._shapes, share=5, priority=2),
+            *(
+                Column(key, title, _COUNT, "right", max=_FULL_COUNT, share=8)
+                for key, title in (("parameters", "parameters"), ("trainable", "trained"))
+            ),
         ]
-        return [column for column in shown if column.width]
 
     def cells(self, row: LayerRow) -> dict[str, Sequence[Span] | Span]:
         tone = "strong" if row.part else "text" if row.parameters else "muted"

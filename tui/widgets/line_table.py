@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rich.cells import cell_len
@@ -19,25 +18,17 @@ from textual.strip import Strip
 
 from tui import theme
 from tui.cell_text import crop, cut, fit
+from tui.widgets.columns import Column, fitted
 
 Row = TypeVar("Row")
 Span = tuple[str, str]
 """Text and the name of its tone in the palette."""
 
 
-@dataclass(frozen=True)
-class Column:
-    key: str
-    title: str
-    width: int
-    align: str = "left"
-    middle: bool = False
-
-
 class LineTable(ScrollView, Generic[Row], can_focus=True):
     """Rows with a cursor that follows its row's key through refresh, sort and filter.
 
-    Subclasses say which columns there are, the key of a row and the text of its cells.
+    Subclasses declare columns, and say the key of a row and the text of its cells.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -93,20 +84,23 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         self.cursor = 0
         self.cursor_key: str | None = None
         self.empty = empty
+        self.widths: dict[str, int] = {}
         self._lines: dict[int, Strip] = {}
 
     @abstractmethod
-    def columns(self, width: int) -> list[Column]:
-        """The columns that fit `width` cells."""
+    def declared(self) -> Sequence[Column]:
+        """All columns that there may be, from left to right, with the room that they want."""
 
-    def fitting(self, width: int) -> list[Column]:
-        """The columns, the last of them narrower or left out where `width` is less than they take."""
-        found = []
-        for column in self.columns(width):
-            if width > 0 and column.width:
-                found.append(column if column.width <= width else replace(column, width=width))
-            width -= column.width + 1
-        return found
+    def columns(self, width: int) -> list[Column]:
+        """The columns that `width` cells have room for; `widths` has their cells by key afterwards."""
+        shown = fitted(self.declared(), width)
+        self.widths = {column.key: column.width for column in shown}
+        return shown
+
+    def width_of(self, key: str) -> int:
+        """Cells of a column in the table as large as it is now; 0 when it is left out."""
+        self.columns(self.size.width)
+        return self.widths.get(key, 0)
 
     @abstractmethod
     def key(self, row: Row) -> str:
@@ -214,9 +208,10 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         if index == self.cursor:
             own += colors.cursor if here else colors.cursor_away
         segments: list[Segment] = []
+        columns = self.columns(width)
         cells = self.cells(row)
         used = 0
-        for column in self.fitting(width):
+        for column in columns:
             cell = cells.get(column.key, ("", "text"))
             spans: Sequence[Span] = [cell] if isinstance(cell[0], str) else cell  # type: ignore[list-item,assignment]
             # One bar under the cursor: turned around, every tone would be a background of its own.
@@ -230,12 +225,12 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         return crop(Strip(segments), width, own).apply_style(base)
 
     def _header(self, width: int, colors: theme.Palette) -> Strip:
-        text = "".join(fit(column.title, column.width, column.align) + " " for column in self.fitting(width))
+        text = "".join(fit(column.title, column.width, column.align) + " " for column in self.columns(width))
         return Strip([Segment(fit(text, width), colors.muted)], width)
 
     def _column_at(self, x: int) -> str | None:
         left = 0
-        for column in self.fitting(self.size.width):
+        for column in self.columns(self.size.width):
             if left <= x < left + column.width + 1:
                 return column.key
             left += column.width + 1

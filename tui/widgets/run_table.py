@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import humanise
 from tui.cell_text import progress
 from tui.theme import STATE_TONES
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import ANY, Column
+from tui.widgets.line_table import LineTable, Span
 
 if TYPE_CHECKING:
     from core.store.jobs import JobState
@@ -17,24 +19,34 @@ if TYPE_CHECKING:
 
 BAR = 6
 _SIGN, _EPOCH, _BEST, _SCORE, _LOSS, _RATE, _AGE = 4, 7, 11, 6, 8, 7, 5
-_NAME = 36
-_WORDS, _FEW_WORDS = 40, 32
-"""Cells that name and outlook together do not give up for further columns, or for a further score."""
-_COLUMNS = ("map_50", "loss", "rate", "started")
-_ORDER = ("running", "stopping", "starting", "queued", "failed", "lost", "stopped", "finished")
+_NAME = 14, 36
+_OUTLOOK = 8
+_TRAINING = ("running", "stopping", "starting")
+_STATES = ("running", "stopping", "starting", "queued", "failed", "lost", "stopped", "finished")
+
+Cell = Sequence[Span] | Span
 
 SORTS: dict[str, Callable[[RunSummary], Any]] = {
     "newest": lambda run: -run.created,
     "best": lambda run: _best_key(run),
-    "state": lambda run: (_ORDER.index(run.state), -run.created),
+    "state": lambda run: (_STATES.index(run.state), -run.created),
     "name": lambda run: (run.label.lower(), -run.created),
     "config": lambda run: (run.config, -run.created),
 }
-_SORT_OF_COLUMN = {"name": "name", "best": "best", "sign": "state", "started": "newest"}
+"""Orders of runs by name, as `o` goes through them."""
+
+
+@dataclass(frozen=True)
+class RunColumn:
+    """The room that a column wants (or none), its cell of a run, and the order of a click on its head."""
+
+    declare: Callable[[RunTable], list[Column]]
+    cell: Callable[[RunTable, RunSummary], Cell]
+    order: str = ""
 
 
 class RunTable(LineTable["RunSummary"]):
-    """Rows are run summaries.
+    """Rows are run summaries, columns those of COLUMNS.
 
     `marks` gives the overlay letter and series colour of marked runs, `jobs` the active job of a run.
     """
@@ -42,10 +54,9 @@ class RunTable(LineTable["RunSummary"]):
     marks: Mapping[str, tuple[str, int]] = {}
     jobs: Mapping[str, JobState] = {}
     metric = ""
-    _longest = _NAME
-    _epoch_width = _EPOCH
-    _bar = True
-    _has_boxes = False
+    longest_name = _NAME[1]
+    epoch_width = _EPOCH
+    has_boxes = False
 
     def key(self, row: RunSummary) -> str:
         return row.id
@@ -53,75 +64,89 @@ class RunTable(LineTable["RunSummary"]):
     def set_rows(self, rows: Sequence[RunSummary]) -> None:
         """Show `rows`; names and epochs take no more room than the longest of them needs."""
         longest = max((len(row.label) for row in rows), default=0)
-        self._longest = min(max(longest, 14), _NAME)
+        self.longest_name = min(max(longest, _NAME[0]), _NAME[1])
         widest = max((len(f"{row.epoch}/{row.epochs}") for row in rows), default=0)
-        self._epoch_width = min(max(widest, _EPOCH), 13)
-        self._has_boxes = any_boxes(rows)
+        self.epoch_width = min(max(widest, _EPOCH), 13)
+        self.has_boxes = any_boxes(rows)
         super().set_rows(rows)
 
-    def columns(self, width: int) -> list[Column]:
-        room = width - (_SIGN + 1) - (self._epoch_width + 1) - (_BEST + 1)
-        bar = self._bar = room >= 60
-        shown = [
-            Column("sign", "", _SIGN),
-            Column("name", "name", 0, middle=True),
-            Column("epoch", "epoch", self._epoch_width + (BAR + 1 if bar else 0), "left" if bar else "right"),
-            Column(
-                "best", self.metric if len(self.metric) <= _BEST else self.metric.rsplit("/", 1)[-1], _BEST
-            ),
-        ]
-        room -= BAR + 1 if bar else 0
-        more = (
-            *([Column("map_50", "map_50", _SCORE)] if self._has_boxes else []),
-            Column("started", "age", _AGE, "right"),
-            Column("loss", "val loss", _LOSS, "right"),
-            Column("rate", "lr", _RATE),
-        )
-        taken = []
-        for column in more:
-            words = _FEW_WORDS if column.key == "map_50" else _WORDS
-            if room - column.width - 1 >= words:
-                taken.append(column)
-                room -= column.width + 1
-        shown += sorted(taken, key=lambda column: _COLUMNS.index(column.key))
-        name = min(max(room * 3 // 5, 14), self._longest)
-        left = max(room - name - 2, 8)
-        shown[1] = Column("name", "name", name, middle=True)
-        return [*shown, Column("left", "left", left)]
+    def declared(self) -> list[Column]:
+        return [column for entry in COLUMNS.values() for column in entry.declare(self)]
 
-    def cells(self, row: RunSummary) -> dict[str, Sequence[Span] | Span]:
-        tone = STATE_TONES.get(row.state, "text")
-        letter, color = self.marks.get(row.id, (" ", 0))
-        cursor = "▸" if row.id == self.cursor_key else " "
-        best: Span = (humanise.MISSING, "muted")
-        if row.best is not None:
-            best = (f"{humanise.number(row.best.metric, row.best.value)}@{row.best.epoch}", "text")
-        return {
-            "sign": [
-                (cursor, "text"),
-                (humanise.state_glyph(row.state), tone),
-                (letter, f"series{color}"),
-                (" ", "text"),
-            ],
-            "name": (row.label, "muted" if row.archived else "text"),
-            "epoch": self._epoch(row),
-            "best": best,
-            "map_50": _number("val/map_50", row.best.map_50 if row.best is not None else None),
-            "loss": _number("val/loss", row.last.get("val/loss")),
-            "rate": _number("lr", row.last.get("lr")),
-            "started": (_age(row.started or row.created), "muted"),
-            "left": outlook(row, self.jobs.get(row.id)),
-        }
+    def cells(self, row: RunSummary) -> dict[str, Cell]:
+        return {key: entry.cell(self, row) for key, entry in COLUMNS.items()}
 
-    def _epoch(self, row: RunSummary) -> Sequence[Span] | Span:
-        text = f"{row.epoch}/{row.epochs}"
-        if self._bar and row.state in ("running", "stopping", "starting"):
-            return [
-                (text.ljust(self._epoch_width), "text"),
-                (" ", "text"),
-                (progress(row.epoch, row.epochs, BAR), "accent"),
-            ]
+
+def _sign(table: RunTable, row: RunSummary) -> Cell:
+    letter, color = table.marks.get(row.id, (" ", 0))
+    return [
+        ("▸" if row.id == table.cursor_key else " ", "text"),
+        (humanise.state_glyph(row.state), STATE_TONES.get(row.state, "text")),
+        (letter, f"series{color}"),
+        (" ", "text"),
+    ]
+
+
+def _epoch(table: RunTable, row: RunSummary) -> Cell:
+    text = f"{row.epoch}/{row.epochs}"
+    if table.widths.get("epoch", 0) <= table.epoch_width or row.state not in _TRAINING:
         return text, "text"
+    bar = progress(row.epoch, row.epochs, BAR)
+    return [(text.ljust(table.epoch_width), "text"), (" ", "text"), (bar, "accent")]
+
+
+def _best(table: RunTable, row: RunSummary) -> Cell:
+    if row.best is None:
+        return humanise.MISSING, "muted"
+    return f"{humanise.number(row.best.metric, row.best.value)}@{row.best.epoch}", "text"
+
+
+def _best_title(metric: str) -> str:
+    return metric if len(metric) <= _BEST else metric.rsplit("/", 1)[-1]
+
+
+COLUMNS: dict[str, RunColumn] = {
+    "sign": RunColumn(lambda table: [Column("sign", "", _SIGN)], _sign, order="state"),
+    "name": RunColumn(
+        lambda table: [Column("name", "name", _NAME[0], middle=True, max=table.longest_name, share=3)],
+        lambda table, row: (row.label, "muted" if row.archived else "text"),
+        order="name",
+    ),
+    "epoch": RunColumn(
+        lambda table: [
+            Column("epoch", "epoch", table.epoch_width, "right"),
+            Column("epoch", "epoch", table.epoch_width + 1 + BAR, priority=1, spare=29),
+        ],
+        _epoch,
+    ),
+    "best": RunColumn(
+        lambda table: [Column("best", _best_title(table.metric), _BEST)],
+        _best,
+        order="best",
+    ),
+    "map_50": RunColumn(
+        lambda table: [Column("map_50", "map_50", _SCORE, priority=2, spare=8)] if table.has_boxes else [],
+        lambda table, row: _number("val/map_50", row.best.map_50 if row.best is not None else None),
+    ),
+    "loss": RunColumn(
+        lambda table: [Column("loss", "val loss", _LOSS, "right", priority=4, spare=16)],
+        lambda table, row: _number("val/loss", row.last.get("val/loss")),
+    ),
+    "rate": RunColumn(
+        lambda table: [Column("rate", "lr", _RATE, priority=5, spare=16)],
+        lambda table, row: _number("lr", row.last.get("lr")),
+    ),
+    "started": RunColumn(
+        lambda table: [Column("started", "age", _AGE, "right", priority=3, spare=16)],
+        lambda table, row: (_age(row.started or row.created), "muted"),
+        order="newest",
+    ),
+    "left": RunColumn(
+        lambda table: [Column("left", "left", _OUTLOOK, max=ANY, share=2)],
+        lambda table, row: outlook(row, table.jobs.get(row.id)),
+    ),
+}
+"""The columns from left to right: a column of the list is one entry here."""
 
 
 def outlook(row: RunSummary, job: JobState | None = None) -> Span:
@@ -178,7 +203,8 @@ def sort_runs(runs: Sequence[RunSummary], by: str) -> list[RunSummary]:
 
 
 def sort_of_column(column: str) -> str | None:
-    return _SORT_OF_COLUMN.get(column)
+    """The order that a click on the head of a column gives."""
+    return COLUMNS[column].order or None if column in COLUMNS else None
 
 
 def matches(run: RunSummary, query: str) -> bool:

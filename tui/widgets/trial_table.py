@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from tui.widgets.line_table import Column, LineTable, Span
+from tui.widgets.columns import ANY, Column
+from tui.widgets.line_table import LineTable, Span
 
-_SIGN, _NUMBER, _LONGEST, _LEVEL = 5, 3, 32, 18
+_SIGN, _LONGEST, _LEVEL = 5, 32, 18
 _VERDICT = 34
 """Cells that the last column does not give up for further numbers."""
-_BOTH = 62
+_BOTH = 61
 """Cells in which difference and verdict stand side by side; with fewer, the verdict stands first."""
 
 
@@ -44,7 +45,6 @@ class TrialTable(LineTable[TrialRow]):
     baseline = ""
     _widths: tuple[int, ...] = ()
     _firsts: tuple[int, ...] = ()
-    _brief = False
 
     def key(self, row: TrialRow) -> str:
         return row.name
@@ -69,31 +69,32 @@ class TrialTable(LineTable[TrialRow]):
             self._firsts = (min(max([5, *(cell_len(row.name) for row in rows)]), _LONGEST),)
         super().set_rows(rows)
 
-    def columns(self, width: int) -> list[Column]:
+    def declared(self) -> list[Column]:
         """Sign, what varies, n and the metric always; then further numbers as far as a verdict has room."""
         titles = self.factors or ("trial",)
-        room = width - _SIGN - 1
         firsts = self._firsts or (8,) * len(titles)
-        most = max((room - _VERDICT - sum(w + 1 for w in self._widths[:2])) // len(titles) - 1, 8)
-        shown = [Column("sign", "", _SIGN)]
-        for place, (title, size) in enumerate(zip(titles, firsts, strict=True)):
-            shown.append(Column(f"first{place}", title, min(size, most), middle=True))
-        room -= sum(column.width + 1 for column in shown[1:])
-        for place, (title, size) in enumerate(zip(self.titles, self._widths, strict=False)):
-            if place >= 2 and room - size - 1 < _VERDICT:
-                break
-            shown.append(Column(f"number{place}", title, size, "right"))
-            room -= size + 1
-        self._brief = room < _BOTH
+        kept = _VERDICT - 8 + sum(max(size - 8, 0) for size in firsts)
         title = f"against {self.baseline}" if self.baseline else ""
-        return [*shown, Column("verdict", title, max(room - 1, 8))]
+        return [
+            Column("sign", "", _SIGN),
+            *(
+                Column(f"first{place}", name, min(size, 8), middle=True, max=size, share=3 / len(titles))
+                for place, (name, size) in enumerate(zip(titles, firsts, strict=True))
+            ),
+            *(
+                Column(f"number{place}", name, size, "right", priority=max(place - 1, 0), spare=kept)
+                for place, (name, size) in enumerate(zip(self.titles, self._widths, strict=False))
+            ),
+            Column("verdict", title, 8, max=ANY, share=4),
+        ]
 
     def cells(self, row: TrialRow) -> dict[str, Sequence[Span] | Span]:
         letter, color = self.marks.get(row.name, (" ", 0))
         here = "▸" if row.name == self.cursor_key else " "
         rank = f"{row.rank:>2}" if row.rank is not None else f" {row.glyph}"
         parts = [part for part in (row.difference, row.verdict) if part]
-        words = "  ".join(parts[::-1] if self._brief else parts)
+        brief = 0 < self.widths.get("verdict", 0) < _BOTH
+        words = "  ".join(parts[::-1] if brief else parts)
         firsts = row.levels if self.factors else (row.name,)
         return {
             "sign": [(here, "text"), (rank, row.tone), (letter, f"series{color}"), (" ", "text")],
