@@ -10,9 +10,13 @@ import core
 # Before the first line is on the screen, every import counts: typing is left out, too.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from core.cli.output import StyledLine
     from core.config.workspace import Workspace
+    from core.store.metrics import History
+    from core.store.paths import RunPaths
+    from core.store.records import RunSummary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _straight_to_the_screens()
     from core.cli.main import main as run_command
 
-    return run_command(arguments, open_ui=open_screens)
+    return run_command(arguments, open_ui=open_screens, draw_charts=draw_charts)
 
 
 def open_screens(workspace: Workspace | None) -> int:
@@ -34,6 +38,15 @@ def open_screens(workspace: Workspace | None) -> int:
     from tui.start import run
 
     return run(workspace)
+
+
+def draw_charts(
+    run: RunPaths, summary: RunSummary, history: History, width: int, *, every: bool, ascii_only: bool
+) -> Iterable[StyledLine]:
+    """The charts of a run as text, for commands; what draws them is imported only now."""
+    from tui.chart.as_text import text_charts
+
+    return text_charts(run, summary, history, width, every=every, ascii_only=ascii_only)
 
 
 def _straight_to_the_screens() -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.cli.output import INTERRUPTED, out, prepare_streams, say, silence_stdout
 from core.cli.parser import Parser, add_workspace
+from core.cli.text_charts import DrawCharts
 from core.config.workspace import Workspace, find_workspace
 from core.errors import LabError, UsageError
 
@@ -59,15 +60,18 @@ exit codes: 0 done, 2 usage or config, 3 data, 4 the run failed, 5 not possible 
 """
 
 
-def main(argv: Sequence[str] | None = None, *, open_ui: OpenUI | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, open_ui: OpenUI | None = None, draw_charts: DrawCharts | None = None
+) -> int:
     """Run one command; returns the exit code.
 
-    `open_ui` opens the screens on a workspace: what happens without a command, and at the end of `demo`.
+    What the screens' package does for commands is handed in: `open_ui` opens the screens on a workspace (what
+    happens without a command, and at the end of `demo`), `draw_charts` draws a run's charts as text.
     """
     prepare_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(arguments, open_ui)
+        code = _run(arguments, open_ui, draw_charts)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -109,13 +113,13 @@ def build_parser() -> Parser:
     return parser
 
 
-def _run(arguments: list[str], open_ui: OpenUI | None) -> int:
+def _run(arguments: list[str], open_ui: OpenUI | None, draw_charts: DrawCharts | None) -> int:
     try:
         args = build_parser().parse_args(arguments)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
     args.argv = ["labtui", *arguments]
-    args.open_ui = open_ui
+    args.open_ui, args.draw_charts = open_ui, draw_charts
     args.workspace = _workspace(args.workspace, args.command)
     if args.command is None:
         if open_ui is None:

@@ -7,11 +7,13 @@ import json
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from core.text import clean
 
+StyledLine = Sequence[tuple[str, str]]
+"""A line in pieces: text, and the name of a style in the terminal's own colours ("" for none)."""
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C has ended."""
 
@@ -27,6 +29,20 @@ def prepare_streams() -> None:
 def out(text: str = "") -> None:
     """Write lines of data to stdout."""
     sys.stdout.write(clean(text, newlines=True) + "\n")
+
+
+def out_styled(lines: Iterable[StyledLine]) -> None:
+    """Write lines of styled text to stdout; plain where that is no terminal or NO_COLOR is set."""
+    if not is_terminal(sys.stdout) or os.environ.get("NO_COLOR"):
+        for line in lines:
+            out("".join(text for text, _ in line))
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False)
+    for line in lines:
+        console.print(Text.assemble(*((clean(text), style) for text, style in line)), soft_wrap=True)
 
 
 def say(text: str) -> None:

@@ -121,7 +121,7 @@ def single(
         key=f"{run.id} {axis} {curves.first_epoch}",
         bounded=is_bounded(chart),
         live=run.state in ACTIVE,
-        empty=nothing_yet(run, curves),
+        empty="no finite value" if drawn else nothing_yet(run, curves),
         at_epoch=at_epoch,
         early_stop=early_stop,
         x_span=(0.0, 1.0) if curves.first_epoch else None,
@@ -212,6 +212,8 @@ def band_chart(
 
 def nothing_yet(run: RunSummary, curves: Curves) -> str:
     """Why a chart is empty, and when that changes."""
+    if curves.epochs and not run.problems:
+        return "not measured yet" if run.state in ACTIVE else "not measured in this run"
     if run.state == "queued":
         return f"no data yet: {run.reason or 'waiting for a free slot'}"
     if run.state == "starting":

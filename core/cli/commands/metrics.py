@@ -10,6 +10,7 @@ from core.cli.lab_columns import lab_table
 from core.cli.metric_tables import metric_lines, odd_line, shown
 from core.cli.output import out, out_json, plain, say
 from core.cli.parser import add_json, add_run
+from core.cli.text_charts import print_charts
 from core.errors import UsageError
 from core.store.catalogue import find_run
 from core.store.files import peek_json
@@ -28,6 +29,7 @@ def add(parser: ArgumentParser) -> None:
     add_run(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="one row an epoch, as comma-separated values")
+    form.add_argument("--plot", action="store_true", help="all charts as text instead of the table")
     add_json(form)
     parser.add_argument(
         "--format",
@@ -49,7 +51,9 @@ def run(args: Namespace) -> int:
     history = read_run_history(found, steps=False)
     if history.note:
         say(f"note: {history.note}")
-    if args.csv and args.format == "lab":
+    if args.plot:
+        print_charts(args.draw_charts, found, history, every=True)
+    elif args.csv and args.format == "lab":
         _write_lab_csv(found, history)
     elif args.csv:
         _write_csv(history.epochs)

@@ -16,6 +16,7 @@ from core.cli.show_lines import (
     layer_lines,
     measure_lines,
 )
+from core.cli.text_charts import print_charts
 from core.launch.waiting import explain
 from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
@@ -34,7 +35,9 @@ def add(parser: ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     add_run(parser)
     parser.add_argument("--layers", action="store_true", help="list all layers, however many there are")
-    add_json(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--plot", action="store_true", help="draw curves of its metric and its loss below")
+    add_json(form)
 
 
 def run(args: Namespace) -> int:
@@ -62,4 +65,7 @@ def run(args: Namespace) -> int:
     for place, lines in enumerate(filter(None, parts)):
         for line in ["", *lines] if place else lines:
             out(line)
+    if args.plot:
+        out()
+        print_charts(args.draw_charts, found, history)
     return 0
