@@ -81,11 +81,11 @@ def progress(done: int, total: int, width: int) -> str:
 
 def signs(text: str) -> list[tuple[str, int]]:
     """What of `text` takes cells together, each with its width: a letter with its marks, a joined emoji."""
-    found: list[tuple[str, int]] = []
+    cells: list[tuple[str, int]] = []
     for letter in text:
-        before, size = found[-1] if found else ("", 0)
+        before, size = cells[-1] if cells else ("", 0)
         if before and (cell_len(letter) == 0 or before.endswith(_JOINER)):
-            found[-1] = f"{before}{letter}", max(cell_len(before + letter), size)
+            cells[-1] = f"{before}{letter}", max(cell_len(before + letter), size)
         elif cell_len(letter):
-            found.append((letter, cell_len(letter)))
-    return found
+            cells.append((letter, cell_len(letter)))
+    return cells

@@ -54,8 +54,10 @@ async def open_data(ui: Any) -> DataScreen:
     await ui.press("d")
     await ui.until(lambda: isinstance(ui.app.screen, DataScreen))
     screen: DataScreen = ui.app.screen
-    await ui.until(lambda: screen.found is not None)
-    await ui.until(lambda: screen.found is not None and not screen.found.waiting and screen.newest.idle)
+    await ui.until(lambda: screen.statistics is not None)
+    await ui.until(
+        lambda: screen.statistics is not None and not screen.statistics.waiting and screen.newest.idle
+    )
     return screen
 
 
@@ -143,10 +145,10 @@ async def test_bars_change_to_equal_ratios_and_to_one_split(drive: Any, boxed: P
         assert [row.key for row in screen.figures.rows] != linear
         await ui.sees("1/2 to 2/3")
         await ui.press("right_square_bracket")
-        await ui.until(lambda: screen.found is not None and screen.found.table.splits == ("train",))
+        await ui.until(lambda: screen.statistics is not None and screen.statistics.table.splits == ("train",))
         await ui.sees("train:")
         await ui.press("left_square_bracket")
-        await ui.until(lambda: screen.found is not None and len(screen.found.table.splits) == 2)
+        await ui.until(lambda: screen.statistics is not None and len(screen.statistics.table.splits) == 2)
 
 
 async def test_classes_are_filtered_and_sorted(drive: Any, boxed: Path) -> None:
@@ -193,7 +195,7 @@ async def test_partial_figures_come_while_images_are_read(
         await ui.sees("6 images", "reading 0 of 6")
         read_images(root, [f"{'ab'[index % 2]}/{index}.png" for index in range(3)], threads=1)
         screen._count_again()
-        await ui.until(lambda: screen.found is not None and screen.found.waiting == 3)
+        await ui.until(lambda: screen.statistics is not None and screen.statistics.waiting == 3)
         child = screen._reader
         assert child is not None
         await ui.press("escape")

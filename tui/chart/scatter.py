@@ -81,8 +81,8 @@ def compose_scatter(
 def steps(epochs: Floats) -> NDArray[np.int64]:
     """The step from early (0) to late (RAMP - 1) of each epoch."""
     span = max(float(epochs[-1] - epochs[0]), 1.0)
-    found: NDArray[np.int64] = np.rint((epochs - epochs[0]) / span * (RAMP - 1)).astype(np.int64)
-    return found
+    rounded: NDArray[np.int64] = np.rint((epochs - epochs[0]) / span * (RAMP - 1)).astype(np.int64)
+    return rounded
 
 
 def numbered(count: int) -> list[int]:

@@ -141,8 +141,10 @@ class ChooseDialog(ModalScreen[str | None]):
 def narrowed(choices: Sequence[Choice], text: str) -> list[Choice]:
     """The choices in which every word of `text` is found; those that begin with it come first."""
     words = text.lower().split()
-    found = [
+    matching = [
         choice for choice in choices if all(word in f"{choice.value} {choice.note}".lower() for word in words)
     ]
     start = text.strip().lower()
-    return sorted(found, key=lambda choice: not choice.value.lower().startswith(start)) if start else found
+    return (
+        sorted(matching, key=lambda choice: not choice.value.lower().startswith(start)) if start else matching
+    )

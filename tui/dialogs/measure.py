@@ -18,7 +18,7 @@ from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from tui.cell_text import plain
 from tui.lab import Lab, lab_of
-from tui.widgets.stepper import Pick
+from tui.widgets.stepper import Stepper
 from tui.widgets.toggle import Toggle
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class MeasureDialog(ModalScreen[None]):
             yield Static(f"Measure {self._run.label}", markup=False, classes="dialog-title")
             with Horizontal(classes="form-line"):
                 yield Static("checkpoints", markup=False, classes="form-label")
-                yield Pick(choices, choices[0][0], id="at")
+                yield Stepper(choices, choices[0][0], id="at")
             for name, text in SPLITS:
                 if name in self._splits:
                     with Horizontal(classes="form-line"):
@@ -93,9 +93,9 @@ class MeasureDialog(ModalScreen[None]):
             for name, _ in SPLITS
             if name in self._splits and self.query_one(f"#split-{name}", Toggle).value
         )
-        return self.query_one("#at", Pick).value, splits
+        return self.query_one("#at", Stepper).value, splits
 
-    @on(Pick.Changed)
+    @on(Stepper.Changed)
     @on(Toggle.Changed)
     def _changed(self) -> None:
         at, splits = self.choice

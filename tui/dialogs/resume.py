@@ -24,7 +24,7 @@ from tui.widgets.toggle import Toggle
 
 
 @dataclass(frozen=True)
-class Choice:
+class ResumeChoice:
     """What the dialog says now. `more` is None for the run's own goal."""
 
     start: str
@@ -100,28 +100,28 @@ class ResumeDialog(ModalScreen[None]):
     def _read_checkpoints(self) -> None:
         from core.store.checkpoints import choose, list_checkpoints
 
-        found = list_checkpoints(self.paths)
+        checkpoints = list_checkpoints(self.paths)
         try:
             chosen: str | None = choose(self.paths, self._start).id
         except LabError:
-            chosen = found[-1].id if found else None
-        self.app.call_from_thread(self._show_checkpoints, found, chosen)
+            chosen = checkpoints[-1].id if checkpoints else None
+        self.app.call_from_thread(self._show_checkpoints, checkpoints, chosen)
 
-    def _show_checkpoints(self, found: Sequence[Checkpoint], chosen: str | None) -> None:
+    def _show_checkpoints(self, checkpoints: Sequence[Checkpoint], chosen: str | None) -> None:
         table = self.query_one("#from", CheckpointTable)
         table.empty = "nothing was saved yet: training starts anew"
         table.metric = self._run.metric or table.metric
         table.best = self._run.best.checkpoint if self._run.best else None
-        table.set_rows(sorted(found, key=lambda item: (item.epoch, item.step), reverse=True))
+        table.set_rows(sorted(checkpoints, key=lambda item: (item.epoch, item.step), reverse=True))
         table.select(chosen)
         self._ready = True
         self._changed()
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> ResumeChoice:
         current = self.query_one("#from", CheckpointTable).current
         more = self.query_one("#more", Input).value.strip()
-        return Choice(
+        return ResumeChoice(
             current.id if current else "last",
             int(more) if more.lstrip("-").isdigit() else None,
             split_settings(self.query_one("#set", Input).value),
@@ -136,7 +136,7 @@ class ResumeDialog(ModalScreen[None]):
             self._plan(self.choice)
 
     @work(thread=True, exclusive=True, group="plan", exit_on_error=False)
-    def _plan(self, choice: Choice) -> None:
+    def _plan(self, choice: ResumeChoice) -> None:
         from core.launch.plan import plan_resume
 
         try:
@@ -152,7 +152,7 @@ class ResumeDialog(ModalScreen[None]):
         else:
             self.app.call_from_thread(self._show_plan, choice, plan.sentence, True)
 
-    def _show_plan(self, choice: Choice, sentence: str, possible: bool) -> None:
+    def _show_plan(self, choice: ResumeChoice, sentence: str, possible: bool) -> None:
         if not self.is_attached or choice != self.choice:
             return
         text = self.query_one("#plan", Static)

@@ -46,14 +46,14 @@ def band(histories: Sequence[Sequence[Mapping[str, Any]]], metric: str, epochs: 
 def _table(
     rows: Sequence[Mapping[str, Any]], metric: str, epochs: int
 ) -> dict[int, tuple[float, float, float]]:
-    found: dict[int, tuple[float, float, float]] = {}
+    points: dict[int, tuple[float, float, float]] = {}
     clock = 0.0
     for row in rows:
         seconds = float(row.get("time/epoch", 0.0))
         clock += seconds if np.isfinite(seconds) else 0.0
         if row["epoch"] <= epochs and metric in row:
-            found[int(row["epoch"])] = (float(row["step"]), clock, float(row[metric]))
-    return found
+            points[int(row["epoch"])] = (float(row["step"]), clock, float(row[metric]))
+    return points
 
 
 def _series(place: Floats, values: Floats) -> SeriesView:

@@ -134,10 +134,10 @@ class CurveBuilder:
 def _within(epoch: Floats, step: Floats, parts: Parts) -> Floats:
     """Epochs done at each step, such as 2.25 a quarter into the third; whole ones when that is not known."""
     steps, shares = parts
-    found = np.searchsorted(steps, step)
-    if found[-1] >= len(steps) or not np.array_equal(steps[found], step):
+    at = np.searchsorted(steps, step)
+    if at[-1] >= len(steps) or not np.array_equal(steps[at], step):
         return epoch
-    return epoch - 1 + shares[found]
+    return epoch - 1 + shares[at]
 
 
 def _by_name(rows: Iterable[Record], clock: Mapping[int, float]) -> dict[str, SeriesView]:

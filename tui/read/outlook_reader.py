@@ -39,8 +39,8 @@ class OutlookReader:
         if stamp != self._stamp:
             from core.cli.run_outlook import outlook_of
 
-            found = outlook_of(run, summary, history)
-            self._stamp, self._advice = stamp, Advice(run.id, found.sentence if found else "")
+            outlook = outlook_of(run, summary, history)
+            self._stamp, self._advice = stamp, Advice(run.id, outlook.sentence if outlook else "")
         return self._advice
 
 

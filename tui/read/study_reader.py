@@ -112,7 +112,7 @@ class StudyReader:
 
         if view is None:
             return {}
-        found: dict[str, Band] = {}
+        bands: dict[str, Band] = {}
         for cell in view.table.cells:
             if cell.trial not in wanted:
                 continue
@@ -123,8 +123,8 @@ class StudyReader:
                 self._bands[cell.trial] = stamp, band(rows, view.study.metric, view.study.epochs)
             made = self._bands[cell.trial][1]
             if made is not None:
-                found[cell.trial] = made
-        return found
+                bands[cell.trial] = made
+        return bands
 
 
 def drawn(cell: Cell) -> list[StudyRun]:

@@ -126,8 +126,8 @@ class DataScreen(Counting):
         self.show_progress()
 
     def show_counted(self) -> None:
-        if self.found is not None:
-            self.pages.set_rows(self.found.pages)
+        if self.statistics is not None:
+            self.pages.set_rows(self.statistics.pages)
         self._show_page()
         self.show_progress()
         self.refresh_bindings()
@@ -139,14 +139,19 @@ class DataScreen(Counting):
 
         left: list[Span] = [(" labtui ▸ data ▸ ", "muted"), (self._about, "title")]
         right: list[Span] = []
-        found = self.found
+        statistics = self.statistics
         current = self.page
-        if found is not None and current is not None and self.has_class("-narrow") and self.step != "pages":
+        if (
+            statistics is not None
+            and current is not None
+            and self.has_class("-narrow")
+            and self.step != "pages"
+        ):
             left += [(" ▸ ", "muted"), (current.title, "text"), (f"  {self.split}", "muted")]
-        elif found is not None:
+        elif statistics is not None:
             where = f"  {self.split}:" if self.split else ""
-            left.append((f"{where}  {headline(found)}", "text"))
-            page = found.page("problems")
+            left.append((f"{where}  {headline(statistics)}", "text"))
+            page = statistics.page("problems")
             if page is not None and page.bars:
                 left.append((f"   ! {len(page.bars)} to look at", "warning"))
         done, total = self.reading
@@ -184,15 +189,15 @@ class DataScreen(Counting):
         self._show_figure()
 
     def _show_figure(self) -> None:
-        found, figure, before = self.found, self.figure, self._figure
+        statistics, figure, before = self.statistics, self.figure, self._figure
         self._figure = figure
         status = self.query_one("#status", SpanLine)
-        if found is None or figure is None:
+        if statistics is None or figure is None:
             self.images.set_rows(())
             self.picture.clear()
             status.show([])
             return
-        rows = data_state.image_rows(found, figure)
+        rows = data_state.image_rows(statistics, figure)
         self.images.set_rows(rows)
         if before is None or before.key != figure.key:
             self.images.action_end(-1)
@@ -202,15 +207,15 @@ class DataScreen(Counting):
         self.query_one("#image-side").border_title = plain(f"{what}  ({count(len(rows))} to see)")
         splits = [
             (f"{name} {count(number)}  ", f"series{index}")
-            for index, (name, number) in enumerate(zip(found.table.splits, figure.counts, strict=False))
+            for index, (name, number) in enumerate(zip(statistics.table.splits, figure.counts, strict=False))
         ]
         status.show([(f" {what}  ", "text"), *(splits if not figure.text else []), (figure.note, "muted")])
         self._look()
 
     def _look(self) -> None:
         """Have the picture of the image under the cursor opened."""
-        found, image = self.found, self.images.current
-        if found is None or image is None:
+        statistics, image = self.statistics, self.images.current
+        if statistics is None or image is None:
             return
         if image.row is None:
             self.picture.clear(image.name)
@@ -218,24 +223,24 @@ class DataScreen(Counting):
         size = self.picture.size
         least = (max(size.width, 64), max(2 * size.height, 64))
         if self.step in ("images", "picture") or not self.has_class("-narrow"):
-            self.newest.ask("picture", partial(_opened, found, image, least), self._have_picture)
+            self.newest.ask("picture", partial(_opened, statistics, image, least), self._have_picture)
 
     def _have_picture(self, opened: tuple[ImageRow, Image | None, tuple[int, int], str]) -> None:
         image, picture, size, message = opened
-        found, figure = self.found, self._figure
-        if self.images.current != image or image.row is None or found is None or figure is None:
+        statistics, figure = self.statistics, self._figure
+        if self.images.current != image or image.row is None or statistics is None or figure is None:
             return
-        objects = found.table.objects
+        objects = statistics.table.objects
         meant: list[int] = []
         if objects is not None:
             meant = [index for index in figure.objects.tolist() if objects.image[index] == image.row]
-        self.picture.show(picture, size, [Side(data_state.frames_of(found, image.row, meant))], message)
+        self.picture.show(picture, size, [Side(data_state.frames_of(statistics, image.row, meant))], message)
 
     @on(CasePicture.DetailWanted)
     def _detail_wanted(self) -> None:
-        found, image = self.found, self.images.current
-        if found is not None and image is not None and image.row is not None:
-            work = partial(_opened, found, image, (1 << 20, 1 << 20))
+        statistics, image = self.statistics, self.images.current
+        if statistics is not None and image is not None and image.row is not None:
+            work = partial(_opened, statistics, image, (1 << 20, 1 << 20))
             self.newest.ask("picture", work, self._have_detail)
 
     def _have_detail(self, opened: tuple[ImageRow, Image | None, tuple[int, int], str]) -> None:
@@ -321,7 +326,7 @@ class DataScreen(Counting):
         if action == "split":
             return len(self.splits) > 1
         if action == "save":
-            return self.found is not None
+            return self.statistics is not None
         return True
 
     def action_split(self, by: int) -> None:
@@ -383,12 +388,12 @@ class DataScreen(Counting):
 
 
 def _opened(
-    found: Statistics, image: ImageRow, least: tuple[int, int]
+    statistics: Statistics, image: ImageRow, least: tuple[int, int]
 ) -> tuple[ImageRow, Image | None, tuple[int, int], str]:
     assert image.row is not None
     try:
-        picture, size = data_state.picture_of(found, image.row, least)
+        picture, size = data_state.picture_of(statistics, image.row, least)
     except LabError as error:
-        width, height = found.table.sizes[image.row].tolist()
+        width, height = statistics.table.sizes[image.row].tolist()
         return image, None, (width or 64, height or 64), str(error)
     return image, picture, size, ""

@@ -50,9 +50,9 @@ class Counting(Background):
         """The job has come further."""
 
     @property
-    def found(self) -> Statistics | None:
+    def statistics(self) -> Statistics | None:
         """The figures of the chosen split, or of all."""
-        return self._counted.found if self._counted is not None else None
+        return self._counted.statistics if self._counted is not None else None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -81,14 +81,14 @@ class Counting(Background):
         first = self._counted is None
         self._counted = counted
         self.show_counted()
-        if first and counted.found.waiting:
+        if first and counted.statistics.waiting:
             self.newest.ask("start", partial(self._start, counted), self._started)
 
     def _start(self, counted: Counted) -> None:
         """In a thread: start the child, unless the screen has gone meanwhile."""
         from core.cli.image_reading import ImageReader
 
-        self._reader = ImageReader(counted.table, counted.found.waiting)
+        self._reader = ImageReader(counted.table, counted.statistics.waiting)
         if not self.is_attached:
             self._reader.stop()
 

@@ -27,7 +27,7 @@ class Counted:
     """The set as it was read, and its figures for the chosen split."""
 
     table: DataTable
-    found: Statistics
+    statistics: Statistics
 
 
 def first_look(config: Callable[[], DataConfig]) -> Counted:
@@ -45,9 +45,9 @@ def counted(table: DataTable, split: str) -> Counted:
     return Counted(table, statistics(table, records_of(table), split))
 
 
-def image_rows(found: Statistics, figure: Figure) -> list[ImageRow]:
+def image_rows(statistics: Statistics, figure: Figure) -> list[ImageRow]:
     """What stands behind a figure, in its order."""
-    table, objects = found.table, found.table.objects
+    table, objects = statistics.table, statistics.table.objects
     rows = [ImageRow(f"line{number}", clean(line), "", None) for number, line in enumerate(figure.lines)]
     meant: dict[int, int] = {}
     if objects is not None:
@@ -65,29 +65,29 @@ def image_rows(found: Statistics, figure: Figure) -> list[ImageRow]:
     return rows
 
 
-def frames_of(found: Statistics, row: int, meant: Sequence[int]) -> tuple[Frame, ...]:
+def frames_of(statistics: Statistics, row: int, meant: Sequence[int]) -> tuple[Frame, ...]:
     """The boxes of an image; those that are `meant` stand out, all do when none is."""
     import numpy as np
 
     from tui.widgets.picture_boxes import Frame
 
-    objects = found.table.objects
+    objects = statistics.table.objects
     if objects is None:
         return ()
     chosen = set(meant)
     frames = []
     for index in np.flatnonzero(objects.image == row).tolist():
         x1, y1, x2, y2 = objects.corners[index].tolist()
-        name = found.table.classes[objects.labels[index]]
+        name = statistics.table.classes[objects.labels[index]]
         frames.append(Frame((x1, y1, x2, y2), name, True, index in chosen or not chosen, str(index)))
     return tuple(frames)
 
 
-def picture_of(found: Statistics, row: int, least: tuple[int, int]) -> tuple[Image, tuple[int, int]]:
+def picture_of(statistics: Statistics, row: int, least: tuple[int, int]) -> tuple[Image, tuple[int, int]]:
     """An image with at least so many pixels, and its whole size. Raises DataError."""
     from core.datasets.pictures import open_reduced
 
-    return open_reduced(found.table.root, found.table.paths[row], least)
+    return open_reduced(statistics.table.root, statistics.table.paths[row], least)
 
 
 def bars_of(page: Page, *, log: bool, words: str, by_name: bool) -> list[Figure]:

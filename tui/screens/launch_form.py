@@ -88,16 +88,16 @@ def faults_by_field(problems: Iterable[Problem], fields: Fields) -> tuple[dict[s
 
     A problem of a section (`data`) stands under the first field of it.
     """
-    found: dict[str, list[str]] = {}
+    by_field: dict[str, list[str]] = {}
     general: list[str] = []
     for problem in problems:
         if problem.key in fields:
-            found.setdefault(problem.key, []).append(problem.text)
+            by_field.setdefault(problem.key, []).append(problem.text)
         elif place := next((key for key in fields if _belongs(problem.key, key)), None):
-            found.setdefault(place, []).append(f"{problem.key}: {problem.text}")
+            by_field.setdefault(place, []).append(f"{problem.key}: {problem.text}")
         else:
             general.append(str(problem))
-    return {key: "; ".join(texts) for key, texts in found.items()}, tuple(general)
+    return {key: "; ".join(texts) for key, texts in by_field.items()}, tuple(general)
 
 
 def steps(spec: FieldSpec) -> tuple[str, ...]:

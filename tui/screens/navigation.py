@@ -65,7 +65,7 @@ def studies(lab: Lab) -> None:
             importlib.import_module(module)
         return study_files(workspace)
 
-    def found(files: list[Path]) -> None:
+    def choose(files: list[Path]) -> None:
         names = {clean(path.stem): path for path in files}
 
         def chosen(name: str | None) -> None:
@@ -82,4 +82,4 @@ def studies(lab: Lab) -> None:
         else:
             lab.push_screen(ChooseDialog("Which study?", [Choice(name) for name in names]), chosen)
 
-    lab.perform(find, found)
+    lab.perform(find, choose)

@@ -216,20 +216,20 @@ class RunScreen(LabScreen):
     def _measured(self) -> list[tuple[str, Measured]]:
         """Measurements of the split by name, in the order of the curve."""
         rows = self.detail.rows if self.detail is not None else {}
-        own = [(name, row) for name, row in rows.items() if row.split == self.split]
-        return sorted(own, key=lambda item: (run_text.epoch_of(item[1].checkpoint), item[0]))
+        of_split = [(name, row) for name, row in rows.items() if row.split == self.split]
+        return sorted(of_split, key=lambda item: (run_text.epoch_of(item[1].checkpoint), item[0]))
 
     def _row_wanted(self) -> str:
-        own = self._measured()
-        if not own:
+        measured = self._measured()
+        if not measured:
             return ""
-        names = [name for name, _ in own]
+        names = [name for name, _ in measured]
         if self._chosen is not None:
-            found = [name for name, row in own if self._chosen in (name, row.checkpoint)]
-            return found[-1] if found else names[-1]
+            chosen = [name for name, row in measured if self._chosen in (name, row.checkpoint)]
+            return chosen[-1] if chosen else names[-1]
         run = self.run
         best = run.best.id if run is not None and run.best is not None else ""
-        at_best = [name for name, row in own if row.checkpoint == best]
+        at_best = [name for name, row in measured if row.checkpoint == best]
         return at_best[-1] if at_best else names[-1]
 
     @on(ClassTable.Stepped)
@@ -242,8 +242,8 @@ class RunScreen(LabScreen):
 
     @on(ClassTable.SplitWanted)
     def _split_wanted(self) -> None:
-        there = {row.split for row in self.detail.rows.values()} if self.detail is not None else set()
-        splits = sorted(there | {"val"}, key=lambda name: (name != "val", name))
+        measured = {row.split for row in self.detail.rows.values()} if self.detail is not None else set()
+        splits = sorted(measured | {"val"}, key=lambda name: (name != "val", name))
         self.split = splits[(splits.index(self.split) + 1) % len(splits)] if self.split in splits else "val"
 
     def watch_split(self) -> None:

@@ -136,10 +136,10 @@ class RunsScreen(LabScreen):
 
     def _fill_table(self, snapshot: Snapshot) -> None:
         config = self.query_one("#configs", ConfigList).current
-        there = [
+        of_config = [
             run for run in self._not_put_away(snapshot) if config is None or config.name in (ALL, run.config)
         ]
-        runs = [run for run in there if matches(run, self.query_text)]
+        runs = [run for run in of_config if matches(run, self.query_text)]
         table = self.table
         table.marks = dict(self._marked)
         table.jobs = {job.job.run.id: job for job in snapshot.jobs}

@@ -89,20 +89,20 @@ class SamplesScreen(Screen[None]):
     @work(thread=True, group="samples", exit_on_error=False)
     def _read(self, reader: SampleReader, augmented: bool, page: int, count: int) -> None:
         try:
-            found = reader.read(self._config(), augmented=augmented, seed=page, count=count)
+            samples = reader.read(self._config(), augmented=augmented, seed=page, count=count)
         except LabError as error:
             self.app.call_from_thread(self._failed, reader, str(error))
         else:
-            if found is not None:
-                self.app.call_from_thread(self._found, reader, found)
+            if samples is not None:
+                self.app.call_from_thread(self._have_samples, reader, samples)
 
-    def _found(self, reader: SampleReader, found: Samples) -> None:
+    def _have_samples(self, reader: SampleReader, samples: Samples) -> None:
         if reader is self._reader and self.is_attached:
-            columns = found.columns if found.augmented else 0
-            if found.boxes and not self._has_boxes:
+            columns = samples.columns if samples.augmented else 0
+            if samples.boxes and not self._has_boxes:
                 self._has_boxes = True
                 self.grid.resize_pictures(_FOR_BOXES)
-            self.grid.show(found.pixels, found.titles, columns=columns)
+            self.grid.show(samples.pixels, samples.titles, columns=columns)
             self._show_top()
 
     def _failed(self, reader: SampleReader, sentence: str) -> None:

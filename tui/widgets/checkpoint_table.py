@@ -89,9 +89,9 @@ class CheckpointTable(LineTable[Checkpoint]):
         }
 
     def _evaluated(self, row: Checkpoint, split: str, leaf: str) -> Span:
-        """What a measuring job found on a split, by the run's own metric."""
-        found = self.measured.get(row.id, {}).get(split)
-        value = found.metrics.get(leaf) if found is not None else None
+        """What a job measured on a split, by the run's own metric."""
+        measured = self.measured.get(row.id, {}).get(split)
+        value = measured.metrics.get(leaf) if measured is not None else None
         return humanise.number(f"{split}/{leaf}", value), "text" if value is not None else "muted"
 
 
@@ -100,11 +100,11 @@ def measured_of(
 ) -> dict[str, dict[str, Measured]]:
     """Measurements by checkpoint and split: with the run's own settings, of the very files that are there."""
     files = {checkpoint.id: checkpoint.sha256 for checkpoint in checkpoints}
-    found: dict[str, dict[str, Measured]] = {}
+    by_checkpoint: dict[str, dict[str, Measured]] = {}
     for row in rows:
         if not row.key and files.get(row.checkpoint) == row.sha256:
-            found.setdefault(row.checkpoint, {})[row.split] = row
-    return found
+            by_checkpoint.setdefault(row.checkpoint, {})[row.split] = row
+    return by_checkpoint
 
 
 def _beside(metric: str) -> str:

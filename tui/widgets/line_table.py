@@ -121,22 +121,22 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         """Show `rows`; the cursor stays on its row and the row where it is on the screen."""
         before = self.cursor
         self.rows = rows
-        found = self._find(self.cursor_key)
-        self.cursor = min(before, max(len(rows) - 1, 0)) if found is None else found
+        index = self._find(self.cursor_key)
+        self.cursor = min(before, max(len(rows) - 1, 0)) if index is None else index
         height = len(rows) + self.HEADER
         if self.virtual_size.height != height:
             self.virtual_size = Size(0, height)
-        if found is not None and found != before and self.scroll_offset.y:
-            self.scroll_to(y=self.scroll_offset.y + found - before, animate=False, force=True)
+        if index is not None and index != before and self.scroll_offset.y:
+            self.scroll_to(y=self.scroll_offset.y + index - before, animate=False, force=True)
         self._settle()
         self.refresh_changed()
 
     def select(self, key: str | None) -> bool:
         """Put the cursor on the row named `key`; False when there is none."""
-        found = self._find(key)
-        if found is not None:
-            self._go(found)
-        return found is not None
+        index = self._find(key)
+        if index is not None:
+            self._go(index)
+        return index is not None
 
     def refresh_changed(self) -> None:
         """Redraw the visible lines whose text is no longer what was drawn."""
@@ -160,14 +160,14 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             self.post_message(self.Chosen(self, self.key(self.rows[self.cursor])))
 
     def on_click(self, event: events.Click) -> None:
-        place = event.get_content_offset(self)
-        if place is None:
+        position = event.get_content_offset(self)
+        if position is None:
             return
-        if self.HEADER and place.y == 0:
-            if column := self._column_at(place.x):
+        if self.HEADER and position.y == 0:
+            if column := self._column_at(position.x):
                 self.post_message(self.HeaderClicked(self, column))
             return
-        index = place.y - self.HEADER + self.scroll_offset.y
+        index = position.y - self.HEADER + self.scroll_offset.y
         if 0 <= index < len(self.rows):
             self._go(index)
             if event.chain == 2:
@@ -203,10 +203,10 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             text = f" {self.empty}" if not self.rows and index == 0 else ""
             return Strip([Segment(fit(text, width), colors.muted)], width).apply_style(base)
         row = self.rows[index]
-        own = self.row_style(row)
+        style = self.row_style(row)
         here = index == self.cursor and (self.has_focus or self.BAR)
         if index == self.cursor:
-            own += colors.cursor if here else colors.cursor_away
+            style += colors.cursor if here else colors.cursor_away
         segments: list[Segment] = []
         columns = self.columns(width)
         cells = self.cells(row)
@@ -216,13 +216,13 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             spans: Sequence[Span] = [cell] if isinstance(cell[0], str) else cell  # type: ignore[list-item,assignment]
             # One bar under the cursor: turned around, every tone would be a background of its own.
             segments += [
-                Segment(text, own if here else colors.tone(tone) + own)
+                Segment(text, style if here else colors.tone(tone) + style)
                 for text, tone in _fitted(spans, column)
             ]
-            segments.append(Segment(" ", own))
+            segments.append(Segment(" ", style))
             used += column.width + 1
-        segments.append(Segment(" " * max(width - used, 0), own))
-        return crop(Strip(segments), width, own).apply_style(base)
+        segments.append(Segment(" " * max(width - used, 0), style))
+        return crop(Strip(segments), width, style).apply_style(base)
 
     def _header(self, width: int, colors: theme.Palette) -> Strip:
         text = "".join(fit(column.title, column.width, column.align) + " " for column in self.columns(width))

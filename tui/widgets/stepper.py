@@ -16,8 +16,8 @@ from tui import theme
 from tui.cell_text import fit
 
 
-class Pick(Widget, can_focus=True):
-    DEFAULT_CSS = "Pick { height: 1; width: 1fr; }"
+class Stepper(Widget, can_focus=True):
+    DEFAULT_CSS = "Stepper { height: 1; width: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1)", "previous", show=False),
         Binding("right,l,space,enter", "step(1)", "next", show=False),
