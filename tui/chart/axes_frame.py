@@ -77,7 +77,8 @@ def _plot(
     x, y = x_ticks or [(0, " ")], y_ticks or [(0, _NO_LABEL)]
     plotext.xticks([float(column) for column, _ in x], [label for _, label in x])
     plotext.yticks([float(row) for row, _ in y], [label for _, label in y])
-    return plotext.uncolorize(plotext.build()).split("\n")[:-1]
+    text: str = plotext.uncolorize(plotext.build())
+    return text.split("\n")[:-1]
 
 
 def _label(text: str) -> str:

@@ -14,8 +14,8 @@ class Column:
     """A column takes from `min` to `max` cells, by its `share` of what is left over (no `max`: just `min`).
 
     Columns of `priority` 0 are always there; others come one after the other, the lowest number first, each
-    if it fits and leaves `spare` cells to the columns that grow. One with the key of another takes the place
-    of that. `middle`: text that does not fit is cut there.
+    if it fits and leaves `spare` cells to the columns that grow, and not without the column `after`. One with
+    the key of another takes the place of that. `middle`: text that does not fit is cut there.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Column:
     priority: int = 0
     spare: int = 0
     share: float = 1.0
+    after: str = ""
 
     @property
     def width(self) -> int:
@@ -48,7 +49,7 @@ def fitted(declared: Sequence[Column], width: int) -> list[Column]:
     for column in sorted((column for column in declared if column.priority), key=lambda item: item.priority):
         replaced = shown.get(column.key)
         cost = column.min - replaced.min if replaced is not None else column.min + 1
-        if cost + column.spare <= room:
+        if cost + column.spare <= room and (not column.after or column.after in shown):
             shown[column.key] = column
             room -= cost
     chosen = [column for column in declared if shown.get(column.key) is column]

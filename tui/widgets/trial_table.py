@@ -11,7 +11,9 @@ from tui.widgets.columns import ANY, Column
 from tui.widgets.line_table import LineTable, Span
 
 _SIGN, _LONGEST, _LEVEL = 5, 32, 18
-_VERDICT = 34
+_ALWAYS = 2
+"""Numbers that are always shown: n and the metric."""
+_VERDICT = 33
 """Cells that the last column does not give up for further numbers."""
 _BOTH = 61
 """Cells in which difference and verdict stand side by side; with fewer, the verdict stands first."""
@@ -73,17 +75,27 @@ class TrialTable(LineTable[TrialRow]):
         """Sign, what varies, n and the metric always; then further numbers as far as a verdict has room."""
         titles = self.factors or ("trial",)
         firsts = self._firsts or (8,) * len(titles)
+        numbers = list(zip(self.titles, self._widths, strict=False))
         kept = _VERDICT - 8 + sum(max(size - 8, 0) for size in firsts)
         title = f"against {self.baseline}" if self.baseline else ""
         return [
             Column("sign", "", _SIGN),
             *(
-                Column(f"first{place}", name, min(size, 8), middle=True, max=size, share=3 / len(titles))
+                Column(f"first{place}", name, min(size, 8), middle=True, max=size, share=4 / len(titles))
                 for place, (name, size) in enumerate(zip(titles, firsts, strict=True))
             ),
             *(
-                Column(f"number{place}", name, size, "right", priority=max(place - 1, 0), spare=kept)
-                for place, (name, size) in enumerate(zip(self.titles, self._widths, strict=False))
+                Column(f"number{place}", name, size, "right")
+                for place, (name, size) in enumerate(numbers[:_ALWAYS])
+            ),
+            *(
+                Column(
+                    *(f"number{place}", name, size, "right"),
+                    priority=place,
+                    spare=kept,
+                    after=f"number{place - 1}",
+                )
+                for place, (name, size) in enumerate(numbers[_ALWAYS:], _ALWAYS)
             ),
             Column("verdict", title, 8, max=ANY, share=4),
         ]
