@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.metrics import METRICS
 from core.store.records import Best
+from tui.chart import charts
+from tui.chart.charts import CHARTS, ChartKind, kind_of
 from tui.chart.names import family, in_order, line
-from tui.chart.views import beside, chart_names, is_squashed, overlay, single
+from tui.chart.scatter import ScatterData
+from tui.chart.views import beside, chart_names, is_squashed, of_chart, overlay, single
 from tui.read.curves import Curves
 from tui.read.series import Series, SeriesView
 
@@ -187,3 +191,37 @@ def test_one_run_that_is_not_marked_has_its_own_charts(summary: Any) -> None:
 def test_lines_in_a_fixed_order() -> None:
     names = ["val/top5", "val/accuracy", "train/accuracy", "val/accuracy_tta"]
     assert in_order(names) == ["train/accuracy", "val/accuracy", "val/accuracy_tta", "val/top5"]
+
+
+def test_every_metric_of_the_registry_has_a_chart_of_the_registry() -> None:
+    drawn = {name for kind in CHARTS if kind.against is None for name in kind.metrics}
+    assert {metric.name for metric in METRICS} - drawn == {"time/epoch"}
+    assert all(kind.metrics for kind in CHARTS)
+
+
+@pytest.mark.parametrize(
+    ("chart", "tasks", "bounded"),
+    [
+        ("accuracy", {"classification"}, True),
+        ("map by size", {"detection"}, True),
+        ("loss", {"classification", "detection"}, False),
+        ("val/map against val/loss", {"detection"}, False),
+        ("my own", set(), False),
+    ],
+)
+def test_what_an_entry_says(chart: str, tasks: set[str], bounded: bool) -> None:
+    assert kind_of(chart).tasks == tasks
+    assert kind_of(chart).bounded is bounded
+
+
+def test_a_new_chart_is_one_entry(monkeypatch: pytest.MonkeyPatch, summary: Any) -> None:
+    added = ChartKind("val/top5 against val/accuracy", against=("val/accuracy", "val/top5"))
+    monkeypatch.setattr(charts, "CHARTS", (ChartKind("my_loss", drops=True), added, *CHARTS))
+    measured = curves(val__my_loss=view_of(*[0.01] * 10, *[0.001] * 10, *[0.0001] * 10))
+    names = chart_names([measured], "val/accuracy")
+    assert names[:4] == ["accuracy", "my_loss", added.name, "loss"]
+    assert single(summary(), measured, "my_loss", "epoch").log
+    assert not isinstance(of_chart(summary(), measured, "loss", "epoch"), ScatterData)
+    drawn = of_chart(summary(), measured, added.name, "epoch")
+    assert isinstance(drawn, ScatterData)
+    assert drawn.names == ("val/accuracy", "val/top5")

@@ -9,15 +9,15 @@ import pytest
 
 from core.store.records import Best
 from tui.chart.axes import LABEL_WIDTH, Sticky
+from tui.chart.charts import CHARTS
 from tui.chart.compose import ACCENT, ChartData, Picture
-from tui.chart.names import PAIRS
 from tui.chart.scatter import RAMP, RAMP_STYLE, ScatterData, compose_scatter, numbered, steps
 from tui.chart.views import of_chart
 from tui.read.curves import Curves
 from tui.read.series import Series, SeriesView
 
 WIDTH, HEIGHT = 60, 16
-LOSS = PAIRS[0].chart
+LOSS = next(kind.name for kind in CHARTS if kind.against)
 
 
 def data(x: list[float], y: list[float], **changed: Any) -> ScatterData:

@@ -1,30 +1,13 @@
-"""Which chart a metric belongs to, and how its line is called there."""
+"""Which chart a metric belongs to, and what its line is called there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from core.metrics import TERMS, entry, leaf
 
 SPLITS = ("train", "val", "test")
 _RATES = {"back": 1, "head": 2}
-_FIRST = ("map", "accuracy", "loss", TERMS, "lr")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A chart of one metric against another, a point an epoch."""
-
-    x: str
-    y: str
-
-    @property
-    def chart(self) -> str:
-        return f"{self.y} against {self.x}"
-
-
-PAIRS = (Pair("val/loss", "val/map"), Pair("val/map_75", "val/map_50"))
 
 
 def family(name: str) -> str:
@@ -69,14 +52,3 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(
         names, key=lambda name: (not is_plain(name), line(name)[2], name.startswith("train/"), name)
     )
-
-
-def charts_in_order(names: Iterable[str]) -> list[str]:
-    """Charts as they are looked at: scores, losses, rates; then one against another, then the rest."""
-    first = (*_FIRST, *(pair.chart for pair in PAIRS))
-    return sorted(names, key=lambda chart: (first.index(chart) if chart in first else len(first), chart))
-
-
-def pair_of(chart: str) -> Pair | None:
-    """The two metrics of a chart that shows one against the other; None for curves."""
-    return next((pair for pair in PAIRS if pair.chart == chart), None)

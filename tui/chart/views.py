@@ -8,27 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import humanise
-from core.metrics import is_bounded
 from core.store.records import ACTIVE, RunSummary
+from tui.chart.charts import ChartKind, charts_of, kind_of
 from tui.chart.compose import ChartData, Curve
 from tui.chart.marks import Marks
-from tui.chart.names import (
-    PAIRS,
-    Pair,
-    charts_in_order,
-    family,
-    in_order,
-    is_crowding,
-    is_plain,
-    line,
-    pair_of,
-)
+from tui.chart.names import family, in_order, is_crowding, is_plain, line
 from tui.chart.scatter import ScatterData
 from tui.read.bands import Band
 from tui.read.curves import EMPTY, Curves
 from tui.read.series import Odd, SeriesView
 
-_HIDDEN = ("time", "images", "step")
 _PACE_OVER = 8
 _PROGRESS = ("step_in_epoch", "steps_per_epoch")
 _QUARTER, _SQUASHED, _SAMPLE = 0.25, 20.0, 1000
@@ -36,13 +25,7 @@ _QUARTER, _SQUASHED, _SAMPLE = 0.25, 20.0, 1000
 
 def chart_names(all_curves: Sequence[Curves], metric: str) -> list[str]:
     """Charts to draw: the run's own metric, the loss, then the rest; timings last."""
-    names = {name for curves in all_curves for name in (*curves.epochs, *curves.steps)}
-    first = [family(metric) if metric else "accuracy", "loss"]
-    learned = {family(name) for name in names if not name.startswith(_HIDDEN)}
-    pairs = {pair.chart for pair in PAIRS if {pair.x, pair.y} <= names}
-    timings = sorted(name for name in names if name in ("images/s", "time/step"))
-    main, *rest = [first[0], *charts_in_order({"loss", *learned, *pairs} - {first[0]})]
-    return list(dict.fromkeys([main, *rest, *timings]))
+    return charts_of({name for curves in all_curves for name in (*curves.epochs, *curves.steps)}, metric)
 
 
 def of_chart(
@@ -56,16 +39,17 @@ def of_chart(
     further: bool = True,
 ) -> ChartData | ScatterData:
     """What `single` gives, or `against` for a chart of one metric against another."""
-    pair = pair_of(chart)
-    if pair is not None:
-        return against(run, curves, pair)
+    kind = kind_of(chart)
+    if kind.against is not None:
+        return against(run, curves, kind)
     return single(run, curves, chart, axis, at_epoch=at_epoch, early_stop=early_stop, further=further)
 
 
-def against(run: RunSummary, curves: Curves | None, pair: Pair) -> ScatterData:
+def against(run: RunSummary, curves: Curves | None, kind: ChartKind) -> ScatterData:
     """A point for each epoch in which both metrics were measured."""
     curves = curves or EMPTY
-    x, y = (curves.epochs.get(name) for name in (pair.x, pair.y))
+    assert kind.against is not None
+    x, y = (curves.epochs.get(name) for name in kind.against)
     places: NDArray[np.float64] = np.empty((3, 0))
     odd = Odd()
     if x is not None and y is not None:
@@ -74,12 +58,12 @@ def against(run: RunSummary, curves: Curves | None, pair: Pair) -> ScatterData:
         places = np.stack([epochs, x.y[of_x], y.y[of_y]])
         places = places[:, np.isfinite(places).all(axis=0)]
     return ScatterData(
-        pair.chart,
+        kind.name,
         epochs=places[0],
         x=places[1],
         y=places[2],
         key=run.id,
-        names=(pair.x, pair.y),
+        names=kind.against,
         live=run.state in ACTIVE,
         empty=nothing_yet(run, curves),
         best=run.best.epoch if run.best is not None else None,
@@ -119,13 +103,13 @@ def single(
         chart,
         tuple(drawn),
         key=f"{run.id} {axis} {curves.first_epoch}",
-        bounded=is_bounded(chart),
+        bounded=kind_of(chart).bounded,
         live=run.state in ACTIVE,
         empty="no finite value" if drawn else nothing_yet(run, curves),
         at_epoch=at_epoch,
         early_stop=early_stop,
         x_span=(0.0, 1.0) if curves.first_epoch else None,
-        log=chart == "lr" and any(is_squashed(curve.view) for curve in drawn),
+        log=kind_of(chart).drops and any(is_squashed(curve.view) for curve in drawn),
     )
 
 
@@ -155,10 +139,10 @@ def overlay(
         chart,
         tuple(drawn),
         key=f"{' '.join(run.id for run in runs)} {axis}",
-        bounded=is_bounded(chart),
+        bounded=kind_of(chart).bounded,
         live=any(run.state in ACTIVE for run in runs),
         empty="not measured: m measures train" if chart.startswith("train/") else "no data yet",
-        log=chart == "lr" and any(is_squashed(curve.view) for curve in drawn),
+        log=kind_of(chart).drops and any(is_squashed(curve.view) for curve in drawn),
     )
 
 
