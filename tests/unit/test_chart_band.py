@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tui.chart.axes import LABEL_WIDTH, Sticky
-from tui.chart.compose import SERIES_STYLE, Picture, compose
+from tui.chart.compose import SERIES_STYLE, ChartPicture, compose
 from tui.chart.view_state import ViewState
 from tui.chart.views import band_chart
 from tui.read.bands import Band, band
@@ -19,13 +19,13 @@ def rows(values: list[float], first: int = 1, seconds: float = 60.0) -> list[dic
     ]
 
 
-def drawn(bands: dict[str, Band | None], view: ViewState | None = None) -> Picture:
+def drawn(bands: dict[str, Band | None], view: ViewState | None = None) -> ChartPicture:
     there = {name: made for name, made in bands.items() if made is not None}
     data = band_chart(there, {}, "val/x", bounded=False, empty="none")
     return compose(data, view or ViewState(), Sticky(), 60, 14)
 
 
-def dots(picture: Picture) -> np.ndarray:
+def dots(picture: ChartPicture) -> np.ndarray:
     """Cells with dots of a line or its band."""
     return np.vectorize(lambda sign: "⠀" < sign <= "⣿")(picture.chars)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tui.chart.axes import LABEL_WIDTH, Sticky
-from tui.chart.compose import ACCENT, MUTED, SERIES_STYLE, ChartData, Curve, Picture, compose
+from tui.chart.compose import ACCENT, MUTED, SERIES_STYLE, ChartData, ChartPicture, Curve, compose
 from tui.chart.view_state import ViewState
 from tui.read.series import Series, SeriesView
 
@@ -26,28 +26,28 @@ def chart(y: object, *, title: str = "loss", **options: object) -> ChartData:
     return ChartData(title, (curve,), "key", **options)  # type: ignore[arg-type]
 
 
-def draw(data: ChartData, view: ViewState | None = None, sticky: Sticky | None = None) -> Picture:
+def draw(data: ChartData, view: ViewState | None = None, sticky: Sticky | None = None) -> ChartPicture:
     return compose(data, view or ViewState(), sticky or Sticky(), WIDTH, HEIGHT)
 
 
-def lines(picture: Picture) -> list[str]:
+def lines(picture: ChartPicture) -> list[str]:
     return ["".join(row) for row in picture.chars]
 
 
-def y_labels(picture: Picture) -> list[float]:
+def y_labels(picture: ChartPicture) -> list[float]:
     found = [line[:LABEL_WIDTH].strip() for line in lines(picture)]
     return [float(label) for label in found if label]
 
 
-def x_labels(picture: Picture) -> list[str]:
+def x_labels(picture: ChartPicture) -> list[str]:
     return lines(picture)[-1].replace("epoch", "").split()
 
 
-def title(picture: Picture) -> str:
+def title(picture: ChartPicture) -> str:
     return "".join(text for text, _ in picture.title)
 
 
-def inked(picture: Picture) -> np.ndarray:
+def inked(picture: ChartPicture) -> np.ndarray:
     """Cells with dots of a line."""
     return np.vectorize(lambda sign: "\u2800" < sign <= "\u28ff")(picture.chars)
 
@@ -158,7 +158,7 @@ def test_epochs_drawn_before_stay_where_they_are() -> None:
     rng = np.random.default_rng(1)
     y = 0.5 + 0.1 * rng.random(40)
     sticky, changed = Sticky(), []
-    before: Picture | None = None
+    before: ChartPicture | None = None
     for count in range(20, 41):
         picture = draw(chart(y[:count], title="accuracy", bounded=True, live=True), sticky=sticky)
         if before is not None:

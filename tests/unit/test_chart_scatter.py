@@ -10,7 +10,7 @@ import pytest
 from core.store.records import Best
 from tui.chart.axes import LABEL_WIDTH, Sticky
 from tui.chart.charts import CHARTS
-from tui.chart.compose import ACCENT, ChartData, Picture
+from tui.chart.compose import ACCENT, ChartData, ChartPicture
 from tui.chart.scatter import RAMP, RAMP_STYLE, ScatterData, compose_scatter, numbered, steps
 from tui.chart.views import of_chart
 from tui.read.curves import Curves
@@ -26,15 +26,17 @@ def data(x: list[float], y: list[float], **changed: Any) -> ScatterData:
     return ScatterData(LOSS, epochs, np.array(x), np.array(y), **{**values, **changed})
 
 
-def draw(points: ScatterData, width: int = WIDTH, height: int = HEIGHT, marker: str = "braille") -> Picture:
+def draw(
+    points: ScatterData, width: int = WIDTH, height: int = HEIGHT, marker: str = "braille"
+) -> ChartPicture:
     return compose_scatter(points, Sticky(), width, height, marker)
 
 
-def words(picture: Picture) -> list[str]:
+def words(picture: ChartPicture) -> list[str]:
     return ["".join(row) for row in picture.chars]
 
 
-def legend(picture: Picture) -> str:
+def legend(picture: ChartPicture) -> str:
     return "".join(text for text, _ in picture.legend)
 
 

@@ -1,1 +1,1 @@
-"""Curves: kept compactly, drawn as dots. Loaded after the first paint (numpy)."""
+"""Charts: which there are, and what their cells hold. Loaded after the first paint (numpy)."""

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tui.chart.axes import Sticky
-from tui.chart.compose import ACCENT, FRAME, MUTED, SERIES_STYLE, TEXT, Picture, Piece, compose
+from tui.chart.compose import ACCENT, FRAME, MUTED, SERIES_STYLE, TEXT, ChartPicture, Piece, compose
 from tui.chart.scatter import RAMP_STYLE, ScatterData, compose_scatter
 from tui.chart.view_state import ViewState
 from tui.chart.views import beside, chart_names, of_chart
@@ -52,14 +52,14 @@ def text_charts(
             yield [(text.translate(_ASCII), style) for text, style in line] if ascii_only else line
 
 
-def _picture(summary: RunSummary, curves: Curves, name: str, width: int, marker: str) -> Picture:
+def _picture(summary: RunSummary, curves: Curves, name: str, width: int, marker: str) -> ChartPicture:
     data = of_chart(summary, curves, name, "epoch", early_stop=summary.early_stop)
     if isinstance(data, ScatterData):
         return compose_scatter(data, Sticky(), width, HEIGHT, marker)
     return compose(data, ViewState(), Sticky(), width, HEIGHT, marker)
 
 
-def _lines(picture: Picture, width: int) -> Iterator[list[tuple[str, str]]]:
+def _lines(picture: ChartPicture, width: int) -> Iterator[list[tuple[str, str]]]:
     yield from _headed(picture, width)
     if not (picture.styles == FRAME).any():
         # No axes, just a sentence in the middle.
@@ -73,7 +73,7 @@ def _lines(picture: Picture, width: int) -> Iterator[list[tuple[str, str]]]:
         yield _styled([("".join(sign for sign, _ in run), number) for number, run in runs])
 
 
-def _headed(picture: Picture, width: int) -> Iterator[list[tuple[str, str]]]:
+def _headed(picture: ChartPicture, width: int) -> Iterator[list[tuple[str, str]]]:
     """The title, the legend behind it; what has no room there goes on in further lines."""
     line = _shortened(picture.title, width)
     used = sum(len(text) for text, _ in line)

@@ -18,7 +18,7 @@ _NO_LABEL = " " * LABEL_WIDTH
 
 
 @dataclass(frozen=True)
-class Frame:
+class AxesFrame:
     """A drawn frame: `rows` from the top, and where the canvas lies in it (in cells)."""
 
     rows: tuple[str, ...]
@@ -34,12 +34,12 @@ def canvas_size(width: int, height: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=128)
-def frame(width: int, height: int, x_ticks: CellTicks, y_ticks: CellTicks, x_label: str) -> Frame:
+def frame(width: int, height: int, x_ticks: CellTicks, y_ticks: CellTicks, x_label: str) -> AxesFrame:
     """Axes with ticks at canvas cells, and the name of x in the tick row."""
     columns, lines = canvas_size(width, height)
     axis, labels = _x_axis(width, x_ticks)
     rows = (*(row.ljust(width) for row in _y_axis(height, y_ticks)), axis, _with_label(labels, x_label))
-    return Frame(rows, _LEFT, 0, columns, lines)
+    return AxesFrame(rows, _LEFT, 0, columns, lines)
 
 
 # A plot without data costs by its cells: each axis is drawn beside a canvas as small as plotext makes one,

@@ -62,7 +62,7 @@ class ChartData:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class ChartPicture:
     """A chart ready to colour: the title row in pieces, then characters and styles of (height, width)."""
 
     title: tuple[Piece, ...]
@@ -83,7 +83,7 @@ class _Line:
 
 def compose(
     data: ChartData, state: ViewState, sticky: axes.Sticky, width: int, height: int, marker: str = "braille"
-) -> Picture:
+) -> ChartPicture:
     """Draw `data` on `width` x `height` cells below a title row.
 
     `sticky` remembers the ranges of the last drawing; the caller starts a new one when `data.key` changes.
@@ -132,7 +132,7 @@ def compose(
             column = _column_of(epoch, curves[0].view, state, x_range, columns)
             _rule(column, sign, style, chars[window], styles[window])
     _place_marks(lines, chars[window], styles[window], inked, x_range, y_range, marker)
-    return Picture(_title(data, state, lines, drawn_range), _legend(data), chars, styles)
+    return ChartPicture(_title(data, state, lines, drawn_range), _legend(data), chars, styles)
 
 
 def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _Line:
@@ -206,7 +206,7 @@ def _frame(
     x_range: axes.Bounds,
     y_range: axes.Bounds,
     state: ViewState,
-) -> axes_frame.Frame:
+) -> axes_frame.AxesFrame:
     x_count, y_count = max(columns // 8, 2), max(min(rows // 2, 6), 2)
     x_ticks = (
         axes.time_ticks(x_range, x_count)
@@ -312,7 +312,7 @@ def _legend(data: ChartData) -> tuple[Piece, ...]:
     return tuple(pieces)
 
 
-def message(title: str, text: str, width: int, height: int) -> Picture:
+def message(title: str, text: str, width: int, height: int) -> ChartPicture:
     """A sentence in the middle instead of a chart."""
     chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
     styles = np.full(chars.shape, MUTED, dtype=np.int64)
@@ -320,4 +320,4 @@ def message(title: str, text: str, width: int, height: int) -> Picture:
     if height > 0 and 0 < len(text) <= width:
         left = (width - len(text)) // 2
         chars[height // 2, left : left + len(text)] = list(text)
-    return Picture(((title, TEXT),), (), chars, styles)
+    return ChartPicture(((title, TEXT),), (), chars, styles)

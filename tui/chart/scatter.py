@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core import humanise
 from core.metrics import is_bounded, leaf
 from tui.chart import axes, axes_frame
-from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, WARN, Picture, Piece, at_cells, message
+from tui.chart.compose import ACCENT, FRAME, MUTED, TEXT, WARN, ChartPicture, Piece, at_cells, message
 from tui.read.series import Floats, Odd
 
 RAMP_STYLE = 64
@@ -42,7 +42,7 @@ class ScatterData:
 
 def compose_scatter(
     data: ScatterData, sticky: axes.Sticky, width: int, height: int, marker: str = "braille"
-) -> Picture:
+) -> ChartPicture:
     """Draw `data` on `width` x `height` cells below a title row; `sticky` remembers the ranges."""
     columns, rows = axes_frame.canvas_size(width, height)
     if columns < 4 or rows < 2:
@@ -75,7 +75,7 @@ def compose_scatter(
         styles[window][row[best[0]], column[best[0]]] = ACCENT
     for index in numbered(len(data.epochs)):
         _number(f"{data.epochs[index]:g}", row[index], column[index], chars[window], styles[window])
-    return Picture(title, _legend(data, plain), chars, styles)
+    return ChartPicture(title, _legend(data, plain), chars, styles)
 
 
 def steps(epochs: Floats) -> NDArray[np.int64]:

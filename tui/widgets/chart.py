@@ -18,7 +18,7 @@ from tui.chart.view_state import ViewState
 
 if TYPE_CHECKING:
     from tui.chart.axes import Sticky
-    from tui.chart.compose import ChartData, Picture
+    from tui.chart.compose import ChartData, ChartPicture
     from tui.chart.scatter import ScatterData
 
 REDRAW_INTERVAL = 1 / 3
@@ -105,7 +105,7 @@ class Chart(Widget):
             if old != new:
                 self.refresh(Region(0, y, width, 1))
 
-    def _picture(self, width: int, height: int) -> Picture:
+    def _picture(self, width: int, height: int) -> ChartPicture:
         from tui.chart.axes import Sticky
         from tui.chart.compose import compose
         from tui.chart.scatter import ScatterData, compose_scatter
@@ -117,7 +117,7 @@ class Chart(Widget):
             return compose_scatter(self._data, self._sticky, width, height, MARKER)
         return compose(self._data, self._state, self._sticky, width, height, MARKER)
 
-    def _colored(self, picture: Picture, width: int) -> list[Strip]:
+    def _colored(self, picture: ChartPicture, width: int) -> list[Strip]:
         from tui.chart.compose import SERIES_STYLE
         from tui.chart.scatter import RAMP_STYLE
 
@@ -143,7 +143,7 @@ class Chart(Widget):
         return strips
 
 
-def _title_row(picture: Picture, width: int, style: object) -> list[Segment]:
+def _title_row(picture: ChartPicture, width: int, style: object) -> list[Segment]:
     """The title left, the legend right as far as there is room."""
     assert callable(style)
     segments = [Segment(" ", Style.null())]
