@@ -9,6 +9,7 @@ from typing import Any
 
 from core.analysis.outlook import Chance, Outlook, Schedule, outlook
 from core.config.load import read_stored
+from core.config.meaning import learning_rates
 from core.config.schema import Experiment
 from core.errors import ConfigError, LabError
 from core.metrics import COMMONEST, entry, mode_of
@@ -61,7 +62,7 @@ def outlook_document(found: Outlook | None) -> dict[str, Any] | None:
 def schedule_of(experiment: Experiment, rows: Sequence[Mapping[str, Any]], total_epochs: int) -> Schedule:
     """Where the learning rate stands after these epochs, and how it goes on."""
     rates = [(int(row["epoch"]), float(row["lr"])) for row in rows if math.isfinite(row.get("lr", math.nan))]
-    start = rates[0][1] if rates else experiment.learning_rate
+    start = rates[0][1] if rates else next(iter(learning_rates(experiment).values()))
     done = int(rows[-1]["epoch"]) if rows else 0
     plan = experiment.scheduler
     drops = [epoch for (_, old), (epoch, new) in pairwise(rates) if new < _DROP * old]

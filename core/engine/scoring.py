@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics import Metric, MetricCollection
+from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassF1Score,
     MulticlassPrecision,
     MulticlassRecall,
+    MulticlassStatScores,
 )
 from torchmetrics.functional.classification import multiclass_stat_scores
 
@@ -35,25 +36,16 @@ KEPT_TOP = 20
 """How many of them."""
 
 
-class _ByClass(Metric):
+class _ByClass(MulticlassStatScores):
     """Counts of each class in place of torchmetrics' confusion matrix: that of 20,000 classes takes 3 GB."""
-
-    num_classes: int
-    tp: Tensor
-    fp: Tensor
-    tn: Tensor
-    fn: Tensor
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Add predicted and true classes (n,)."""
         hits, named, present = (
-            torch.bincount(labels, minlength=self.num_classes)
+            torch.bincount(labels, minlength=self.num_classes or 0)
             for labels in (target[preds == target], preds, target)
         )
-        self.tp = self.tp + hits
-        self.fp = self.fp + named - hits
-        self.fn = self.fn + present - hits
-        self.tn = self.tn + len(target) - named - present + hits
+        self._update_state(hits, named - hits, len(target) - named - present + hits, present - hits)
 
 
 class _Precision(_ByClass, MulticlassPrecision):
@@ -98,7 +90,7 @@ class ClassScores:
 
 def class_scores(predicted: Tensor, labels: Tensor, classes: int) -> ClassScores:
     """Score predicted and true classes (n,) of at least one image, both on the CPU."""
-    plain = {"num_classes": classes, "validate_args": False}
+    plain: dict[str, Any] = {"num_classes": classes, "validate_args": False}
     collection = MetricCollection(
         {
             "accuracy": MulticlassAccuracy(average="micro", **plain),
@@ -110,7 +102,7 @@ def class_scores(predicted: Tensor, labels: Tensor, classes: int) -> ClassScores
         compute_groups=[["accuracy"], ["precision", "recall", "f1", "f1_macro"]],
     )
     collection.update(predicted, labels)
-    counts = collection["recall"]
+    counts: Any = collection["recall"]
     hits, missed, alarms = (part.numpy().copy() for part in (counts.tp, counts.fn, counts.fp))
     for metric in collection.values(copy_state=False):
         metric.set_dtype(torch.float64)

@@ -30,7 +30,6 @@ from core.store.metrics import encode
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.runs import create_run, read_meta
 
-"""In an imported run's folder: which files it came from."""
 STEPS_AN_EPOCH = 1563
 """The lab trained on 50,000 images in batches of 32."""
 

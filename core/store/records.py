@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from core.metrics import Mode, rank
+from core.metrics import Mode, as_mode, rank
 
 State = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost"]
 ACTIVE: frozenset[str] = frozenset({"queued", "starting", "running", "stopping"})
@@ -114,7 +114,8 @@ class Best:
     """The best epoch by the run's metric; `checkpoint` is None when none was kept of it.
 
     `id` is what its checkpoint is called, kept or not, as its measure rows and predictions are. `map_50` is
-    that epoch's mAP at an IoU of 0.5, for detectors. `mode` says which way is better.
+    that epoch's mAP at an IoU of 0.5, for detectors. `mode` says which way is better; where it is None, the
+    metric's name does.
     """
 
     metric: str
@@ -123,12 +124,12 @@ class Best:
     checkpoint: str | None
     map_50: float | None = None
     id: str = ""
-    mode: Mode = "max"
+    mode: Mode | None = None
 
     @property
     def rank(self) -> float:
         """Higher the better the value is."""
-        return rank(self.value, self.mode)
+        return rank(self.value, as_mode(self.mode, self.metric))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ class Row:
     """Metrics at a step. `epoch` counts finished epochs, with a fraction inside one (None: unknown).
 
     In a row within an epoch, `train/loss` is called `train/loss_step`: it is the mean of a few steps, the
-    epoch's `train/loss` that of all.
+    epoch's `train/loss` that of all. What was measured at the end, with an earlier checkpoint, comes at the
+    last step, without an epoch.
     """
 
     step: int
@@ -106,8 +107,12 @@ class Rows:
         if self._is_superseded(record, step, whole(record.get("epoch")) if scope == "epoch" else 0):
             self.superseded += 1
             return None
+        epoch = _progress(record)
         if step < self._last:
-            return None
+            if scope != "final":
+                return None
+            # Measured at the end, with a checkpoint from before it.
+            step, epoch = self._last, None
         self._last = step
         values: dict[str, float] = {}
         for name, raw in record.items():
@@ -116,7 +121,7 @@ class Rows:
                 values[f"{name}_step" if scope == "step" and name.startswith("train/") else name] = value
         return Row(
             step=step,
-            epoch=_progress(record),
+            epoch=epoch,
             time=time_of(record.get("t")),
             attempt=whole(record.get("attempt")),
             whole_epoch=scope == "epoch",

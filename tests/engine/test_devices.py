@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from core.config.schema import DataConfig, Experiment
 from core.engine import devices
-from core.engine.resolve import Resolved, resolve
+from core.engine.resolve import Resolved, resolve, set_backend
 from core.engine.stop import StopFlag
 from core.engine.train import train_run
 from core.errors import RunFailedError
@@ -114,3 +116,27 @@ def test_mps_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: False)
     with pytest.raises(RunFailedError, match="built without MPS"):
         devices.require_device("mps")
+
+
+@pytest.mark.parametrize(
+    ("model", "tried"),
+    [("tinyvgg_a", True), ("resnet18", True), ("fasterrcnn", False), ("ssd300_vgg16", False)],
+)
+def test_algorithms_are_tried_out_only_where_all_batches_have_one_shape(
+    model: str, tried: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", not tried)
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda _: None)
+    experiment = Experiment(data=DataConfig(root=Path("/data")), model=model)
+    set_backend(Resolved("cuda", 1, "channels_last", "fused", "float32", 1, ""), experiment)
+    assert torch.backends.cudnn.benchmark is tried
+
+
+def test_training_and_measuring_choose_kernels_in_one_place() -> None:
+    """What is set in two places comes to differ: then a measuring job repeats other numbers than training."""
+    root = Path(__file__).parents[2] / "core"
+    setting = re.compile(r"torch\.(backends\.[\w.]+ =|set_float32_matmul_precision|use_deterministic)")
+    places = {
+        file.relative_to(root).as_posix() for file in root.rglob("*.py") if setting.search(file.read_text())
+    }
+    assert places == {"engine/resolve.py"}

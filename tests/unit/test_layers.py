@@ -119,6 +119,26 @@ def modules() -> list[str]:
     )
 
 
+def test_every_docstring_belongs_to_something() -> None:
+    """A text that stands alone follows the value that it is about, or begins a module, class or function."""
+    assert [place for path in modules() for place in stray_texts(path)] == []
+
+
+def stray_texts(path: str) -> list[str]:
+    found = []
+    for parent in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        body = getattr(parent, "body", None)
+        for before, node in zip([None, *body], body, strict=False) if isinstance(body, list) else ():
+            if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+                continue
+            if before is None and isinstance(parent, ast.Module | ast.ClassDef | ast.FunctionDef):
+                continue
+            assigned = isinstance(before, ast.Assign | ast.AnnAssign)
+            if node.value.value is not ... and not (assigned and before.end_lineno == node.lineno - 1):
+                found.append(f"{path}:{node.lineno}")
+    return found
+
+
 @cache
 def imported_packages(path: str) -> frozenset[str]:
     names: set[str] = set()

@@ -207,3 +207,31 @@ def test_names_from_the_file_are_cleaned(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(json.dumps(step_row(1, **{"bad\x1bname": 1.0})) + "\n")
     assert "bad␛name" in everything(path)[0].values
+
+
+def final_row(checkpoint: str, epoch: int, attempt: int = 1) -> dict[str, Any]:
+    place = {"t": 2000.0, "epoch": epoch, "step": 10 * epoch, "attempt": attempt, "scope": "final"}
+    return {**place, "checkpoint": checkpoint, "test/accuracy": epoch / 100}
+
+
+@pytest.mark.parametrize(("best", "epochs", "stored"), [(3, 3, 3.0), (2, 3, None), (1, 5, None)])
+def test_what_is_measured_at_the_end_arrives_whichever_epoch_was_best(
+    best: int, epochs: int, stored: float | None, tmp_path: Path
+) -> None:
+    """Steps do not fall, and no epoch is put on the last row that is not its own."""
+    path = tmp_path / "metrics.jsonl"
+    write(path, *map(epoch_row, range(1, epochs + 1)), final_row(f"a01-e{best:04d}", best))
+    last = everything(path)[-1]
+    assert last == Row(10 * epochs, stored, 2000.0, 1, False, {"test/accuracy": best / 100})
+
+
+def test_what_was_measured_at_an_end_that_is_superseded_does_not_arrive(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write(path, *map(epoch_row, range(1, 4)), final_row("a01-e0003", 3))
+    write(path, resume("a01-e0001", 2, 1, 10), epoch_row(2, 2), final_row("a01-e0001", 1, 2))
+    rows = everything(path, 2)
+    assert [(row.step, row.values.get("test/accuracy")) for row in rows] == [
+        (10, None),
+        (20, None),
+        (20, 0.01),
+    ]

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from core.store.records import Best
 from tui.cell_text import cut, fit, progress
 from tui.chart.view_state import ViewState
+from tui.widgets.case_table import share
 from tui.widgets.config_list import ALL, config_rows, state_counts
 from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, remaining, sort_runs
 
@@ -149,3 +150,10 @@ def test_zoom_and_pan_stay_inside() -> None:
     assert view.zoomed(2).zoomed(2).zoom is None
     assert ViewState().panned(0.5).zoom is None
     assert view.next_axis().zoom is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "–"), (float("nan"), "–"), (0.0, "0.00"), (0.944, "0.94"), (1.0, "1.00")]
+)
+def test_a_score_of_nothing_is_a_dash(value: float | None, text: str) -> None:
+    assert share(value) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -45,8 +46,8 @@ _LOOKED_AT = 1000
 
 
 def share(value: float | None) -> str:
-    """A score or an IoU: `0.94`."""
-    return humanise.MISSING if value is None else f"{value:.2f}"
+    """A score or an IoU: `0.94`; a dash where there is none, or nothing that it could be of."""
+    return humanise.MISSING if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 class CaseTable(LineTable["Case"]):
