@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 ANY = 1 << 16
 """As a column's `max`: all the room that there is."""
@@ -44,6 +45,12 @@ def fitted(declared: Sequence[Column], width: int) -> list[Column]:
 
     Where not even what is always there fits, the last ones are narrower or left out.
     """
+    return list(_fitted(tuple(declared), width))
+
+
+# Asked for every line that is drawn.
+@lru_cache(maxsize=128)
+def _fitted(declared: tuple[Column, ...], width: int) -> tuple[Column, ...]:
     shown = {column.key: column for column in declared if not column.priority}
     room = width - sum(column.min + 1 for column in shown.values())
     for column in sorted((column for column in declared if column.priority), key=lambda item: item.priority):
@@ -59,7 +66,7 @@ def fitted(declared: Sequence[Column], width: int) -> list[Column]:
         if width > 0 and widths[column.key] > 0:
             placed.append(column.at(min(widths[column.key], width)))
         width -= widths[column.key] + 1
-    return placed
+    return tuple(placed)
 
 
 def _widths(columns: Sequence[Column], room: int) -> dict[str, int]:
