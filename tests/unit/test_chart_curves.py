@@ -192,3 +192,42 @@ def test_what_was_measured_beside_joins_its_epoch() -> None:
     assert view["train/map"].x("step").tolist() == [STEPS, 3 * STEPS]
     assert view["train/map"].y.tolist() == [0.2, 0.6]
     assert view["val/loss"].y.tolist() == [1, 1 / 2, 1 / 3]
+
+
+def resume(attempt: int, at: int) -> dict[str, Any]:
+    return {"resume": f"a01-e{at:04}", "attempt": attempt, "epoch": at, "step": at * STEPS, "t": 0.0}
+
+
+def whole(view: Curves) -> dict[str, dict[str, list[list[float]]]]:
+    return {
+        kind: {name: series.columns.tolist() for name, series in getattr(view, kind).items()}
+        for kind in ("epochs", "steps", "ghosts")
+    }
+
+
+@pytest.mark.parametrize("kind", ["grows", "written twice", "resumed", "measured later", "put back"])
+def test_curves_that_grow_are_those_of_the_whole_file(kind: str) -> None:
+    history, builder = History(), CurveBuilder()
+    measured: dict[tuple[int, int], dict[str, float]] = {}
+    for number in range(1, 9):
+        history.extend([*(step(n) for n in range(10 * number - 9, 10 * number + 1)), epoch(number)])
+        builder.update(history, measured)
+    if kind == "written twice":
+        history.extend([epoch(6, **{"val/loss": 9.0}), epoch(7)])
+    elif kind == "resumed":
+        history.extend([resume(2, 5), epoch(6, attempt=2, t=500.0, **{"val/new": 3.0})])
+    elif kind == "measured later":
+        measured = {(1, 3): {"train/map": 0.5}, (1, 8): {"train/map": 0.7}}
+    elif kind == "put back":
+        history.epochs = [row for row in history.epochs if row["epoch"] != 4]
+        builder.update(history, measured)
+        history.epochs = sorted([*history.epochs, epoch(4)], key=lambda row: row["epoch"])
+        for row in history.epochs:
+            row.pop("scope", None)
+    else:
+        history.extend([epoch(9, **{"val/new": 1.0})])
+    grown = whole(builder.update(history, measured))
+    assert grown == whole(CurveBuilder().update(history, measured))
+    history.extend([epoch(10, attempt=2 if kind == "resumed" else 1, t=900.0)])
+    assert whole(builder.update(history, measured)) == whole(CurveBuilder().update(history, measured))
+    assert len(grown["ghosts"]) == {"written twice": 3, "resumed": 3}.get(kind, 0)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Parts = tuple[Floats, Floats]
 _DONE, _TOTAL = "step_in_epoch", "steps_per_epoch"
 _PLACE = frozenset({"t", "epoch", "step", "attempt"})
+_NOTHING: Points = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +60,50 @@ class CurveBuilder:
         self._steps: dict[str, Series] = {}
         self._cuts: tuple[int, int, int] = (0, 0, 0)
         self._origins: dict[int, float] = {}
+        self._epochs: dict[str, Series] = {}
+        self._ghosts: dict[str, SeriesView] = {}
+        # The rows that were taken in, how many of them, what was superseded and measured beside them.
+        self._rows: list[Record] = []
+        self._taken = self._superseded = 0
+        self._measured: Points = {}
+        self._spans: dict[int, tuple[float, float]] = {}
 
     def update(self, history: History, measured: Points | None = None) -> Curves:
         """Curves of the history as it is now; they stay as they are when it grows.
 
         `measured` has further metrics by attempt and epoch; what training itself wrote counts first.
         """
-        measured = measured or {}
-        epochs = [{**measured.get((row["attempt"], row["epoch"]), {}), **row} for row in history.epochs]
+        measured = _NOTHING if measured is None else measured
         cuts = (id(history), len(history.resumes), len(history.superseded_steps))
-        if cuts != self._cuts:
+        anew = cuts != self._cuts
+        if anew:
             self._cuts, self._steps, self._origins = cuts, {}, {}
-        clock = self._clock(history)
+        superseded = len(history.superseded_epochs)
+        if (
+            anew
+            or history.epochs is not self._rows
+            or superseded != self._superseded
+            or measured is not self._measured
+        ):
+            self._rows, self._taken, self._measured = history.epochs, 0, measured
+            self._epochs, self._spans = {}, {}
+        rows = history.epochs[self._taken :]
+        clock = self._clock(history, rows)
         parts = self._part_epochs(history.steps)
         for name in history.steps.names:
             self._extend_steps(history.steps, name, clock, parts)
+        _extend(
+            self._epochs, ({**measured.get((row["attempt"], row["epoch"]), {}), **row} for row in rows), clock
+        )
+        if anew or superseded != self._superseded:
+            ghosts: dict[str, Series] = {}
+            _extend(ghosts, _ascending(history.superseded_epochs), clock)
+            self._ghosts = _views(ghosts)
+        self._taken, self._superseded = len(history.epochs), superseded
         return Curves(
-            _by_name(epochs, clock),
-            {name: series.view() for name, series in self._steps.items()},
-            _by_name(_ascending(history.superseded_epochs), clock),
+            _views(self._epochs),
+            _views(self._steps),
+            self._ghosts,
             {name: row[name] for row in history.finals for name in row if name not in _PLACE},
         )
 
@@ -105,29 +131,25 @@ class CurveBuilder:
             return np.empty(0), np.empty(0)
         return step, np.clip(done / np.maximum(total, 1.0), 0.0, 1.0)
 
-    def _clock(self, history: History) -> dict[int, float]:
-        """For each attempt what to take off a row's time to get seconds of training."""
-        spans: dict[int, list[float]] = {}
+    def _clock(self, history: History, new: Iterable[Record]) -> dict[int, float]:
+        """For each attempt what to take off a row's time to get seconds of training; `new` rows of epochs."""
+        for row in new:
+            lead = row.get("time/epoch", 0.0)
+            _widen(self._spans, row["attempt"], row["t"] - (lead if math.isfinite(lead) else 0.0), row["t"])
+        spans = dict(self._spans)
         rows = history.steps
         if len(rows):
             attempts = np.asarray(rows.attempt)
             changes = np.flatnonzero(np.r_[True, attempts[1:] != attempts[:-1]])
             for first, last in zip(changes, np.r_[changes[1:], len(attempts)] - 1, strict=True):
-                spans.setdefault(int(attempts[first]), []).extend((rows.t[first], rows.t[last]))
-        for row in history.epochs:
-            lead = row.get("time/epoch", 0.0)
-            spans.setdefault(row["attempt"], []).extend(
-                (row["t"] - (lead if math.isfinite(lead) else 0.0), row["t"])
-            )
+                _widen(spans, int(attempts[first]), rows.t[first], rows.t[last])
         clock: dict[int, float] = {}
         trained = 0.0
         for attempt in sorted(spans):
-            moments = [moment for moment in spans[attempt] if math.isfinite(moment)]
-            if not moments:
-                continue
-            origin = self._origins.setdefault(attempt, min(moments))
+            begin, end = spans[attempt]
+            origin = self._origins.setdefault(attempt, begin)
             clock[attempt] = origin - trained
-            trained += max(max(moments) - origin, 0.0)
+            trained += max(end - origin, 0.0)
         return clock
 
 
@@ -140,21 +162,31 @@ def _within(epoch: Floats, step: Floats, parts: Parts) -> Floats:
     return epoch - 1 + shares[at]
 
 
-def _by_name(rows: Iterable[Record], clock: Mapping[int, float]) -> dict[str, SeriesView]:
+def _widen(spans: dict[int, tuple[float, float]], attempt: int, *moments: float) -> None:
+    """Take moments into the span of an attempt; one that is no number is passed over."""
+    for moment in moments:
+        if math.isfinite(moment):
+            begin, end = spans.get(attempt, (moment, moment))
+            spans[attempt] = min(begin, moment), max(end, moment)
+
+
+def _extend(series: dict[str, Series], rows: Iterable[Record], clock: Mapping[int, float]) -> None:
+    """Add rows of epochs, ascending, to the series of their metrics."""
     points: dict[str, list[tuple[float, float, float, float]]] = {}
     for row in rows:
         time = row["t"] - clock.get(row["attempt"], math.nan)
         for name, value in row.items():
             if name not in _PLACE:
                 points.setdefault(name, []).append((row["epoch"], row["step"], time, value))
-    views: dict[str, SeriesView] = {}
     for name, places in points.items():
+        growing = series.setdefault(name, Series())
         columns = np.array(places, dtype=float).T
-        columns[2] = _rising(columns[2], 0.0)
-        series = Series()
-        series.extend(columns)
-        views[name] = series.view()
-    return views
+        columns[2] = _rising(columns[2], float(growing.view().columns[2, -1]) if len(growing) else 0.0)
+        growing.extend(columns)
+
+
+def _views(series: Mapping[str, Series]) -> dict[str, SeriesView]:
+    return {name: growing.view() for name, growing in series.items()}
 
 
 def _ascending(rows: Iterable[Record]) -> list[Record]:
