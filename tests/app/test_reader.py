@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from core.config.workspace import Workspace
 from core.store.guard import mark_changed
 from core.store.jobs import read_job
+from core.store.metrics import MetricsReader, MetricsWriter
 from tui.read import reader as reader_module
 from tui.read.activity import Activity
 from tui.read.reader import Reader, Wanted
@@ -188,3 +190,34 @@ def test_a_thousand_runs_looked_at_keep_few_files_in_mind(lab: Any, monkeypatch:
     for run in runs:
         reader.poll(Wanted(frozenset({run.id})))
     assert len(reader._tails) <= 16
+
+
+@pytest.mark.parametrize("listed_first", [True, False])
+def test_one_reader_for_the_line_and_the_curves_of_a_run(
+    lab: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch, listed_first: bool
+) -> None:
+    run = lab.run(state="running", epochs=1)
+    reader = Reader(lab.workspace)
+    reader.poll(Wanted())
+    begun: list[bool] = []
+    begin = MetricsReader.__init__
+
+    def counted(self: MetricsReader, path: Path, *, steps: bool = True) -> None:
+        begun.append(steps)
+        begin(self, path, steps=steps)
+
+    monkeypatch.setattr(MetricsReader, "__init__", counted)
+    wanted = Wanted(frozenset({run.id}))
+    if listed_first:
+        clock.now += 2
+        reader.poll(Wanted())
+    reader.poll(wanted)
+    for epoch in (2, 3, 4):
+        clock.now += 2
+        with MetricsWriter(run.metrics) as writer:
+            place = {"t": time.time(), "epoch": epoch, "step": epoch * 20, "attempt": 1, "scope": "epoch"}
+            writer.write({**place, "val/accuracy": 0.5 + epoch / 10})
+        snapshot = reader.poll(wanted)
+        assert snapshot.runs[0].epoch == epoch
+        assert snapshot.curves[run.id].epochs["val/accuracy"].x("epoch").tolist()[-1] == epoch
+    assert begun == ([False, True] if listed_first else [True])

@@ -75,7 +75,8 @@ class Reader:
         """`watch` looks at GPUs, jobs and the queue; without one, nothing is said of them."""
         self.workspace = workspace
         self._watch = watch
-        self._list = _RunList(workspace)
+        self._metrics = _MetricsReaders(workspace.runs)
+        self._list = _RunList(workspace, self._metrics)
         self._tails: dict[str, _Tail] = {}
         self._detail: DetailReader | None = None
         self._outlook = OutlookReader()
@@ -158,11 +159,16 @@ class Reader:
         """Curves of the runs `wanted`; the epochs of `outlook` are read, too."""
         from core.store.paths import RunPaths
 
+        runs_folder = self.workspace.runs
         followed = wanted | {outlook} if outlook else wanted
         for run_id in followed:
-            self._tails.setdefault(run_id, _Tail(RunPaths(self.workspace.runs / run_id)))
+            if run_id not in self._tails:
+                reader = self._metrics.of(run_id, steps=True)
+                self._tails[run_id] = _Tail(RunPaths(runs_folder / run_id), reader)
         while len(self._tails) > max(_CURVES_KEPT, len(followed)):
-            self._tails.pop(next(run_id for run_id in self._tails if run_id not in followed))
+            oldest = next(run_id for run_id in self._tails if run_id not in followed)
+            del self._tails[oldest]
+            self._metrics.drop(oldest)
         changed = {run_id for run_id in followed if self._read_tail(run_id)}
         if not changed & wanted and wanted == set(self._last.curves):
             return self._last.curves
@@ -210,16 +216,39 @@ class Reader:
             return None
 
 
+class _MetricsReaders:
+    """One reader a run, for its line in the list and for its curves: a file is read once as it grows."""
+
+    def __init__(self, runs_folder: Path) -> None:
+        self._runs_folder = runs_folder
+        self._readers: dict[str, tuple[bool, MetricsReader]] = {}
+
+    def of(self, run_id: str, *, steps: bool) -> MetricsReader:
+        """The reader of a run; one that takes in single steps as well where `steps` are needed, too."""
+        from core.store.metrics import MetricsReader
+        from core.store.paths import RunPaths
+
+        has_steps, reader = self._readers.get(run_id, (False, None))
+        if reader is None or (steps and not has_steps):
+            reader = MetricsReader(RunPaths(self._runs_folder / run_id).metrics, steps=steps)
+            self._readers[run_id] = steps, reader
+        return reader
+
+    def drop(self, run_id: str) -> None:
+        """Forget what was read of a run."""
+        self._readers.pop(run_id, None)
+
+
 class _RunList:
     """Summaries of all runs: looked at anew where something happened, all of them every 30 s."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, metrics: _MetricsReaders) -> None:
         self._runs_folder = workspace.runs
         self._workspace = workspace
         self._catalogue: Catalogue | None = None
         self._summaries: dict[str, RunSummary] = {}
         self._runs: tuple[RunSummary, ...] = ()
-        self._readers: dict[str, MetricsReader] = {}
+        self._metrics = metrics
         self._stamp: tuple[int, int] | None = None
         self._swept = self._looked = 0.0
 
@@ -245,10 +274,9 @@ class _RunList:
         if stamp != self._stamp or not self.complete or now - self._swept >= SWEEP_INTERVAL:
             self._stamp, self._swept, self._looked = stamp, now, now
             found = self._catalogue.refresh(FIRST_LOOK)
-            self._summaries = {run.id: run for run in found}
-            self._readers = {
-                run_id: reader for run_id, reader in self._readers.items() if run_id in self._summaries
-            }
+            before, self._summaries = self._summaries, {run.id: run for run in found}
+            for run_id in before.keys() - self._summaries.keys():
+                self._metrics.drop(run_id)
         elif self.active and now - self._looked >= ACTIVE_INTERVAL:
             self._looked = now
             self._look_at_active()
@@ -267,22 +295,19 @@ class _RunList:
 
     def _look_at_active(self) -> None:
         from core.store.catalogue import summarise
-        from core.store.metrics import MetricsReader
         from core.store.paths import RunPaths
         from core.store.records import ACTIVE
 
         for run_id, known in self._summaries.items():
             if known.state in ACTIVE:
                 run = RunPaths(self._runs_folder / run_id)
-                reader = self._readers.setdefault(run_id, MetricsReader(run.metrics, steps=False))
-                self._summaries[run_id] = summarise(run, reader)
+                self._summaries[run_id] = summarise(run, self._metrics.of(run_id, steps=False))
 
 
 class _Tail:
     """One run's metrics file, read as it grows, and what was measured beside it."""
 
-    def __init__(self, run: RunPaths) -> None:
-        from core.store.metrics import MetricsReader
+    def __init__(self, run: RunPaths, reader: MetricsReader) -> None:
         from tui.read.curves import EMPTY as NO_CURVES
         from tui.read.curves import CurveBuilder
         from tui.read.train_measures import MeasuredReader
@@ -290,7 +315,8 @@ class _Tail:
         self.run = run
         self._restored = -1
         self._measured = MeasuredReader(run)
-        self._reader = MetricsReader(run.metrics)
+        self._reader = reader
+        self._drawn: tuple[History | None, int] = None, 0
         self._builder = CurveBuilder()
         self.curves = NO_CURVES
 
@@ -303,7 +329,8 @@ class _Tail:
 
         What the file of a `run` that has ended lacks is put back, where the list found that something does.
         """
-        grown, measured = self._reader.poll(), self._measured.read()
+        self._reader.poll()
+        measured = self._measured.read()
         if run is not None and run.problems and run.ended is not None:
             from core.store.restore import restore
 
@@ -311,9 +338,11 @@ class _Tail:
             if before != self._restored:
                 restore(self.run, self._reader.history, run.epochs, run.epoch)
                 self._restored = self._reader.history.version
-                grown = grown or self._restored != before
-        if not grown and not measured:
+        # Not what this poll has read: the list may have polled before.
+        drawn = self._reader.history, self._reader.history.version
+        if drawn[0] is self._drawn[0] and drawn[1] == self._drawn[1] and not measured:
             return False
+        self._drawn = drawn
         self.curves = self._builder.update(self._reader.history, self._measured.points)
         return True
 
