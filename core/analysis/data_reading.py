@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from core.analysis.data_table import DataTable, Fault, Objects, with_headers
 from core.config.schema import DataConfig
 from core.datasets.boxes.open_boxes import classes_of, split_images
-from core.datasets.boxes.read_boxes import Boxed, Seen, read_boxed
-from core.datasets.class_folders.layout import find_folders
-from core.datasets.class_folders.scan import Names, class_order, require_classes, scan
-from core.datasets.class_folders.scan import classes_of as folder_classes
-from core.datasets.class_folders.split_folders import Source
-from core.datasets.detect import data_format, has_boxes
+from core.datasets.boxes.read_boxes import Boxed, Seen
+from core.datasets.class_images import ClassImages
+from core.datasets.format import data_format, format_of
 from core.datasets.image_header import Look, look_at
-from core.datasets.open import relative_files
-from core.datasets.pictures import member_file, read_pictures
-from core.datasets.published.arrays import read_array_set
-from core.datasets.published.catalogue import PUBLISHED
-from core.datasets.split import held_out
+from core.datasets.pictures import is_member, member_file, read_pictures
 from core.errors import DataError
 from core.text import clean
 
 HEADERS_AT_ONCE = 3000
 """Up to so many images in class folders their headers are read at once; of more, in the job."""
-Images = list[tuple[str, int]]
-Parts = dict[str, dict[str, Images]]
 
 
 def read_table(data: DataConfig) -> DataTable:
@@ -42,23 +32,14 @@ def read_table(data: DataConfig) -> DataTable:
         from core.datasets.kaggle import fetched
 
         data, _ = fetched(data)
-    name = data_format(data)
-    if name in PUBLISHED:
-        return _of_arrays(data, name)
-    if name == "synthetic":
-        from core.datasets.synthetic.drawn import ensure_synthetic
-
-        ensure_synthetic(data)
-    if has_boxes(data):
-        return _of_boxed(data, "coco" if name == "synthetic" else name)
-    return _of_folders(data)
+    images = format_of(data_format(data)).read(data)
+    return _of_boxed(data, images) if isinstance(images, Boxed) else _of_classes(images)
 
 
 # -- images with boxes
 
 
-def _of_boxed(data: DataConfig, name: str) -> DataTable:
-    boxed = read_boxed(data, name)
+def _of_boxed(data: DataConfig, boxed: Boxed) -> DataTable:
     problems = [str(item) for item in boxed.found.of("error")]
     names, notes = boxed.names, list(boxed.places.notes)
     parts = {
@@ -149,127 +130,43 @@ def _repeats(seen: Seen) -> int:
 # -- images with a class each
 
 
-def _of_folders(data: DataConfig) -> DataTable:
-    folders = find_folders(data)
-    naming = Names(data.root, [folders.train, folders.val, folders.test])
-    problems: list[str] = []
-    try:
-        found = require_classes(folders.train, naming)
-    except DataError as error:
-        found = folder_classes(folders.train, naming)
-        if not found:
-            raise
-        problems.append(str(error).rstrip("."))
-    counts = {name: len(images) for name, images in scan(folders.train, found, naming).images.items()}
-    names, notes = class_order(
-        data, list(found), counts, f"{clean(str(folders.train.images))} has no such folder"
-    )
-    notes = [*folders.notes, *notes]
-    splits: Parts = {}
-    sources: dict[str, Source | None] = {"train": folders.train, "val": folders.val, "test": folders.test}
-    for split, source in sources.items():
-        if source is None or (split == "test" and folders.val_is_test):
-            continue
-        there = folder_classes(source, naming)
-        strange = [name for name in there if name not in found]
-        if strange:
-            problems.append(f"{source.shown} has a class {strange[0]} that the training folder has not")
-        wanted = {name: there.get(name, found[name]) for name in names}
-        scanned = scan(source, wanted, naming)
-        splits[split] = scanned.images
-        notes += scanned.notes
-    if not any(images for part in splits.values() for images in part.values()):
-        shown = folders.train.shown
-        raise DataError(f"{shown} has no images: expected {shown}/CLASS/image.jpg.")
-    if folders.val_is_test:
-        notes.append("validation is the test folder: the best epoch is chosen on it")
-    root = data.root or Path(
-        os.path.commonpath([source.images for source in sources.values() if source is not None])
-    )
-    splits = {split: relative_files(images, root) for split, images in splits.items()}
-    if "val" not in splits:
-        splits = _held_out(splits, data, notes)
-    table = _plain("folder", root, names, splits, tuple(problems), tuple(notes))
+def _of_classes(images: ClassImages) -> DataTable:
+    table = _without_headers(images)
+    if any(is_member(path) for path in table.paths[:1]):
+        looks = {file: _look_inside(images, file) for file in dict.fromkeys(map(member_file, table.paths))}
+        return with_headers(table, [looks[member_file(path)] for path in table.paths])
     if len(table) > HEADERS_AT_ONCE:
         return table
-    looks = {path: look_at(os.path.join(root, path)) for path in dict.fromkeys(table.paths)}
+    looks = {path: look_at(os.path.join(images.root, path)) for path in dict.fromkeys(table.paths)}
     return with_headers(table, [looks[path] for path in table.paths])
 
 
-def _held_out(splits: Parts, data: DataConfig, notes: list[str]) -> Parts:
-    """`splits` with a part of train as val, as training takes it."""
-    train = splits["train"]
-    paths = {name: [path for path, _ in images] for name, images in train.items()}
-    chosen = held_out(paths, data.split.ratio, data.split.seed, stratify=data.split.stratify)
-    if not chosen:
-        return splits
-    notes.append(f"{len(chosen)} training images held out for validation (seed {data.split.seed})")
-    parts = {
-        split: {name: [i for i in images if (i[0] in chosen) == inside] for name, images in train.items()}
-        for split, inside in (("train", False), ("val", True))
-    }
-    return {**parts, **{split: images for split, images in splits.items() if split != "train"}}
+def _look_inside(images: ClassImages, file: str) -> Look:
+    """How the pictures in a file of many look; all are alike."""
+    _, height, width, channels = read_pictures(images.root / file).pixels.shape
+    return Look(size=(width, height), mode="RGB" if channels == 3 else "L", format=images.title)
 
 
-def _of_arrays(data: DataConfig, name: str) -> DataTable:
-    found = read_array_set(data, name)
-    assert data.root is not None
-    train = dict.fromkeys(found.class_names, 0)
-    for _, label, _ in found.train:
-        train[found.class_names[label]] += 1
-    where = f"{PUBLISHED[name].title} has no such class"
-    names, notes = class_order(data, sorted(found.class_names), train, where, found.class_names)
-    splits: Parts = {}
-    for split, rows in (("train", found.train), ("val" if data.val == "test" else "test", found.test)):
-        images: dict[str, Images] = {cls: [] for cls in names}
-        for path, label, size in rows:
-            if found.class_names[label] in images:
-                images[found.class_names[label]].append((path, size))
-        splits[split] = images
-    notes = [*found.notes, *notes]
-    if "val" not in splits:
-        splits = _held_out(splits, data, notes)
-    table = _plain(name, data.root, names, splits, (), tuple(notes))
-    shapes = {
-        file: read_pictures(data.root / file).pixels.shape
-        for file in dict.fromkeys(map(member_file, table.paths))
-    }
-    looks = {
-        file: Look(
-            size=(shape[2], shape[1]), mode="RGB" if shape[3] == 3 else "L", format=PUBLISHED[name].title
-        )
-        for file, shape in shapes.items()
-    }
-    return with_headers(table, [looks[member_file(path)] for path in table.paths])
-
-
-def _plain(
-    name: str,
-    root: Path,
-    names: Sequence[str],
-    splits: Parts,
-    problems: tuple[str, ...],
-    notes: tuple[str, ...],
-) -> DataTable:
-    label = {cls: index for index, cls in enumerate(names)}
+def _without_headers(images: ClassImages) -> DataTable:
+    label = {cls: index for index, cls in enumerate(images.class_names)}
     rows = sorted(
         (number, path, label[cls])
-        for number, part in enumerate(splits.values())
-        for cls, images in part.items()
-        for path, _ in images
+        for number, part in enumerate(images.splits.values())
+        for cls, files in part.items()
+        for path, _ in files
     )
     size = len(rows)
     return DataTable(
-        name,
-        root,
-        tuple(map(clean, names)),
-        tuple(splits),
+        images.format,
+        images.root,
+        tuple(map(clean, images.class_names)),
+        tuple(images.splits),
         tuple(path for _, path, _ in rows),
         np.array([number for number, _, _ in rows], np.int64),
         np.array([index for _, _, index in rows], np.int64),
         np.zeros((size, 2), np.int32),
         np.full(size, "", "U12"),
         np.full(size, "", "U12"),
-        problems=problems,
-        notes=notes,
+        problems=images.problems,
+        notes=images.notes,
     )

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from core.analysis.doubts import doubt_boxes, doubt_copies, doubt_names
 from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predictions, read_predictions
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
@@ -22,6 +21,7 @@ from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_coc
 from core.datasets.boxes.results import read_results
 from core.datasets.findings import Findings, count, some
 from core.datasets.names import spelled
+from core.datasets.plausibility import suspect_copies, suspect_results, suspect_twins
 from core.errors import DataError
 from core.metrics import COCO
 from core.store.attempts import record_attempt
@@ -97,7 +97,7 @@ def import_predictions(
         "max_det": np.array(int(np.diff(guesses.offsets).max(initial=0))),
     }
     corners, offsets = guesses.corners, guesses.offsets
-    doubt_boxes(found, results.name, corners, offsets, np.array(there.sizes).reshape(-1, 2))
+    suspect_results(found, results.name, corners, offsets, np.array(there.sizes).reshape(-1, 2))
     read = arrays_as_predictions(arrays, results)
     assert isinstance(read, BoxPredictions)
     assert read.objects is not None
@@ -257,11 +257,11 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
             without = ""
     flat = [row for key in images for row in rows[key]]
     counts = [len(rows[key]) for key in images]
-    doubt_names(found, shown, "class name", list(names.values()))
-    doubt_names(found, shown, "image file", [path for path, _ in images.values()])
+    suspect_twins(found, shown, "class name", list(names.values()))
+    suspect_twins(found, shown, "image file", [path for path, _ in images.values()])
     offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
     boxes = np.array([row[0] for row in flat], np.float64).reshape(-1, 4)
-    doubt_copies(found, shown, boxes, np.array([row[1] for row in flat], np.int64), offsets)
+    suspect_copies(found, shown, boxes, np.array([row[1] for row in flat], np.int64), offsets)
     columns: list[list[Any]] = [list(column) for column in zip(*flat, strict=True)] or [[] for _ in range(6)]
     return _Truth(
         tuple(images[key][0] for key in images),

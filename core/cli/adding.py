@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.cli.output import table
-from core.config.data_schema import ARRAY_FORMATS, BOX_FORMATS, DataConfig
+from core.config.data_formats import BOX_FORMATS, DATA_FORMATS, PUBLISHED_FORMATS, formats_in
+from core.config.data_schema import DataConfig
 from core.config.workspace import Workspace, config_files
-from core.datasets.published.catalogue import PUBLISHED
 from core.errors import DataError, LabError, UsageError
 from core.humanise import count
 from core.text import clean, did_you_mean
@@ -24,15 +24,7 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 24
 _FEW = 10
 _LOOKED_AT = 60
-_DATA_FILES = (".json", ".yaml", ".yml")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".7z", ".rar")
-_TITLES = {
-    "folder": "class folders",
-    "synthetic": "drawn pictures",
-    "voc": "images with boxes (VOC)",
-    "coco": "images with boxes (COCO)",
-    "yolo": "images with boxes (YOLO)",
-}
 
 
 @dataclass(frozen=True)
@@ -59,10 +51,10 @@ def add_data_set(
 
     Raises UsageError when the name is taken by another set, DataError for what is wrong with the set.
     """
-    from core.datasets.detect import data_format
+    from core.datasets.format import data_format
     from core.datasets.open import open_dataset
 
-    if given in ARRAY_FORMATS:
+    if given in PUBLISHED_FORMATS:
         from core.datasets.published.fetch import fetch
 
         where = _absolute(root) if root is not None else workspace.root / "data" / given
@@ -70,14 +62,14 @@ def add_data_set(
         config = DataConfig.model_validate({"format": given, "root": where, "order": "file"})
     else:
         if root is not None:
-            raise UsageError(f"--root goes with {', '.join(ARRAY_FORMATS)}; {clean(given)} is a folder")
+            raise UsageError(f"--root goes with {', '.join(PUBLISHED_FORMATS)}; {clean(given)} is a folder")
         where = _place(given)
         found = data_format(DataConfig(root=where))
-        order = {"order": "file"} if found in ARRAY_FORMATS else {}
+        order = {"order": "file"} if found in PUBLISHED_FORMATS else {}
         order = {"order": "frequency"} if found in BOX_FORMATS else order
         config = DataConfig.model_validate({"format": found, "root": where, **order})
     own = where.name if where.is_dir() else where.parent.name if where.stem == "data" else where.stem
-    name = _checked(name) if name is not None else _slug(own if given not in ARRAY_FORMATS else given)
+    name = _checked(name) if name is not None else _slug(own if given not in PUBLISHED_FORMATS else given)
     file = workspace.configs / "data" / f"{name}.yaml"
     same = _names_the_same(file, config, workspace)
     dataset = open_dataset(config)
@@ -91,7 +83,7 @@ def add_data_set(
 def summary(added: Added) -> list[str]:
     """What was found, in lines: classes with their images in each split, and what is odd."""
     dataset = added.dataset
-    title = PUBLISHED[added.format].title if added.format in PUBLISHED else _TITLES[added.format]
+    title = DATA_FORMATS[added.format].label
     classes = len(dataset.class_names)
     lines = [f"{clean(str(dataset.root))}: {title}, {count(classes)} classes", ""]
     splits = _splits(dataset)
@@ -216,9 +208,9 @@ def _place(given: str) -> Path:
     path = _absolute(Path(given))
     if path.is_file() and path.suffix.lower() in _ARCHIVES:
         raise UsageError(f"{clean(str(path))} is an archive: unpack it and give the folder")
-    if not path.exists() and "/" not in given and (guess := did_you_mean(given, ARRAY_FORMATS)):
+    if not path.exists() and "/" not in given and (guess := did_you_mean(given, PUBLISHED_FORMATS)):
         raise UsageError(f"there is no folder {clean(str(path))}{guess}")
-    if path.is_file() and path.suffix.lower() in _DATA_FILES:
+    if path.is_file() and formats_in(path.suffix):
         return path
     from core.datasets.class_folders.split_folders import require_folder
 

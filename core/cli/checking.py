@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.cli.output import table
+from core.config.data_formats import BOX_FORMATS
 from core.datasets.check import Check
-from core.datasets.detect import BOXED
 from core.humanise import count
 from core.text import clean
 
@@ -29,7 +29,7 @@ def lines(check: Check) -> list[str]:
 
 def _classes(check: Check) -> list[str]:
     """Objects (images, where there are no boxes) of each class in each split, and the images of each."""
-    splits, boxes = list(check.splits.items()), check.format in BOXED
+    splits, boxes = list(check.splits.items()), check.format in BOX_FORMATS
     ids = bool(check.category_ids)
     rows = []
     for name in check.classes[:_MOST_CLASSES]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from core.config.data_formats import DATA_FORMATS, FIXED_SPLITS, Task
 from core.config.data_schema import (
-    ARRAY_FORMATS,
-    BOX_FORMATS,
     CLASSES_IN_GROUP,
     DataConfig,
     SplitPaths,
@@ -15,7 +14,7 @@ from core.config.data_schema import (
 from core.config.yaml12 import Key
 
 _LEAST_SIDE = 64
-_ROOTLESS = ("auto", "folder", *BOX_FORMATS)
+_ROOTLESS = ("auto", *(each.name for each in DATA_FORMATS.values() if each.task and not each.fixed_splits))
 
 
 def data_conflicts(data: DataConfig, *, detector: bool) -> Iterator[tuple[tuple[Key, ...], str]]:
@@ -32,7 +31,7 @@ def data_conflicts(data: DataConfig, *, detector: bool) -> Iterator[tuple[tuple[
         paths = getattr(data, split)
         if not isinstance(paths, SplitPaths):
             continue
-        if data.format in ARRAY_FORMATS:
+        if data.format in FIXED_SPLITS:
             text = f"`format: {data.format}` has its own splits: leave data.{split} out"
             yield (("data", split), ("data", "format")), text
         elif paths.images is None and paths.annotations is None and paths.list is None:
@@ -64,10 +63,15 @@ def _of_kind(data: DataConfig, detector: bool) -> Iterator[tuple[tuple[Key, ...]
             yield keys, "a detector needs boxes: synthetic: {boxes: true}"
         elif boxes and not detector:
             yield keys, "pictures with boxes are for detectors: use one, or synthetic: {boxes: false}"
-    elif detector and data.format in ("folder", *ARRAY_FORMATS):
+    elif detector and _task(data) == "classification":
         yield keys, f"a detector needs boxes, which `format: {data.format}` has not"
-    elif not detector and data.format in BOX_FORMATS:
+    elif not detector and _task(data) == "detection":
         yield keys, f"`format: {data.format}` is for detectors: use one, as model: fasterrcnn"
+
+
+def _task(data: DataConfig) -> Task | None:
+    """What images of the format are for, None where that is not known before they are looked at."""
+    return DATA_FORMATS[data.format].task if data.format in DATA_FORMATS else None
 
 
 def _in_drawing(drawn: Synthetic) -> Iterator[tuple[tuple[Key, ...], str]]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from core.config.data_formats import DATA_FORMATS
 from core.config.parts import ClassNames, KaggleName, Section, Switch, field, section
 
 CLASSES_IN_GROUP = 3
-ARRAY_FORMATS = ("cifar10", "cifar100", "mnist", "fashionmnist")
-"""Formats whose images lie in a few files, as torchvision keeps them."""
-BOX_FORMATS = ("voc", "diatom", "coco", "yolo")
-"""Formats whose images have boxes."""
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[("auto", *DATA_FORMATS)]
 
 
 def _test_or_folder(value: object) -> object:
@@ -71,19 +72,7 @@ class Synthetic(Section):
 class DataConfig(Section):
     """The data set: paths are absolute here, whatever the file said."""
 
-    format: Literal[
-        "auto",
-        "folder",
-        "cifar10",
-        "cifar100",
-        "mnist",
-        "fashionmnist",
-        "voc",
-        "diatom",
-        "coco",
-        "yolo",
-        "synthetic",
-    ] = field("auto")
+    format: FormatName = field("auto")
     """Layout of the data on disk: folders, torchvision's, boxes (voc to yolo), synthetic; auto detects it."""
     root: Path | None = field(None)
     """Folder of the data set; `train`, `val`, `test` in it are found by name. Also a COCO or YOLO file."""

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from core.config.conflicts import conflicts
-from core.config.data_schema import BOX_FORMATS
+from core.config.data_formats import BOX_FORMATS
 from core.config.layers import (
     data_layer,
     expand,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from core.config.data_schema import ARRAY_FORMATS, BOX_FORMATS
+from core.config.data_formats import FIXED_SPLITS, readers_of
 from core.config.names import BLOCKS_MODEL, is_detector
 from core.config.optimizers import OPTIMIZERS
 from core.config.schedulers import SCHEDULERS
@@ -32,10 +32,7 @@ NO_EFFECT = {
 }
 """Settings of other tools that are accepted so that their configs work, and why they do nothing."""
 _BOX_SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "data.empty": (*BOX_FORMATS, "synthetic"),
-    "data.difficult": ("voc", "diatom"),
-    "data.one_based": ("voc", "diatom"),
-    "data.boxes": ("coco",),
+    f"data.{key}": readers_of(key) for key in ("empty", "difficult", "one_based", "boxes")
 }
 """Settings of data with boxes, by the formats that they say something about."""
 _DRAWN_BOX_SETTINGS = ("data.synthetic.most", "data.synthetic.empty")
@@ -93,7 +90,7 @@ def _data(key: str, values: Values) -> str:
         return "only used with a detector: classifiers take no boxes"
     if key in _BOX_SETTINGS and kind not in ("auto", *_BOX_SETTINGS[key]):
         return _only_with("data.format", _BOX_SETTINGS[key])
-    if key in ("data.train", "data.test") and kind in (*ARRAY_FORMATS, "synthetic"):
+    if key in ("data.train", "data.test") and kind in (*FIXED_SPLITS, "synthetic"):
         return f"data.format: {kind} has its own"
     if key.startswith("data.split.") and values.get("data.val"):
         return "data.val says what is held out"

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.config.data_formats import BOX_FORMATS
 from core.config.schema import DataConfig
-from core.datasets.boxes.open_boxes import classes_of, say_stripped, split_images, stripped
-from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, read_boxed
-from core.datasets.detect import BOXED, data_format, has_boxes
-from core.datasets.findings import Finding, Findings, as_rows, count, some
+from core.datasets.findings import Finding, Findings, as_rows, count
+from core.datasets.format import data_format, format_of
 from core.datasets.image_header import exif_words, look_at
 from core.datasets.leaks import shared_images
 from core.datasets.pictures import is_member
@@ -110,11 +109,13 @@ class Check:
         if self.errors and not self.images:
             return f"{self.format}: cannot be used"
         parts = [f"{self.format}: {count(self.images, 'image')}"]
-        if self.format in BOXED:
+        if self.format in BOX_FORMATS:
             parts += [count(self.objects, "object")]
         parts.append(count(len(self.classes), "class", "classes"))
         text = ", ".join(parts)
-        changes = [f"{self.repaired} repaired", f"{self.dropped} dropped"] if self.format in BOXED else []
+        changes = (
+            [f"{self.repaired} repaired", f"{self.dropped} dropped"] if self.format in BOX_FORMATS else []
+        )
         changes += [count(len(self.warnings), "warning")]
         changes += [count(len(self.errors), "error")] if self.errors else []
         return f"{text}; {', '.join(changes)}"
@@ -122,7 +123,6 @@ class Check:
 
 def check_dataset(data: DataConfig) -> Check:
     """Read all of `data` and say what it comes to. Faults are in the answer, none is raised."""
-    found = Findings()
     name: str = data.format
     try:
         if data.kaggle is not None:
@@ -130,97 +130,21 @@ def check_dataset(data: DataConfig) -> Check:
 
             data, _ = fetched(data)
         name = data_format(data)
-        if has_boxes(data):
-            if name == "synthetic":
-                from core.datasets.synthetic.drawn import ensure_synthetic
-
-                ensure_synthetic(data)
-            return _of_boxed(data, "coco" if name == "synthetic" else name)
-        return _of_images(data, name)
+        return format_of(name).check(data)
     except DataError as error:
+        found = Findings()
         found.error("", str(error).rstrip("."))
         return Check(name, data.root, errors=tuple(found.of("error")))
 
 
-def _of_boxed(data: DataConfig, name: str) -> Check:
-    boxed = read_boxed(data, name)
-    found = boxed.found
-    splits: Mapping[str, tuple[Seen, ...]] = boxed.splits
-    names = boxed.names
-    if not found.of("error"):
-        try:
-            names, notes = classes_of(data, boxed)
-            parts = split_images(data, boxed, names)
-            splits = parts.images
-            for note in (*boxed.places.notes, *notes, *parts.notes):
-                found.note("", note)
-            for leak in parts.leaks:
-                found.warn("", leak)
-        except DataError as error:
-            found.error("", str(error).rstrip("."))
-    return _filled(boxed, names, splits)
-
-
-def _filled(boxed: Boxed, names: tuple[str, ...], splits: Mapping[str, tuple[Seen, ...]]) -> Check:
-    found, images = boxed.found, boxed.images
-    lost = stripped(boxed, names)
-    if lost:
-        found.warn("", say_stripped(lost))
-    gone = {*lost}
-    empty = [
-        seen.raw.path for seen in images if seen.readable and not seen.objects and seen.raw.path not in gone
-    ]
-    if empty:
-        found.note("", f"{count(len(empty), 'image')} without objects, kept: {some(empty, 20)}")
-    kept = [item for seen in images for item in seen.kept]
-    counts = objects_by_class(images)
-    ids = boxed.raws["train"].ids
-    return Check(
-        format=boxed.format,
-        root=boxed.places.root,
-        images=len(images),
-        objects=sum(seen.objects + seen.lost for seen in images),
-        empty_images=len(empty),
-        classes=names,
-        category_ids={name: ids[name] for name in names if name in ids},
-        counts={name: counts[name] for name in names},
-        difficult=sum(item.box.difficult for item in kept),
-        crowd=sum(item.box.crowd for item in kept),
-        repaired=found.repaired,
-        dropped=found.dropped,
-        unreadable=tuple(seen.raw.path for seen in images if not seen.readable),
-        damaged=tuple(seen.raw.path for seen in images if seen.look.damage),
-        left_out=(*lost, *dict.fromkeys(path for raw in boxed.raws.values() for path in raw.left_out)),
-        splits={split: _split_check(split_images, names) for split, split_images in splits.items()},
-        held_out="val" in splits and "val" not in boxed.splits,
-        changed_files=found.files(),
-        notes=tuple(found.of("note")),
-        warnings=tuple(found.of("warning")),
-        errors=tuple(found.of("error")),
-    )
-
-
-def _split_check(images: tuple[Seen, ...], names: tuple[str, ...]) -> SplitCheck:
-    counts = objects_by_class(images)
-    return SplitCheck(
-        len(images),
-        sum(counts.values()),
-        sum(not seen.objects for seen in images),
-        {name: counts[name] for name in names},
-    )
-
-
-def _of_images(data: DataConfig, name: str) -> Check:
-    """Images that have a class each: what `open_dataset` says of them."""
-    from core.datasets.open import open_dataset
-
-    dataset = open_dataset(data)
+def check_images(dataset: Dataset, name: str) -> Check:
+    """The check of images that have a class each: what opening them said, and what their files say."""
     found = Findings()
     for note in dataset.notes:
         odd = "unreadable" in note or "in both train and" in note
         (found.warn if odd else found.note)("", note)
     _look_through(dataset, found)
-    if name in ("folder", "synthetic"):
+    if not any(is_member(path) for files in dataset.splits.values() for path in files.paths[:1]):
         lists = {
             split: list(zip(each.paths, each.sizes, strict=True)) for split, each in dataset.splits.items()
         }

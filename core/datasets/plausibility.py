@@ -1,49 +1,170 @@
-"""What looks wrong only when many objects are seen together: told with its evidence, never changed."""
+"""What looks wrong only when many objects are seen together: told with its evidence, never changed.
+
+One rule for annotations of a data set and for predictions that are imported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.config.schema import DataConfig
 from core.datasets.boxes.annotations import Corners, RawImage
-from core.datasets.findings import Findings, count
+from core.datasets.findings import Findings, count, some
 from core.datasets.image_header import Look
 from core.datasets.names import near_misses, said_of
 
-Looked = Sequence[tuple[RawImage, Look]]
-_SHARE = 0.2
+SizedBox = tuple[Corners, tuple[int, int]]
+"""The corners of a box as written, and width and height of its image."""
+_MAX_FRACTION = 1.5
+"""Numbers up to it are fractions of a side, rounded or reaching out a little: no object is that small."""
+_MIN_BOXES = 3
+"""Fewer boxes say nothing about the order of their numbers."""
+_MIN_OUTSIDE = 0.2
+"""The part of the boxes that has to lie outside their images."""
 _EDGE = 1.0
-_SHARES = "boxes may be shares of width and height, not pixels: no number is above 1"
-_Box = tuple[Corners, tuple[int, int]]
+_READ_AS = {"xyxy": "x1, y1, x2, y2", "cxcywh": "centre x, centre y, width, height"}
 
 
-def suspect(data: DataConfig, name: str, counts: Mapping[str, int], images: Looked, found: Findings) -> None:
-    """Look for class names that are nearly the same and coordinates that seem to mean something else.
+class Doubt(NamedTuple):
+    """What boxes may be instead of x, y, width, height in pixels; `outside` of them lie outside so.
 
-    `counts`: training objects of each class; `images`: those that can be read.
+    `largest` is the largest of their numbers.
     """
+
+    kind: Literal["fractions", "xyxy", "cxcywh"]
+    outside: int
+    largest: float
+
+
+def doubt_of(boxes: NDArray[Any], sizes: NDArray[Any]) -> Doubt | None:
+    """What `boxes` (n, 4), as x, y, width, height, in images of `sizes` (n, 2) may be instead.
+
+    Fractions: no number is above 1.5. Corners or centres: a fifth or more reach beyond their images as they
+    are taken, none of all would otherwise.
+    """
+    if not len(boxes):
+        return None
+    first, last, largest = boxes[:, :2], boxes[:, 2:], float(boxes.max())
+    outside = int((first + last > sizes + _EDGE).any(axis=1).sum())
+    if _are_fractions(largest, sizes):
+        return Doubt("fractions", outside, largest)
+    if len(boxes) < _MIN_BOXES or not outside or outside < _MIN_OUTSIDE * len(boxes):
+        return None
+    if ((last >= first) & (last <= sizes + _EDGE)).all():
+        return Doubt("xyxy", outside, largest)
+    inside = (first >= last / 2 - _EDGE) & (first <= sizes - last / 2 + _EDGE)
+    if (inside & (last > 0) & (last <= sizes + _EDGE)).all():
+        return Doubt("cxcywh", outside, largest)
+    return None
+
+
+def suspect_names(counts: Mapping[str, int], found: Findings) -> None:
+    """Warn of class names that are nearly the same; `counts`: training objects of each class."""
     for group in near_misses(counts):
         found.warn("", f"class names differ little: {said_of(group, counts)}; they are kept apart")
-    boxes = [
+
+
+def sized_boxes(images: Iterable[tuple[RawImage, Look]]) -> list[SizedBox]:
+    """The boxes in pixels of images whose size is as their annotation says."""
+    return [
         (box.corners, look.size)
         for image, look in images
-        if image.size is None or image.size == look.size
+        if not image.relative and (image.size is None or image.size == look.size)
         for box in image.boxes
-        if not box.crowd and not image.relative and all(abs(value) < 1e9 for value in box.corners)
+        if not box.crowd and all(abs(value) < 1e9 for value in box.corners)
     ]
-    if name in ("voc", "diatom"):
-        _corners_or_sizes(boxes, found)
-        if boxes and all(max(corners) <= 1 < min(size) for corners, size in boxes):
-            found.warn("", _SHARES)
-        _counted_from(data, boxes, found)
-    if name == "coco" and data.boxes == "auto":
-        _other_than_xywh(boxes, found)
 
 
-def _corners_or_sizes(boxes: Sequence[_Box], found: Findings) -> None:
+def suspect_corners(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -> None:
+    """Warn of corners (xmin, ymin, xmax, ymax) that seem to mean something else."""
+    _corners_or_sizes(boxes, found)
+    if boxes:
+        corners, sizes = _arrays(boxes)
+        if _are_fractions(float(corners.max()), sizes):
+            found.warn("", _fraction_words(float(corners.max())))
+    _counted_from(data, boxes, found)
+
+
+def suspect_xywh(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -> None:
+    """Warn of COCO boxes that are likely no x, y, width, height; not where the config says what they are."""
+    if data.boxes != "auto" or not boxes:
+        return
+    corners, sizes = _arrays(boxes)
+    doubt = doubt_of(np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1), sizes)
+    if doubt is not None and doubt.kind == "fractions":
+        found.warn("", _fraction_words(doubt.largest))
+    elif doubt is not None:
+        shown = f"{doubt.outside} of {count(len(boxes), 'box', 'boxes')} reach beyond their images as xywh"
+        found.warn(
+            "",
+            f"boxes may be {doubt.kind}, not xywh: {shown}, none as {doubt.kind}; "
+            f"set data.boxes to {doubt.kind}",
+        )
+
+
+def suspect_results(
+    found: Findings, name: str, corners: NDArray[Any], offsets: NDArray[Any], sizes: NDArray[Any]
+) -> None:
+    """Warn of predicted boxes (n, 4) that are likely no x, y, width, height; sizes (images, 2)."""
+    room = sizes[np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))]
+    doubt = doubt_of(np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1), room)
+    if doubt is None:
+        return
+    if doubt.kind == "fractions":
+        found.warn(name, f"its boxes end at {corners.max():.3g}: they look like fractions, not pixels")
+        return
+    found.warn(
+        name,
+        f"{doubt.outside} of {len(corners)} boxes reach beyond their image, none would as "
+        f"{_READ_AS[doubt.kind]}: results have x, y, width, height",
+    )
+
+
+def suspect_twins(found: Findings, file: str, what: str, names: Sequence[str]) -> None:
+    """Warn of a name that several classes or images have."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        found.warn(file, f"{count(len(twice), what)} given more than once: {some(twice, 3)}")
+
+
+def suspect_copies(
+    found: Findings, file: str, corners: NDArray[Any], labels: NDArray[Any], offsets: NDArray[Any]
+) -> None:
+    """Warn of annotations that are exact copies: one box cannot find both."""
+    if not len(corners):
+        return
+    image = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    rows = np.column_stack((image, labels, corners))
+    copies = len(rows) - len(np.unique(rows, axis=0))
+    if copies:
+        are = "is an exact copy" if copies == 1 else "are exact copies"
+        found.warn(file, f"{count(copies, 'annotation')} {are} of another: a box finds only one of them")
+
+
+def _are_fractions(largest: float, sizes: NDArray[Any]) -> bool:
+    return bool(largest <= _MAX_FRACTION < sizes.min())
+
+
+def _fraction_words(largest: float) -> str:
+    limit = 1 if largest <= 1 else _MAX_FRACTION
+    return f"boxes may be shares of width and height, not pixels: no number is above {limit:g}"
+
+
+def _arrays(boxes: Sequence[SizedBox]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners (n, 4) and sizes (n, 2)."""
+    corners = np.array([corners for corners, _ in boxes], np.float64)
+    return corners, np.array([size for _, size in boxes], np.float64)
+
+
+def _corners_or_sizes(boxes: Sequence[SizedBox], found: Findings) -> None:
     """xmax and ymax that hold width and height: often less than xmin and ymin, and fitting as sizes."""
     odd = [corners for corners, _ in boxes if corners[2] <= corners[0] or corners[3] <= corners[1]]
-    if len(odd) < 2 or len(odd) < _SHARE * len(boxes):
+    if len(odd) < 2 or len(odd) < _MIN_OUTSIDE * len(boxes):
         return
     fits = all(
         corners[2] > 0
@@ -53,13 +174,13 @@ def _corners_or_sizes(boxes: Sequence[_Box], found: Findings) -> None:
         for corners, size in boxes
     )
     if fits:
-        share = f"{len(odd)} of {count(len(boxes), 'box', 'boxes')}"
+        some_of = f"{len(odd)} of {count(len(boxes), 'box', 'boxes')}"
         found.warn(
-            "", f"xmax and ymax may hold width and height: in {share} they are less than xmin and ymin"
+            "", f"xmax and ymax may hold width and height: in {some_of} they are less than xmin and ymin"
         )
 
 
-def _counted_from(data: DataConfig, boxes: Sequence[_Box], found: Findings) -> None:
+def _counted_from(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -> None:
     """The evidence on whether corners count pixels from 0 or from 1."""
     if not boxes:
         return
@@ -81,41 +202,3 @@ def _counted_from(data: DataConfig, boxes: Sequence[_Box], found: Findings) -> N
         )
     else:
         found.note("", f"corners are {said}: {evidence}")
-
-
-def _other_than_xywh(boxes: Sequence[_Box], found: Findings) -> None:
-    """COCO boxes that fit their images better as corners, centres or shares than as x, y, width, height."""
-    given = [
-        ((corners[0], corners[1], corners[2] - corners[0], corners[3] - corners[1]), size)
-        for corners, size in boxes
-    ]
-    if not given:
-        return
-    out = sum(not _as_xywh(four, size) for four, size in given)
-    shown = f"{out} of {count(len(given), 'box', 'boxes')} reach beyond their images as xywh"
-    shares = sum(max(four) <= 1 and min(size) > 1 for four, size in given)
-    if shares == len(given):
-        found.warn("", _SHARES)
-    elif out and out >= _SHARE * len(given):
-        if all(_as_xyxy(four, size) for four, size in given):
-            found.warn("", f"boxes may be xyxy, not xywh: {shown}, none as xyxy; set data.boxes to xyxy")
-        elif all(_as_cxcywh(four, size) for four, size in given):
-            found.warn(
-                "", f"boxes may be cxcywh, not xywh: {shown}, none as cxcywh; set data.boxes to cxcywh"
-            )
-
-
-def _as_xywh(four: Corners, size: tuple[int, int]) -> bool:
-    return four[0] + four[2] <= size[0] + _EDGE and four[1] + four[3] <= size[1] + _EDGE
-
-
-def _as_xyxy(four: Corners, size: tuple[int, int]) -> bool:
-    fits = four[2] <= size[0] + _EDGE and four[3] <= size[1] + _EDGE
-    return fits and four[2] > four[0] and four[3] > four[1]
-
-
-def _as_cxcywh(four: Corners, size: tuple[int, int]) -> bool:
-    return all(
-        0 < side <= whole + _EDGE and side / 2 - _EDGE <= centre <= whole - side / 2 + _EDGE
-        for centre, side, whole in zip(four[:2], four[2:], size, strict=True)
-    )

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from core.config.data_schema import BOX_FORMATS
+from core.config.data_formats import BOX_FORMATS
 from core.config.load import read_stored
 from core.config.schema import DataConfig, Experiment
 from core.datasets.boxes.box_arrays import Boxes
-from core.datasets.boxes.read_boxes import adapter_of
+from core.datasets.boxes.read_boxes import box_format
 from core.datasets.class_folders.layout import find_folders
 from core.datasets.class_folders.split_folders import Source, split_folders
 from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset
-from core.datasets.detect import data_format
+from core.datasets.format import data_format
 from core.datasets.open import open_dataset
 from core.engine.build import code_file
 from core.engine.class_match import Outputs
@@ -180,7 +180,7 @@ def _is_one_folder(data: DataConfig) -> bool:
         return False
     name = data_format(data)
     if name in BOX_FORMATS:
-        return [source.split for source in adapter_of(name).places(data, data.root).sources()] == ["train"]
+        return [source.split for source in box_format(name).places(data, data.root).sources()] == ["train"]
     if name != "folder":
         return False
     folders = find_folders(data)

@@ -21,7 +21,7 @@ from core.config.schema import DataConfig, Split
 from core.config.workspace import Workspace
 from core.datasets import pictures
 from core.datasets.dataset import Dataset, from_stored, require_unchanged, stored_split
-from core.datasets.detect import data_format
+from core.datasets.format import data_format
 from core.datasets.open import open_dataset, require_root
 from core.datasets.outline import outline
 from core.datasets.pictures import is_member, member_file, member_pixels, open_picture

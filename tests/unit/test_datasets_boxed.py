@@ -15,7 +15,7 @@ from core.config.schema import DataConfig, Experiment, Split, SplitPaths
 from core.config.workspace import Workspace
 from core.datasets.check import check_dataset
 from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset
-from core.datasets.detect import data_format, has_boxes
+from core.datasets.format import data_format, has_boxes
 from core.datasets.open import open_dataset, require_data, require_root
 from core.datasets.outline import outline
 from core.datasets.split import held_out_images

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.cli.output import is_terminal, out, out_json, say
 from core.cli.parser import Parser, add_json, add_workspace, folder, not_negative, positive, setting
-from core.config.data_schema import ARRAY_FORMATS
+from core.config.data_formats import PUBLISHED_FORMATS
 from core.errors import DataError, LabError, UsageError
 from core.text import clean
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.analysis.statistics import Statistics
     from core.cli.mosaic import Mosaic
 
-_KNOWN = ", ".join(ARRAY_FORMATS)
+_KNOWN = ", ".join(PUBLISHED_FORMATS)
 
 
 def add(parser: ArgumentParser) -> None:

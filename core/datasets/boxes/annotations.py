@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from core.config.schema import DataConfig, SplitName
-from core.datasets.findings import Findings
+from core.config.schema import SplitName
 
 Corners = tuple[float, float, float, float]
 
@@ -104,13 +102,3 @@ class BoxPlaces:
         """The splits that are there, the test one left out when it is val."""
         test = None if self.val_is_test else self.test
         return [source for source in (self.train, self.val, test) if source is not None]
-
-
-class Adapter(Protocol):
-    """One annotation format."""
-
-    def places(self, data: DataConfig, root: Path | None) -> BoxPlaces:
-        """Where the splits lie: as the config says, else found below `root`. Raises DataError."""
-
-    def read(self, source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
-        """The images of one split; what could not be read is in `found`. Raises DataError."""

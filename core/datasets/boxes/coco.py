@@ -12,10 +12,13 @@ from typing import Any
 from core.config.schema import DataConfig
 from core.datasets.boxes import coco_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
-from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.boxes.box_format import BoxFormat
+from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, looks_like_coco, read_coco
 from core.datasets.boxes.image_index import ImageIndex, Match, is_confined
 from core.datasets.findings import Findings, Why, count, some
+from core.datasets.format import Format
 from core.datasets.names import spelled
+from core.datasets.plausibility import suspect_xywh
 from core.errors import DataError
 from core.text import clean
 
@@ -23,12 +26,7 @@ Record = Mapping[str, Any]
 _COUNTED = ("image_id", "category_id", "bbox", "iscrowd", "ignore")
 
 
-def places(data: DataConfig, root: Path | None) -> BoxPlaces:
-    """Where the splits lie. Raises DataError."""
-    return coco_places.find(data, root)
-
-
-def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
+def read_split(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
     """The images of one split. Raises DataError when its file is no COCO file."""
     assert source.annotations is not None
     file = _File(source.annotations, places.root, data, found)
@@ -301,3 +299,14 @@ def _boxes_in(bbox: object) -> int:
     if bbox and all(isinstance(item, list) for item in bbox):
         return len(bbox)
     return len(bbox) // 4 if len(bbox) % 4 == 0 else 0
+
+
+def _looks_like(path: Path) -> bool:
+    if path.is_file():
+        return path.suffix.lower() == ".json" and looks_like_coco(path)
+    return bool(coco_places.coco_files(path))
+
+
+FORMATS: dict[str, Format] = {
+    "coco": BoxFormat("coco", _looks_like, coco_places.find, read_split, suspect_xywh)
+}

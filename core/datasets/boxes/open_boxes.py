@@ -21,7 +21,7 @@ from core.text import clean
 Images = tuple[Seen, ...]
 
 
-def open_boxed(data: DataConfig, name: str, origin: Mapping[str, str] | None = None) -> Dataset:
+def open_boxed(data: DataConfig, name: str) -> Dataset:
     """The data set with boxes of `data`, whose format is `name`.
 
     Raises DataError: nothing can be read, no object in any file, a class only outside train, no images left.
@@ -50,7 +50,6 @@ def open_boxed(data: DataConfig, name: str, origin: Mapping[str, str] | None = N
         tuple(groups[name] for name in names) if all(name in groups for name in names) else None,
         boxes,
         tuple(ids[name] for name in names) if all(name in ids for name in names) else None,
-        origin,
     )
 
 

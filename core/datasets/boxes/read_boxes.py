@@ -7,18 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from core.config.schema import DataConfig
-from core.datasets.boxes import coco, voc, yolo
-from core.datasets.boxes.annotations import Adapter, BoxPlaces, Corners, RawBox, RawImage, RawSplit
+from core.datasets.boxes.annotations import BoxPlaces, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.repair import Kept, mend, without_look
 from core.datasets.boxes.usable import require_objects
 from core.datasets.findings import Finding, Findings, Why, count, some
+from core.datasets.format import format_of
 from core.datasets.image_header import Look, exif_words, look_at
-from core.datasets.plausibility import suspect
+from core.datasets.plausibility import sized_boxes, suspect_names
 from core.errors import DataError
 
-ADAPTERS: Mapping[str, Adapter] = {"voc": voc, "diatom": voc, "coco": coco, "yolo": yolo}
+if TYPE_CHECKING:
+    from core.datasets.boxes.box_format import BoxFormat
 
 
 @dataclass(frozen=True)
@@ -86,23 +88,27 @@ class Boxed:
         return (*declared, *sorted(there - set(declared)))
 
 
-def adapter_of(name: str) -> Adapter:
-    """The reader of a format."""
-    return ADAPTERS[name]
+def box_format(name: str) -> BoxFormat:
+    """The format with boxes called `name`."""
+    from core.datasets.boxes.box_format import BoxFormat
+
+    found = format_of(name)
+    assert isinstance(found, BoxFormat)
+    return found
 
 
 def read_boxed(data: DataConfig, name: str) -> Boxed:
     """All of `data`, whose format is `name`. Raises DataError when nothing can be read at all."""
     found = Findings()
-    adapter = adapter_of(name)
-    places = adapter.places(data, data.root)
+    reader = box_format(name)
+    places = reader.places(data, data.root)
     raws: dict[str, RawSplit] = {}
     splits: dict[str, tuple[Seen, ...]] = {}
     looks: dict[str, Look] = {}
     losses: dict[str, list[tuple[Finding, int, Why]]] = {}
     for source in places.sources():
         before = len(found.losses)
-        raw = adapter.read(source, places, data, found)
+        raw = reader.read_split(source, places, data, found)
         raws[source.split] = raw
         splits[source.split] = tuple(_seen(image, places, looks, found) for image in _once(raw, found))
         losses[source.split] = found.losses[before:]
@@ -110,7 +116,11 @@ def read_boxed(data: DataConfig, name: str) -> Boxed:
     _note_modes(boxed.images, found)
     require_objects(boxed)
     _compare_classes(boxed)
-    suspect(data, name, boxed.counts, [(s.raw, s.look) for s in boxed.images if s.readable], found)
+    suspect_names(boxed.counts, found)
+    if reader.doubt is not None:
+        reader.doubt(
+            data, sized_boxes((seen.raw, seen.look) for seen in boxed.images if seen.readable), found
+        )
     return boxed
 
 

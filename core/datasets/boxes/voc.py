@@ -15,12 +15,15 @@ from pathlib import Path
 from core.config.schema import DataConfig
 from core.datasets.boxes import voc_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawImage, RawSplit
+from core.datasets.boxes.box_format import BoxFormat
 from core.datasets.boxes.image_index import ImageIndex, files_below
 from core.datasets.boxes.list_files import Entry, read_list
 from core.datasets.boxes.voc_objects import Annotation, Objects, read_objects, size_of
 from core.datasets.boxes.xmltree import XmlError, parse_xml
 from core.datasets.findings import Findings, Why, count, some
+from core.datasets.format import Format
 from core.datasets.images import has_image_suffix
+from core.datasets.plausibility import suspect_corners
 from core.errors import DataError, UnreadableError
 from core.reading import read_bytes
 from core.text import clean
@@ -28,12 +31,7 @@ from core.text import clean
 _DOUBTFUL = "has no annotation file of its own, but may have objects in one that is left out: left out too"
 
 
-def places(data: DataConfig, root: Path | None) -> BoxPlaces:
-    """Where the splits lie. Raises DataError."""
-    return voc_places.find(data, root)
-
-
-def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
+def read_split(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
     """The images of one split, those of a list where there is one."""
     split = RawSplit()
     for part in (source, *source.more):
@@ -292,3 +290,10 @@ def _same(image: RawImage, objects: Objects) -> bool:
     """Whether an annotation says of an image what is known already."""
     known, said = ({(box.name, box.corners) for box in boxes} for boxes in (image.boxes, objects.boxes))
     return said <= known and not objects.lost
+
+
+FORMATS: dict[str, Format] = {
+    "voc": BoxFormat("voc", voc_places.looks_like_voc, voc_places.find, read_split, suspect_corners),
+    # Found as voc, which reads it as well.
+    "diatom": BoxFormat("diatom", lambda _: False, voc_places.find, read_split, suspect_corners),
+}

@@ -14,11 +14,13 @@ from pathlib import Path
 from core.config.schema import DataConfig
 from core.datasets.boxes import yolo_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
+from core.datasets.boxes.box_format import BoxFormat
 from core.datasets.boxes.image_index import ImageIndex, files_below, is_encodable, is_junk
 from core.datasets.boxes.list_files import read_list
 from core.datasets.boxes.yolo_lines import Layout, layout_of
 from core.datasets.boxes.yolo_places import labels_of
 from core.datasets.findings import Findings, Why, count, some
+from core.datasets.format import Format
 from core.datasets.images import SUFFIXES
 from core.datasets.names import spelled
 from core.errors import DataError, LabError, UnreadableError
@@ -29,12 +31,7 @@ _SAMPLE = 400
 _NO_LABELS = ("classes.txt", "obj.names", "labels.txt", "readme.txt")
 
 
-def places(data: DataConfig, root: Path | None) -> BoxPlaces:
-    """Where the splits lie. Raises DataError."""
-    return yolo_places.find(data, root)
-
-
-def read(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
+def read_split(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
     """The images of one split. An image without a label file has no objects."""
     reader = _Reader(places, _layout(places), found)
     split = RawSplit(names=places.names)
@@ -233,3 +230,8 @@ def _number(word: str) -> float | None:
         return float(word)
     except ValueError:
         return None
+
+
+FORMATS: dict[str, Format] = {
+    "yolo": BoxFormat("yolo", yolo_places.looks_like_yolo, yolo_places.find, read_split)
+}

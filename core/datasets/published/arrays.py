@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config.data_schema import ARRAY_FORMATS, DataConfig
+from core.config.data_formats import DATA_FORMATS, PUBLISHED_FORMATS
+from core.config.data_schema import DataConfig
+from core.datasets.check import Check, check_images
+from core.datasets.class_folders.scan import class_order
+from core.datasets.class_images import (
+    ClassImages,
+    Files,
+    Splits,
+    as_dataset,
+    counted_outline,
+    hold_out,
+    require_images,
+)
+from core.datasets.dataset import Dataset
+from core.datasets.format import Format
+from core.datasets.outline import Outline
 from core.datasets.pictures import cifar_pictures, member, read_idx, read_pictures
 from core.datasets.published.catalogue import PUBLISHED, Published
 from core.datasets.published.pickles import read_pickle
@@ -30,9 +47,95 @@ class ArraySet:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ArrayFormat:
+    """One of torchvision's sets."""
+
+    name: str
+
+    def detect(self, path: Path) -> bool:
+        """Whether its files lie in `path`, as far as names tell."""
+        return _folder(path, PUBLISHED[self.name]) is not None
+
+    def has_boxes(self, data: DataConfig) -> bool:
+        return False
+
+    def require(self, data: DataConfig) -> None:
+        assert data.root is not None
+        array_folder(data.root, self.name)
+
+    def require_usable(self, data: DataConfig) -> None:
+        """The files are checked as a whole when they are opened."""
+
+    def outline(self, data: DataConfig) -> Outline:
+        images = read_array_set(data, self.name, check=False)
+        names, counts, _ = self._classes(data, images)
+        test = sum(len(files) for files in _by_class(images.test, images, names).values())
+        val = test if data.val == "test" else None
+        where = clean(str(data.root))
+        return counted_outline(data, names, counts, val, test, data.val == "test", where)
+
+    def open(self, data: DataConfig) -> Dataset:
+        assert data.root is not None
+        images = read_array_set(data, self.name)
+        names, _, order_notes = self._classes(data, images)
+        notes = [*images.notes, *order_notes]
+        splits = _splits(data, images, names)
+        require_images(splits["train"], clean(str(data.root)), ())
+        if data.val == "test":
+            title = DATA_FORMATS[self.name].label
+            notes.append(f"validation is the test part of {title}: the best epoch is chosen on it")
+        groups = None
+        if images.groups is not None:
+            group_of = dict(zip(images.class_names, images.groups, strict=True))
+            groups = tuple(group_of[name] for name in names)
+        return as_dataset(data, data.root, names, splits, notes, groups, in_file_order=True)
+
+    def check(self, data: DataConfig) -> Check:
+        return check_images(self.open(data), self.name)
+
+    def read(self, data: DataConfig) -> ClassImages:
+        assert data.root is not None
+        images = read_array_set(data, self.name)
+        names, _, order_notes = self._classes(data, images)
+        notes = [*images.notes, *order_notes]
+        splits = _splits(data, images, names)
+        if "val" not in splits:
+            hold_out(splits, data, notes)
+        title = DATA_FORMATS[self.name].label
+        return ClassImages(self.name, data.root, names, splits, (), tuple(notes), title)
+
+    def _classes(self, data: DataConfig, images: ArraySet) -> tuple[tuple[str, ...], list[int], list[str]]:
+        """The classes to use, the training pictures of each, and notes."""
+        of = Counter(images.class_names[label] for _, label, _ in images.train)
+        counts = {name: of[name] for name in images.class_names}
+        where = f"{DATA_FORMATS[self.name].label} has no such class"
+        names, notes = class_order(data, sorted(images.class_names), counts, where, images.class_names)
+        return names, [counts[name] for name in names], notes
+
+
+FORMATS: dict[str, Format] = {name: ArrayFormat(name) for name in PUBLISHED_FORMATS}
+
+
 def array_formats(root: Path) -> list[str]:
     """The formats whose files lie in `root`, as far as names tell."""
-    return [name for name in ARRAY_FORMATS if _folder(root, PUBLISHED[name]) is not None]
+    return [name for name, each in FORMATS.items() if each.detect(root)]
+
+
+def _by_class(
+    rows: Sequence[tuple[str, int, int]], images: ArraySet, names: Sequence[str]
+) -> dict[str, Files]:
+    files: dict[str, Files] = {name: [] for name in names}
+    for path, label, size in rows:
+        if (name := images.class_names[label]) in files:
+            files[name].append((path, size))
+    return files
+
+
+def _splits(data: DataConfig, images: ArraySet, names: Sequence[str]) -> Splits:
+    """The pictures of train and of test, which may be taken for val."""
+    test = "val" if data.val == "test" else "test"
+    return {"train": _by_class(images.train, images, names), test: _by_class(images.test, images, names)}
 
 
 def array_folder(root: Path, name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.config.data_schema import ARRAY_FORMATS
+from core.config.data_formats import PUBLISHED_FORMATS
 
 
 @dataclass(frozen=True)
@@ -179,4 +179,4 @@ PUBLISHED: dict[str, Published] = {
         ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
     ),
 }
-assert tuple(PUBLISHED) == ARRAY_FORMATS
+assert tuple(PUBLISHED) == PUBLISHED_FORMATS
