@@ -262,11 +262,13 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
     offsets = np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
     boxes = np.array([row[0] for row in flat], np.float64).reshape(-1, 4)
     suspect_copies(found, shown, boxes, np.array([row[1] for row in flat], np.int64), offsets)
+    sizes = [_size(images[key][1], rows[key]) for key in images]
+    suspect_results(found, shown, boxes, offsets, np.array(sizes).reshape(-1, 2), "annotations")
     columns: list[list[Any]] = [list(column) for column in zip(*flat, strict=True)] or [[] for _ in range(6)]
     return _Truth(
         tuple(images[key][0] for key in images),
         tuple(images),
-        [_size(images[key][1], rows[key]) for key in images],
+        sizes,
         tuple(names.values()),
         tuple(names),
         counts,

@@ -108,20 +108,25 @@ def suspect_xywh(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -
 
 
 def suspect_results(
-    found: Findings, name: str, corners: NDArray[Any], offsets: NDArray[Any], sizes: NDArray[Any]
+    found: Findings,
+    file: str,
+    corners: NDArray[Any],
+    offsets: NDArray[Any],
+    sizes: NDArray[Any],
+    what: str = "results",
 ) -> None:
-    """Warn of predicted boxes (n, 4) that are likely no x, y, width, height; sizes (images, 2)."""
+    """Warn of boxes (n, 4) of an imported file that are likely no x, y, width, height; sizes (images, 2)."""
     room = sizes[np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))]
     doubt = doubt_of(np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1), room)
     if doubt is None:
         return
     if doubt.kind == "fractions":
-        found.warn(name, f"its boxes end at {corners.max():.3g}: they look like fractions, not pixels")
+        found.warn(file, f"its boxes end at {corners.max():.3g}: they look like fractions, not pixels")
         return
     found.warn(
-        name,
+        file,
         f"{doubt.outside} of {len(corners)} boxes reach beyond their image, none would as "
-        f"{_READ_AS[doubt.kind]}: results have x, y, width, height",
+        f"{_READ_AS[doubt.kind]}: {what} have x, y, width, height",
     )
 
 
