@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import re
@@ -12,10 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.datasets.opening import missing, read_rgb
-from core.errors import DataError, PictureError, PicturesError
+from core.errors import DataError, MissingFileError, PictureError, PicturesError, UnreadableError
+from core.reading import HUGE, open_regular, read_bytes, shown
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -158,39 +160,46 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     """
     import numpy as np
 
-    shown = clean(str(path))
+    name, data = shown(path), _content(path)
     try:
-        with _plain(path) as file:
+        with gzip.open(io.BytesIO(data)) if data.startswith(_GZIP) else io.BytesIO(data) as file:
             head = file.read(4 + 4 * axes)
             sides = tuple(int.from_bytes(head[4 * i + 4 : 4 * i + 8], "big") for i in range(axes))
             count = math.prod(sides)
             if len(head) < 4 + 4 * axes or head[:4] != _IDX + bytes([axes]) or count > _MOST_PIXELS:
                 what = "pictures" if axes == _IMAGES else "labels"
-                raise DataError(f"{shown} is no idx file of {what}: get the data set again.")
-            data = file.read(count)
-            whole = len(data) == count and not file.read(1)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        said = getattr(error, "strerror", None) or "it is cut off or damaged"
-        raise DataError(f"{shown} cannot be read: {said}. Get the data set again.") from None
+                raise DataError(f"{name} is no idx file of {what}: get the data set again.")
+            values = file.read(count)
+            whole = len(values) == count and not file.read(1)
+    except (OSError, EOFError, ValueError, zlib.error):
+        raise DataError(f"{name} cannot be read: it is cut off or damaged. Get the data set again.") from None
     if not whole:
-        raise DataError(f"{shown} is cut off or damaged: get the data set again.")
-    return np.frombuffer(data, np.uint8).reshape(sides)
+        raise DataError(f"{name} is cut off or damaged: get the data set again.")
+    return np.frombuffer(values, np.uint8).reshape(sides)
 
 
-def _plain(path: Path) -> IO[bytes]:
-    with open(path, "rb") as file:
-        packed = file.read(2) == _GZIP
-    return cast(IO[bytes], gzip.open(path, "rb")) if packed else open(path, "rb")
+def _content(path: Path) -> bytes:
+    """All of a file of many pictures. Raises DataError where it is gone, UnreadableError for an empty one."""
+    try:
+        data = read_bytes(path, HUGE)
+    except MissingFileError:
+        raise missing(path) from None
+    if not data:
+        raise UnreadableError(shown(path), "it is empty: get the data set again")
+    return data
 
 
 def _is_idx(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
-            head = file.read(3)
-    except FileNotFoundError:
+        fd = open_regular(path)
+    except MissingFileError:
         raise missing(path) from None
+    try:
+        head = os.read(fd, 3)
     except OSError as error:
-        raise DataError(f"{clean(str(path))} cannot be read: {error.strerror}.") from None
+        raise UnreadableError(shown(path), (error.strerror or "cannot be read").lower()) from error
+    finally:
+        os.close(fd)
     return head.startswith(_GZIP) or head == _IDX
 
 

@@ -262,7 +262,7 @@ def damaged(change: Callable[[bytes], bytes], name: str = "data_batch_1") -> Cal
     ("damage", "said"),
     [
         (damaged(lambda data: data[: len(data) // 2]), "data_batch_1 is damaged or no file of CIFAR ("),
-        (damaged(lambda _: b""), "data_batch_1 is damaged or no file of CIFAR (EOFError): get the data set"),
+        (damaged(lambda _: b""), "data_batch_1: it is empty: get the data set again."),
         (damaged(lambda _: b"<html>404</html>"), "data_batch_1 is damaged or no file of CIFAR ("),
         (
             damaged(lambda _: pickle.dumps([1, 2])),
@@ -401,6 +401,43 @@ def test_arrays_of_anything_but_bytes_are_refused(tmp_path: Path) -> None:
             file.write_bytes(pickle.dumps({"data": array}, protocol=protocol))
             with pytest.raises(DataError, match=r"array that is not|asks for"):
                 read_pickle(file)
+
+
+def test_a_forged_type_of_array_is_refused(tmp_path: Path, torchvision_files: ModuleType) -> None:
+    """numpy itself would take bytes of the file for addresses of objects (`V8` with a field of objects)."""
+    content = torchvision_files.python2_pickle({"data": np.zeros((1, 8), np.uint8)})
+    objects = b"cnumpy\ndtype\nU\x01OK\x00K\x01\x87R"
+    fields = b"(U\x01at}U\x01a(" + objects + b"K\x00tsK\x08K\x01K\x00tb"
+    for name in (b"V8", b"O8", b"u8"):
+        file = tmp_path / "batch"
+        forged = content.replace(b"U\x02u1", b"U\x02" + name).replace(
+            b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb", b"(K\x03U\x01|N" + fields
+        )
+        assert forged != content
+        file.write_bytes(forged)
+        with pytest.raises(DataError, match="holds an array that is not of bytes: it was not opened"):
+            read_pickle(file)
+
+
+@pytest.mark.parametrize("kind", ["empty", "pipe", "folder", "gone"])
+def test_files_of_pictures_are_regular_there_and_not_empty(
+    tmp_path: Path, torchvision_files: ModuleType, kind: str
+) -> None:
+    """Named apart, and a named pipe is not waited for."""
+    folder = tmp_path / "MNIST" / "raw"
+    torchvision_files.write_idx(folder)
+    file = folder / "train-images-idx3-ubyte"
+    data = open_dataset(config(tmp_path, "mnist"))
+    file.unlink()
+    if kind == "empty":
+        file.touch()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    said = {"empty": "it is empty", "pipe": "a named pipe", "folder": "a folder", "gone": "is missing"}[kind]
+    with pytest.raises(DataError, match=said):
+        list(member_pixels(tmp_path, data.splits["train"].paths[:1]))
 
 
 def test_an_array_larger_than_its_bytes_is_refused(tmp_path: Path, torchvision_files: ModuleType) -> None:

@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError
+from core.errors import DataError, UnreadableError
 from core.reading import read_bytes
 from core.text import clean
 
@@ -101,6 +101,8 @@ def read_pickle(path: Path) -> dict[str, Any]:
     """
     shown = clean(str(path))
     content = read_bytes(path, MOST_BYTES)
+    if not content:
+        raise UnreadableError(shown, "it is empty: get the data set again")
     try:
         value = _Unpickler(io.BytesIO(content), encoding="bytes").load()
     except _Refused as refused:
