@@ -46,7 +46,8 @@ def boxed(lab: Any, tmp_path: Path, box_files: ModuleType) -> Path:
     for file in (lab.workspace.configs).glob("*.yaml"):
         file.unlink()
     (lab.workspace.configs / "boxes.yaml").write_text(f"data: {root}\nmodel: fasterrcnn_small\n")
-    lab.run("boxes")
+    run = lab.run("boxes")
+    run.config.write_text(f"data: {{format: voc, root: {root}}}\nmodel: fasterrcnn_small\n")
     return root
 
 
@@ -181,8 +182,7 @@ async def test_partial_figures_come_while_images_are_read(
         file = root / "ab"[index % 2] / f"{index}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (20, 20, 3), dtype=np.uint8)).save(file)
-    (lab.workspace.configs / "demo.yaml").write_text(f"data: {root}\nmodel: tinyvgg_a\n")
-    lab.run("demo")
+    lab.run("demo").config.write_text(f"data: {{root: {root}}}\nmodel: tinyvgg_a\n")
     endless = "import time; time.sleep(600)"
     monkeypatch.setattr(
         "core.cli.image_reading.module_command", lambda *_: [sys.executable, "-P", "-c", endless]
@@ -204,8 +204,7 @@ async def test_partial_figures_come_while_images_are_read(
 
 
 async def test_a_set_that_is_not_there_is_told_in_its_sentence(drive: Any, lab: Any) -> None:
-    (lab.workspace.configs / "demo.yaml").write_text("data: /nowhere/set[1]\nmodel: tinyvgg_a\n")
-    lab.run("demo")
+    lab.run("demo").config.write_text("data: {root: '/nowhere/set[1]'}\nmodel: tinyvgg_a\n")
     async with drive(80, 24) as ui:
         await ui.press("d")
         await ui.until(lambda: isinstance(ui.app.screen, DataScreen))
@@ -225,3 +224,22 @@ async def test_another_figure_begins_at_its_first_image(drive: Any, boxed: Path)
         assert screen.images.cursor == 0
         await ui.press("escape", "down")
         assert screen.figures.cursor == 0
+
+
+async def test_a_run_shows_its_own_data_and_a_config_its_config(
+    drive: Any, lab: Any, boxed: Path, tmp_path: Path, box_files: ModuleType
+) -> None:
+    """A run whose data were given with --data, beside its config."""
+    other = box_files.voc(tmp_path / "other", {"a": [("delta", 2, 2, 9, 9)], "b": [("delta", 1, 1, 9, 9)]})
+    run = lab.run("boxes", name="elsewhere")
+    run.config.write_text(f"data: {{format: voc, root: {other}}}\nmodel: fasterrcnn_small\n")
+    async with drive(160, 50) as ui:
+        await ui.sees("elsewhere")
+        screen = await open_data(ui)
+        await ui.sees("data ▸ elsewhere")
+        assert screen.found.table.classes == ("delta",)
+        await ui.press("escape", "shift+tab")
+        await ui.until(lambda: ui.app.screen.query_one("#configs").has_focus)
+        screen = await open_data(ui)
+        await ui.sees("data ▸ boxes")
+        assert "beta" in screen.found.table.classes

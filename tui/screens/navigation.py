@@ -1,4 +1,4 @@
-"""What the first screen opens for a config, and the way to the studies."""
+"""What the first screen opens for a config or a run, and the way to the studies."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import config_path
+from core.reading import read_text
 from core.text import clean
 from tui.cell_text import shown_path
 from tui.lab import Lab
+from tui.run_actions import run_paths
 
 if TYPE_CHECKING:
     from core.config.schema import Experiment
+    from core.store.records import RunSummary
 
 
 def launch(lab: Lab, config: str) -> None:
@@ -48,6 +51,28 @@ def data_of_config(lab: Lab, config: str) -> None:
         return load_experiment(config_path(workspace, config), workspace=workspace).experiment
 
     lab.push_screen(DataScreen(config, loaded))
+
+
+def pictures_of_run(lab: Lab, run: RunSummary) -> None:
+    """Show what a run trains on."""
+    from tui.screens.samples import SamplesScreen
+
+    config = run_paths(lab, run).config
+    lab.push_screen(SamplesScreen(run.label, lambda: read_text(config)))
+
+
+def data_of_run(lab: Lab, run: RunSummary) -> None:
+    """Show the figures of what a run trains on: its own data, which need not be those of its config."""
+    from tui.screens.data import DataScreen
+
+    config = run_paths(lab, run).config
+
+    def loaded() -> Experiment:
+        from core.config.load import read_stored
+
+        return read_stored(config)
+
+    lab.push_screen(DataScreen(run.label, loaded))
 
 
 def studies(lab: Lab) -> None:

@@ -373,12 +373,20 @@ class RunsScreen(LabScreen):
     def action_studies(self) -> None:
         navigation.studies(self.lab)
 
+    def _run_meant(self) -> RunSummary | None:
+        """The run under the cursor, unless the cursor is in the list of configs."""
+        return None if self.query_one("#configs").has_focus else self.current_run
+
     def action_pictures(self) -> None:
-        if name := self._config_meant():
+        if run := self._run_meant():
+            navigation.pictures_of_run(self.lab, run)
+        elif name := self._config_meant():
             navigation.pictures_of_config(self.lab, name)
 
     def action_data(self) -> None:
-        if name := self._config_meant():
+        if run := self._run_meant():
+            navigation.data_of_run(self.lab, run)
+        elif name := self._config_meant():
             navigation.data_of_config(self.lab, name)
 
     def select_run(self, run_id: str) -> None:
