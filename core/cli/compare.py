@@ -15,6 +15,7 @@ from core.metrics import Mode, mode_of
 from core.reading import HUGE
 from core.store.estimates import Estimates
 from core.store.files import read_json
+from core.store.json_values import mapping_of
 from core.store.measures import measures
 from core.store.metrics import History
 from core.store.paths import RunPaths
@@ -224,8 +225,7 @@ def _val_objects(run: RunPaths) -> tuple[int, str] | None:
 
 
 def _part(split: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = (split.get("splits") or {}).get(name)
-    return part if isinstance(part, dict) else {}
+    return mapping_of((split.get("splits") or {}).get(name))
 
 
 def _eval_settings(run: RunPaths) -> Mapping[str, Any] | None:

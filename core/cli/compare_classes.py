@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from core.cli.output import table
 from core.errors import CheckpointError
 from core.humanise import MISSING, number
 from core.store.checkpoints import best_id, choose, list_checkpoints
+from core.store.json_values import integer_of, mappings_in, number_of
 from core.store.measures import measures
 from core.store.paths import RunPaths
 from core.text import clean, middle_cut
@@ -79,11 +79,10 @@ def _at_best(run: RunPaths) -> dict[str, Mapping[str, Any]]:
         str(item.get("class")): item
         for row in every
         if row.checkpoint == best and row.sha256 in ("", known.get(best, row.sha256))
-        for item in row.per_class
-        if isinstance(item, dict) and isinstance(item.get("n"), int)
+        for item in mappings_in(list(row.per_class))
+        if integer_of(item.get("n")) is not None
     }
 
 
 def _value(item: Mapping[str, Any], score: str) -> float | None:
-    value = item.get(score)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return number_of(item.get(score))

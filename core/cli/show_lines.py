@@ -14,6 +14,7 @@ from core.errors import CheckpointError
 from core.humanise import MISSING, age, count, size, state_glyph
 from core.store.checkpoints import best_id, choose
 from core.store.jobs import JobState, unreadable
+from core.store.json_values import mappings_in
 from core.store.measures import Measured
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
@@ -50,7 +51,7 @@ def fact_lines(
         "folder": str(run.root),
     }
     lines = [f"{name:9}  {value}" for name, value in facts.items() if value]
-    parts = _mappings((network or {}).get("parts"))
+    parts = mappings_in((network or {}).get("parts"))
     place = next((at for at, line in enumerate(lines) if line.startswith("network")), None)
     if len(parts) > 1 and place is not None:
         lines[place + 1 : place + 1] = [f"{'':9}  {_counted(part)}" for part in parts]
@@ -124,7 +125,7 @@ def job_lines(jobs: Sequence[JobState]) -> list[str]:
 
 def layer_lines(network: Mapping[str, Any] | None, *, every: bool) -> list[str]:
     """Name, kind, output and parameters of each layer; a long list only with `every`."""
-    layers = _mappings((network or {}).get("layers"))
+    layers = mappings_in((network or {}).get("layers"))
     if not layers:
         return []
     if len(layers) > LAYERS and not every:
@@ -184,7 +185,3 @@ def _other(row: Measured) -> str:
         return ""
     data = row.settings.get("data")
     return clean(str(data["root"])) if isinstance(data, dict) and "root" in data else "other settings"
-
-
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.analysis.predictions import FORMAT
 from core.engine.task import Measurement
 from core.store.files import DISK_FULL, make_dir, peek_json, write_bytes, write_json
+from core.store.json_values import mapping_of
 from core.store.metrics import encode_value
 from core.store.paths import RunPaths
 
@@ -55,7 +56,7 @@ def read_measure(
     row = peek_json(measure_path(run, checkpoint, split, key))
     if row is None or row.get("sha256") != sha256:
         return None
-    if settings is not None and not same_settings(_mapping(row.get("settings")), settings):
+    if settings is not None and not same_settings(mapping_of(row.get("settings")), settings):
         return None
     return row
 
@@ -141,7 +142,3 @@ def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as JSON gives them back, without those that say nothing."""
     stated: dict[str, Any] = json.loads(json.dumps(dict(settings), default=list))
     return {name: value for name, value in stated.items() if value not in (None, False, "", [], {})}
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

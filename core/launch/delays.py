@@ -7,7 +7,6 @@ pause such work would be taken first for ever, and all that waits behind it woul
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from core.config.workspace import state_home, state_path
 from core.launch.apart import words
 from core.launch.work import Work
 from core.store.files import peek_json, unlink, write_json
+from core.store.json_values import integer_of, number_of, text_of
 
 _FIRST, _LONGEST = 10.0, 600.0
 """Seconds of the first pause; each is twice the one before, up to the longest."""
@@ -89,10 +89,8 @@ def _read(work: Work) -> tuple[int, float, str] | None:
     content = peek_json(_path(state_path(), work))
     if content is None:
         return None
-    tries, when, reason = content.get("tries"), content.get("time"), content.get("reason")
-    if not isinstance(tries, int) or not isinstance(when, int | float) or not math.isfinite(when):
-        return None
-    return max(1, tries), float(when), reason if isinstance(reason, str) else ""
+    tries, when = integer_of(content.get("tries")), number_of(content.get("time"))
+    return None if tries is None or when is None else (max(1, tries), when, text_of(content.get("reason")))
 
 
 def _path(state: Path, work: Work) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from core.store import jobs, state
 from core.store.attempts import begin_attempt
 from core.store.files import peek_json
 from core.store.guard import require_writable
+from core.store.json_values import integer_of, number_of
 from core.store.locks import is_held, job_lock_path, run_lock_path
 from core.store.paths import AttemptPaths, JobPaths, RunPaths
 from core.store.state import newest_request
@@ -128,21 +128,14 @@ def newest(run: RunPaths) -> Work | None:
     if request is None:
         return None
     priority = (peek_json(run.spec) or {}).get("priority")
-    return Work(run, request.number, priority=_whole(priority), asked=_time(request.time))
+    return Work(run, request.number, priority=integer_of(priority) or 0, asked=number_of(request.time) or 0.0)
 
 
 def of_job(job: JobPaths) -> Work:
     """A job as work."""
     content = peek_json(job.job) or {}
-    return Work(job.run, 0, job, _whole(content.get("priority")), _time(content.get("time")))
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _time(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+    priority, asked = integer_of(content.get("priority")), number_of(content.get("time"))
+    return Work(job.run, 0, job, priority or 0, asked or 0.0)
 
 
 def waits(run: RunPaths) -> bool:

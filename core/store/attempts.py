@@ -10,10 +10,10 @@ from typing import Any
 
 from core.store import files, process
 from core.store.guard import mark_changed, require_writable
+from core.store.json_values import integer_of, mapping_of, number_of, text_of
 from core.store.leftovers import settle
 from core.store.paths import AttemptPaths, RunPaths
 from core.store.records import Attempt
-from core.text import clean
 
 _GPU = frozenset({"index", "name", "bus_id", "uuid"})
 
@@ -184,26 +184,26 @@ def read_folder(folder: str, number: int) -> Attempt:
     if status not in ("finished", "stopped"):
         status = ""
         error = files.look_json(root + "error.json", problems)
-    times = [_number(part.get("time")) for part in (end, result, error)]
+    times = [number_of(part.get("time")) for part in (end, result, error)]
     return Attempt(
         number=number,
-        request=_whole(start.get("request")) or 0,
-        started=_number(start.get("time")),
+        request=integer_of(start.get("request")) or 0,
+        started=number_of(start.get("time")),
         ended=next((value for value in times if value is not None), None),
         status=status,
         exited=bool(end),
-        code=_whole(end.get("code")),
-        signal=_whole(end.get("signal")),
+        code=integer_of(end.get("code")),
+        signal=integer_of(end.get("signal")),
         oom_kill=end.get("oom_kill") is True,
-        error_type=_words(error.get("type"), 100),
-        error=_words(error.get("message"), 2000),
-        error_epoch=_whole(error.get("epoch")),
-        supervisor=_mapping(start.get("supervisor")),
-        trainer=_mapping(start.get("trainer")),
-        slot=_words(start.get("slot"), 100),
-        gpu={key: _shown(value) for key, value in _mapping(start.get("gpu")).items() if key in _GPU},
+        error_type=text_of(error.get("type"), 100, newlines=True).strip(),
+        error=text_of(error.get("message"), 2000, newlines=True).strip(),
+        error_epoch=integer_of(error.get("epoch")),
+        supervisor=mapping_of(start.get("supervisor")),
+        trainer=mapping_of(start.get("trainer")),
+        slot=text_of(start.get("slot"), 100, newlines=True).strip(),
+        gpu={key: _shown(value) for key, value in mapping_of(start.get("gpu")).items() if key in _GPU},
         early_stop=_early_stop(result.get("early_stop")),
-        epoch=_whole(result.get("epoch")),
+        epoch=integer_of(result.get("epoch")),
         problems=tuple(problems),
     )
 
@@ -249,26 +249,10 @@ def _write(
 
 
 def _early_stop(value: object) -> Mapping[str, int] | None:
-    numbers = {key: _whole(_mapping(value).get(key)) for key in ("epoch", "best_epoch")}
+    numbers = {key: integer_of(mapping_of(value).get(key)) for key in ("epoch", "best_epoch")}
     known = {key: number for key, number in numbers.items() if number is not None}
     return known if "epoch" in known else None
 
 
 def _shown(value: object) -> object:
-    return _words(value, 200) if isinstance(value, str) else _whole(value)
-
-
-def _words(value: object, limit: int) -> str:
-    return clean(value[:limit], newlines=True).strip() if isinstance(value, str) else ""
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return text_of(value, 200, newlines=True).strip() if isinstance(value, str) else integer_of(value)

@@ -13,6 +13,7 @@ from core.errors import UsageError
 from core.reading import is_folder
 from core.store.files import peek_json
 from core.store.index import Stamp, load_index, save_index
+from core.store.json_values import number_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
 from core.store.records import RunSummary
@@ -206,8 +207,7 @@ def _latest(runs: list[RunPaths]) -> RunPaths:
     asked = [run for run in runs if not _STAMPED.match(run.id) or run.id.startswith(newest)]
 
     def created(run: RunPaths) -> float:
-        value = (peek_json(run.spec) or {}).get("created")
-        return float(value) if isinstance(value, int | float) else 0.0
+        return number_of((peek_json(run.spec) or {}).get("created")) or 0.0
 
     return max(asked, key=created)
 

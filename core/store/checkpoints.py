@@ -24,6 +24,7 @@ from core.store import files
 from core.store.attempts import numbers
 from core.store.guard import mark_changed
 from core.store.history import best_of
+from core.store.json_values import integer_of, mapping_of, number_of
 from core.store.lineage import CHECKPOINT_ID as CHECKPOINT_ID
 from core.store.lineage import Lineage, add_checkpoints
 from core.store.metrics import History, MetricsReader, decode_numbers, encode_value, is_finite
@@ -274,11 +275,8 @@ def checkpoint_ids(run: RunPaths) -> list[str]:
 def pinned_in(stored: Mapping[str, Any]) -> frozenset[str]:
     """The ids of pinned checkpoints in the content of pins.json, those that are gone included."""
     pinned = stored.get("pinned")
-    return (
-        frozenset(item for item in pinned if isinstance(item, str))
-        if isinstance(pinned, list)
-        else frozenset()
-    )
+    items = pinned if isinstance(pinned, list) else []
+    return frozenset(item for item in items if isinstance(item, str))
 
 
 def read_checkpoint(run: RunPaths, checkpoint: str) -> Checkpoint | None:
@@ -293,7 +291,7 @@ def _read(side: str | Path, pinned: frozenset[str]) -> Checkpoint | None:
     if content is None or content.get("id") != stem:
         return None
     numbers = [content.get(key) for key in ("attempt", "epoch", "step", "bytes")]
-    if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in numbers):
+    if any(integer_of(value, 0) is None for value in numbers):
         return None
     sha, metrics, when = content.get("sha256"), content.get("metrics"), content.get("time")
     if not (isinstance(sha, str) and _SHA256.fullmatch(sha)):
@@ -306,8 +304,8 @@ def _read(side: str | Path, pinned: frozenset[str]) -> Checkpoint | None:
         file=Path(os.path.dirname(side)) / f"{stem}.pt",
         bytes=content["bytes"],
         sha256=sha,
-        metrics=decode_numbers(metrics) if isinstance(metrics, dict) else {},
-        time=float(when) if isinstance(when, int | float) else 0.0,
+        metrics=decode_numbers(mapping_of(metrics)),
+        time=number_of(when) or 0.0,
         mid_epoch=content.get("mid_epoch") is True,
         pinned=stem in pinned,
         for_best=content.get("saved_for") == "best",

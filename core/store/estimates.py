@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from core.store import files
+from core.store.json_values import number_of
 from core.store.paths import RunPaths
 
 _FORMAT = 1
@@ -74,7 +74,7 @@ def read_estimates(run: RunPaths, stem: str, sha256: str) -> Estimates | None:
         return None
     found = {str(name): _estimate(item) for name, item in metrics.items() if isinstance(item, dict)}
     kept = {name: item for name, item in found.items() if item is not None}
-    share = _number(confidence)
+    share = number_of(confidence)
     return None if share is None else Estimates(images, share, draws, kept)
 
 
@@ -84,10 +84,5 @@ def estimates_document(found: Estimates | None) -> dict[str, Any] | None:
 
 
 def _estimate(item: Mapping[str, object]) -> Estimate | None:
-    value, low, high, baseline = (_number(item.get(key)) for key in ("value", "low", "high", "baseline"))
+    value, low, high, baseline = (number_of(item.get(key)) for key in ("value", "low", "high", "baseline"))
     return None if value is None else Estimate(value, low, high, baseline)
-
-
-def _number(value: object) -> float | None:
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if whole and isinstance(value, int | float) else None

@@ -22,9 +22,9 @@ from core.store.columns import (
     transposed,
     whole,
 )
+from core.store.json_values import text_or_none
 from core.store.lineage import Limits, Lineage, attempt_of, holds
 from core.store.records import Record
-from core.text import clean
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class History:
             return
         epoch, step, attempt = record["epoch"], record["step"], record["attempt"]
         source = record["resume"]
-        checkpoint = clean(source[:100]) if isinstance(source, str) else None
+        checkpoint = text_or_none(source, 100)
         self.resumes.append(Resume(attempt, epoch, step, checkpoint))
         start = attempt_of(checkpoint)
         elsewhere = start is not None and not self.lineage.holds(start, epoch=epoch, step=step)

@@ -19,6 +19,7 @@ from core.errors import StateError, UsageError
 from core.reading import exists, is_regular
 from core.store import attempts, files, locks, process, state
 from core.store.guard import mark_changed, require_writable
+from core.store.json_values import integer_of, mappings_in, number_of, text_of
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, Attempt, State
 from core.text import clean
@@ -137,9 +138,9 @@ def unreadable(found: Iterable[JobState]) -> dict[str, str]:
     """Why checkpoints could not be read, by id, as jobs (oldest first) say: the newest that tried counts."""
     reasons: dict[str, str] = {}
     for job in found:
-        for row in _dicts(job.result.get("rows")):
+        for row in mappings_in(job.result.get("rows")):
             reasons.pop(str(row.get("checkpoint")), None)
-        for row in _dicts(job.result.get("unreadable")):
+        for row in mappings_in(job.result.get("unreadable")):
             reasons[clean(str(row.get("checkpoint"))[:100])] = clean(str(row.get("reason"))[:1000])
     return reasons
 
@@ -234,18 +235,16 @@ def _look(job: JobPaths) -> JobState:
     if name == "queued" and not asked and not problems:
         name, reason = "lost", "its job.json is missing"
     progress = files.peek_json(job.progress) or {}
-    made = asked.get("time")
-    now = progress.get("now")
     return JobState(
         job=job,
         kind=job.kind,
         number=job.number,
         state=name,
         reason=reason,
-        done=_whole(progress.get("done")),
-        total=_whole(progress.get("total")),
-        now=clean(now[:200]) if isinstance(now, str) else "",
-        created=float(made) if isinstance(made, int | float) else 0.0,
+        done=integer_of(progress.get("done"), 0),
+        total=integer_of(progress.get("total"), 0),
+        now=text_of(progress.get("now"), 200),
+        created=number_of(asked.get("time")) or 0.0,
         started=found.started,
         ended=None if name in ACTIVE else found.ended,
         slot=found.slot,
@@ -275,11 +274,3 @@ def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervise
     if kill and name == "lost":
         return "stopped", f"{state.KILLED}; what was done before stays"
     return name, reason
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

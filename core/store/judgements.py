@@ -15,6 +15,7 @@ from typing import Any
 from core.errors import DataError, UsageError
 from core.store import files
 from core.store.guard import mark_changed, require_writable
+from core.store.json_values import mappings_in, number_of, text_of, text_or_none
 from core.store.paths import FORMAT, RunPaths
 from core.store.runs import meta_lock
 from core.text import clean
@@ -86,7 +87,7 @@ def read_judgements(predictions: Path) -> dict[str, Judgement]:
         raise DataError(f"{clean(str(path))} is damaged: put back a copy of it, or move it away.")
     if not isinstance(content.get("format"), int) or content["format"] > FORMAT:
         raise DataError(f"{clean(str(path))} was written by a newer labtui: update labtui to read it.")
-    found = [_read(item) for item in items if isinstance(item, dict)]
+    found = [_read(item) for item in mappings_in(items)]
     return {item.key: item for item in found if item is not None}
 
 
@@ -120,27 +121,19 @@ def _read(item: Mapping[str, Any]) -> Judgement | None:
     return Judgement(
         clean(image),
         str(verdict),
-        clean(item["note"], newlines=True) if isinstance(item.get("note"), str) else "",
-        clean(item["kind"]) if isinstance(item.get("kind"), str) else "",
-        _name(item.get("truth")),
-        _name(item.get("predicted")),
-        _number(item.get("score")),
-        _number(item.get("iou")),
+        text_of(item.get("note"), newlines=True),
+        text_of(item.get("kind")),
+        text_or_none(item.get("truth")),
+        text_or_none(item.get("predicted")),
+        number_of(item.get("score")),
+        number_of(item.get("iou")),
         _corners(item.get("truth_box")),
         _corners(item.get("predicted_box")),
-        _number(item.get("time")) or 0.0,
+        number_of(item.get("time")) or 0.0,
     )
 
 
-def _name(value: object) -> str | None:
-    return clean(value) if isinstance(value, str) else None
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def _corners(value: object) -> Corners | None:
-    numbers = [_number(part) for part in value] if isinstance(value, list) else []
+    numbers = [number_of(part) for part in value] if isinstance(value, list) else []
     known = [part for part in numbers if part is not None]
     return (known[0], known[1], known[2], known[3]) if len(known) == len(numbers) == 4 else None

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from core.store import files
+from core.store.json_values import integer_of, mapping_of, text_of
 from core.store.metrics import decode_numbers
 from core.store.paths import RunPaths
-from core.text import clean
 
 ROW_NAME = re.compile(r"(a\d{2,}-e\d{4,}(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-([0-9a-f]{8}))?\.json")
 _NO_METRIC = frozenset({"checkpoint", "sha256", "split", "settings", "n", "per_class"})
@@ -68,15 +68,15 @@ def read_row(run: RunPaths, name: str) -> Measured | None:
     row = files.peek_json(run.measures / name)
     if match is None or row is None or row.get("checkpoint") != match[1]:
         return None
-    sha256, images, settings, per_class = (row.get(key) for key in ("sha256", "n", "settings", "per_class"))
+    per_class = row.get("per_class")
     return Measured(
         checkpoint=match[1],
         split=match[2],
         key=match[3] or "",
-        sha256=clean(sha256[:64]) if isinstance(sha256, str) else "",
-        images=images if isinstance(images, int) and not isinstance(images, bool) else 0,
+        sha256=text_of(row.get("sha256"), 64),
+        images=integer_of(row.get("n")) or 0,
         metrics=decode_numbers({key: value for key, value in row.items() if key not in _NO_METRIC}),
-        settings=settings if isinstance(settings, dict) else {},
+        settings=mapping_of(row.get("settings")),
         per_class=tuple(per_class) if isinstance(per_class, list) else (),
-        unwritten=clean(unwritten[:300]) if isinstance(unwritten := row.get("unwritten"), str) else "",
+        unwritten=text_of(row.get("unwritten"), 300),
     )

@@ -9,6 +9,7 @@ from core.store import attempts, files
 from core.store.checkpoints import list_checkpoints
 from core.store.estimates import estimates_document, read_estimates
 from core.store.jobs import JobState, list_jobs, unreadable
+from core.store.json_values import mapping_of, text_or_none
 from core.store.measures import Measured, measures
 from core.store.metrics import encode_value
 from core.store.paths import RunPaths
@@ -27,15 +28,13 @@ def show_document(run: RunPaths) -> dict[str, Any]:
     of a checkpoint says why it could not be measured.
     """
     spec = files.peek_json(run.spec) or {}
-    parent = spec.get("parent")
-    start = parent.get("checkpoint") if isinstance(parent, dict) else None
     summary = summarise(run)
     latest = attempts.read_attempt(run, max(attempts.numbers(run), default=0))
     usage, found = run_usage(run), list_jobs(run)
     damaged = unreadable(found)
     return {
         **summary_document(summary),
-        "parent_checkpoint": clean(start) if isinstance(start, str) else None,
+        "parent_checkpoint": text_or_none(mapping_of(spec.get("parent")).get("checkpoint")),
         "slot": latest.slot,
         "gpu": dict(latest.gpu) or None,
         "checkpoints": [

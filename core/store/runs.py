@@ -16,6 +16,7 @@ from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.store import attempts, files, jobs, locks, process, state
 from core.store.guard import mark_changed, require_writable
+from core.store.json_values import text_of, texts_in
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE
 from core.store.version import code_version
@@ -246,13 +247,10 @@ def read_meta(run: RunPaths, problems: list[str] | None = None) -> dict[str, Any
 
 
 def _meta_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    name, note, tags = stored.get("name"), stored.get("note"), stored.get("tags")
     return {
-        "name": clean(name[:NAME_LIMIT]) if isinstance(name, str) else "",
-        "note": clean(note[:_NOTE_LIMIT], newlines=True) if isinstance(note, str) else "",
-        "tags": tuple(clean(tag[:NAME_LIMIT]) for tag in tags if isinstance(tag, str))
-        if isinstance(tags, list)
-        else (),
+        "name": text_of(stored.get("name"), NAME_LIMIT),
+        "note": text_of(stored.get("note"), _NOTE_LIMIT, newlines=True),
+        "tags": texts_in(stored.get("tags"), NAME_LIMIT),
         "archived": stored.get("archived") is True,
     }
 

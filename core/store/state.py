@@ -11,6 +11,7 @@ from pathlib import Path
 from core.reading import exists
 from core.store import attempts as attempt_files
 from core.store import files, locks, process
+from core.store.json_values import integer_of, number_of, text_or_none
 from core.store.paths import RunPaths
 from core.store.records import Attempt, DerivedState, Request, State
 from core.text import clean
@@ -270,15 +271,16 @@ def _numbers(names: set[str]) -> list[int]:
 def _read_request(run: RunPaths, number: int, names: set[str]) -> Request:
     problems: list[str] = []
     content = files.look_json(f"{run.root}/requests/{number:04d}.json", problems)
-    start, total, when = content.get("from"), content.get("total_epochs"), content.get("time")
-    if not isinstance(total, int) or isinstance(total, bool):
+    start, when = content.get("from"), content.get("time")
+    total = integer_of(content.get("total_epochs"))
+    if total is None:
         problems.append(f"requests/{number:04d}.json does not say how many epochs are wanted.")
         start, total = None, 0
     return Request(
         number=number,
-        start=clean(start) if isinstance(start, str) else None,
+        start=text_or_none(start),
         total_epochs=total,
-        time=float(when) if isinstance(when, int | float) else 0.0,
+        time=number_of(when) or 0.0,
         stop=f"{number:04d}.stop" in names,
         kill=f"{number:04d}.kill" in names,
         problem=problems[0].removesuffix(".") if problems else "",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from core.errors import LabError
 from core.metrics import Mode, as_mode
@@ -13,6 +12,7 @@ from core.reading import exists, shown
 from core.store import attempts as attempt_files
 from core.store import files, state
 from core.store.history import History
+from core.store.json_values import integer_of, mapping_of, number_of, text_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.records import ACTIVE, ENDED, Attempt, Best, Record, RunSummary
@@ -46,22 +46,20 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
     reached = (latest.epoch if latest else 0) or 0
     if derived.state in ENDED and (told := restore(run, history, derived.total_epochs, reached)):
         problems.append(told)
-    metric = _text(spec, "metric")
+    metric = text_of(spec.get("metric"), 200)
     last = history.epochs[-1] if history.epochs else None
-    parent = spec.get("parent")
-    epochs = derived.total_epochs or spec.get("epochs")
     return RunSummary(
         id=run.id,
         name=meta["name"],
-        config=_text(spec, "config"),
-        model=_text(spec, "model"),
+        config=text_of(spec.get("config"), 200),
+        model=text_of(spec.get("model"), 200),
         state=derived.state,
         reason=derived.reason or ("" if spec or exists(run.spec) else _NO_SPEC),
         epoch=last["epoch"] if last else reached,
-        epochs=epochs if isinstance(epochs, int) else 0,
+        epochs=derived.total_epochs or integer_of(spec.get("epochs")) or 0,
         best=_best(run, history, metric, as_mode(spec.get("metric_mode"), metric)),
-        parent=_text(parent, "run") or None if isinstance(parent, dict) else None,
-        created=_time(spec.get("created")) or 0.0,
+        parent=text_of(mapping_of(spec.get("parent")).get("run"), 200) or None,
+        created=number_of(spec.get("created")) or 0.0,
         started=latest.started if latest else None,
         ended=None if derived.state in ACTIVE else _ended(latest, last),
         metric=metric,
@@ -72,7 +70,7 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         archived=meta["archived"],
         imported=spec.get("imported") is True,
         early_stop=_early_stop(mine) if derived.state == "finished" else None,
-        mode=_text(spec, "mode"),
+        mode=text_of(spec.get("mode"), 200),
         problems=tuple(_in_run(run, problem) for problem in problems),
     )
 
@@ -128,7 +126,7 @@ def _latest(run: RunPaths) -> Attempt | None:
 def _ended(attempt: Attempt | None, last: Record | None) -> float | None:
     if attempt is not None and attempt.ended is not None:
         return attempt.ended
-    return _time(last["t"]) if last else None
+    return number_of(last["t"]) if last else None
 
 
 def _pace(epochs: list[Record]) -> float | None:
@@ -136,12 +134,3 @@ def _pace(epochs: list[Record]) -> float | None:
     spent = [row["time/epoch"] for row in epochs[-_PACE_OVER:] if row["attempt"] and "time/epoch" in row]
     spent = [seconds for seconds in spent if math.isfinite(seconds)]
     return sum(spent) / len(spent) if spent else None
-
-
-def _text(content: Mapping[str, Any], key: str) -> str:
-    value = content.get(key)
-    return clean(value[:200]) if isinstance(value, str) else ""
-
-
-def _time(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -12,6 +12,7 @@ from core.errors import ConfigError, UnreadableError
 from core.metrics import Mode, as_mode
 from core.reading import read_text
 from core.store import files
+from core.store.json_values import mapping_of, text_of
 from core.store.paths import RunPaths
 from core.store.runs import read_meta
 from core.text import clean
@@ -45,27 +46,27 @@ def describe(run: RunPaths, log: dict[str, Any]) -> About:
     meta = read_meta(run)
     text = _config_text(run)
     config = _experiment(run, text)
-    model = _text(config.get("model")) or _text(spec.get("model"))
-    mode = _text(config.get("mode")) or "full"
-    parent, code = _mapping(spec.get("parent")), _mapping(spec.get("code"))
+    model = text_of(config.get("model")) or text_of(spec.get("model"))
+    mode = text_of(config.get("mode")) or "full"
+    parent, code = mapping_of(spec.get("parent")), mapping_of(spec.get("code"))
     tags = dict.fromkeys((*config.get("tags", ()), *meta["tags"]))
     about_run = {
         "run": run.id,
-        "config": _text(spec.get("config")),
-        "version": _text(code.get("version")),
-        "git": _text(code.get("git")),
-        "parent": _text(parent.get("run")),
-        "parent_checkpoint": _text(parent.get("checkpoint")),
+        "config": text_of(spec.get("config")),
+        "version": text_of(code.get("version")),
+        "git": text_of(code.get("git")),
+        "parent": text_of(parent.get("run")),
+        "parent_checkpoint": text_of(parent.get("checkpoint")),
     }
     return About(
         id=tracker_id(run.id),
-        name=meta["name"] or f"{_text(spec.get('config')) or 'run'}-{run.id.rsplit('-', 1)[-1]}",
-        project=_text(log.get("project")) or model_name(model),
+        name=meta["name"] or f"{text_of(spec.get('config')) or 'run'}-{run.id.rsplit('-', 1)[-1]}",
+        project=text_of(log.get("project")) or model_name(model),
         group=mode,
         tags=tuple(tag[:_TAG_LIMIT] for tag in tags if tag),
         note=meta["note"],
-        metric=_text(spec.get("metric")),
-        metric_mode=as_mode(spec.get("metric_mode"), _text(spec.get("metric"))),
+        metric=text_of(spec.get("metric")),
+        metric_mode=as_mode(spec.get("metric_mode"), text_of(spec.get("metric"))),
         config={**config, "labtui": {key: value for key, value in about_run.items() if value}},
         text=clean(text, newlines=True),
     )
@@ -77,7 +78,7 @@ def log_section(run: RunPaths) -> dict[str, Any]:
     if isinstance(stored, dict):
         return stored
     text = _config_text(run)
-    return _mapping(_experiment(run, text).get("log"))
+    return mapping_of(_experiment(run, text).get("log"))
 
 
 def model_name(model: str) -> str:
@@ -116,14 +117,6 @@ def _experiment(run: RunPaths, text: str) -> dict[str, Any]:
     from core.config.load import parse_experiment, plain
 
     try:
-        return _mapping(plain(parse_experiment(text, run.config)))
+        return mapping_of(plain(parse_experiment(text, run.config)))
     except ConfigError:
         return {}
-
-
-def _mapping(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return clean(value) if isinstance(value, str) else ""

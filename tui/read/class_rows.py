@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.store.json_values import number_of
 from core.text import clean
 
 SCORES = ("ap", "ap_50", "ap_75", "recall")
@@ -99,6 +99,5 @@ def _mean(values: Sequence[float]) -> float | None:
 
 def _score(value: object) -> float | None:
     """A number from 0 to 1; -1, as some tools write it, stands for nothing."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        return None
-    return float(value) if 0 <= value <= 1 else None
+    number = number_of(value)
+    return number if number is not None and 0 <= number <= 1 else None

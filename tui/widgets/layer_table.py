@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 
 from core import humanise
+from core.store.json_values import mappings_in
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable, Span
 
@@ -72,14 +73,14 @@ def layer_rows(model: Mapping[str, Any] | None) -> list[LayerRow]:
     if model is None:
         return []
     rows = [_row("all", model, str(model.get("model", "")), "all", part=True)]
-    parts = _mappings(model.get("parts"))
+    parts = mappings_in(model.get("parts"))
     if len(parts) > 1:
         rows += [
             _row(f"part {part.get('name')}", part, "", str(part.get("name")), part=True) for part in parts
         ]
     rows += [
         _row(f"{place}", layer, str(layer.get("type", "")), str(layer.get("name") or "(network)"))
-        for place, layer in enumerate(_mappings(model.get("layers")))
+        for place, layer in enumerate(mappings_in(model.get("layers")))
     ]
     return rows
 
@@ -93,7 +94,3 @@ def _row(key: str, content: Mapping[str, Any], kind: str, name: str, *, part: bo
 def _count(content: Mapping[str, Any], name: str) -> int:
     value = content.get(name)
     return value if isinstance(value, int) else 0
-
-
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
