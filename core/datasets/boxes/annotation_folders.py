@@ -10,9 +10,15 @@ from pathlib import Path
 from core.config.schema import DataConfig, SplitPaths
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
 from core.datasets.boxes.image_index import is_junk
-from core.datasets.class_folders.split_folders import SPLITS, names_in, require_folder, subfolders
+from core.datasets.class_folders.split_folders import (
+    SPLITS,
+    names_in,
+    no_root,
+    no_test_images,
+    require_folder,
+    subfolders,
+)
 from core.datasets.images import SUFFIXES
-from core.errors import DataError
 from core.text import clean
 
 IMAGE_FOLDERS = (
@@ -108,7 +114,7 @@ def given(
     }
     if "train" not in named:
         if root is None:
-            raise DataError("data.root must be given: the folder of the data set.")
+            raise no_root()
         places = found(root)
         train, val, test, base = places.train, places.val, places.test, places.root
         notes, names = places.notes, places.names
@@ -119,10 +125,7 @@ def given(
     if data.val == "test":
         if test is None:
             shown = clean(str(root)) if root is not None else "the config"
-            raise DataError(
-                f"data.val is test, but {shown} names no test images: give them in data.test, or set "
-                "data.val to null to hold a part of the training images out."
-            )
+            raise no_test_images(f"{shown} names no test images", "their folder")
         val = replace(test, split="val")
     sources = [source for source in (train, val, test) if source is not None]
     if not all(inside(base, path) for source in sources for path in folders_of(source)):

@@ -13,7 +13,15 @@ from core.datasets.boxes.annotation_folders import ANNOTATION_FOLDERS, IMAGE_FOL
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
 from core.datasets.boxes.coco_file import looks_like_coco
 from core.datasets.boxes.image_index import is_confined, is_junk
-from core.datasets.class_folders.split_folders import SPLITS, names_in, require_folder, split_in, subfolders
+from core.datasets.class_folders.split_folders import (
+    SPLITS,
+    names_in,
+    no_root,
+    no_test_images,
+    require_folder,
+    split_in,
+    subfolders,
+)
 from core.datasets.findings import some
 from core.datasets.images import SUFFIXES
 from core.errors import DataError
@@ -33,14 +41,12 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     }
     if "train" not in sources:
         if root is None:
-            raise DataError("data.root must be given: the folder of the data set.")
+            raise no_root()
         require_folder(root.parent if root.is_file() else root)
         sources = _found(root) | sources
     if data.val == "test":
         if "test" not in sources:
-            raise DataError(
-                f"data.val is test, but {clean(str(root))} has no file for test: name it in data.test."
-            )
+            raise no_test_images(f"{clean(str(root))} has no file for test", "the file")
         sources["val"] = replace(sources["test"], split="val")
     files = [source.annotations for source in sources.values() if source.annotations is not None]
     base = root if root is not None and root.is_dir() else _above(files)

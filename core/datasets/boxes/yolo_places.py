@@ -17,6 +17,8 @@ from core.datasets.class_folders.labels import class_names_in
 from core.datasets.class_folders.split_folders import (
     SPLITS,
     names_in,
+    no_root,
+    no_test_images,
     require_folder,
     split_folders,
     subfolders,
@@ -56,12 +58,12 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     elif folder is not None:
         sources = _by_folders(folder) | named
     else:
-        raise DataError("data.root must be given: the folder of the data set.")
+        raise no_root()
     if "train" not in sources:
         raise DataError(f"{clean(str(file))} names no training images: give `train` there.")
     if data.val == "test":
         if "test" not in sources:
-            raise DataError(f"data.val is test, but {clean(str(root))} names no test images: give data.test.")
+            raise no_test_images(f"{clean(str(root))} names no test images", "their folder")
         sources["val"] = replace(sources["test"], split="val")
     if names is None:
         names = _names_beside(folder, sources["train"], notes)

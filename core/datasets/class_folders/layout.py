@@ -17,6 +17,8 @@ from core.datasets.class_folders.split_folders import (
     has_images,
     has_loose_images,
     is_flat,
+    no_root,
+    no_test_images,
     require_folder,
     split_folders,
     split_word,
@@ -59,15 +61,12 @@ def find_folders(data: DataConfig) -> SplitFolders:
             val = Source(root / there["val"]) if "val" in there else None
             test = test or (Source(root / there["test"]) if "test" in there else None)
     if train is None:
-        raise DataError("data.root must be given: the folder of the data set.")
+        raise no_root()
     if data.val is not None:
         val = test if data.val == "test" else _given(data.val)
     if data.val == "test" and test is None:
         where = f"{clean(str(root))} has no folder test" if root is not None else "data.test is not given"
-        raise DataError(
-            f"data.val is test, but {where}: name the folder in data.test, or set data.val to null "
-            "to hold a part of the training images out."
-        )
+        raise no_test_images(where, "the folder")
     if root is not None and train == Source(root):
         others = [split for split in (val, test) if split is not None]
         if others:

@@ -59,6 +59,19 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+def no_root(what: str = "the folder of the data set") -> DataError:
+    """That the config names no `data.root`, which is `what`."""
+    return DataError(f"data.root must be given: {what}.")
+
+
+def no_test_images(reason: str, what: str) -> DataError:
+    """That `data.val: test` finds none, for the `reason`; `what` is to be named instead."""
+    return DataError(
+        f"data.val is test, but {reason}: name {what} in data.test, or set data.val to null to hold a part "
+        "of the training images out."
+    )
+
+
 def require_folder(folder: Path) -> None:
     """Raise DataError, with the absolute path, unless `folder` is one that can be listed."""
     shown = clean(str(folder))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig, Synthetic
-from core.datasets.class_folders.split_folders import require_folder
+from core.datasets.class_folders.split_folders import no_root, require_folder
 from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_object
 from core.store.locks import acquire
@@ -155,7 +155,7 @@ def _mark(settings: Synthetic) -> dict[str, Any]:
 
 def _root(data: DataConfig) -> Path:
     if data.root is None:
-        raise DataError("data.root must be given: the folder to draw the pictures in.")
+        raise no_root("the folder to draw the pictures in")
     return data.root
 
 
