@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import signal
+from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +21,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what is compared with files under tests/golden (curves, screens) anew, from this code",
     )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was not tested, by reason: nobody has to look for an `s` among thousands of dots."""
+    skipped: dict[str, set[str]] = defaultdict(set)
+    for report in terminalreporter.getreports("skipped"):
+        *_, reason = report.longrepr
+        skipped[reason.removeprefix("Skipped: ").removeprefix("NOT TESTED, ")].add(report.nodeid)
+    if skipped:
+        terminalreporter.section("NOT TESTED", bold=True, yellow=True)
+        for reason, tests in sorted(skipped.items(), key=lambda item: (-len(item[1]), item[0])):
+            where = sorted({test.partition("::")[0] for test in tests})
+            terminalreporter.write_line(
+                f"{len(tests)} {'test' if len(tests) == 1 else 'tests'}: {reason} ({', '.join(where)})",
+                yellow=True,
+            )
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -41,33 +58,16 @@ def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 @pytest.fixture(scope="session")
 def torchvision_files() -> ModuleType:
     """Writers of small data sets in the formats of torchvision's files."""
-    spec = importlib.util.spec_from_file_location(
-        "torchvision_files", Path(__file__).with_name("torchvision_files.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("tests.torchvision_files")
 
 
 @pytest.fixture(scope="session")
 def box_files() -> ModuleType:
     """Writers of small data sets with boxes."""
-    spec = importlib.util.spec_from_file_location("box_files", Path(__file__).with_name("box_files.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("tests.box_files")
 
 
 @pytest.fixture(scope="session")
 def diatom_files() -> ModuleType:
     """Writer of a set with the figures that the lab published."""
-    spec = importlib.util.spec_from_file_location("diatom_files", Path(__file__).with_name("diatom_files.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("tests.diatom_files")

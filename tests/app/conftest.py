@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import math
 import os
@@ -403,12 +403,7 @@ def drive(lab: Lab) -> Drive:
 @pytest.fixture(scope="session")
 def errors() -> ModuleType:
     """Predictions files and words for tests of the screen that shows them."""
-    spec = importlib.util.spec_from_file_location("error_steps", Path(__file__).with_name("error_steps.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("tests.app.error_steps")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tui.screens.data import DataScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.samples import SamplesScreen
 
-SIZES = [(80, 24), (120, 34), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ async def to_page(ui: Any, screen: DataScreen, key: str) -> None:
     await ui.until(lambda: screen.page is not None and screen.page.key == key)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=["80", "120", "160"])
+@pytest.mark.parametrize("size", SIZES, ids=["80", "160"])
 async def test_every_number_leads_to_its_images_by_enter(
     drive: Any, boxed: Path, size: tuple[int, int]
 ) -> None:

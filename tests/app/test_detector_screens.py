@@ -15,7 +15,7 @@ from tui.widgets.chart import Chart
 from tui.widgets.class_table import ClassTable
 from tui.widgets.form import FormTable
 
-SIZES = [(80, 24), (120, 40), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 RETINANET = ("classification", "bbox_regression")
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the main screens, cell by cell, at the smallest and a large size.
+"""Pictures of the main screens, cell by cell, at three sizes.
 
 `pytest -n 0 tests/app/test_golden_screens.py --rewrite-golden` writes `tests/golden/screens/`: look at what
 git says changed. A file has the screen's lines, then the styles of each line: the width of a run of cells and
@@ -30,7 +30,7 @@ from core.store.paths import RunPaths
 from core.store.runs import create_run
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "screens"
-SIZES = [(80, 24), (160, 50)]
+SIZES = [(80, 24), (120, 34), (160, 50)]
 NOON = 1_764_504_000.0
 STUDY = """base: ../demo.yaml
 epochs: 4

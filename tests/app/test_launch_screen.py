@@ -14,7 +14,7 @@ from tui.screens.launch_preview import Forecast
 from tui.screens.runs import RunsScreen
 from tui.widgets.form import FormTable
 
-SIZES = [(80, 24), (120, 40), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 NETWORK = {
     "model": "tinyvgg_a",
     "parameters": 154218,

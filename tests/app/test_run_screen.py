@@ -17,7 +17,7 @@ from tui.widgets.checkpoint_table import CheckpointTable
 from tui.widgets.class_table import ClassTable
 from tui.widgets.line_view import LineView
 
-SIZES = [(80, 24), (120, 40), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -18,7 +18,7 @@ from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
 from tui.widgets.run_table import RunTable
 
-SIZES = [(80, 24), (120, 40), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -16,7 +16,7 @@ from tui.screens.runs import RunsScreen
 from tui.screens.samples import SamplesScreen
 from tui.widgets.picture_grid import PictureGrid
 
-SIZES = [(80, 24), (120, 40), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 CHILD = """\
 import sys
 import numpy as np

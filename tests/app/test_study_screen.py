@@ -49,7 +49,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Said:
     return texts
 
 
-SIZES = [(80, 24), (120, 34), (160, 50)]
+SIZES = [(80, 24), (160, 50)]
 
 
 @pytest.fixture

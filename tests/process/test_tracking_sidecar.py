@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -204,15 +204,8 @@ def fake(tmp_path: Path, play: Callable[..., Played]) -> Callable[..., Played]:
 
 
 @pytest.fixture(scope="module")
-def server_module() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("wandb_server", Path(__file__).with_name("wandb_server.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["wandb_server"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["wandb_server"]
+def server_module() -> ModuleType:
+    return importlib.import_module("tests.process.wandb_server")
 
 
 def wandb_history(folder: Path) -> tuple[list[dict[str, Any]], int | None]:

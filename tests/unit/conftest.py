@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -42,19 +41,10 @@ def summary() -> Callable[..., RunSummary]:
 @pytest.fixture(scope="session")
 def reference() -> ModuleType:
     """Public sets of boxes with published values."""
-    return _beside("reference_boxes")
+    return importlib.import_module("tests.unit.reference_boxes")
 
 
 @pytest.fixture(scope="session")
 def error_files() -> ModuleType:
     """Predictions to look at errors of."""
-    return _beside("error_files")
-
-
-def _beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("tests.unit.error_files")

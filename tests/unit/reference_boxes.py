@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import tarfile
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.analysis.boxes import Detections, Objects, detections, objects
+from tests.shared_folder import shared
 
-NAME = Path("shared") / "reference" / "detection-reference.tar.xz"
-# Beside the checkout, or further up where it is a worktree.
-ARCHIVE = next((found for at in Path(__file__).parents if (found := at / NAME).is_file()), NAME)
+NAME = "reference/detection-reference.tar.xz"
+ARCHIVE = shared(NAME)
 FILES = {
     "coco_val2014_100": ("gt_boxes_only.json", "dt_bbox.json"),
     "fcev_small": ("gt_dataset.json", "dt_dataset.json"),
@@ -32,7 +31,7 @@ def _read() -> dict[str, bytes]:
 def document(name: str) -> Any:
     """A JSON document of the archive, `SET/FILE` or `EXPECTED.json`; skips the test where there is none."""
     if not ARCHIVE.is_file():
-        pytest.skip(f"the reference sets are not here: {ARCHIVE.name}")
+        pytest.skip(f"needs ../shared/{NAME}")
     return json.loads(next(data for path, data in _read().items() if path.endswith(f"/{name}")))
 
 

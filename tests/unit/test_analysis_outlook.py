@@ -13,11 +13,10 @@ import pytest
 from core.analysis.outlook import Chance, Outlook, Schedule, outlook
 from core.cli.run_outlook import schedule_of
 from core.config.schema import Experiment
+from tests.shared_folder import needs_shared, shared
 
-REFERENCE = Path(__file__).parents[2].parent / "shared" / "reference"
-if not REFERENCE.is_dir():
-    REFERENCE = Path(__file__).parents[3].parent / "shared" / "reference"
-PUBLISHED = pytest.mark.skipif(not REFERENCE.is_dir(), reason=f"published curves are not there: {REFERENCE}")
+REFERENCE = shared("reference")
+PUBLISHED = needs_shared("reference")
 
 
 def rows(count: int, **columns: Any) -> list[dict[str, float]]:

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from tests import spikes
 from tui.chart.raster import cells, dots, dotted, ends
-
-_SPEC = importlib.util.spec_from_file_location("spikes", Path(__file__).parents[1] / "spikes.py")
-assert _SPEC is not None
-assert _SPEC.loader is not None
-spikes = importlib.util.module_from_spec(_SPEC)
-sys.modules["spikes"] = spikes
-_SPEC.loader.exec_module(spikes)
 
 
 @pytest.mark.parametrize("style", list(spikes.STYLES))

@@ -34,8 +34,9 @@ from core.store.measures import Measured
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
 from core.store.runs import create_run
+from tests.shared_folder import needs_shared, shared
 
-LOGS = Path(__file__).parents[3] / "shared/reference/diatom-logs"
+LOGS = shared("reference/diatom-logs")
 CONFIG = "data: {format: coco, root: pictures}\nmodel: fasterrcnn_small\nepochs: 3\n"
 TERMS = ("loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg")
 PER_CLASS = [
@@ -112,7 +113,7 @@ def test_the_lab_s_22_columns_in_its_order(run: RunPaths, capsys: pytest.Capture
     assert [row["val/loss"] for row in table] == ["0.1", "0.2", "0.3"]
 
 
-@pytest.mark.skipif(not LOGS.is_dir(), reason="the lab's tables are not here")
+@needs_shared("reference/diatom-logs")
 @pytest.mark.parametrize("path", sorted(LOGS.glob("*.csv")), ids=lambda path: path.stem)
 def test_the_lab_s_own_tables_come_back(path: Path) -> None:
     """Its numbers, as they would be stored here, make its file again."""

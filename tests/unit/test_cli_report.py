@@ -20,6 +20,7 @@ from core.cli.report.figures import Line, bars, curves, matrix
 from core.cli.report.html import MAX_BYTES, page
 from core.cli.report.markdown import files
 from core.config.workspace import Workspace
+from tests.unit import study_files
 
 NASTY = '<script>alert("x")</script> & | `code` *b* [l](u) 강아지'
 
@@ -173,12 +174,7 @@ def test_without_the_extra_one_sentence(
 @pytest.fixture
 def runs() -> ModuleType:
     """The makers of runs that have ended."""
-    spec = importlib.util.spec_from_file_location("study_files", Path(__file__).with_name("study_files.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return study_files
 
 
 def make(runs: ModuleType, root: Path) -> tuple[Workspace, Any]:

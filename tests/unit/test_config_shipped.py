@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +15,7 @@ from core.config.schema import Augment, ColorJitter, Optimizer, Scheduler
 from core.config.workspace import Workspace, config_files
 from core.datasets.open import open_dataset
 from core.datasets.synthetic.drawn import class_counts, class_names
+from tests.shared_folder import BCCD, needs_bccd
 
 ROOT = Path(__file__).parents[2]
 LAB = Workspace(ROOT)
@@ -27,7 +27,6 @@ DETECTION = {
     "retinanet-b1e-4-h1e-2": ("retinanet", "split", 0.005, 1e-4, 1e-2),
 }
 """Model, mode, learning rate, and those of backbone and head of the lab's five."""
-BCCD = Path(os.environ.get("LABTUI_BCCD", ROOT / "data/bccd"))
 
 
 @pytest.mark.parametrize("path", config_files(LAB), ids=lambda path: path.stem)
@@ -172,7 +171,7 @@ def test_bccd_is_the_small_faster_rcnn() -> None:
     assert (experiment.data.val, experiment.data.order) == ("test", "frequency")
 
 
-@pytest.mark.skipif(not BCCD.exists(), reason="BCCD is not in data/bccd (or $LABTUI_BCCD)")
+@needs_bccd
 def test_bccd_by_its_own_lists() -> None:
     data = load_experiment("bccd-fasterrcnn-small", data=str(BCCD), workspace=LAB).experiment.data
     dataset = open_dataset(data)

@@ -21,8 +21,8 @@ from core.analysis.statistics import Statistics, headline, statistics
 from core.config.data_schema import DataConfig
 from core.config.schema import Split
 from core.errors import DataError
+from tests.shared_folder import BCCD, needs_bccd
 
-BCCD = Path("/work/data/BCCD")
 Box = tuple[str, float, float, float, float]
 
 
@@ -60,7 +60,7 @@ def _objects_of(file: Path) -> Iterator[tuple[str, list[int]]]:
         yield item.findtext("name", ""), corners
 
 
-@pytest.mark.skipif(not BCCD.is_dir(), reason=f"{BCCD} is not there")
+@needs_bccd
 def test_bccd_is_counted_as_its_xml_files_have_it() -> None:
     found = count(BCCD)
     files = sorted((BCCD / "Annotations").glob("*.xml"))

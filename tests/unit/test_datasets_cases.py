@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,11 @@ from core.datasets.boxes.read_boxes import Boxed, read_boxed
 from core.datasets.boxes.results import read_results
 from core.datasets.check import check_dataset
 from core.datasets.pictures import open_picture
+from tests.shared_folder import needs_shared, shared
 
-_SHARED = (place / "shared/cases/annotations" for place in Path(__file__).parents)
-CASES = next((place for place in _SHARED if place.exists()), Path("shared/cases/annotations"))
+CASES = shared("cases/annotations")
 MANIFEST = CASES / "manifest.json"
-pytestmark = pytest.mark.skipif(
-    not MANIFEST.exists(), reason="the annotation cases are not beside this project"
-)
+pytestmark = needs_shared("cases/annotations/manifest.json")
 ALL: list[dict[str, Any]] = json.loads(MANIFEST.read_text())["cases"] if MANIFEST.exists() else []
 COUNTS = (
     "images",

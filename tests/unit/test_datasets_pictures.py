@@ -11,9 +11,10 @@ from PIL import Image
 from core.datasets.images import fault
 from core.datasets.pictures import open_picture, open_reduced
 from core.errors import DataError
+from tests.shared_folder import needs_shared, shared
 
-CASES = Path(__file__).parents[3] / "shared" / "cases" / "annotations"
-needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not beside this checkout")
+CASES = shared("cases/annotations")
+needs_cases = needs_shared("cases/annotations")
 
 
 @needs_cases

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,25 +22,12 @@ from core.errors import DataError, StateError, UsageError
 from core.launch import study as study_runs
 from core.launch.study import StudyRuns, advance
 from core.store.paths import RunPaths
-
-
-def _beside(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = _beside("study_files")
-made, settings, STUDY = files.made, files.settings, files.STUDY
+from tests.unit.study_files import STUDY, made, settings, workspace_at
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made_at: Workspace = files.workspace_at(tmp_path)
-    return made_at
+    return workspace_at(tmp_path)
 
 
 def seen(workspace: Workspace) -> StudyView:
