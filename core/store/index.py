@@ -19,7 +19,7 @@ from core.store.records import Best, RunSummary
 
 Stamp = tuple[int, int]
 _FIELDS = [field.name for field in dataclasses.fields(RunSummary)]
-_VERSION = 2
+_VERSION = 3
 _LIMIT = 1 << 28
 
 
