@@ -79,7 +79,7 @@ def charts_of(names: Collection[str], metric: str) -> list[str]:
     further = {
         kind.name
         for kind in CHARTS
-        if (kind.timing and kind.name in names) or (kind.against and names >= {*kind.against})
+        if (kind.timing and kind.name in names) or (kind.against and {*kind.against} <= set(names))
     }
     return [first, *_in_order({"loss", *learned, *further} - {first})]
 
