@@ -120,7 +120,7 @@ async def open_errors(ui: Any) -> ErrorsScreen:
     await ui.press("e")
     await ui.until(lambda: isinstance(ui.app.screen, ErrorsScreen))
     screen: ErrorsScreen = ui.app.screen
-    await ui.until(lambda: screen.view is not None)
+    await ui.until(lambda: screen.model.view is not None)
     await settled(ui)
     return screen
 

@@ -43,7 +43,7 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         rows = screen.query_one("#changes", PlainTable).rows
         assert [row.cells["state"][0] for row in rows] == ["broken", "fixed", "fixed", "still wrong"]
         await errors.press(ui, "down", "enter")
-        assert screen.step == "picture"
+        assert screen.model.step == "picture"
         await ui.sees("@2", "@3", "2 of 4", "dog: A → cat, B right (fixed)")
         lines = ui.lines()
         row = next((line for line in lines if "A demo" in line and "B demo" in line), ui.text())
@@ -95,6 +95,6 @@ async def test_other_images_are_a_sentence(
         await ui.press("end")
         screen = await errors.open_errors(ui)
         await errors.press(ui, "a")
-        await ui.type("other" if screen.run_id == two.id else "e0003")
+        await ui.type("other" if screen.model.run_id == two.id else "e0003")
         await errors.press(ui, "enter")
         await ui.sees("different images")

@@ -15,6 +15,7 @@ from core.store.files import write_json
 from tui.screens.runs import RunsScreen
 from tui.widgets.case_picture import CasePicture
 from tui.widgets.case_table import BoxTable, PlainTable
+from tui.widgets.matrix import Matrix
 
 NO_TRUTH = "without ground truth"
 
@@ -80,16 +81,16 @@ async def test_from_measured_images_to_new_ones_and_back(
         await ui.sees("a01-e0002 new 0001", "3 images, 2 h ago", "★ best")
         await ui.type("new")
         await ui.press("enter")
-        await ui.until(lambda: screen.is_gallery and screen.view is not None)
+        await ui.until(lambda: screen.model.is_gallery and screen.model.view is not None)
         await errors.settled(ui)
         await ui.sees("[Images]", "surest")
         await errors.press(ui, "tab", "escape", "c")
         await ui.type("e0002 val")
         await ui.press("enter")
-        await ui.until(lambda: not screen.is_gallery and screen.view is not None)
+        await ui.until(lambda: not screen.model.is_gallery and screen.model.view is not None)
         await errors.settled(ui)
         await ui.sees("[Matrix]", "false alarm", "dog → cat")
-        assert screen.matrix.has_focus
+        assert screen.query_one(Matrix).has_focus
         await errors.press(ui, "tab")
         await ui.sees("[Kinds]", "extra label", "dAP")
 

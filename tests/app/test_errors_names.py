@@ -111,7 +111,7 @@ async def test_names_in_dialogs_and_in_pairs(hostile: Any, drive: Any, errors: M
         for _ in range(len(NAMES)):
             await errors.press(ui, "n")
             harmless(ui)
-        assert screen.step == "picture"
+        assert screen.model.step == "picture"
         for key, words in (("c", "Errors of run [/]"), ("R", "Where are the images?")):
             await errors.press(ui, key)
             await ui.sees(words)

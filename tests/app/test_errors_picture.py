@@ -232,7 +232,7 @@ async def test_a_smaller_terminal_keeps_the_step(predicted: Any, drive: Any, err
         await ui.pilot.resize_terminal(80, 24)
         await errors.settled(ui)
         await ui.sees("P cat .55", "2 of 2", "T dog")
-        assert screen.step == "picture"
+        assert screen.model.step == "picture"
         await ui.pilot.resize_terminal(120, 34)
         await errors.settled(ui)
         await errors.press(ui, "escape", "escape")

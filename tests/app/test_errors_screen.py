@@ -32,7 +32,7 @@ async def test_from_runs_to_the_worst_picture(
         await ui.sees("[2]", "missed", "false alarm", "extra label", "background")
         await errors.press(ui, "enter", "enter")
         await ui.sees("T dog", "P cat .90", "┏", "┄", "▀", "0000.png" if size[0] >= 110 else "dog → cat")
-        assert screen.step == "picture"
+        assert screen.model.step == "picture"
         assert screen.query_one(CasePicture).has_focus
         await ui.sees("dog → cat", "1 of 2", "judged: –")
         assert len(ui.lines()) == size[1]
@@ -44,10 +44,10 @@ async def test_from_runs_to_the_worst_picture(
         await errors.press(ui, "b")
         await ui.sees("P cat .90", "1 of 2")
         await errors.press(ui, "n", "escape")
-        assert screen.step == "cases"
+        assert screen.model.step == "cases"
         assert errors.table(screen).cursor == 1
         await errors.press(ui, "escape")
-        assert screen.step == "matrix"
+        assert screen.model.step == "matrix"
         assert screen.query_one(Matrix).has_focus
         await errors.press(ui, "left", "up", "z", "enter", "enter")
         await ui.sees("dog → cat", "P cat .90" if size[0] == 80 else "P cat")
@@ -91,12 +91,12 @@ async def test_everything_follows_the_score(
         assert errors.cells(screen)[3] == [0, 0, 3, 0]
         for _ in range(6):
             await errors.press(ui, "comma")
-        assert screen.thresholds.score == 0.05
+        assert screen.model.thresholds.score == 0.05
         await ui.sees("◂ 0.05 ▸ lowest")
-        before = screen.view
+        before = screen.model.view
         await errors.press(ui, "full_stop")
-        assert screen.thresholds.score == 0.1
-        assert screen.view is not before
+        assert screen.model.thresholds.score == 0.1
+        assert screen.model.view is not before
 
 
 async def test_iou_presets_and_suppression_over_classes(
@@ -106,8 +106,8 @@ async def test_iou_presets_and_suppression_over_classes(
         screen = await errors.open_errors(ui)
         await errors.press(ui, "i")
         await ui.sees("IoU 0.20")
-        assert screen.view is not None
-        assert screen.view.iou == 0.2
+        assert screen.model.view is not None
+        assert screen.model.view.iou == 0.2
         await errors.press(ui, "i", "i", "A")
         await ui.sees("NMS over classes", "IoU 0.50")
         assert errors.cells(screen)[3] == [0, 0, 1, 0]
@@ -132,7 +132,7 @@ async def test_ways_to_look_at_the_matrix(predicted: Any, drive: Any, errors: Mo
         seen = []
         for key in ("left", "z", "z", "z", "z"):
             await errors.press(ui, key)
-            seen.append(screen.matrix.place)
+            seen.append(screen.query_one(Matrix).place)
         assert seen[1:] == [Place(1, 0), Place(None, 2), Place(1, None), Place(1, 0)]
 
 
@@ -169,7 +169,7 @@ async def test_pages(predicted: Any, drive: Any, errors: ModuleType, size: Any) 
             "0",
         ]
         await errors.press(ui, "enter")
-        assert screen.step == "picture"
+        assert screen.model.step == "picture"
         assert len(errors.table(screen).rows) == 3
         await errors.press(ui, "escape", "escape")
         assert len(errors.table(screen).rows) == 2
@@ -196,7 +196,11 @@ async def test_another_checkpoint(predicted: Any, drive: Any, errors: ModuleType
         await ui.sees("a01-e0003 val", "a01-e0002 val", "★ best")
         await ui.press("up", "enter")
         await ui.until(
-            lambda: screen.source is not None and screen.source.epoch == 3 and screen.view is not None
+            lambda: (
+                screen.model.source is not None
+                and screen.model.source.epoch == 3
+                and screen.model.view is not None
+            )
         )
         await errors.settled(ui)
         assert errors.cells(screen) == [[0, 0, 0, 1], [0, 0, 0, 3], [0, 0, 0, 0], [0, 0, 0, 0]]
@@ -210,8 +214,8 @@ async def test_from_the_table_of_checkpoints(predicted: Any, drive: Any, errors:
         await errors.press(ui, "2")
         await ui.sees("a01-e0003")
         screen = await errors.open_errors(ui)
-        assert screen.source is not None
-        assert screen.source.epoch == 3
+        assert screen.model.source is not None
+        assert screen.model.source.epoch == 3
 
 
 async def test_nothing_measured(lab: Any, drive: Any, errors: ModuleType) -> None:
@@ -229,8 +233,8 @@ async def test_a_damaged_file_is_a_sentence(lab: Any, drive: Any, errors: Module
     (run.predictions / "a01-e0001-val.npz").write_bytes(b"PK\x03\x04 no")
     async with drive(120, 34) as ui:
         await ui.press("e")
-        await ui.until(lambda: isinstance(ui.app.screen, ErrorsScreen) and ui.app.screen.problem)
-        said = ui.app.screen.matrix.empty
+        await ui.until(lambda: isinstance(ui.app.screen, ErrorsScreen) and ui.app.screen.model.problem)
+        said = ui.app.screen.query_one(Matrix).empty
         assert "a01-e0001-val.npz cannot be read" in said
         assert "measure the checkpoint again" in said
         # Wherever the sentence is broken into lines.

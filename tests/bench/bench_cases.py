@@ -72,6 +72,7 @@ async def walk(folder: Path, size: tuple[int, int], rounds: int) -> None:
     from core.config.workspace import Workspace
     from tui.app import LabApp
     from tui.screens.errors import ErrorsScreen
+    from tui.widgets.case_table import CaseTable
 
     app = LabApp(Workspace(folder))
     async with app.run_test(size=size) as pilot:
@@ -86,9 +87,9 @@ async def walk(folder: Path, size: tuple[int, int], rounds: int) -> None:
         await settled(lambda: isinstance(app.screen, ErrorsScreen))
         screen = app.screen
         assert isinstance(screen, ErrorsScreen)
-        await settled(lambda: screen.view is not None and screen.newest.idle)
+        await settled(lambda: screen.model.view is not None and screen.newest.idle)
         await pilot.press("home", "right")
-        await settled(lambda: len(screen.cases.rows) == rounds + 2 and screen.newest.idle)
+        await settled(lambda: len(screen.query_one(CaseTable).rows) == rounds + 2 and screen.newest.idle)
         await pilot.press("enter", "enter")
         side = screen.query_one("#picture-side")
         spent = []

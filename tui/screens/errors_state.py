@@ -64,6 +64,10 @@ class ErrorsState(Background):
         self._ap = ""
 
     @property
+    def model(self) -> ErrorsState:
+        return self
+
+    @property
     def is_gallery(self) -> bool:
         """Predictions of new images: there is nothing to compare them with."""
         return self.errors is not None and not self.errors.labelled
