@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tui.screens.errors import ErrorsScreen
+from tui.errors.screen import ErrorsScreen
 from tui.widgets.case_table import CaseTable
 from tui.widgets.matrix import Matrix
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tui.screens.errors import ErrorsScreen
+from tui.errors.screen import ErrorsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.case_picture import CasePicture

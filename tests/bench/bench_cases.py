@@ -71,7 +71,7 @@ def make_run(folder: Path, images: int) -> None:
 async def walk(folder: Path, size: tuple[int, int], rounds: int) -> None:
     from core.config.workspace import Workspace
     from tui.app import LabApp
-    from tui.screens.errors import ErrorsScreen
+    from tui.errors.screen import ErrorsScreen
     from tui.widgets.case_table import CaseTable
 
     app = LabApp(Workspace(folder))

@@ -66,7 +66,7 @@ def test_links_and_pictures_are_there(page_name: str) -> None:
 
 
 def test_keys_in_the_page_of_errors_are_real() -> None:
-    from tui.screens.errors import ErrorsScreen
+    from tui.errors.screen import ErrorsScreen
     from tui.widgets.case_picture import CasePicture
     from tui.widgets.matrix import Matrix
 

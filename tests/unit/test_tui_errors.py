@@ -17,9 +17,9 @@ from core.analysis.cases import Case
 from core.store.files import write_json
 from core.store.paths import RunPaths
 from core.store.records import Best, RunSummary
-from tui.screens import errors_text
-from tui.screens.errors_source import Source, chosen, sources
-from tui.screens.errors_state import _summary
+from tui.errors import header as errors_text
+from tui.errors.model import _summary
+from tui.errors.source import Source, chosen, sources
 from tui.widgets.case_table import CaseTable
 
 

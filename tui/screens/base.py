@@ -164,7 +164,7 @@ class LabScreen(LiveScreen):
 
     def action_errors(self) -> None:
         if run := self.target:
-            from tui.screens.errors import ErrorsScreen
+            from tui.errors.screen import ErrorsScreen
 
             root = run_actions.run_paths(self.lab, run).root
             self.app.push_screen(ErrorsScreen(run, root, self.start))

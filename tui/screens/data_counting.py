@@ -11,9 +11,9 @@ from textual.reactive import var
 from textual.timer import Timer
 
 from core.errors import LabError
+from tui.background import Background
 from tui.screens import data_state
 from tui.screens.data_state import Counted
-from tui.screens.errors_work import Background
 
 if TYPE_CHECKING:
     from core.analysis.statistics import Statistics

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import LabError
-from tui.screens.errors_judge import Judgements
-from tui.screens.errors_picture import PictureStep
+from tui.errors.judgements import Judgements
+from tui.errors.panes.picture import PictureStep
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case

@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from tui.cell_text import plain
-from tui.screens import errors_text
-from tui.screens.errors_compare import CHANGE_COLUMNS, NARROW_CHANGE_COLUMNS
-from tui.screens.errors_gallery import BOX_COLUMNS, Gallery
-from tui.screens.errors_judge import NOTE, SIGNS
+from tui.errors import header as errors_text
+from tui.errors.judgements import NOTE, SIGNS
+from tui.errors.panes.compare import CHANGE_COLUMNS, NARROW_CHANGE_COLUMNS
+from tui.errors.panes.gallery import BOX_COLUMNS, Gallery
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_picture import CasePicture

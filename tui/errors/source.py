@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from core.analysis.errors import View
     from core.store.records import RunSummary
-    from tui.screens.errors_boxes import Sight
+    from tui.errors.overlay import Sight
 
 _IMAGES_KEPT = 6
 _SAMPLE, _SIDE = 48, 64

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from textual import on
 
-from tui.screens import errors_text
-from tui.screens.errors_cases import Wanted
-from tui.screens.errors_source import Pictures, right_and_wrong
-from tui.screens.errors_verdicts import Verdicts
+from tui.errors import header as errors_text
+from tui.errors.panes.cases import Wanted
+from tui.errors.panes.judging import Verdicts
+from tui.errors.source import Pictures, right_and_wrong
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_curve import CurveView
 from tui.widgets.case_table import KIND_WORDS, BoxTable, PlainTable, image_name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from core import humanise
-from tui.screens.errors_source import Source, Thresholds
+from tui.errors.source import Source, Thresholds
 from tui.widgets.bars import Span
 from tui.widgets.case_table import KIND_WORDS, TableRow, share
 from tui.widgets.columns import Column

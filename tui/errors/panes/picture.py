@@ -11,10 +11,10 @@ from textual import on
 
 from core.text import clean
 from tui.cell_text import plain
-from tui.screens import errors_boxes
-from tui.screens.errors_boxes import Sight
-from tui.screens.errors_cases import CaseSteps
-from tui.screens.errors_source import Opened, Pictures, drawn, save_picture
+from tui.errors import overlay as errors_boxes
+from tui.errors.overlay import Sight
+from tui.errors.panes.cases import CaseSteps
+from tui.errors.source import Opened, Pictures, drawn, save_picture
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_picture import CasePicture, Side
 from tui.widgets.case_table import BoxTable, image_name

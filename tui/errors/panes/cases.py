@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from textual import on
 
 from tui.cell_text import plain
-from tui.screens.errors_boxes import Sight
-from tui.screens.errors_state import ErrorsState
+from tui.errors.model import ErrorsState
+from tui.errors.overlay import Sight
 from tui.widgets.case_table import KIND_WORDS, SORTS, CaseTable, case_words
 from tui.widgets.line_table import LineTable
 from tui.widgets.matrix import Matrix

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.analysis.cases import Case
     from core.analysis.errors import View
     from core.store.paths import RunPaths
-    from tui.screens.errors_source import Source
+    from tui.errors.source import Source
 
 SIGNS = {"model wrong": "M", "label wrong": "L", "unclear": "?"}
 NOTE = "✎"

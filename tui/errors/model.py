@@ -12,11 +12,11 @@ from textual.reactive import var
 
 from core.store.measures import row_of
 from core.store.paths import RunPaths
+from tui.background import Background
+from tui.errors import header as errors_text
+from tui.errors.judgements import Judgements
+from tui.errors.source import Source, Thresholds, chosen, sources
 from tui.lab import Lab, lab_of
-from tui.screens import errors_text
-from tui.screens.errors_judge import Judgements
-from tui.screens.errors_source import Source, Thresholds, chosen, sources
-from tui.screens.errors_work import Background
 from tui.widgets.bars import SpanLine
 from tui.widgets.case_picture import CasePicture
 from tui.widgets.matrix import Matrix

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from textual import on
 
 from tui.cell_text import plain
-from tui.screens.errors_boxes import Sight
-from tui.screens.errors_compare import ErrorComparison
+from tui.errors.overlay import Sight
+from tui.errors.panes.compare import ErrorComparison
 from tui.widgets.case_table import PlainTable, TableRow, image_name, share
 from tui.widgets.columns import Column
 from tui.widgets.line_table import LineTable

@@ -13,10 +13,10 @@ from textual import on
 from core import humanise
 from core.store.paths import RunPaths
 from tui.cell_text import cut
-from tui.screens.errors_boxes import Sight
-from tui.screens.errors_pages import ErrorPages
-from tui.screens.errors_picture import Pair
-from tui.screens.errors_source import Source, chosen, sources
+from tui.errors.overlay import Sight
+from tui.errors.panes.pages import ErrorPages
+from tui.errors.panes.picture import Pair
+from tui.errors.source import Source, chosen, sources
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_table import KIND_WORDS, PlainTable, TableRow, image_name
 from tui.widgets.columns import Column

@@ -1,0 +1,1 @@
+"""What a run gets wrong: the screen, its model and its panes."""

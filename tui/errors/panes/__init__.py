@@ -1,0 +1,1 @@
+"""Parts of the screen of errors, each with its widgets and its keys."""
