@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tui.widgets.case_picture import CasePicture
-from tui.widgets.case_table import BoxTable, PlainTable
+from tui.widgets.case_table import BoxTable
+from tui.widgets.line_table import LineTable
 
 # The dog of image 0 is found now, the cat no longer; an extra label stays.
 LATER = [
@@ -40,7 +41,7 @@ async def compared(ui: Any, errors: ModuleType) -> Any:
 async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
         screen = await compared(ui, errors)
-        rows = screen.query_one("#changes", PlainTable).rows
+        rows = screen.query_one("#changes", LineTable).rows
         assert [row.cells["state"][0] for row in rows] == ["broken", "fixed", "fixed", "still wrong"]
         await errors.press(ui, "down", "enter")
         assert screen.model.step == "picture"
@@ -67,7 +68,7 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         assert screen.query_one(CasePicture).has_focus
         await errors.press(ui, "n", "escape")
         await ui.sees("[A/B]", "B: demo")
-        assert screen.query_one("#changes", PlainTable).cursor == 1
+        assert screen.query_one("#changes", LineTable).cursor == 1
         await errors.press(ui, "escape")
         await ui.sees("[Matrix]")
         assert [case.kind for case in errors.table(screen).rows] == ["confused"]

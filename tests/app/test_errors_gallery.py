@@ -14,7 +14,8 @@ import pytest
 from core.store.files import write_json
 from tui.screens.runs import RunsScreen
 from tui.widgets.case_picture import CasePicture
-from tui.widgets.case_table import BoxTable, PlainTable
+from tui.widgets.case_table import BoxTable
+from tui.widgets.line_table import LineTable
 from tui.widgets.matrix import Matrix
 
 NO_TRUTH = "without ground truth"
@@ -37,7 +38,7 @@ async def test_new_images_image_by_image(
     async with drive(*size) as ui:
         screen = await errors.open_errors(ui)
         await ui.sees("[Images]", NO_TRUTH, "0000.png", "0.95", "surest")
-        table = screen.query_one("#new-images", PlainTable)
+        table = screen.query_one("#new-images", LineTable)
         assert table.has_focus
         rows = [tuple(row.cells[name][0] for name in ("boxes", "score", "surest")) for row in table.rows]
         assert rows == [("3", "0.95", "cat"), ("1", "0.70", "eel"), ("1", "0.55", "cat")]

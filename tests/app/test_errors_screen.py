@@ -12,7 +12,8 @@ from tui.errors.screen import ErrorsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.case_picture import CasePicture
-from tui.widgets.case_table import BoxTable, PlainTable
+from tui.widgets.case_table import BoxTable
+from tui.widgets.line_table import LineTable
 from tui.widgets.matrix import Matrix
 from tui.widgets.matrix_counts import Place
 
@@ -146,7 +147,7 @@ async def test_pages(predicted: Any, drive: Any, errors: ModuleType, size: Any) 
         )
         kinds = {
             row.key: row.cells["n"][0]
-            for row in screen.query_one("#kinds", PlainTable).rows
+            for row in screen.query_one("#kinds", LineTable).rows
             if "n" in row.cells
         }
         assert kinds == {
@@ -163,7 +164,7 @@ async def test_pages(predicted: Any, drive: Any, errors: ModuleType, size: Any) 
         await ui.sees("all classes together  at score ≥ 0.50: recall 0.250, precision 0.200", "┊")
         await errors.press(ui, "tab")
         await ui.sees("[Boxes]", "1.33 objects an image", "too many")
-        assert [row.cells["more"][0] for row in screen.query_one("#images", PlainTable).rows] == [
+        assert [row.cells["more"][0] for row in screen.query_one("#images", LineTable).rows] == [
             "+1",
             "0",
             "0",
@@ -179,7 +180,7 @@ async def test_cases_of_a_kind(predicted: Any, drive: Any, errors: ModuleType) -
     async with drive(120, 34) as ui:
         screen = await errors.open_errors(ui)
         await errors.press(ui, "tab")
-        kinds = screen.query_one("#kinds", PlainTable)
+        kinds = screen.query_one("#kinds", LineTable)
         kinds.select("background")
         await errors.press(ui, "enter")
         assert [case.score for case in errors.table(screen).rows] == [0.7]
@@ -306,7 +307,7 @@ async def test_groups_open_and_filter(diatoms: Any, drive: Any, errors: ModuleTy
         assert [case.score for case in errors.table(screen).rows] == [0.8]
         await errors.press(ui, "tab", "tab")
         await ui.sees("[Classes]", "group ", "AP re-matched", "Genus16")
-        rows = {row.cells["name"][0]: row.cells for row in screen.query_one("#classes", PlainTable).rows}
+        rows = {row.cells["name"][0]: row.cells for row in screen.query_one("#classes", LineTable).rows}
         assert len(rows) == 17
         assert (rows["Genus05"]["ap"][0], rows["Genus05"]["val"][0]) == ("1.0000", "12")
         assert rows["Genus00"]["confused"][0] == "Genus16 1"
