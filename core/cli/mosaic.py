@@ -43,20 +43,18 @@ def draw(mosaic: Mosaic, stream: TextIO, width: int) -> None:
     """Write the pictures to a terminal of `width` columns: the upper half block has two pixels."""
     from rich.console import Console
     from rich.segment import Segment, Segments
-    from rich.style import Style
     from rich.text import Text
+
+    from core.cli.half_blocks import half_block_lines
 
     console = Console(file=stream, width=width, force_terminal=True, highlight=False)
     side = tile_side(mosaic, width)
     for row in mosaic.rows():
-        tiles = [_small(mosaic.pixels[index], side) for index in row]
-        for line in range(0, tiles[0].shape[0] - 1, 2):
+        tiles = [half_block_lines(_small(mosaic.pixels[index], side)) for index in row]
+        for line in range(len(tiles[0])):
             parts: list[Segment] = []
             for tile in tiles:
-                for above, below in zip(tile[line].tolist(), tile[line + 1].tolist(), strict=True):
-                    colours = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in (above, below))
-                    parts.append(Segment("▀", Style.parse(" on ".join(colours))))
-                parts.append(Segment(" " * _GAP))
+                parts += [*tile[line], Segment(" " * _GAP)]
             console.print(Segments([*parts[:-1], Segment("\n")]), end="")
         names = [mosaic.titles[index] for index in row]
         if any(names):

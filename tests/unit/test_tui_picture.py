@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from rich.color import ColorSystem
 
-from tui.widgets.picture import draw, fitted, scaled, strips
+from tui.widgets.picture import Mode, fitted, scaled, strips
 
 RED, BLUE, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
@@ -19,6 +21,12 @@ def gradient(height: int = 48, width: int = 64) -> np.ndarray:
     """Black left, white right."""
     row = np.linspace(0, 255, width).astype(np.uint8)
     return np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
+
+
+def draw(pixels: np.ndarray, columns: int, rows: int, mode: Mode = "half", *, dark: bool = True) -> list[Any]:
+    """As large as fits, in its own shape."""
+    room = fitted(*pixels.shape[:2], columns, rows)
+    return strips(scaled(pixels, *room), mode, dark=dark) if all(room) else []
 
 
 @pytest.mark.parametrize(
