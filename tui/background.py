@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
-from abc import abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from textual import work
 from textual.screen import Screen
 
 from core.errors import LabError
 
 
 class Newest:
-    """Runs functions in threads, one at a time for each name; of those asked for meanwhile only the last."""
+    """Runs functions in threads, one at a time for each name; of those asked for meanwhile only the last.
 
-    def __init__(self, owner: Background) -> None:
-        self._owner = owner
+    `failed` gets the sentence of a LabError. It and what is done with a result run where widgets may be
+    touched, unless the screen has gone.
+    """
+
+    def __init__(self, screen: Screen[Any], failed: Callable[[str], None]) -> None:
+        self._screen = screen
+        self._failed = failed
         self._lock = threading.Lock()
         self._waiting: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {}
         self._busy: set[str] = set()
@@ -29,7 +33,8 @@ class Newest:
             if name in self._busy:
                 return
             self._busy.add(name)
-        self._owner.in_background(name)
+        work = partial(self._run, name)
+        self._screen.run_worker(work, name=name, group="newest", thread=True, exit_on_error=False)
 
     @property
     def idle(self) -> bool:
@@ -37,7 +42,7 @@ class Newest:
         with self._lock:
             return not self._busy
 
-    def run(self, name: str) -> None:
+    def _run(self, name: str) -> None:
         """In the thread: do what waits until nothing does."""
         while True:
             with self._lock:
@@ -49,7 +54,7 @@ class Newest:
             try:
                 result = function()
             except LabError as error:
-                self._owner.on_screen(self._owner.failed, str(error))
+                self._on_screen(self._failed, str(error))
                 continue
             except BaseException:
                 with self._lock:
@@ -58,30 +63,13 @@ class Newest:
             with self._lock:
                 outdated = name in self._waiting
             if not outdated:
-                self._owner.on_screen(then, result)
+                self._on_screen(then, result)
 
-
-class Background(Screen[None]):
-    """A screen that has work done in threads and is told the results."""
-
-    def __init__(self, *, classes: str = "") -> None:
-        super().__init__(classes=classes)
-        self.newest = Newest(self)
-
-    @work(thread=True, group="newest", exit_on_error=False)
-    def in_background(self, name: str) -> None:
-        """Let a thread do what was asked for under `name`."""
-        self.newest.run(name)
-
-    @abstractmethod
-    def failed(self, sentence: str) -> None:
-        """Say why something could not be read."""
-
-    def on_screen(self, function: Callable[[Any], None], result: Any) -> None:
-        """From a thread: call `function` where widgets may be touched, unless the screen has gone."""
-        if self.is_attached and self.app.is_running:
-            self.app.call_from_thread(self._guarded, function, result)
+    def _on_screen(self, function: Callable[[Any], None], result: Any) -> None:
+        screen = self._screen
+        if screen.is_attached and screen.app.is_running:
+            screen.app.call_from_thread(self._guarded, function, result)
 
     def _guarded(self, function: Callable[[Any], None], result: Any) -> None:
-        if self.is_attached:
+        if self._screen.is_attached:
             function(result)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import CheckpointError, DataError, StateError, UsageError
-from core.store.checkpoints import best_id, choose, lineage, list_checkpoints
+from core.store.checkpoints import CHECKPOINT_ID, best_id, choose, lineage, list_checkpoints
 from core.store.lineage import holds_id
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
 from core.store.state import derive_state
 from core.text import clean
 
-_NAME = re.compile(r"(a\d{2,}-e(\d{4,})(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-(\w+))?\.npz")
+_NAME = re.compile(r"(a\d{2,}-e\d{4,}(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-(\w+))?\.npz")
 NEW = "new"
 """The split under which predictions of new images stand."""
 
@@ -29,9 +29,23 @@ class PredictionSet:
 
     file: Path
     checkpoint: str
-    epoch: int
     split: str
-    key: str
+    key: str = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Of new images, without ground truth."""
+        return self.split == NEW
+
+    @property
+    def epoch(self) -> int:
+        match = CHECKPOINT_ID.fullmatch(self.checkpoint)
+        return int(match[2]) if match else 0
+
+    @property
+    def name(self) -> str:
+        """`a01-e0038 val`."""
+        return f"{self.checkpoint} {self.split}{f' {self.key}' if self.key else ''}"
 
 
 def prediction_sets(run: RunPaths) -> list[PredictionSet]:
@@ -42,7 +56,7 @@ def prediction_sets(run: RunPaths) -> list[PredictionSet]:
         return []
     found = ((name, _NAME.fullmatch(name)) for name in names)
     sets = [
-        PredictionSet(run.predictions / name, match[1], int(match[2]), match[3], match[4] or "")
+        PredictionSet(run.predictions / name, match[1], match[2], match[3] or "")
         for name, match in found
         if match
     ]

@@ -7,7 +7,8 @@ from rich.cells import cell_len
 
 from core.analysis.cases import Case, Shown, ShownBox, ShownObject
 from tui.cell_text import signs
-from tui.errors.overlay import Sight, pair_rows, pair_sides, rows, sides
+from tui.errors.model import Sight
+from tui.errors.overlay import pair_rows, pair_sides, rows, sides
 from tui.widgets.picture_boxes import Frame, overlay
 from tui.widgets.picture_panes import Pane, fit_scale, panes, seen
 

@@ -14,17 +14,17 @@ import pytest
 from rich.cells import cell_len
 
 from core.analysis.cases import Case
+from core.analysis.sources import PredictionSet
 from core.store.files import write_json
 from core.store.paths import RunPaths
 from core.store.records import Best, RunSummary
-from tui.errors import header as errors_text
-from tui.errors.model import _summary
-from tui.errors.source import Source, chosen, sources
+from tui.errors import header
+from tui.errors.source import about, chosen, sources
 from tui.widgets.case_table import CaseTable
 
 
-def source(checkpoint: str, split: str, key: str = "") -> Source:
-    return Source(Path(f"{checkpoint}-{split}.npz"), checkpoint, split, key)
+def source(checkpoint: str, split: str, key: str = "") -> PredictionSet:
+    return PredictionSet(Path(f"{checkpoint}-{split}.npz"), checkpoint, split, key)
 
 
 VAL, TRAIN = source("a01-e0001", "val"), source("a01-e0001", "train")
@@ -45,7 +45,7 @@ NEW, OTHER = source("a01-e0002", "new", "0003"), source("a01-e0001", "val", "1a2
     ],
 )
 def test_predictions_with_truth_open_first(
-    summary: Callable[..., RunSummary], found: list[Source], opened: Source | None
+    summary: Callable[..., RunSummary], found: list[PredictionSet], opened: PredictionSet | None
 ) -> None:
     best = Best(metric="val/map", value=0.9, epoch=2, checkpoint="a01-e0002")
     assert chosen(found, replace(summary(), best=best)) == opened
@@ -62,7 +62,7 @@ def test_sets_of_new_images_say_how_many(tmp_path: Path) -> None:
     write_json(run.predictions / "a01-e0003-new-0010.json", {"images": [{}]})
     found = sources(run)
     assert [item.file.stem for item in found] == [names[1], names[0], names[3], names[2]]
-    assert [item.note for item in found] == ["", "", "1 image, now", "now"]
+    assert [about(item) for item in found] == ["", "", "1 image, now", "now"]
 
 
 @pytest.mark.parametrize(("sha256", "value"), [("a" * 64, "0.7500"), ("b" * 64, "0.5000"), ("", "0.5000")])
@@ -77,7 +77,7 @@ def test_measured_numbers_are_those_of_the_same_checkpoint(tmp_path: Path, sha25
         summary={"accuracy": 0.5},
     )
     view: Any = SimpleNamespace(errors=errors, agnostic_nms=None, ap=None)
-    assert _summary(view, run, Path("a01-e0001-val.npz"), 120)[1] == f"accuracy {value}"
+    assert header.measured_summary(view, run, Path("a01-e0001-val.npz"), 120)[1] == f"accuracy {value}"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_line_above_says_as_much_as_fits(
     view = error_files.boxed(*error_files.example()).at(0.5)
     view.errors.images = 72
     run = replace(summary(), name="short")
-    left, right = errors_text.top(run, VAL, view, "AP 0.4819 (all scores)", width=width)
+    left, right = header.top(run, VAL, view, "AP 0.4819 (all scores)", width=width)
     text = "".join(words for words, _ in left)
     assert text.rpartition("val")[2].strip() == said
     assert cell_len(text) + cell_len("".join(words for words, _ in right)) < width

@@ -11,8 +11,8 @@ from core.store.judgements import Judgement
 if TYPE_CHECKING:
     from core.analysis.cases import Case
     from core.analysis.errors import View
+    from core.analysis.sources import PredictionSet
     from core.store.paths import RunPaths
-    from tui.errors.source import Source
 
 SIGNS = {"model wrong": "M", "label wrong": "L", "unclear": "?"}
 NOTE = "✎"
@@ -21,13 +21,13 @@ NOTE = "✎"
 class Judgements:
     """Verdicts and notes on one predictions file; written by threads, one at a time."""
 
-    def __init__(self, run: RunPaths, source: Source | None, known: Mapping[str, Judgement]) -> None:
+    def __init__(self, run: RunPaths, source: PredictionSet | None, known: Mapping[str, Judgement]) -> None:
         self._run = run
         self._source = source
         self._known = known
 
     @classmethod
-    def read(cls, run: RunPaths, source: Source) -> Judgements:
+    def read(cls, run: RunPaths, source: PredictionSet) -> Judgements:
         """Those that were saved. Raises DataError when their file is damaged."""
         return cls(run, source, store.read_judgements(source.file))
 

@@ -1,71 +1,169 @@
-"""Which predictions are looked at, and at which thresholds: all that the panes and pages follow."""
+"""What the screen of errors knows and how it moves on: no widgets, so that it can be tried without any.
+
+A thread makes what takes long (`read` in `tui.errors.source`, `compute`, `find_cases`); the model takes it in
+and says whether it still goes with what is looked at.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from textual.reactive import var
-
-from core.store.measures import row_of
 from core.store.paths import RunPaths
-from tui.background import Background
-from tui.errors import header as errors_text
 from tui.errors.judgements import Judgements
-from tui.errors.source import Source, Thresholds, chosen, sources
-from tui.lab import Lab, lab_of
-from tui.widgets.bars import SpanLine
-from tui.widgets.case_picture import CasePicture
-from tui.widgets.matrix import Matrix
-from tui.widgets.matrix_counts import NOWHERE
-from tui.widgets.matrix_draw import MANY
+from tui.widgets.case_words import KIND_WORDS
+from tui.widgets.matrix_counts import NOWHERE, Counts, Place, place_words
 
 if TYPE_CHECKING:
+    from core.analysis.cases import Case
     from core.analysis.errors import Errors, View
     from core.analysis.groups import Grouped
+    from core.analysis.sources import PredictionSet
     from core.store.records import RunSummary
-    from tui.widgets.matrix_counts import Counts
+    from tui.errors.comparison import Compared, OtherPredictions
+    from tui.errors.source import Opened
 
-STEP = 0.05
-HIGHEST = 0.95
+TABS = (
+    ("matrix", "Matrix"),
+    ("kinds", "Kinds"),
+    ("classes", "Classes"),
+    ("pr", "PR"),
+    ("boxes", "Boxes"),
+    ("ab", "A/B"),
+)
+SCORE_STEP = 0.05
+MAX_SCORE = 0.95
 IOUS = (0.5, 0.2, 0.75)
 """The usual threshold, the lab's own, a strict one."""
 NMS = 0.5
 GROUPS = ("off", "1 word", "2 words")
 
+Listing = Literal["cases", "changes", "images"]
+WayBack = Literal["matrix tab", "cases", "origin", "out"]
 
-class ErrorsState(Background):
-    """Subclasses show what is here: `view_changed` tells them that it is another."""
 
-    step: var[str] = var("matrix", init=False)
-    """matrix, cases, picture: each is reached from the one before; `origin` says from which tab."""
-    tab: var[str] = var("matrix", init=False)
-    thresholds: var[Thresholds] = var(Thresholds(0.5), init=False)
+@dataclass(frozen=True)
+class Thresholds:
+    """What the screen follows; `score` is not below what was stored, `nms` None: as predicted."""
 
-    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
-        """`root` is the run's folder; `checkpoint` whose predictions to open, empty: the best one's."""
-        super().__init__(classes="-step-matrix")
+    score: float
+    iou: float = 0.5
+    nms: float | None = None
+
+
+@dataclass(frozen=True)
+class CaseQuery:
+    """Which cases are listed: of a cell of the matrix, or (`free`) chosen elsewhere.
+
+    rows and columns are classes, None: all of them; `mixed` ones differ in truth, prediction or kind.
+    """
+
+    rows: tuple[int, ...] | None
+    columns: tuple[int, ...] | None
+    kind: str | None
+    title: str
+    mixed: bool = False
+    image: int | None = None
+    mistakes: bool = False
+    free: bool = False
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the picture is about: an image and in it a case, or an object that two models see differently."""
+
+    image: int
+    case: Case | None = None
+    object: int | None = None
+    words: str = ""
+
+    @property
+    def main_object(self) -> int | None:
+        return self.case.object if self.case is not None else self.object
+
+    @property
+    def main_box(self) -> int | None:
+        return self.case.prediction if self.case is not None else None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Another model's view of the same images, and what both models are called."""
+
+    view: View
+    captions: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A view at some thresholds, its matrix in groups where they are on, and what the matrix shows."""
+
+    view: View
+    grouped: Grouped | None
+    counts: Counts
+
+
+class ErrorsModel:
+    """One predictions file of a run: thresholds, where one is on the screen, and what is chosen there.
+
+    `tab` is one of TABS; `step` is matrix, cases or picture, each reached from the one before; `origin` is
+    the tab from which the step was reached.
+    """
+
+    def __init__(self, run: RunSummary, paths: RunPaths, checkpoint: str = "") -> None:
+        """`checkpoint`: whose predictions to open; empty: the best one's."""
+        self.run = run
         self.run_id = run.id
-        self._run = run
-        self._paths = RunPaths(root)
-        self._checkpoint = checkpoint
-        self.source: Source | None = None
+        self.paths = paths
+        self.checkpoint = checkpoint
+        self.source: PredictionSet | None = None
         self.errors: Errors | None = None
         self.view: View | None = None
         self.grouped: Grouped | None = None
-        self.judged = Judgements(self._paths, None, {})
+        self.counts = NOWHERE
+        self.judged = Judgements(paths, None, {})
         self.image_root = Path()
-        self.origin = "matrix"
+        self.summary = ""
         self.problem = False
-        self.words = 0
-        self._ap = ""
+        self.thresholds = Thresholds(0.5)
+        self.group_words = 0
+        self.tab = self.step = self.origin = "matrix"
+        self.query: CaseQuery | None = None
+        self.curve_class: int | None = None
+        self.against: OtherPredictions | None = None
+        self.compared: Compared | None = None
 
-    @property
-    def model(self) -> ErrorsState:
-        return self
+    # -- which predictions
+
+    def open(self, source: PredictionSet) -> None:
+        """Another predictions file is being read."""
+        self.source, self.errors, self.view, self.summary = source, None, None, ""
+        self.problem = False
+
+    def take_opened(self, opened: Opened) -> bool:
+        """A predictions file was read; False: another one is waited for meanwhile."""
+        if opened.source != self.source:
+            return False
+        self.errors, self.judged, self.image_root = opened.errors, opened.judged, opened.image_root
+        self.thresholds = replace(self.thresholds, score=max(opened.errors.score, opened.errors.floor))
+        self.query, self.curve_class, self.compared = None, None, None
+        return True
+
+    def take_computed(self, made: Computed) -> bool:
+        """A view was computed; False: it is of a file that is no longer looked at."""
+        if made.view.errors is not self.errors:
+            return False
+        self.view, self.grouped, self.counts = made.view, made.grouped, made.counts
+        return True
+
+    def take_train_counts(self, errors: Errors, counts: tuple[int, ...] | None) -> bool:
+        """How many objects of each class were trained on; False: that says nothing about these errors."""
+        if errors is not self.errors or counts is None or len(counts) != len(errors.classes):
+            return False
+        errors.train_counts = counts
+        return True
 
     @property
     def is_gallery(self) -> bool:
@@ -73,207 +171,187 @@ class ErrorsState(Background):
         return self.errors is not None and not self.errors.labelled
 
     @property
-    def lab(self) -> Lab:
-        return lab_of(self)
+    def has_boxes(self) -> bool:
+        """Of a detector, as far as is known."""
+        return self.errors is None or self.errors.kind == "detection"
 
     @property
-    def matrix(self) -> Matrix:
-        return self.query_one("#matrix", Matrix)
+    def has_truth(self) -> bool:
+        """There is a view, and one of images with ground truth."""
+        return self.view is not None and not self.is_gallery
 
-    @abstractmethod
-    def view_changed(self) -> None:
-        """The thresholds, or the predictions, are others."""
+    @property
+    def names(self) -> Sequence[str]:
+        """Of classes, or of groups where they are on."""
+        if self.grouped is not None:
+            return self.grouped.names
+        return self.view.errors.classes if self.view is not None else ()
 
-    @abstractmethod
-    def opened(self, errors: Errors) -> None:
-        """Another predictions file is open; a view of it comes next."""
+    # -- thresholds
 
-    @abstractmethod
-    def training_known(self) -> None:
-        """How many objects were trained on is known now."""
-
-    # -- which predictions
-
-    def find_sources(self) -> None:
-        """Open the predictions that were asked for."""
-        self.newest.ask("sources", partial(sources, self._paths), self._have_sources)
-
-    def _have_sources(self, found: list[Source]) -> None:
-        source = chosen(found, self._run, self._checkpoint)
-        if source is None:
-            which = f" of {self._checkpoint}" if self._checkpoint else ""
-            self.failed(f"no predictions{which} yet: esc, then m measures; they come with the measurement")
-        else:
-            self.open_source(source)
-
-    def open_source(self, source: Source) -> None:
-        """Show the errors in another predictions file."""
-        self.source, self.errors, self.view, self._ap = source, None, None, ""
-        self.problem = False
-        self.show_top()
-        self.newest.ask("open", partial(_read, self._paths, source), self._opened)
-
-    def _opened(self, found: tuple[Source, Errors, Judgements, Path]) -> None:
-        source, errors, judged, root = found
-        if source != self.source:
-            return
-        self.errors, self.judged, self.image_root = errors, judged, root
-        at = replace(self.thresholds, score=max(errors.score, errors.floor))
-        self.set_reactive(ErrorsState.thresholds, at)
-        self.opened(errors)
-        self.compute()
-        self.newest.ask("train", partial(_trained_on, self._paths), partial(self._have_train, errors))
-
-    def _have_train(self, errors: Errors, counts: tuple[int, ...] | None) -> None:
-        if errors is self.errors and counts is not None and len(counts) == len(errors.classes):
-            errors.train_counts = counts
-            self.training_known()
-
-    def action_source(self) -> None:
-        """Ask for other predictions."""
-        self.newest.ask("sources", partial(sources, self._paths), self._ask_source)
-
-    def _ask_source(self, found: list[Source]) -> None:
-        from tui.dialogs.choose import Choice, ChooseDialog
-
-        best = self._run.best.checkpoint if self._run.best is not None else ""
-        choices = [
-            Choice(item.name, item.note or ("★ best" if item.checkpoint == best else "")) for item in found
-        ]
-        by_name = {item.name: item for item in found}
-        current = self.source.name if self.source is not None else ""
-
-        def take(value: str | None) -> None:
-            if value is not None and value in by_name:
-                self.open_source(by_name[value])
-
-        self.app.push_screen(ChooseDialog(f"Errors of {self._run.label} at", choices, current=current), take)
-
-    def failed(self, sentence: str) -> None:
-        if self.view is not None:
-            self.notify(sentence, severity="error", markup=False)
-            return
-        matrix = self.matrix
-        matrix.empty = sentence
-        matrix.show(NOWHERE)
-        self.query_one("#picture", CasePicture).empty = ""
-        self.problem = True
-        self.show_top()
-
-    # -- thresholds: everything follows
-
-    def compute(self) -> None:
-        """Have the view made that goes with the thresholds."""
-        if self.errors is not None:
-            work = partial(_computed, self.errors, self.thresholds, self.words)
-            self.newest.ask("view", work, self._have_view)
-
-    def _have_view(self, found: tuple[View, Grouped | None, Counts]) -> None:
-        view, grouped, counts = found
-        if view.errors is not self.errors:
-            return
-        self.view, self.grouped = view, grouped
-        self.matrix.show(counts)
-        self.set_class(counts.size > MANY, "-many")
-        self.show_top()
-        self.view_changed()
-        if self.source is not None and not self.is_gallery:
-            work = partial(_summary, view, self._paths, self.source.file, self.size.width)
-            self.newest.ask("ap", work, self._have_ap)
-        self.refresh_bindings()
-
-    def _have_ap(self, found: tuple[View, str]) -> None:
-        if found[0].errors is self.errors:
-            self._ap = found[1]
-            self.show_top()
-
-    def watch_thresholds(self) -> None:
-        self.show_top()
-        self.compute()
-
-    def action_score(self, by: int) -> None:
+    def move_score(self, steps: int) -> bool:
+        """The score threshold so many steps higher; False: it stays."""
         if self.errors is None:
-            return
+            return False
         # On the grid of steps, whatever the floor is.
-        steps = round(self.thresholds.score / STEP) + by
-        score = min(max(round(steps * STEP, 2), self.errors.floor), HIGHEST)
-        self.thresholds = replace(self.thresholds, score=score)
+        number = round(self.thresholds.score / SCORE_STEP) + steps
+        score = min(max(round(number * SCORE_STEP, 2), self.errors.floor), MAX_SCORE)
+        return self._move(replace(self.thresholds, score=score))
 
-    def action_iou(self) -> None:
+    def next_iou(self) -> bool:
+        """The next one of the IoU thresholds."""
         following = IOUS[(IOUS.index(self.thresholds.iou) + 1) % len(IOUS)]
-        self.thresholds = replace(self.thresholds, iou=following)
+        return self._move(replace(self.thresholds, iou=following))
 
-    def action_nms(self) -> None:
-        self.thresholds = replace(self.thresholds, nms=None if self.thresholds.nms is not None else NMS)
+    def toggle_nms(self) -> bool:
+        """With or without suppression of boxes of whatever class."""
+        nms = NMS if self.thresholds.nms is None else None
+        return self._move(replace(self.thresholds, nms=nms))
 
-    def group_by(self, words: int, only: frozenset[int] | None = None) -> None:
-        """Groups by the first words of names, 0: classes, `only` some of them."""
-        self.words = words
-        self.matrix.only = only
-        self.show_top()
-        self.compute()
+    def _move(self, thresholds: Thresholds) -> bool:
+        moved = thresholds != self.thresholds
+        self.thresholds = thresholds
+        return moved
 
-    def action_groups(self) -> None:
-        self.group_by((self.words + 1) % len(GROUPS))
+    def group_by(self, words: int) -> None:
+        """Groups by the first words of names, 0: classes."""
+        self.group_words, self.curve_class = words, None
 
-    def action_open_group(self) -> None:
-        """From a group to the classes in it."""
-        place, grouped = self.matrix.place, self.grouped
-        if grouped is not None and place is not None:
-            number = place.row if place.row is not None else place.column
-            if number is not None:
-                self.group_by(0, frozenset(grouped.members[number]))
+    # -- where one is
 
-    # -- what is written around
+    @property
+    def on_matrix(self) -> bool:
+        """At the matrix itself."""
+        return self.tab == "matrix" and self.step == "matrix"
 
-    def show_top(self) -> None:
-        """Draw the two lines above: whose errors, and at which thresholds."""
-        width = self.size.width or self.app.size.width
-        view = self.view
-        left, right = errors_text.top(
-            self._run, self.source, view, self._ap or "AP …", width=width, problem=self.problem
-        )
-        right = [("without ground truth ", "muted")] if self.is_gallery else right
-        self.query_one("#top", SpanLine).show(left, right if view is not None else [])
-        at, errors = self.thresholds, self.errors
-        left, right = errors_text.tabs(
-            self.tab,
-            at,
-            GROUPS[self.words],
-            self.matrix.looks,
-            gallery=self.is_gallery,
-            boxes=errors is None or errors.kind == "detection",
-            floor=errors.floor if errors is not None else 0.0,
-            width=width,
-        )
-        self.query_one("#tabs-line", SpanLine).show(left, right)
+    @property
+    def on_list(self) -> bool:
+        """At a list of cases, or at a picture from one."""
+        return self.tab == "matrix" and self.step != "matrix"
+
+    @property
+    def on_picture(self) -> bool:
+        return self.tab == "matrix" and self.step == "picture"
+
+    @property
+    def compares(self) -> bool:
+        """The picture is one of two models that are compared."""
+        return self.origin == "ab"
+
+    @property
+    def listing(self) -> Listing:
+        """The list whose rows are looked at one after the other."""
+        if self.is_gallery:
+            return "images"
+        return "changes" if self.compares else "cases"
+
+    @property
+    def pair(self) -> Pair | None:
+        """The two models, while the picture is one of both."""
+        if not self.compares or self.compared is None:
+            return None
+        return Pair(self.compared.second, self.compared.captions)
+
+    def next_tab(self, by: int) -> str:
+        """The tab so many further, round and round."""
+        names = [name for name, _ in TABS]
+        return names[(names.index(self.tab) + by) % len(names)]
+
+    @property
+    def way_back(self) -> WayBack:
+        """Where one comes to from here, the tab first."""
+        if self.tab != "matrix":
+            return "matrix tab"
+        if self.step == "picture" and self.origin in ("matrix", "kinds") and not self.is_gallery:
+            return "cases"
+        return "origin" if self.step != "matrix" else "out"
+
+    # -- what is chosen
+
+    def cell_query(self, place: Place | None) -> CaseQuery | None:
+        """The cases of a cell of the matrix."""
+        if place is None or self.view is None:
+            return None
+        nothing = (len(self.view.errors.classes),)
+
+        def members(number: int | None) -> tuple[int, ...]:
+            if number is None:
+                return nothing
+            return self.grouped.members[number] if self.grouped is not None else (number,)
+
+        kind = next((name for name, word in KIND_WORDS.items() if word == place.kind), None)
+        mixed = self.grouped is not None or (place.row is None and not kind)
+        title = place_words(self.counts, place)
+        return CaseQuery(members(place.row), members(place.column), kind, title, mixed)
+
+    def group_members(self, place: Place | None) -> frozenset[int] | None:
+        """The classes of the group at a cell of the matrix, where there are groups."""
+        if self.grouped is None or place is None:
+            return None
+        number = place.row if place.row is not None else place.column
+        return frozenset(self.grouped.members[number]) if number is not None else None
+
+    @property
+    def chosen_elsewhere(self) -> bool:
+        """The cases are not those of a cell of the matrix."""
+        return self.query is not None and self.query.free
+
+    def step_class(self, by: int) -> None:
+        """The curve of the next class; before the first one stands that of all together."""
+        order: list[int | None] = [None, *range(len(self.names))]
+        self.curve_class = order[(order.index(self.curve_class) + by) % len(order)]
+
+    def compare_with(self, other: OtherPredictions) -> None:
+        """Choose what to compare with."""
+        self.against, self.compared = other, None
+
+    def take_compared(self, compared: Compared) -> bool:
+        """A comparison was computed; False: of other predictions, or of another view."""
+        if compared.other is not self.against or compared.view is not self.view:
+            return False
+        self.compared = compared
+        return True
 
 
-def _trained_on(run: RunPaths) -> tuple[int, ...] | None:
-    from core.analysis.sources import train_counts
-
-    return train_counts(run)
-
-
-def _read(run: RunPaths, source: Source) -> tuple[Source, Errors, Judgements, Path]:
-    from core.analysis.errors import open_errors
-    from core.analysis.roots import image_root
-
-    errors = open_errors(source.file)
-    return source, errors, Judgements.read(run, source), image_root(run, errors)
-
-
-def _computed(errors: Errors, at: Thresholds, words: int) -> tuple[View, Grouped | None, Counts]:
+def compute(errors: Errors, at: Thresholds, words: int) -> Computed:
+    """The view at thresholds, in groups by so many `words` of the names (0: none)."""
     view = errors.at(at.score, at.iou, agnostic_nms=at.nms)
     grouped = view.grouped(words) if words else None
-    return view, grouped, errors_text.counts(view, grouped)
+    return Computed(view, grouped, matrix_counts(view, grouped))
 
 
-def _summary(view: View, run: RunPaths, file: Path, width: int) -> tuple[View, str]:
-    """AP or accuracy: as it was measured, where that is kept; else computed, which takes its time."""
-    sha256 = view.errors.source.origin.sha256
-    measured = row_of(run, file, sha256) if view.agnostic_nms is None else None
-    numbers = measured.metrics if measured is not None else {}
-    needed = ("map", "map_50") if view.errors.kind == "detection" else ("accuracy",)
-    found = numbers if all(name in numbers for name in needed) else errors_text.summary(view)
-    return view, errors_text.summary_words(found, width=width)
+def matrix_counts(view: View, grouped: Grouped | None) -> Counts:
+    """A view's matrix as the widget wants it."""
+    from core.analysis.cases import FALSE_ALARM_KINDS
+
+    boxes = view.errors.kind == "detection" or bool(view.matrix[:-1, -1].any())
+    alarms = view.false_alarms
+    if grouped is None:
+        names, cells, inside = view.errors.classes, view.matrix.tolist(), []
+        kinds = alarms.tolist()
+    else:
+        names, cells, inside = grouped.names, grouped.matrix.tolist(), grouped.inside.tolist()
+        kinds = [[int(line[list(members)].sum()) for members in grouped.members] for line in alarms]
+    detection = view.errors.kind == "detection"
+    return Counts(
+        tuple(names),
+        tuple(str(number) for number in range(1, len(names) + 1)),
+        cells,
+        tuple((KIND_WORDS[kind], line) for kind, line in zip(FALSE_ALARM_KINDS, kinds, strict=True))
+        if detection
+        else (),
+        inside,
+        boxes,
+    )
+
+
+def find_cases(view: View, query: CaseQuery, sorting: str) -> Sequence[Case]:
+    """The cases that are asked for, in the order of `sorting`: rank, score, iou, ..."""
+    if query.mistakes:
+        from core.analysis.mistakes import likely_mistakes
+
+        return [case for _, case in likely_mistakes(view)]
+    cases = view.cases(query.rows, query.columns, query.kind)
+    if sorting != "rank":
+        cases = cases.sorted_by(sorting)
+    return cases if query.image is None else [case for case in cases if case.image == query.image]

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.colours import NOT_WRONG
+from tui.errors.model import Sight
 from tui.widgets.case_picture import Side
-from tui.widgets.case_table import KIND_WORDS, BoxRow
+from tui.widgets.case_table import BoxRow
+from tui.widgets.case_words import KIND_WORDS
 from tui.widgets.picture_boxes import Frame
 
 if TYPE_CHECKING:
-    from core.analysis.cases import Case, Shown
+    from core.analysis.cases import Shown
 
 FIRST, SECOND = "A", "B"
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What the picture is about: an image and in it a case, or an object that two models see differently."""
-
-    image: int
-    case: Case | None = None
-    object: int | None = None
-    words: str = ""
-
-    @property
-    def main_object(self) -> int | None:
-        return self.case.object if self.case is not None else self.object
-
-    @property
-    def main_box(self) -> int | None:
-        return self.case.prediction if self.case is not None else None
 
 
 def sides(shown: Shown, sight: Sight, names: Sequence[str], *, beside: bool) -> tuple[Side, ...]:

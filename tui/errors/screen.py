@@ -2,44 +2,91 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
 from textual import on
+from textual.actions import parse
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.screen import Screen
 
+from core.store.paths import RunPaths
+from tui.background import Newest
 from tui.cell_text import plain
-from tui.errors import header as errors_text
+from tui.errors import header
 from tui.errors.judgements import NOTE, SIGNS
-from tui.errors.panes.compare import CHANGE_COLUMNS, NARROW_CHANGE_COLUMNS
-from tui.errors.panes.gallery import BOX_COLUMNS, Gallery
+from tui.errors.model import GROUPS, TABS, CaseQuery, Computed, ErrorsModel, Sight, compute
+from tui.errors.panes.base import Pane
+from tui.errors.panes.cases import CasesPane
+from tui.errors.panes.classes import ClassesPane
+from tui.errors.panes.compare import ComparePane
+from tui.errors.panes.curves import CurvesPane
+from tui.errors.panes.gallery import GalleryPane
+from tui.errors.panes.images import ImagesPane
+from tui.errors.panes.judging import JudgingPane
+from tui.errors.panes.kinds import KindsPane
+from tui.errors.panes.matrix import TITLE, MatrixPane
+from tui.errors.panes.picture import PicturePane
+from tui.errors.source import Opened, about, chosen, read, sources, trained_on
 from tui.widgets.bars import KeyBar, SpanLine
-from tui.widgets.case_curve import CurveView
-from tui.widgets.case_picture import CasePicture
-from tui.widgets.case_table import BoxTable, CaseTable, ClassNumbers, PictureTable, PlainTable
 from tui.widgets.filter_line import FilterLine
-from tui.widgets.matrix import Matrix
-from tui.widgets.picture_grid import PictureGrid
+from tui.widgets.line_table import LineTable
+from tui.widgets.matrix_draw import MANY
 
 if TYPE_CHECKING:
     from textual.widget import Widget
 
+    from core.analysis.errors import Errors, View
+    from core.analysis.sources import PredictionSet
+    from core.store.records import RunSummary
+
+_USUAL_NAME = 10
 _FOCUS = {"kinds": "#kinds", "classes": "#classes", "pr": "#pr", "boxes": "#images", "ab": "#changes"}
 _STEPS = {"matrix": "#matrix", "cases": "#cases", "picture": "#picture"}
 
 
-class ErrorsScreen(Gallery):
+def _keys_of(panes: dict[str, type[Pane]]) -> list[Binding]:
+    """The keys of panes by their ids, to be bound to the screen, which hands them on."""
+    return [
+        replace(key, action=f"in_pane({pane_id!r}, {key.action!r})")
+        for pane_id, pane in panes.items()
+        for key in pane.KEYS
+    ]
+
+
+_PANE_KEYS = _keys_of(
+    {
+        "matrix-pane": MatrixPane,
+        "page-boxes": ImagesPane,
+        "judging": JudgingPane,
+        "right": PicturePane,
+        "page-ab": ComparePane,
+    }
+)
+
+
+class ErrorsScreen(Screen[None]):
+    """Brings model and panes together: what changes in one, it tells the others."""
+
     CSS_PATH = "errors.tcss"
     AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
-    KEY_ORDER = (
-        *("back", "choose", "case(1)", "list", "beside", "to_case", "score(1)", "iou", "nms", "worst"),
-        *("step(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')", "note"),
-        *("diagonal", "normalise", "sort", "groups", "open_group", "zoom(2.0)", "zoom(0.5)", "whole"),
-        *("layer('only')", "next_tab(1)", "compare", "source", "save", "full", "filter", "root"),
-        *("layer('truth')", "layer('predicted')", "layer('labels')", "pan(-1, 0)"),
+    KEY_ORDER = tuple(
+        {parse(key.action)[2][1]: key.action for key in _PANE_KEYS}.get(action, action)
+        for action in (
+            *("back", "choose", "case(1)", "list", "beside", "to_case", "score(1)", "iou", "nms", "worst"),
+            *("step(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')", "note"),
+            *("diagonal", "normalise", "sort", "groups", "open_group", "zoom(2.0)", "zoom(0.5)", "whole"),
+            *("layer('only')", "next_tab(1)", "compare", "source", "save", "full", "filter", "root"),
+            *("layer('truth')", "layer('predicted')", "layer('labels')", "pan(-1, 0)"),
+        )
     )
     SIGNS = (
         ("━ T", "true box"),
@@ -66,44 +113,39 @@ class ErrorsScreen(Gallery):
             tooltip="without boxes that overlap a better one of any class",
         ),
         Binding("g", "groups", "groups", tooltip="groups by the first one or two words of the names"),
-        Binding(
-            "space",
-            "open_group",
-            "open group",
-            key_display="space",
-            tooltip="open the group: only its classes",
-        ),
-        Binding(
-            "slash",
-            "filter",
-            "classes",
-            key_display="/",
-            tooltip="only classes with these letters in their names",
-        ),
         Binding("tab", "next_tab(1)", "next tab", key_display="tab"),
         Binding("shift+tab", "next_tab(-1)", "previous tab", show=False),
         Binding("n", "case(1)", "next case"),
-        Binding("n", "sample", "other pictures"),
         Binding("b", "case(-1)", "previous case", show=False),
-        Binding(
-            "1", "judge('model wrong')", "model wrong", tooltip="judge: the model is wrong; again: no verdict"
-        ),
-        Binding("2", "judge('label wrong')", "label wrong", tooltip="judge: the label is wrong"),
-        Binding("3", "judge('unclear')", "unclear", tooltip="judge: unclear"),
-        Binding("m", "note", "note", tooltip="a note on this case"),
-        Binding("t", "layer('truth')", "truth", tooltip="show or hide true boxes"),
-        Binding("p", "layer('predicted')", "predictions", tooltip="show or hide predicted boxes"),
-        Binding("L", "layer('labels')", "show or hide labels", show=False),
-        Binding("e", "layer('only')", "only this error", tooltip="only the boxes of this error, or all"),
-        Binding("v", "beside", "truth beside", tooltip="truth and predictions beside each other"),
-        Binding(
-            "V", "full", "full picture", tooltip="the picture in the terminal's own pixels (Sixel, Kitty)"
-        ),
-        Binding("a", "compare", "compare with", tooltip="compare with another checkpoint or run"),
-        Binding("w", "save", "write picture", tooltip="write this picture, or the matrix, as a PNG file"),
         Binding("c", "source", "checkpoint, split", tooltip="another checkpoint or split, or new images"),
-        Binding("R", "root", "where the images are", tooltip="say in which folder the images are now"),
+        *_PANE_KEYS,
     ]
+
+    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
+        """`root` is the run's folder; `checkpoint` whose predictions to open, empty: the best one's."""
+        super().__init__(classes="-step-matrix")
+        self.model = model = ErrorsModel(run, RunPaths(root), checkpoint)
+        self.newest = Newest(self, self.failed)
+        self._matrix = MatrixPane(model, self, id="matrix-pane")
+        self._gallery = GalleryPane(model, self, id="gallery-pane")
+        self._cases = CasesPane(model, self, id="case-list")
+        self._judging = JudgingPane(model, self, id="judging")
+        self._picture = PicturePane(model, self, self._cases, self._judging, id="right")
+        self._compare = ComparePane(model, self, id="page-ab")
+        self._pages: dict[str, Pane] = {
+            "kinds": KindsPane(model, self, id="page-kinds"),
+            "classes": ClassesPane(model, self, id="page-classes"),
+            "pr": CurvesPane(model, self, id="page-pr"),
+            "boxes": ImagesPane(model, self, id="page-boxes"),
+            "ab": self._compare,
+        }
+        parts = (self._matrix, self._gallery, self._cases, self._judging, self._picture)
+        self._panes: dict[str, Pane] = {pane.id or "": pane for pane in (*parts, *self._pages.values())}
+        self._listings: dict[str, CasesPane | ComparePane | GalleryPane] = {
+            "cases": self._cases,
+            "changes": self._compare,
+            "images": self._gallery,
+        }
 
     def compose(self) -> ComposeResult:
         yield SpanLine(id="top")
@@ -111,95 +153,295 @@ class ErrorsScreen(Gallery):
         with Container(id="errors"):
             with Container(id="page-matrix"):
                 with Container(id="matrix-side"):
-                    yield Matrix(id="matrix", empty="reading …")
-                    yield PictureTable(BOX_COLUMNS, id="new-images", empty="no image")
-                with Container(id="right"):
-                    with Container(id="case-side"):
-                        yield CaseTable(id="cases", empty="no case here")
-                        yield BoxTable(id="boxes")
-                    with Container(id="picture-side"):
-                        yield CasePicture(id="picture", empty="no case chosen")
-                        yield SpanLine(id="about-case")
-                        yield SpanLine(id="verdict")
-            with Container(id="page-kinds"):
-                yield SpanLine(id="kind-line")
-                yield SpanLine(id="kind-more")
-                yield PlainTable(errors_text.KIND_COLUMNS, id="kinds", empty="reading …")
-            with Container(id="page-classes"):
-                yield SpanLine(id="class-line")
-                yield ClassNumbers(
-                    errors_text.CLASS_COLUMNS,
-                    narrow=errors_text.NARROW_CLASS_COLUMNS,
-                    id="classes",
-                    empty="reading …",
-                )
-            with Container(id="page-pr"):
-                yield CurveView(id="pr")
-            with Container(id="page-boxes"):
-                yield SpanLine(id="image-about")
-                yield PictureTable(errors_text.IMAGE_COLUMNS, id="images", empty="reading …")
-                yield PictureGrid(id="grid")
-            with Container(id="page-ab"):
-                yield SpanLine(id="ab-counts")
-                yield SpanLine(id="ab-numbers")
-                yield SpanLine(id="ab-more")
-                yield SpanLine(id="ab-classes")
-                yield PictureTable(CHANGE_COLUMNS, narrow=NARROW_CHANGE_COLUMNS, id="changes")
+                    yield self._matrix
+                    yield self._gallery
+                yield self._picture
+            yield from self._pages.values()
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one("#matrix-side").border_title = plain("Matrix  truth ↓  prediction →")
-        self.query_one("#grid").display = self.new_images.display = False
-        self.picture.has_list = lambda: self.shows_boxes
-        self._apply_tab()
-        self.find_sources()
+        self.query_one("#matrix-side").border_title = plain(TITLE)
+        self._show_tab()
+        self.newest.ask("sources", partial(sources, self.model.paths), self._have_sources)
+
+    # -- what panes ask for
+
+    @property
+    def sight(self) -> Sight | None:
+        """What the row under the cursor of the list that is gone through shows."""
+        return self._listings[self.model.listing].sight
+
+    @property
+    def listed(self) -> LineTable[Any]:
+        """The list whose rows are looked at one after the other."""
+        return self._listings[self.model.listing].table
+
+    def look(self) -> None:
+        """Show the picture of `sight`, where pictures are seen."""
+        self._picture.look()
+
+    def list_cases(self, query: CaseQuery | None) -> None:
+        """Have other cases listed."""
+        self._cases.list_cases(query)
+
+    def case_judged(self) -> None:
+        """A verdict or a note was saved."""
+        self._cases.table.refresh_changed()
+        self._judging.show_verdict()
+
+    def root_changed(self) -> None:
+        """The images are looked for in another folder."""
+        self._pages["boxes"].outdate()
+
+    def show_page(self) -> None:
+        """Fill the tab that is shown, unless it shows the view already."""
+        if self.model.tab in self._pages:
+            self._pages[self.model.tab].show_page()
+
+    # -- keys of panes
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if not self.is_mounted:
+            return True
+        model = self.model
+        if action == "in_pane":
+            pane_id, inner = map(str, parameters)
+            _, name, arguments = parse(inner)
+            return self._panes[pane_id].check_action(name, arguments)
+        if action == "case":
+            return model.on_list and model.view is not None
+        if action == "groups":
+            return model.has_truth and (model.tab in ("classes", "pr") or model.on_matrix)
+        if action == "iou":
+            return model.has_boxes and not model.is_gallery
+        if action == "nms":
+            return model.has_boxes
+        return True
+
+    async def action_in_pane(self, pane_id: str, action: str) -> None:
+        """Do in a pane what a key of its own says."""
+        await self.app.run_action(action, self._panes[pane_id])
+
+    # -- which predictions
+
+    def _have_sources(self, available: Sequence[PredictionSet]) -> None:
+        checkpoint = self.model.checkpoint
+        source = chosen(available, self.model.run, checkpoint)
+        if source is None:
+            which = f" of {checkpoint}" if checkpoint else ""
+            self.failed(f"no predictions{which} yet: esc, then m measures; they come with the measurement")
+        else:
+            self._open(source)
+
+    def _open(self, source: PredictionSet) -> None:
+        """Show the errors in another predictions file."""
+        self.model.open(source)
+        self.show_top()
+        self.newest.ask("open", partial(read, self.model.paths, source), self._opened)
+
+    def _opened(self, opened: Opened) -> None:
+        model, errors = self.model, opened.errors
+        if not model.take_opened(opened):
+            return
+        for pane in self._panes.values():
+            pane.opened(errors)
+        self.set_class(max(map(cell_len, errors.classes), default=0) > _USUAL_NAME, "-long-names")
+        if model.compares:
+            self._leave()
+        self.set_class(model.is_gallery, "-gallery")
+        self._matrix.display = not model.is_gallery
+        self.query_one("#matrix-side").border_title = plain("Images" if model.is_gallery else TITLE)
+        if model.is_gallery and model.step == "cases":
+            self.show_step("matrix")
+        self.focus_here()
+        self._compute()
+        train = partial(trained_on, model.paths)
+        self.newest.ask("train", train, partial(self._have_train_counts, errors))
+
+    def _have_train_counts(self, errors: Errors, counts: tuple[int, ...] | None) -> None:
+        if self.model.take_train_counts(errors, counts):
+            for name in ("classes", "kinds"):
+                self._pages[name].outdate()
+            self.show_page()
+
+    def action_source(self) -> None:
+        """Ask for other predictions."""
+        self.newest.ask("sources", partial(_described, self.model.paths), self._ask_source)
+
+    def _ask_source(self, available: list[tuple[PredictionSet, str]]) -> None:
+        from tui.dialogs.choose import Choice, ChooseDialog
+
+        run, source = self.model.run, self.model.source
+        best = run.best.checkpoint if run.best is not None else ""
+        choices = [
+            Choice(item.name, words or ("★ best" if item.checkpoint == best else ""))
+            for item, words in available
+        ]
+        by_name = {item.name: item for item, _ in available}
+
+        def take(value: str | None) -> None:
+            if value is not None and value in by_name:
+                self._open(by_name[value])
+
+        current = source.name if source is not None else ""
+        self.app.push_screen(ChooseDialog(f"Errors of {run.label} at", choices, current=current), take)
+
+    def failed(self, sentence: str) -> None:
+        """Say why something could not be read."""
+        if self.model.tab == "ab":
+            self._compare.say_failed(sentence)
+        elif self.model.view is not None:
+            self.notify(sentence, severity="error", markup=False)
+        else:
+            self._matrix.say(sentence)
+            self._picture.picture.empty = ""
+            self.model.problem = True
+            self.show_top()
+
+    # -- thresholds: everything follows
+
+    def _compute(self) -> None:
+        """Have the view made that goes with the thresholds."""
+        model = self.model
+        if model.errors is not None:
+            work = partial(compute, model.errors, model.thresholds, model.group_words)
+            self.newest.ask("view", work, self._have_view)
+
+    def _have_view(self, made: Computed) -> None:
+        model = self.model
+        if not model.take_computed(made):
+            return
+        for pane in self._panes.values():
+            pane.view_changed()
+        self.set_class(made.counts.size > MANY, "-many")
+        self.show_top()
+        self.show_page()
+        if model.source is not None and not model.is_gallery:
+            measured = partial(
+                header.measured_summary, made.view, model.paths, model.source.file, self.size.width
+            )
+            self.newest.ask("ap", measured, self._have_summary)
+        self.refresh_bindings()
+
+    def _have_summary(self, made: tuple[View, str]) -> None:
+        if made[0].errors is self.model.errors:
+            self.model.summary = made[1]
+            self.show_top()
+
+    def _thresholds_moved(self, moved: bool) -> None:
+        if moved:
+            self.show_top()
+            self._compute()
+
+    def action_score(self, by: int) -> None:
+        self._thresholds_moved(self.model.move_score(by))
+
+    def action_iou(self) -> None:
+        self._thresholds_moved(self.model.next_iou())
+
+    def action_nms(self) -> None:
+        self._thresholds_moved(self.model.toggle_nms())
+
+    def action_groups(self) -> None:
+        self.group_by((self.model.group_words + 1) % len(GROUPS))
+
+    def group_by(self, words: int, only: frozenset[int] | None = None) -> None:
+        """Groups by the first words of names, 0: classes, `only` some of them."""
+        self.model.group_by(words)
+        self._matrix.matrix.only = only
+        self.show_top()
+        self._compute()
+
+    def show_top(self) -> None:
+        """Draw the two lines at the top: whose errors, and at which thresholds."""
+        model = self.model
+        width = self.size.width or self.app.size.width
+        left, right = header.top(
+            *(model.run, model.source, model.view, model.summary or "AP …"),
+            width=width,
+            problem=model.problem,
+        )
+        right = [("without ground truth ", "muted")] if model.is_gallery else right
+        self.query_one("#top", SpanLine).show(left, right if model.view is not None else [])
+        left, right = header.tabs(
+            *(model.tab, model.thresholds, GROUPS[model.group_words], self._matrix.matrix.looks),
+            gallery=model.is_gallery,
+            boxes=model.has_boxes,
+            floor=model.errors.floor if model.errors is not None else 0.0,
+            width=width,
+        )
+        self.query_one("#tabs-line", SpanLine).show(left, right)
 
     # -- tabs and steps
 
-    def watch_tab(self) -> None:
-        if self.is_mounted:
-            self._apply_tab()
+    def show_tab(self, tab: str) -> None:
+        """Go to a tab."""
+        if tab != self.model.tab:
+            self.model.tab = tab
+            self._show_tab()
             self.show_page()
 
-    def _apply_tab(self) -> None:
-        for name, _ in errors_text.TABS:
-            self.query_one(f"#page-{name}").display = name == self.tab
+    def _show_tab(self) -> None:
+        for name, _ in TABS:
+            self.query_one(f"#page-{name}").display = name == self.model.tab
         self.show_top()
-        self._focus()
+        self.focus_here()
 
-    def _focus(self) -> None:
-        target: Widget = self.query_one(_STEPS[self.step] if self.tab == "matrix" else _FOCUS[self.tab])
-        if not target.display:
-            target = self.new_images if target is self.matrix else self.query_one("#grid")
+    def show_step(self, step: str) -> None:
+        """Go to the matrix, the cases or the picture."""
+        before, self.model.step = self.model.step, step
+        if step != before:
+            self.remove_class(f"-step-{before}")
+            self.add_class(f"-step-{step}")
+            self.focus_here()
+            self.look()
+
+    def focus_here(self) -> None:
+        """Give the keys to what is shown."""
+        model = self.model
+        target: Widget = self.query_one(_STEPS[model.step] if model.tab == "matrix" else _FOCUS[model.tab])
+        if target is self._matrix.matrix and not self._matrix.display:
+            target = self._gallery.table
+        elif not target.display:
+            target = self.query_one("#grid")
         self.set_focus(target)
         self.refresh_bindings()
 
-    def focus_here(self) -> None:
-        self._focus()
+    def enter(self, origin: str, step: str) -> None:
+        """Go from a tab to a step of the first one; `_leave` comes back."""
+        self.model.origin = origin
+        self.show_tab("matrix")
+        self.show_step(step)
+        self._picture.make_room()
+
+    def _leave(self) -> None:
+        """Back to the tab that one came from; the matrix has its cell's cases again."""
+        origin, self.model.origin = self.model.origin, "matrix"
+        self._picture.make_room()
+        self.show_step("matrix")
+        if self.model.chosen_elsewhere:
+            self._matrix.list_cell()
+        self.show_tab(origin)
 
     def action_next_tab(self, by: int) -> None:
-        names = [name for name, _ in errors_text.TABS]
-        self.tab = names[(names.index(self.tab) + by) % len(names)]
+        self.show_tab(self.model.next_tab(by))
 
-    def watch_step(self, before: str, step: str) -> None:
-        self.remove_class(f"-step-{before}")
-        self.add_class(f"-step-{step}")
-        self._focus()
-        self.look()
+    def action_case(self, by: int) -> None:
+        self.listed.action_move(by)
 
     def action_back(self) -> None:
         """A step back; from the matrix, once it shows all classes, to where one came from."""
-        if self.tab != "matrix":
-            self.tab = "matrix"
-        elif self.boxes.has_focus:
-            self.set_focus(self.picture)
-        elif self.step == "picture" and self.origin in ("matrix", "kinds") and not self.is_gallery:
-            self.step = "cases"
-        elif self.step != "matrix":
-            self.leave()
-        elif self.matrix.only is not None:
-            self.matrix.filter(None)
-            self.show_top()
+        way = self.model.way_back
+        if way == "matrix tab":
+            self.show_tab("matrix")
+        elif self._picture.boxes.has_focus:
+            self.set_focus(self._picture.picture)
+        elif way == "cases":
+            self.show_step("cases")
+        elif way == "origin":
+            self._leave()
+        elif self._matrix.matrix.only is not None:
+            self._matrix.show_classes(None)
         else:
             self.dismiss()
 
@@ -207,61 +449,20 @@ class ErrorsScreen(Gallery):
         self.show_top()
         self.call_after_refresh(self.look)
 
-    # -- classes by name
-
-    def action_filter(self) -> None:
-        if not self.query(FilterLine):
-            line = FilterLine("")
-            line.placeholder = "parts of the names of classes"
-            self.mount(line, before=self.query_one(KeyBar))
-            line.focus()
+    # -- the line that narrows the matrix down
 
     @on(FilterLine.Typed)
     def _filter_typed(self, event: FilterLine.Typed) -> None:
-        """Show classes with all words of the text in their names."""
-        words = event.text.lower().split()
-        names = self.matrix.counts.names
-        found = frozenset(at for at, name in enumerate(names) if all(word in name.lower() for word in words))
-        self.matrix.filter(found if words and found else None)
-        self.show_top()
+        self._matrix.filter_by(event.text)
 
     @on(FilterLine.Closed)
     def _filter_closed(self, event: FilterLine.Closed) -> None:
         if event.clear:
-            self.matrix.filter(None)
+            self._matrix.matrix.filter(None)
         self.query(FilterLine).remove()
         self.show_top()
-        self._focus()
+        self.focus_here()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if not self.is_mounted:
-            return True
-        on_matrix = self.tab == "matrix"
-        on_picture = on_matrix and self.step == "picture"
-        boxes = self.errors is None or self.errors.kind == "detection"
-        known = self.view is not None and not self.is_gallery
-        if action == "case":
-            return on_matrix and self.step != "matrix" and self.view is not None
-        if action in ("judge", "note"):
-            return on_matrix and self.step != "matrix" and known and self.origin != "ab"
-        if action == "save":
-            return self.view is not None and (known or on_picture)
-        if action == "compare":
-            return known
-        if action == "sample":
-            return self.tab == "boxes" and self.errors is not None and not boxes and known
-        if action in ("layer", "root", "full"):
-            return on_picture
-        if action == "beside":
-            return on_picture and boxes and known and self.origin != "ab"
-        if action == "groups":
-            return known and (self.tab in ("classes", "pr") or (on_matrix and self.step == "matrix"))
-        if action == "filter":
-            return on_matrix and self.step == "matrix" and known
-        if action == "open_group":
-            return on_matrix and self.step == "matrix" and self.grouped is not None
-        if action == "iou":
-            return boxes and not self.is_gallery
-        if action == "nms":
-            return boxes
-        return True
+
+def _described(run: RunPaths) -> list[tuple[PredictionSet, str]]:
+    return [(source, about(source)) for source in sources(run)]

@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.reactive import var
+from textual.screen import Screen
 from textual.timer import Timer
 
 from core.errors import LabError
-from tui.background import Background
+from tui.background import Newest
 from tui.screens import data_state
 from tui.screens.data_state import Counted
 
@@ -25,7 +26,7 @@ _GROWTH = 1.5
 _LEAST_NEW = 64
 
 
-class Counting(Background):
+class Counting(Screen[None]):
     """`config` gives the experiment whose data are counted; it is called in a thread and may raise LabError.
 
     The child that reads pixels is ended with the screen; what it has read is kept.
@@ -35,11 +36,16 @@ class Counting(Background):
 
     def __init__(self, config: Callable[[], Experiment], *, classes: str = "") -> None:
         super().__init__(classes=classes)
+        self.newest = Newest(self, self.failed)
         self._config = config
         self._counted: Counted | None = None
         self._reader: ImageReader | None = None
         self._timer: Timer | None = None
         self._shown = 0
+
+    @abstractmethod
+    def failed(self, sentence: str) -> None:
+        """Say why the set could not be read."""
 
     @abstractmethod
     def show_counted(self) -> None:

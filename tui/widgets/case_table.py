@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from core import humanise
-from core.text import clean
+from tui.widgets.case_words import KIND_WORDS, case_key, case_words, image_name, share
 from tui.widgets.columns import Column, fitted
 from tui.widgets.line_table import LineTable, Span
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
 
-KIND_WORDS = {
-    "correct": "right",
-    "confused": "confused",
-    "missed": "missed",
-    "duplicate": "duplicate",
-    "extra_label": "extra label",
-    "loose": "loose box",
-    "loose_wrong": "loose + wrong class",
-    "background": "background",
-    "ignored": "ignored",
-    "crowd": "crowd",
-    "dropped": "below threshold",
-}
-"""What an outcome is called on the screen."""
 _SHORT = {"loose + wrong class": "loose+wrong", "below threshold": "below score"}
 _OUTCOMES = 11, 19
 _LETTER_TONES = {"T": "truth", "P": "predicted", "A": "predicted", "B": "second"}
@@ -43,11 +26,6 @@ _NAME, _SHORTEST_NAME, _LONGEST_NAME = 8, 12, 24
 """Cells for the names of images, which come before the numbers."""
 _LOOKED_AT = 1000
 """Cases among which the cursor's one is looked for after a change."""
-
-
-def share(value: float | None) -> str:
-    """A score or an IoU: `0.94`; a dash where there is none, or nothing that it could be of."""
-    return humanise.MISSING if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 class CaseTable(LineTable["Case"]):
@@ -132,29 +110,6 @@ def _unjudged(case: Case) -> str:
     return ""
 
 
-def case_key(case: Case) -> str:
-    """What names a case whatever the thresholds."""
-    if case.prediction is not None:
-        return f"{case.image}:p{case.prediction}"
-    return f"{case.image}:o{case.object}"
-
-
-def image_name(path: str) -> str:
-    """The last part of an image's path, harmless."""
-    return clean(PurePosixPath(path).name or path)
-
-
-def case_words(case: Case, names: Sequence[str]) -> str:
-    """`cat → dog`, `cat missed`, `false alarm: dog`."""
-    if case.predicted is None:
-        return f"{names[case.truth]} missed" if case.truth is not None else humanise.MISSING
-    if case.truth is None:
-        return f"{names[case.predicted]}"
-    if case.truth == case.predicted:
-        return f"{names[case.truth]} right"
-    return f"{names[case.truth]} → {names[case.predicted]}"
-
-
 @dataclass(frozen=True)
 class BoxRow:
     """One box of an image: `letter` T, P, or A and B of two models; its outcome in words.
@@ -220,31 +175,26 @@ class BoxTable(LineTable[BoxRow]):
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a plain table: texts and tones by column key."""
+    """A row with its texts and tones by column key."""
 
     key: str
     cells: Mapping[str, Span]
 
 
-class PlainTable(LineTable[TableRow]):
-    """Columns that are set, the first of them as wide as there is room.
+class PlainRows:
+    """What tables of such rows share: columns that are set, the first of them as wide as there is room.
 
     `narrow` ones stand in where the others do not fit.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "cases", key_display="⏎")]
+    cursor_key: str | None
+    shown: tuple[Column, ...] = ()
+    narrow: tuple[Column, ...] = ()
 
-    def __init__(
-        self,
-        columns: Sequence[Column],
-        *,
-        narrow: Sequence[Column] = (),
-        id: str | None = None,
-        empty: str = "",
-    ) -> None:
-        super().__init__(id=id, empty=empty)
-        self.shown = tuple(columns)
-        self.narrow = tuple(narrow)
+    def with_columns(self, columns: Sequence[Column], narrow: Sequence[Column] = ()) -> Self:
+        """Set the columns."""
+        self.shown, self.narrow = tuple(columns), tuple(narrow)
+        return self
 
     def key(self, row: TableRow) -> str:
         return row.key
@@ -270,13 +220,19 @@ def _growing(columns: Sequence[Column]) -> list[Column]:
     return [Column("sign", "", 1), name, *later]
 
 
-class PictureTable(PlainTable):
+class KindTable(PlainRows, LineTable[TableRow]):
+    """Kinds of errors: Enter lists their cases."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "cases", key_display="⏎")]
+
+
+class PictureTable(PlainRows, LineTable[TableRow]):
     """Rows that are images."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,l", "choose", "picture", key_display="⏎")]
 
 
-class ClassNumbers(PlainTable):
+class ClassNumbers(PlainRows, LineTable[TableRow]):
     """Classes, or groups of them: `g` says which, as in the matrix, and not where the cursor goes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

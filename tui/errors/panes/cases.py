@@ -1,163 +1,91 @@
-"""From a cell of the matrix, or from another list, to the cases in it."""
+"""The cases of a cell of the matrix, or of what was chosen elsewhere."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on
+from textual.app import ComposeResult
 
 from tui.cell_text import plain
-from tui.errors.model import ErrorsState
-from tui.errors.overlay import Sight
-from tui.widgets.case_table import KIND_WORDS, SORTS, CaseTable, case_words
-from tui.widgets.line_table import LineTable
-from tui.widgets.matrix import Matrix
-from tui.widgets.matrix_counts import Place, place_words
+from tui.errors.model import CaseQuery, Sight, find_cases
+from tui.errors.panes.base import Pane
+from tui.widgets.case_table import SORTS, CaseTable
+from tui.widgets.case_words import case_words
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
-    from core.analysis.errors import View
-    from core.store.records import RunSummary
+    from core.analysis.errors import Errors, View
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which cases are listed: of a cell (`free` False), or chosen elsewhere.
-
-    rows and columns are classes, None: all of them; `mixed` ones differ in truth, prediction or kind.
-    """
-
-    rows: tuple[int, ...] | None
-    columns: tuple[int, ...] | None
-    kind: str | None
-    title: str
-    mixed: bool = False
-    image: int | None = None
-    mistakes: bool = False
-    free: bool = False
-
-
-class CaseSteps(ErrorsState):
-    """Matrix, cases and picture; in a narrow terminal one after the other."""
-
-    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
-        super().__init__(run, root, checkpoint)
-        self._wanted: Wanted | None = None
+class CasesPane(Pane):
+    def compose(self) -> ComposeResult:
+        yield CaseTable(id="cases", empty="no case here")
 
     @property
-    def cases(self) -> CaseTable:
+    def table(self) -> CaseTable:
         return self.query_one("#cases", CaseTable)
 
     @property
-    def gone_through(self) -> LineTable[Any]:
-        """The list whose rows are looked at one after the other."""
-        return self.cases
-
     def sight(self) -> Sight | None:
-        """What the row of that list shows."""
-        case = self.cases.current
-        if case is None or self.view is None:
+        """The case under the cursor."""
+        case, view = self.table.current, self.model.view
+        if case is None or view is None:
             return None
-        return Sight(case.image, case, words=case_words(case, self.view.errors.classes))
+        return Sight(case.image, case, words=case_words(case, view.errors.classes))
 
-    @abstractmethod
-    def look(self) -> None:
-        """Show the picture of `sight`, where pictures are seen."""
+    def opened(self, errors: Errors) -> None:
+        self.table.names = errors.classes
+        self.table.boxes = errors.kind == "detection"
 
-    def sign(self, view: View, case: Case) -> str:
-        """The letter of what was judged."""
-        return self.judged.sign(view, case)
+    def view_changed(self) -> None:
+        # The matrix tells of its cell; what was chosen elsewhere is looked for in the new view, too.
+        if self.model.chosen_elsewhere:
+            self._list_again()
 
-    # -- the cases of a cell
-
-    @on(Matrix.Moved)
-    def _cell_moved(self, event: Matrix.Moved) -> None:
-        if self._wanted is None or not self._wanted.free or self.matrix.has_focus:
-            self.list_cases(self.of_cell(event.place))
-
-    @on(Matrix.Chosen)
-    def _cell_chosen(self) -> None:
-        self.step = "cases"
-
-    @on(Matrix.Looks)
-    def _looks_changed(self) -> None:
-        self.show_top()
-
-    def of_cell(self, place: Place | None) -> Wanted | None:
-        """What a cell of the matrix asks for."""
-        if place is None or self.view is None:
-            return None
-        none = len(self.view.errors.classes)
-
-        def members(at: int | None) -> tuple[int, ...]:
-            if at is None:
-                return (none,)
-            return self.grouped.members[at] if self.grouped is not None else (at,)
-
-        kind = next((name for name, word in KIND_WORDS.items() if word == place.kind), None)
-        title = place_words(self.matrix.counts, place)
-        mixed = self.grouped is not None or (place.row is None and not kind)
-        return Wanted(members(place.row), members(place.column), kind, title, mixed)
-
-    def list_cases(self, wanted: Wanted | None) -> None:
-        """Have the cases found; the last ones stay until they are there."""
-        self._wanted = wanted
-        view = self.view
+    def list_cases(self, query: CaseQuery | None) -> None:
+        """Have cases looked for; the last ones stay until they are there."""
+        self.model.query = query
+        view = self.model.view
         if view is None:
             return
-        if wanted is None:
-            self._have_cases((view, None, ()))
+        if query is None:
+            self._show(view, None, ())
             return
-        self.newest.ask("cases", partial(_find, view, wanted, self.cases.sorting), self._have_cases)
+        work = partial(find_cases, view, query, self.table.sorting)
+        self.conductor.newest.ask("cases", work, partial(self._show, view, query))
 
-    def list_again(self) -> None:
-        """Have the same cases found in another view."""
-        self.list_cases(self._wanted)
+    def _list_again(self) -> None:
+        self.list_cases(self.model.query)
 
-    def _have_cases(self, found: tuple[View, Wanted | None, Sequence[Case]]) -> None:
-        view, wanted, cases = found
-        if view is not self.view or wanted != self._wanted:
+    def _show(self, view: View, query: CaseQuery | None, cases: Sequence[Case]) -> None:
+        if view is not self.model.view or query != self.model.query:
             return
-        table = self.cases
-        table.mixed = wanted is not None and wanted.mixed
-        table.sign_of = partial(self.sign, view)
+        table = self.table
+        table.mixed = query is not None and query.mixed
+        table.sign_of = partial(self._sign, view)
         table.set_rows(cases)
-        table.border_title = plain(wanted.title if wanted is not None else "Cases")
+        table.border_title = plain(query.title if query is not None else "Cases")
         order = "" if table.sorting == "rank" else f" by {table.sorting}"
         table.border_subtitle = plain(f"{len(cases)} case{'s' * (len(cases) != 1)}{order}")
-        self.look()
+        self.conductor.look()
+
+    def _sign(self, view: View, case: Case) -> str:
+        """The letter of what was judged."""
+        return self.model.judged.sign(view, case)
 
     @on(CaseTable.Highlighted, "#cases")
-    def _case_highlighted(self) -> None:
-        self.look()
+    def _highlighted(self) -> None:
+        self.conductor.look()
 
     @on(CaseTable.Chosen, "#cases")
-    def _case_chosen(self) -> None:
-        self.step = "picture"
+    def _chosen(self) -> None:
+        self.conductor.show_step("picture")
 
     @on(CaseTable.SortWanted)
-    def _sort_cases(self) -> None:
-        table = self.cases
+    def _sort(self) -> None:
+        table = self.table
         table.sorting = SORTS[(SORTS.index(table.sorting) + 1) % len(SORTS)]
-        self.list_again()
-
-    def action_case(self, by: int) -> None:
-        self.gone_through.action_move(by)
-
-
-def _find(view: View, wanted: Wanted, sorting: str) -> tuple[View, Wanted, Sequence[Case]]:
-    if wanted.mistakes:
-        from core.analysis.mistakes import likely_mistakes
-
-        return view, wanted, [case for _, case in likely_mistakes(view)]
-    found = view.cases(wanted.rows, wanted.columns, wanted.kind)
-    if sorting != "rank":
-        found = found.sorted_by(sorting)
-    if wanted.image is not None:
-        return view, wanted, [case for case in found if case.image == wanted.image]
-    return view, wanted, found
+        self._list_again()

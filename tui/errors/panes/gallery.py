@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import on
+from textual.app import ComposeResult
 
-from tui.cell_text import plain
-from tui.errors.overlay import Sight
-from tui.errors.panes.compare import ErrorComparison
-from tui.widgets.case_table import PlainTable, TableRow, image_name, share
+from tui.errors.model import Sight
+from tui.errors.panes.base import Pane
+from tui.widgets.case_table import PictureTable, TableRow
+from tui.widgets.case_words import image_name, share
 from tui.widgets.columns import Column
-from tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
@@ -31,63 +30,54 @@ CLASS_COLUMNS = (
 )
 
 
-class Gallery(ErrorComparison):
-    """Where the matrix stands, new images are listed; there are no cases, and nothing to judge."""
+class GalleryPane(Pane):
+    """Stands where the matrix would; there are no cases, and nothing to judge."""
+
+    def compose(self) -> ComposeResult:
+        yield PictureTable(id="new-images", empty="no image").with_columns(BOX_COLUMNS)
+
+    def on_mount(self) -> None:
+        self.display = False
 
     @property
-    def new_images(self) -> PlainTable:
-        return self.query_one("#new-images", PlainTable)
+    def table(self) -> PictureTable:
+        return self.query_one("#new-images", PictureTable)
 
     @property
-    def gone_through(self) -> LineTable[Any]:
-        return self.new_images if self.is_gallery else super().gone_through
-
     def sight(self) -> Sight | None:
-        if not self.is_gallery:
-            return super().sight()
-        row = self.new_images.current
+        """The image under the cursor."""
+        row = self.table.current
         if row is None:
             return None
         words, boxes = row.cells["surest"][0], row.cells["boxes"][0]
-        if self.errors is not None and self.errors.kind == "detection":
+        if self.model.has_boxes:
             words = f"{boxes} box{'es' * (boxes != '1')}{f', surest {words}' * bool(words)}"
         return Sight(int(row.key), words=words)
 
     def opened(self, errors: Errors) -> None:
-        super().opened(errors)
-        gallery = self.is_gallery
-        self.set_class(gallery, "-gallery")
-        self.new_images.display, self.matrix.display = gallery, not gallery
-        self.new_images.shown = BOX_COLUMNS if errors.kind == "detection" else CLASS_COLUMNS
-        title = "Images" if gallery else "Matrix  truth ↓  prediction →"
-        self.query_one("#matrix-side").border_title = plain(title)
-        if gallery:
-            self.step = "picture" if self.step == "picture" else "matrix"
-        self.focus_here()
+        self.display = not errors.labelled
+        self.table.with_columns(BOX_COLUMNS if errors.kind == "detection" else CLASS_COLUMNS)
 
     def view_changed(self) -> None:
-        if self.is_gallery and self.view is not None:
-            self.newest.ask("images", partial(_images, self.view), self._have_images)
-        super().view_changed()
+        view = self.model.view
+        if self.model.is_gallery and view is not None:
+            self.conductor.newest.ask("images", partial(image_rows, view), partial(self._show, view))
 
-    def _have_images(self, found: tuple[View, Sequence[TableRow]]) -> None:
-        if found[0] is self.view:
-            self.new_images.set_rows(found[1])
-            self.look()
+    def _show(self, view: View, rows: list[TableRow]) -> None:
+        if view is self.model.view:
+            self.table.set_rows(rows)
+            self.conductor.look()
 
-    @on(PlainTable.Highlighted, "#new-images")
-    def _image_highlighted(self) -> None:
-        self.look()
+    @on(PictureTable.Highlighted, "#new-images")
+    def _highlighted(self) -> None:
+        self.conductor.look()
 
-    @on(PlainTable.Chosen, "#new-images")
-    def _new_image_chosen(self) -> None:
-        self.step = "picture"
-
-    def focus_here(self) -> None:
-        """Give the keys to what is shown."""
+    @on(PictureTable.Chosen, "#new-images")
+    def _chosen(self) -> None:
+        self.conductor.show_step("picture")
 
 
-def _images(view: View) -> tuple[View, list[TableRow]]:
+def image_rows(view: View) -> list[TableRow]:
     """A row an image, in the order of the predictions."""
     errors = view.errors
     counts = view.counts().boxes[0].tolist()
@@ -101,4 +91,4 @@ def _images(view: View) -> tuple[View, list[TableRow]]:
             "surest": (errors.classes[label] if label is not None else "", "muted"),
         }
         rows.append(TableRow(str(image), cells))
-    return view, rows
+    return rows

@@ -3,82 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
 
 from core.errors import LabError
 from tui.errors.judgements import Judgements
-from tui.errors.panes.picture import PictureStep
+from tui.errors.model import ErrorsModel
+from tui.errors.panes.base import Conductor, Pane
+from tui.widgets.bars import SpanLine
+from tui.widgets.case_words import image_name
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
     from core.analysis.errors import View
-    from core.store.records import RunSummary
+
+Outcome = Judgements | LabError | OSError
 
 
-class Verdicts(PictureStep):
-    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
-        super().__init__(run, root, checkpoint)
-        self._to_judge: list[Callable[[], Judgements | LabError | OSError]] = []
-        self._judging = False
+class JudgingPane(Pane):
+    """A line with what was judged; where nothing can be, with the name of the image."""
 
-    @property
-    def judged_case(self) -> Case | None:
-        """The case that a verdict would be about."""
-        sight = self.sight()
-        return sight.case if sight is not None else None
+    KEYS: ClassVar[tuple[Binding, ...]] = (
+        Binding(
+            "1", "judge('model wrong')", "model wrong", tooltip="judge: the model is wrong; again: no verdict"
+        ),
+        Binding("2", "judge('label wrong')", "label wrong", tooltip="judge: the label is wrong"),
+        Binding("3", "judge('unclear')", "unclear", tooltip="judge: unclear"),
+        Binding("m", "note", "note", tooltip="a note on this case"),
+    )
+
+    def __init__(self, model: ErrorsModel, conductor: Conductor, *, id: str) -> None:
+        super().__init__(model, conductor, id=id)
+        self._to_save: list[Callable[[], Outcome]] = []
+        self._saving = False
+
+    def compose(self) -> ComposeResult:
+        yield SpanLine(id="verdict")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("judge", "note"):
+            return self.model.on_list and self.model.has_truth and not self.model.compares
+        return True
+
+    def show_verdict(self) -> None:
+        """Say what was judged about the case that is looked at."""
+        view, sight = self.model.view, self.conductor.sight
+        line = self.query_one("#verdict", SpanLine)
+        if sight is None or view is None:
+            line.show([])
+            return
+        words, tone = self.model.judged.words(view, sight.case) if sight.case is not None else ("", "muted")
+        line.show([(f" {words or image_name(view.errors.paths[sight.image])}", tone)])
 
     def action_judge(self, verdict: str) -> None:
-        case, view = self.judged_case, self.view
+        case, view = self._case, self.model.view
         if case is not None and view is not None:
-            before = self.judged.on(view, case)
+            before = self.model.judged.on(view, case)
             again = before is not None and before.verdict == verdict
-            self._judge(case, "" if again else verdict, None)
+            self._save(view, case, "" if again else verdict, None)
 
     def action_note(self) -> None:
         from tui.dialogs.choose import Choice, ChooseDialog
 
-        case, view = self.judged_case, self.view
+        case, view = self._case, self.model.view
         if case is None or view is None:
             return
-        before = self.judged.on(view, case)
+        before = self.model.judged.on(view, case)
         choices = [Choice(before.note, "as it is")] if before is not None and before.note else []
 
         def noted(text: str | None) -> None:
-            if text is not None:
-                self._judge(case, None, text)
+            current = self.model.view
+            if text is not None and current is not None:
+                self._save(current, case, None, text)
 
         self.app.push_screen(ChooseDialog("A note on this case", choices, free="type a sentence"), noted)
 
-    def _judge(self, case: Case, verdict: str | None, note: str | None) -> None:
-        """Save in a thread, in turn: each starts from what the one before has left."""
-        view = self.view
-        if view is not None:
-            self._to_judge.append(lambda: self._saved(view, case, verdict, note))
-            self._judge_next()
+    @property
+    def _case(self) -> Case | None:
+        """The case that a verdict would be about."""
+        sight = self.conductor.sight
+        return sight.case if sight is not None else None
 
-    def _judge_next(self) -> None:
-        if self._to_judge and not self._judging:
-            self._judging = True
-            self.lab.perform(self._to_judge.pop(0), self._have_judged)
+    def _save(self, view: View, case: Case, verdict: str | None, note: str | None) -> None:
+        """In threads, in turn: each starts from what the one before has left."""
+        self._to_save.append(partial(self._saved, view, case, verdict, note))
+        self._save_next()
 
-    def _saved(
-        self, view: View, case: Case, verdict: str | None, note: str | None
-    ) -> Judgements | LabError | OSError:
+    def _save_next(self) -> None:
+        if self._to_save and not self._saving:
+            self._saving = True
+            self.lab.perform(self._to_save.pop(0), self._have_saved)
+
+    def _saved(self, view: View, case: Case, verdict: str | None, note: str | None) -> Outcome:
         try:
-            return self.judged.judge(view, case, verdict, note)
+            return self.model.judged.judge(view, case, verdict, note)
         except (LabError, OSError) as error:
             return error
 
-    def _have_judged(self, judged: Judgements | LabError | OSError) -> None:
-        self._judging = False
+    def _have_saved(self, outcome: Outcome) -> None:
+        self._saving = False
         if not self.is_attached:
             return
-        if not isinstance(judged, Judgements):
-            self._to_judge.clear()
-            self.lab.show_error(judged)
+        if not isinstance(outcome, Judgements):
+            self._to_save.clear()
+            self.lab.show_error(outcome)
             return
-        self.judged = judged
-        self.cases.refresh_changed()
-        self.say_about()
-        self._judge_next()
+        self.model.judged = outcome
+        self.conductor.case_judged()
+        self._save_next()

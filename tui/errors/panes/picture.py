@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Container
 
 from core.text import clean
 from tui.cell_text import plain
-from tui.errors import overlay as errors_boxes
-from tui.errors.overlay import Sight
-from tui.errors.panes.cases import CaseSteps
-from tui.errors.source import Opened, Pictures, drawn, save_picture
+from tui.errors import overlay
+from tui.errors.image_cache import ImageCache, OpenedImage, Size
+from tui.errors.model import ErrorsModel, Pair, Sight
+from tui.errors.panes.base import Conductor, Pane
+from tui.errors.panes.cases import CasesPane
+from tui.errors.panes.judging import JudgingPane
+from tui.errors.picture_files import drawn, save_picture
 from tui.widgets.bars import Span, SpanLine
 from tui.widgets.case_picture import CasePicture, Side
-from tui.widgets.case_table import BoxTable, image_name
+from tui.widgets.case_table import BoxTable
+from tui.widgets.case_words import image_name
 from tui.widgets.picture_boxes import LAYERS
 
 if TYPE_CHECKING:
@@ -26,36 +33,58 @@ if TYPE_CHECKING:
     from core.analysis.cases import Shown
     from core.analysis.errors import Errors, View
     from core.store.paths import RunPaths
-    from core.store.records import RunSummary
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Another model's view of the same images, and what both models are called."""
-
-    view: View
-    captions: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a thread found out about a sight."""
+class SeenImage:
+    """What there is to draw of a sight; `other` is what the second model of a pair sees in the image."""
 
     view: View
     sight: Sight
     shown: Shown
     pair: Pair | None
     other: Shown | None
-    opened: Opened
+    opened: OpenedImage
 
 
-class PictureStep(CaseSteps):
-    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
-        super().__init__(run, root, checkpoint)
-        self._seen: Found | None = None
-        self._pictures = Pictures()
+class PicturePane(Pane):
+    """All beside the matrix: below the cases stand the boxes in one, beside them its picture."""
+
+    KEYS: ClassVar[tuple[Binding, ...]] = (
+        Binding("t", "layer('truth')", "truth", tooltip="show or hide true boxes"),
+        Binding("p", "layer('predicted')", "predictions", tooltip="show or hide predicted boxes"),
+        Binding("L", "layer('labels')", "show or hide labels", show=False),
+        Binding("e", "layer('only')", "only this error", tooltip="only the boxes of this error, or all"),
+        Binding("v", "beside", "truth beside", tooltip="truth and predictions beside each other"),
+        Binding(
+            "V", "full", "full picture", tooltip="the picture in the terminal's own pixels (Sixel, Kitty)"
+        ),
+        Binding("w", "save", "write picture", tooltip="write this picture, or the matrix, as a PNG file"),
+        Binding("R", "root", "where the images are", tooltip="say in which folder the images are now"),
+    )
+
+    def __init__(
+        self, model: ErrorsModel, conductor: Conductor, cases: CasesPane, judging: JudgingPane, *, id: str
+    ) -> None:
+        super().__init__(model, conductor, id=id)
+        self._cases = cases
+        self._judging = judging
+        self._seen: SeenImage | None = None
+        self._cache = ImageCache()
         self._layers = frozenset(LAYERS)
         self._beside = False
+
+    def compose(self) -> ComposeResult:
+        with Container(id="case-side"):
+            yield self._cases
+            yield BoxTable(id="boxes")
+        with Container(id="picture-side"):
+            yield CasePicture(id="picture", empty="no case chosen")
+            yield SpanLine(id="about-case")
+            yield self._judging
+
+    def on_mount(self) -> None:
+        self.picture.has_list = lambda: self._lists_boxes
 
     @property
     def picture(self) -> CasePicture:
@@ -65,46 +94,58 @@ class PictureStep(CaseSteps):
     def boxes(self) -> BoxTable:
         return self.query_one("#boxes", BoxTable)
 
-    @property
-    def pair(self) -> Pair | None:
-        """The two models that are compared, while they are."""
-        return None
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        model = self.model
+        if action == "save":
+            return model.view is not None and (model.has_truth or model.on_picture)
+        if action in ("layer", "root", "full"):
+            return model.on_picture
+        if action == "beside":
+            return model.on_picture and model.has_boxes and model.has_truth and not model.compares
+        return True
 
-    @property
-    def _sees_picture(self) -> bool:
-        return self.tab == "matrix" and (self.step == "picture" or not self.has_class("-narrow"))
+    def opened(self, errors: Errors) -> None:
+        self.boxes.boxes = errors.kind == "detection" and errors.labelled
+
+    # -- the image that is looked at
 
     def look(self) -> None:
-        view, sight = self.view, self.sight()
+        """Show the picture of what is chosen, where it is seen."""
+        view, sight = self.model.view, self.conductor.sight
         if sight is None or view is None:
             self._seen = None
             self.picture.clear()
             self.boxes.set_rows(())
             self.query_one("#picture-side").border_title = plain("")
             self.say_about()
-        elif self._sees_picture:
-            size = self.picture.size
-            least = (size.width, 2 * size.height) if size.width else (self.size.width, 2 * self.size.height)
-            self.newest.ask(
-                "picture",
-                partial(_look, view, sight, self.pair, self._pictures, self.image_root, least),
-                self._have_picture,
+        elif self._is_seen:
+            size = self.picture.size if self.picture.size.width else self.screen.size
+            work = partial(
+                _look,
+                *(view, sight, self.model.pair),
+                *(self._cache, self.model.image_root, (size.width, 2 * size.height)),
             )
+            self.conductor.newest.ask("picture", work, self._show)
 
-    def _have_picture(self, found: Found) -> None:
-        if found.view is not self.view:
+    @property
+    def _is_seen(self) -> bool:
+        model = self.model
+        return model.tab == "matrix" and (model.step == "picture" or not self.screen.has_class("-narrow"))
+
+    def _show(self, seen: SeenImage) -> None:
+        if seen.view is not self.model.view:
             return
-        before, self._seen = self._seen, found
-        same = before is not None and before.shown.image == found.shown.image
-        opened, shown = found.opened, found.shown
+        before, self._seen = self._seen, seen
+        same = before is not None and before.shown.image == seen.shown.image
+        opened, shown = seen.opened, seen.shown
         size = shown.size or opened.size or (64, 64)
-        self.picture.show(opened.image, size, self._sides(found), opened.message, keep_view=same)
-        table, errors = self.boxes, found.view.errors
-        if found.other is not None:
-            rows = errors_boxes.pair_rows(shown, found.other, found.sight, errors.classes)
+        self.picture.show(opened.image, size, self._sides(seen), opened.message, keep_view=same)
+        table, errors = self.boxes, seen.view.errors
+        if seen.other is not None:
+            rows = overlay.pair_rows(shown, seen.other, seen.sight, errors.classes)
         else:
             likeliest = errors.likeliest(shown.image)
-            rows = errors_boxes.rows(shown, found.sight, errors.classes, likeliest, labelled=errors.labelled)
+            rows = overlay.rows(shown, seen.sight, errors.classes, likeliest, labelled=errors.labelled)
         table.set_rows(rows)
         if not same:
             table.action_end(-1)
@@ -115,32 +156,32 @@ class PictureStep(CaseSteps):
         self.say_about()
         self.refresh_bindings()
 
-    def _sides(self, found: Found) -> tuple[Side, ...]:
-        names = found.view.errors.classes
-        if found.pair is not None and found.other is not None:
-            return errors_boxes.pair_sides(found.shown, found.other, found.sight, names, found.pair.captions)
-        beside = self._beside and found.view.errors.kind == "detection" and found.view.errors.labelled
-        return errors_boxes.sides(found.shown, found.sight, names, beside=beside)
+    def _sides(self, seen: SeenImage) -> tuple[Side, ...]:
+        names = seen.view.errors.classes
+        if seen.pair is not None and seen.other is not None:
+            return overlay.pair_sides(seen.shown, seen.other, seen.sight, names, seen.pair.captions)
+        beside = self._beside and seen.view.errors.kind == "detection" and seen.view.errors.labelled
+        return overlay.sides(seen.shown, seen.sight, names, beside=beside)
 
     @on(CasePicture.DetailWanted)
     def _detail_wanted(self) -> None:
-        found = self._seen
-        if found is not None:
-            work = partial(self._pictures.open, self.image_root, found.shown.path)
-            self.newest.ask("detail", work, partial(self._have_detail, found))
+        seen = self._seen
+        if seen is not None:
+            work = partial(self._cache.open, self.model.image_root, seen.shown.path)
+            self.conductor.newest.ask("detail", work, partial(self._refine, seen))
 
-    def _have_detail(self, found: Found, opened: Opened) -> None:
-        if found is self._seen and opened.image is not None:
+    def _refine(self, seen: SeenImage, opened: OpenedImage) -> None:
+        if seen is self._seen and opened.image is not None:
             self.picture.refine(opened.image)
 
     # -- the list of boxes
 
     @on(CasePicture.ListWanted)
     def _list_wanted(self) -> None:
-        self.set_focus(self.boxes)
+        self.screen.set_focus(self.boxes)
 
     @property
-    def shows_boxes(self) -> bool:
+    def _lists_boxes(self) -> bool:
         """The list of boxes is on the screen, and not empty."""
         table = self.boxes
         return bool(table.rows) and table.display and self.query_one("#case-side").display
@@ -172,35 +213,36 @@ class PictureStep(CaseSteps):
     def action_beside(self) -> None:
         """Truth and predictions each over a picture of its own, or both over one."""
         self._beside = not self._beside
-        self.two_sides()
+        self.make_room()
         if self._seen is not None:
             self.picture.show_sides(self._sides(self._seen))
 
-    def two_sides(self) -> None:
-        """Make room for two pictures, or no longer."""
-        self.set_class(self._beside or self.pair is not None, "-beside")
-        if self.boxes.has_focus and self.has_class("-beside"):
-            self.set_focus(self.picture)
+    def make_room(self) -> None:
+        """Room for two pictures, or no longer."""
+        two = self._beside or self.model.pair is not None
+        self.screen.set_class(two, "-beside")
+        # The cases make room, too, unless the screen is wide.
+        hides_cases = self.model.on_picture and not self.screen.has_class("-wide")
+        if two and (self.boxes.has_focus or (hides_cases and self._cases.table.has_focus)):
+            self.screen.set_focus(self.picture)
         self.refresh_bindings()
 
     def say_about(self) -> None:
         """The lines below the picture: which case it is, what is left out, what was judged."""
-        view, sight, table = self.view, self.sight(), self.gone_through
-        about, line = self.query_one("#about-case", SpanLine), self.query_one("#verdict", SpanLine)
-        if sight is None or view is None:
+        sight, table = self.conductor.sight, self.conductor.listed
+        about = self.query_one("#about-case", SpanLine)
+        self._judging.show_verdict()
+        if sight is None or self.model.view is None:
             about.show([])
-            line.show([])
             return
         left: list[Span] = [(f" {sight.words}", "text")]
         if sight.case is not None and sight.case.score is not None:
             left.append((f"  {sight.case.score:.2f}", "muted"))
         hidden = [name for name in LAYERS if name not in self._layers]
         notes = [f"no {', '.join(hidden)}"] if hidden else []
-        notes += ["only this error"] if "only" in self._layers else []
+        notes += ["only this error"] if self._only else []
         right: list[Span] = [(f"{', '.join(notes)}  ", "warning")] if notes else []
         about.show(left, [*right, (f"{table.cursor + 1} of {len(table.rows)} ", "muted")])
-        words, tone = self.judged.words(view, sight.case) if sight.case is not None else ("", "muted")
-        line.show([(f" {words or image_name(view.errors.paths[sight.image])}", tone)])
 
     # -- where the images are
 
@@ -208,47 +250,44 @@ class PictureStep(CaseSteps):
         """Ask where the images are now, and remember it."""
         from tui.dialogs.choose import Choice, ChooseDialog
 
-        errors = self.errors
+        errors = self.model.errors
         if errors is None:
             return
         choices = [Choice(str(errors.root), "when measured")]
-        if self.image_root != errors.root:
-            choices.append(Choice(str(self.image_root), "found last"))
+        if self.model.image_root != errors.root:
+            choices.append(Choice(str(self.model.image_root), "found last"))
 
         def take(value: str | None) -> None:
             if value:
-                folder = Path(value).expanduser()
-                work = partial(_remembered, self._paths, errors, folder)
+                work = partial(_remembered, self.model.paths, errors, Path(value).expanduser())
                 self.lab.perform(work, self._have_root)
 
         self.app.push_screen(ChooseDialog("Where are the images?", choices, free="or type a folder"), take)
 
     def _have_root(self, folder: Path) -> None:
         if self.is_attached:
-            self.image_root = folder
-            self.root_changed()
+            self.model.image_root = folder
+            self.conductor.root_changed()
             self.look()
             self.notify(f"images are looked for in {clean(str(folder))} from now on", markup=False)
-
-    def root_changed(self) -> None:
-        """The images are looked for in another folder."""
 
     # -- pictures for elsewhere
 
     def action_save(self) -> None:
         """Write the picture of the case, or of the matrix, as a PNG file."""
-        view = self.view
-        if view is None:
+        model = self.model
+        if model.view is None:
             return
-        sight = self.sight() if self.step != "matrix" else None
-        name = f"{self._run.id}-{self.source.checkpoint if self.source is not None else ''}"
+        sight = self.conductor.sight if model.step != "matrix" else None
+        name = f"{model.run_id}-{model.source.checkpoint if model.source is not None else ''}"
         folder = self.lab.workspace.root / "pictures"
-        other, root = self._other_view, self.image_root
-        work = partial(save_picture, view, sight, other, folder, name, root, only=self._only)
+        work = partial(
+            save_picture, model.view, sight, self._other_view, folder, name, model.image_root, only=self._only
+        )
         self.lab.perform(work, self._have_saved)
 
-    def _have_saved(self, found: tuple[Path, str]) -> None:
-        path, advice = found
+    def _have_saved(self, saved: tuple[Path, str]) -> None:
+        path, advice = saved
         self.notify(f"written: {clean(str(path))}", markup=False)
         if advice:
             self.notify(advice, severity="warning", markup=False)
@@ -259,13 +298,14 @@ class PictureStep(CaseSteps):
 
     @property
     def _other_view(self) -> View | None:
-        return self.pair.view if self.pair is not None else None
+        pair = self.model.pair
+        return pair.view if pair is not None else None
 
     def action_full(self) -> None:
         """Show the picture in the terminal's own pixels, where it has any."""
-        view, sight = self.view, self.sight()
+        view, sight = self.model.view, self.conductor.sight
         if view is not None and sight is not None:
-            work = partial(drawn, view, sight, self._other_view, self.image_root, only=self._only)
+            work = partial(drawn, view, sight, self._other_view, self.model.image_root, only=self._only)
             self.lab.perform(work, self._show_full)
 
     def _show_full(self, image: Image) -> None:
@@ -276,11 +316,11 @@ class PictureStep(CaseSteps):
 
 
 def _look(
-    view: View, sight: Sight, pair: Pair | None, pictures: Pictures, root: Path, least: tuple[int, int]
-) -> Found:
+    view: View, sight: Sight, pair: Pair | None, cache: ImageCache, root: Path, min_size: Size
+) -> SeenImage:
     shown = view.image(sight.image)
     other = pair.view.image(sight.image) if pair is not None else None
-    return Found(view, sight, shown, pair, other, pictures.open(root, shown.path, least))
+    return SeenImage(view, sight, shown, pair, other, cache.open(root, shown.path, min_size))
 
 
 def _remembered(run: RunPaths, errors: Errors, folder: Path) -> Path:
