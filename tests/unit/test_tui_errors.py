@@ -18,7 +18,7 @@ from core.analysis.sources import PredictionSet
 from core.store.files import write_json
 from core.store.paths import RunPaths
 from core.store.records import Best, RunSummary
-from tui.errors import header
+from tui.errors.panes import header
 from tui.errors.source import about, chosen, sources
 from tui.widgets.case_table import CaseTable
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,22 +18,22 @@ from textual.screen import Screen
 from core.store.paths import RunPaths
 from tui.background import Newest
 from tui.cell_text import plain
-from tui.errors import header
 from tui.errors.judgements import NOTE, SIGNS
-from tui.errors.model import GROUPS, TABS, CaseQuery, Computed, ErrorsModel, Sight, compute
+from tui.errors.model import TABS, CaseQuery, Computed, ErrorsModel, Sight, compute
 from tui.errors.panes.base import Pane
 from tui.errors.panes.cases import CasesPane
 from tui.errors.panes.classes import ClassesPane
 from tui.errors.panes.compare import ComparePane
 from tui.errors.panes.curves import CurvesPane
 from tui.errors.panes.gallery import GalleryPane
+from tui.errors.panes.header import HeaderPane
 from tui.errors.panes.images import ImagesPane
 from tui.errors.panes.judging import JudgingPane
 from tui.errors.panes.kinds import KindsPane
 from tui.errors.panes.matrix import TITLE, MatrixPane
 from tui.errors.panes.picture import PicturePane
-from tui.errors.source import Opened, about, chosen, read, sources, trained_on
-from tui.widgets.bars import KeyBar, SpanLine
+from tui.errors.source import Opened, trained_on
+from tui.widgets.bars import KeyBar
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.line_table import LineTable
 from tui.widgets.matrix_draw import MANY
@@ -42,8 +41,7 @@ from tui.widgets.matrix_draw import MANY
 if TYPE_CHECKING:
     from textual.widget import Widget
 
-    from core.analysis.errors import Errors, View
-    from core.analysis.sources import PredictionSet
+    from core.analysis.errors import Errors
     from core.store.records import RunSummary
 
 _USUAL_NAME = 10
@@ -60,6 +58,7 @@ def _keys_of(panes: dict[str, type[Pane]]) -> list[Binding]:
     ]
 
 
+_HEADER_KEYS = _keys_of({"header": HeaderPane})
 _PANE_KEYS = _keys_of(
     {
         "matrix-pane": MatrixPane,
@@ -79,7 +78,7 @@ class ErrorsScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-medium"), (160, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     KEY_ORDER = tuple(
-        {parse(key.action)[2][1]: key.action for key in _PANE_KEYS}.get(action, action)
+        {parse(key.action)[2][1]: key.action for key in (*_HEADER_KEYS, *_PANE_KEYS)}.get(action, action)
         for action in (
             *("back", "choose", "case(1)", "list", "beside", "to_case", "score(1)", "iou", "nms", "worst"),
             *("step(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')", "note"),
@@ -97,27 +96,11 @@ class ErrorsScreen(Screen[None]):
     """For the help."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "back", key_display="esc"),
-        Binding(
-            "greater_than_sign,full_stop",
-            "score(1)",
-            "score",
-            key_display="< >",
-            tooltip="lower or higher score threshold; everything follows",
-        ),
-        Binding("less_than_sign,comma", "score(-1)", "lower score", show=False, key_display="<"),
-        Binding("i", "iou", "IoU", tooltip="IoU threshold: 0.50, 0.20 as in the notebooks, 0.75"),
-        Binding(
-            "A",
-            "nms",
-            "NMS over classes",
-            tooltip="without boxes that overlap a better one of any class",
-        ),
-        Binding("g", "groups", "groups", tooltip="groups by the first one or two words of the names"),
+        *_HEADER_KEYS,
         Binding("tab", "next_tab(1)", "next tab", key_display="tab"),
         Binding("shift+tab", "next_tab(-1)", "previous tab", show=False),
         Binding("n", "case(1)", "next case"),
         Binding("b", "case(-1)", "previous case", show=False),
-        Binding("c", "source", "checkpoint, split", tooltip="another checkpoint or split, or new images"),
         *_PANE_KEYS,
     ]
 
@@ -126,6 +109,7 @@ class ErrorsScreen(Screen[None]):
         super().__init__(classes="-step-matrix")
         self.model = model = ErrorsModel(run, RunPaths(root), checkpoint)
         self.newest = Newest(self, self.failed)
+        self._header = HeaderPane(model, self, id="header")
         self._matrix = MatrixPane(model, self, id="matrix-pane")
         self._gallery = GalleryPane(model, self, id="gallery-pane")
         self._cases = CasesPane(model, self, id="case-list")
@@ -139,7 +123,7 @@ class ErrorsScreen(Screen[None]):
             "boxes": ImagesPane(model, self, id="page-boxes"),
             "ab": self._compare,
         }
-        parts = (self._matrix, self._gallery, self._cases, self._judging, self._picture)
+        parts = (self._header, self._matrix, self._gallery, self._cases, self._judging, self._picture)
         self._panes: dict[str, Pane] = {pane.id or "": pane for pane in (*parts, *self._pages.values())}
         self._listings: dict[str, CasesPane | ComparePane | GalleryPane] = {
             "cases": self._cases,
@@ -148,8 +132,7 @@ class ErrorsScreen(Screen[None]):
         }
 
     def compose(self) -> ComposeResult:
-        yield SpanLine(id="top")
-        yield SpanLine(id="tabs-line")
+        yield self._header
         with Container(id="errors"):
             with Container(id="page-matrix"):
                 with Container(id="matrix-side"):
@@ -162,7 +145,7 @@ class ErrorsScreen(Screen[None]):
     def on_mount(self) -> None:
         self.query_one("#matrix-side").border_title = plain(TITLE)
         self._show_tab()
-        self.newest.ask("sources", partial(sources, self.model.paths), self._have_sources)
+        self._header.find_sources()
 
     # -- what panes ask for
 
@@ -210,12 +193,6 @@ class ErrorsScreen(Screen[None]):
             return self._panes[pane_id].check_action(name, arguments)
         if action == "case":
             return model.on_list and model.view is not None
-        if action == "groups":
-            return model.has_truth and (model.tab in ("classes", "pr") or model.on_matrix)
-        if action == "iou":
-            return model.has_boxes and not model.is_gallery
-        if action == "nms":
-            return model.has_boxes
         return True
 
     async def action_in_pane(self, pane_id: str, action: str) -> None:
@@ -224,22 +201,8 @@ class ErrorsScreen(Screen[None]):
 
     # -- which predictions
 
-    def _have_sources(self, available: Sequence[PredictionSet]) -> None:
-        checkpoint = self.model.checkpoint
-        source = chosen(available, self.model.run, checkpoint)
-        if source is None:
-            which = f" of {checkpoint}" if checkpoint else ""
-            self.failed(f"no predictions{which} yet: esc, then m measures; they come with the measurement")
-        else:
-            self._open(source)
-
-    def _open(self, source: PredictionSet) -> None:
-        """Show the errors in another predictions file."""
-        self.model.open(source)
-        self.show_top()
-        self.newest.ask("open", partial(read, self.model.paths, source), self._opened)
-
-    def _opened(self, opened: Opened) -> None:
+    def take_opened(self, opened: Opened) -> None:
+        """Show the predictions file that was read, unless another one is waited for."""
         model, errors = self.model, opened.errors
         if not model.take_opened(opened):
             return
@@ -254,7 +217,7 @@ class ErrorsScreen(Screen[None]):
         if model.is_gallery and model.step == "cases":
             self.show_step("matrix")
         self.focus_here()
-        self._compute()
+        self.compute()
         train = partial(trained_on, model.paths)
         self.newest.ask("train", train, partial(self._have_train_counts, errors))
 
@@ -263,28 +226,6 @@ class ErrorsScreen(Screen[None]):
             for name in ("classes", "kinds"):
                 self._pages[name].outdate()
             self.show_page()
-
-    def action_source(self) -> None:
-        """Ask for other predictions."""
-        self.newest.ask("sources", partial(_described, self.model.paths), self._ask_source)
-
-    def _ask_source(self, available: list[tuple[PredictionSet, str]]) -> None:
-        from tui.dialogs.choose import Choice, ChooseDialog
-
-        run, source = self.model.run, self.model.source
-        best = run.best.checkpoint if run.best is not None else ""
-        choices = [
-            Choice(item.name, words or ("★ best" if item.checkpoint == best else ""))
-            for item, words in available
-        ]
-        by_name = {item.name: item for item, _ in available}
-
-        def take(value: str | None) -> None:
-            if value is not None and value in by_name:
-                self._open(by_name[value])
-
-        current = source.name if source is not None else ""
-        self.app.push_screen(ChooseDialog(f"Errors of {run.label} at", choices, current=current), take)
 
     def failed(self, sentence: str) -> None:
         """Say why something could not be read."""
@@ -300,7 +241,7 @@ class ErrorsScreen(Screen[None]):
 
     # -- thresholds: everything follows
 
-    def _compute(self) -> None:
+    def compute(self) -> None:
         """Have the view made that goes with the thresholds."""
         model = self.model
         if model.errors is not None:
@@ -316,61 +257,19 @@ class ErrorsScreen(Screen[None]):
         self.set_class(made.counts.size > MANY, "-many")
         self.show_top()
         self.show_page()
-        if model.source is not None and not model.is_gallery:
-            measured = partial(
-                header.measured_summary, made.view, model.paths, model.source.file, self.size.width
-            )
-            self.newest.ask("ap", measured, self._have_summary)
+        self._header.measure(made.view)
         self.refresh_bindings()
-
-    def _have_summary(self, made: tuple[View, str]) -> None:
-        if made[0].errors is self.model.errors:
-            self.model.summary = made[1]
-            self.show_top()
-
-    def _thresholds_moved(self, moved: bool) -> None:
-        if moved:
-            self.show_top()
-            self._compute()
-
-    def action_score(self, by: int) -> None:
-        self._thresholds_moved(self.model.move_score(by))
-
-    def action_iou(self) -> None:
-        self._thresholds_moved(self.model.next_iou())
-
-    def action_nms(self) -> None:
-        self._thresholds_moved(self.model.toggle_nms())
-
-    def action_groups(self) -> None:
-        self.group_by((self.model.group_words + 1) % len(GROUPS))
 
     def group_by(self, words: int, only: frozenset[int] | None = None) -> None:
         """Groups by the first words of names, 0: classes, `only` some of them."""
         self.model.group_by(words)
         self._matrix.matrix.only = only
         self.show_top()
-        self._compute()
+        self.compute()
 
     def show_top(self) -> None:
         """Draw the two lines at the top: whose errors, and at which thresholds."""
-        model = self.model
-        width = self.size.width or self.app.size.width
-        left, right = header.top(
-            *(model.run, model.source, model.view, model.summary or "AP …"),
-            width=width,
-            problem=model.problem,
-        )
-        right = [("without ground truth ", "muted")] if model.is_gallery else right
-        self.query_one("#top", SpanLine).show(left, right if model.view is not None else [])
-        left, right = header.tabs(
-            *(model.tab, model.thresholds, GROUPS[model.group_words], self._matrix.matrix.looks),
-            gallery=model.is_gallery,
-            boxes=model.has_boxes,
-            floor=model.errors.floor if model.errors is not None else 0.0,
-            width=width,
-        )
-        self.query_one("#tabs-line", SpanLine).show(left, right)
+        self._header.show(self._matrix.matrix.looks)
 
     # -- tabs and steps
 
@@ -462,7 +361,3 @@ class ErrorsScreen(Screen[None]):
         self.query(FilterLine).remove()
         self.show_top()
         self.focus_here()
-
-
-def _described(run: RunPaths) -> list[tuple[PredictionSet, str]]:
-    return [(source, about(source)) for source in sources(run)]

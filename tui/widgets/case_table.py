@@ -237,5 +237,5 @@ class ClassNumbers(PlainRows, LineTable[TableRow]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,l", "choose", "PR curve", key_display="⏎"),
-        Binding("g", "screen.groups", "groups", show=False),
+        Binding("g", "screen.in_pane('header', 'groups')", "groups", show=False),
     ]

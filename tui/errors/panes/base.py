@@ -15,6 +15,7 @@ from tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
+    from tui.errors.source import Opened
 
 NO_TRUTH = "new images without ground truth: there is nothing to compare with (tab: the images)"
 
@@ -56,8 +57,14 @@ class Conductor(Protocol):
     def group_by(self, words: int, only: frozenset[int] | None = None) -> None:
         """Groups by the first words of names, 0: classes, `only` some of them."""
 
-    def focus_here(self) -> None:
-        """Give the keys to what is shown."""
+    def take_opened(self, opened: Opened) -> None:
+        """Show a predictions file that was read."""
+
+    def compute(self) -> None:
+        """Have the view made that goes with the thresholds."""
+
+    def failed(self, sentence: str) -> None:
+        """Say why something could not be read."""
 
     def case_judged(self) -> None:
         """A verdict or a note was saved."""
