@@ -48,7 +48,7 @@ Which = int | Collection[int] | None
 
 
 @dataclass(frozen=True)
-class Counts:
+class ImageCounts:
     """Objects (images,) that count and boxes (thresholds, images) at score thresholds."""
 
     objects: Ints
@@ -223,7 +223,7 @@ class View:
 
     @cached_property
     def matrix(self) -> Ints:
-        """Counts (n + 1, n + 1): rows truth, columns prediction; the last ones false alarms, missed."""
+        """ImageCounts (n + 1, n + 1): rows truth, columns prediction; the last ones false alarms, missed."""
         return confusion(self.scene.objects, self.scene.found, self.matching, len(self.errors.classes))
 
     @cached_property
@@ -304,7 +304,7 @@ class View:
         """TIDE's types with what mending each would bring."""
         return tide(self.scene, self.matching)
 
-    def counts(self, thresholds: Sequence[float] | None = None) -> Counts:
+    def counts(self, thresholds: Sequence[float] | None = None) -> ImageCounts:
         """Objects and boxes of each image, at `thresholds` (default: this one) of the score."""
         wanted = tuple(thresholds) if thresholds is not None else (self.score,)
         scene, images = self.scene, self.scene.found.images
@@ -316,7 +316,9 @@ class View:
             )
             for score in wanted
         ]
-        return Counts(scene.objects_in_image, wanted, np.array(rows, np.int64).reshape(len(wanted), images))
+        return ImageCounts(
+            scene.objects_in_image, wanted, np.array(rows, np.int64).reshape(len(wanted), images)
+        )
 
     def surest(self) -> list[tuple[int, float] | None]:
         """Class and score of each image's surest box, or likeliest class; None where there is none."""

@@ -54,10 +54,10 @@ def prediction_sets(run: RunPaths) -> list[PredictionSet]:
         names = os.listdir(run.predictions)
     except OSError:
         return []
-    found = ((name, _NAME.fullmatch(name)) for name in names)
+    matches = ((name, _NAME.fullmatch(name)) for name in names)
     sets = [
         PredictionSet(run.predictions / name, match[1], match[2], match[3] or "")
-        for name, match in found
+        for name, match in matches
         if match
     ]
     return sorted(sets, key=lambda item: (item.checkpoint, item.split, item.key))
@@ -82,23 +82,25 @@ def find_predictions(run: RunPaths, at: str | None = None, split: str | None = N
             f"Run {run.id} has no predictions to look at: `labtui measure {run.id} --at best` makes them."
         )
     splits = list(dict.fromkeys(item.split for item in every))
-    wanted = split or ("val" if "val" in splits else next((name for name in splits if name != NEW), NEW))
-    there = [item for item in every if item.split == wanted]
-    if not there:
+    chosen_split = split or (
+        "val" if "val" in splits else next((name for name in splits if name != NEW), NEW)
+    )
+    of_split = [item for item in every if item.split == chosen_split]
+    if not of_split:
         raise UsageError(
-            f"Run {run.id} has no predictions of split '{clean(wanted)}', only of {', '.join(splits)}"
-            f"{_making(run, wanted)}."
+            f"Run {run.id} has no predictions of split '{clean(chosen_split)}', only of {', '.join(splits)}"
+            f"{_making(run, chosen_split)}."
         )
-    chosen = [item for item in there if item.checkpoint == _checkpoint(run, at, there)]
+    chosen = [item for item in of_split if item.checkpoint == _checkpoint(run, at, of_split)]
     if not chosen:
-        names = list(dict.fromkeys(item.checkpoint for item in there))
+        names = list(dict.fromkeys(item.checkpoint for item in of_split))
         shown = ", ".join(names if len(names) <= 6 else [*names[:2], "…", *names[-3:]])
         raise UsageError(
-            f"Run {run.id} has no predictions of {clean(at or '')} on {wanted}, only of {shown}: "
+            f"Run {run.id} has no predictions of {clean(at or '')} on {chosen_split}, only of {shown}: "
             f"`labtui measure {run.id} --at {clean(at or '')}` makes them."
         )
     # The run's own settings first; of new images the last ones.
-    return chosen[-1] if wanted == NEW else chosen[0]
+    return chosen[-1] if chosen_split == NEW else chosen[0]
 
 
 def _making(run: RunPaths, split: str) -> str:
@@ -119,23 +121,23 @@ def train_counts(run: RunPaths) -> tuple[int, ...] | None:
         return None
 
 
-def _checkpoint(run: RunPaths, at: str | None, there: list[PredictionSet]) -> str:
+def _checkpoint(run: RunPaths, at: str | None, of_split: list[PredictionSet]) -> str:
     """The id that `at` means; what was predicted counts also when the checkpoint itself is gone."""
-    if at in {item.checkpoint for item in there}:
+    if at in {item.checkpoint for item in of_split}:
         return str(at)
     if at is not None and at.isdecimal():
         line = lineage(run)
-        of_epoch = [item.checkpoint for item in there if item.epoch == int(at)]
+        of_epoch = [item.checkpoint for item in of_split if item.epoch == int(at)]
         return max(of_epoch, key=lambda name: (holds_id(line, name), name), default="")
-    if at in (None, "best") and (best := best_id(run)) in {item.checkpoint for item in there}:
+    if at in (None, "best") and (best := best_id(run)) in {item.checkpoint for item in of_split}:
         return best
     try:
-        found = choose(run, at or "best").id
+        wished = choose(run, at or "best").id
     except CheckpointError:
         if at is not None and list_checkpoints(run):
             raise
-        found = ""
-    has = any(item.checkpoint == found for item in there)
+        wished = ""
+    has = any(item.checkpoint == wished for item in of_split)
     line = lineage(run)
-    by_age = sorted(there, key=lambda item: (holds_id(line, item.checkpoint), item.epoch, item.checkpoint))
-    return found if has or (at is not None and found) else by_age[-1].checkpoint
+    by_age = sorted(of_split, key=lambda item: (holds_id(line, item.checkpoint), item.epoch, item.checkpoint))
+    return wished if has or (at is not None and wished) else by_age[-1].checkpoint

@@ -15,7 +15,7 @@ from tui.widgets.case_picture import CasePicture
 from tui.widgets.case_table import BoxTable
 from tui.widgets.line_table import LineTable
 from tui.widgets.matrix import Matrix
-from tui.widgets.matrix_counts import Place
+from tui.widgets.matrix_counts import MatrixCell
 
 SIZES = [(80, 24), (160, 50)]
 SMALL_SIZES = [(80, 24), (120, 34)]
@@ -133,8 +133,8 @@ async def test_ways_to_look_at_the_matrix(predicted: Any, drive: Any, errors: Mo
         seen = []
         for key in ("left", "z", "z", "z", "z"):
             await errors.press(ui, key)
-            seen.append(screen.query_one(Matrix).place)
-        assert seen[1:] == [Place(1, 0), Place(None, 2), Place(1, None), Place(1, 0)]
+            seen.append(screen.query_one(Matrix).cell)
+        assert seen[1:] == [MatrixCell(1, 0), MatrixCell(None, 2), MatrixCell(1, None), MatrixCell(1, 0)]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,7 +8,7 @@ from rich.style import Style
 from core.analysis import drawing
 from core.colours import ROLES, rgb
 from tui import theme
-from tui.widgets.picture_boxes import Frame, overlay
+from tui.widgets.picture_boxes import BoxOutline, overlay
 
 
 @pytest.mark.parametrize("role", list(ROLES))
@@ -34,18 +34,18 @@ def test_right_and_wrong_are_those_of_the_theme() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "tone"),
+    ("outline", "tone"),
     [
-        (Frame((2, 2, 20, 20), "a", True, False), "truth"),
-        (Frame((2, 2, 20, 20), "a", False, False, wrong=True), "predicted"),
-        (Frame((2, 2, 20, 20), "a", False, False, second=True), "second"),
-        (Frame((2, 2, 20, 20), "a", False, True), "predicted!"),
-        (Frame((2, 2, 20, 20), "a", False, True, wrong=True), "wrong!"),
-        (Frame((2, 2, 20, 20), "a", True, True, wrong=True), "wrong!"),
+        (BoxOutline((2, 2, 20, 20), "a", True, False), "truth"),
+        (BoxOutline((2, 2, 20, 20), "a", False, False, wrong=True), "predicted"),
+        (BoxOutline((2, 2, 20, 20), "a", False, False, second=True), "second"),
+        (BoxOutline((2, 2, 20, 20), "a", False, True), "predicted!"),
+        (BoxOutline((2, 2, 20, 20), "a", False, True, wrong=True), "wrong!"),
+        (BoxOutline((2, 2, 20, 20), "a", True, True, wrong=True), "wrong!"),
     ],
     ids=["truth", "other", "second", "case", "case-wrong", "missed"],
 )
-def test_boxes_take_their_role(frame: Frame, tone: str) -> None:
+def test_boxes_take_their_role(outline: BoxOutline, tone: str) -> None:
     layers = frozenset(("truth", "predicted"))
-    cells = overlay([frame], (0, 0, 40, 40), 1.0, 40, 20, layers)
+    cells = overlay([outline], (0, 0, 40, 40), 1.0, 40, 20, layers)
     assert {cell[1] for cell in cells.values()} == {tone}

@@ -18,7 +18,7 @@ from core.store.records import RunSummary
 from tui.errors.judgements import Judgements
 from tui.errors.model import CaseQuery, ErrorsModel, compute, find_cases
 from tui.errors.source import Opened
-from tui.widgets.matrix_counts import Place
+from tui.widgets.matrix_counts import MatrixCell
 
 VAL = PredictionSet(Path("a01-e0001-val.npz"), "a01-e0001", "val")
 OTHER = PredictionSet(Path("a01-e0002-val.npz"), "a01-e0002", "val")
@@ -135,13 +135,15 @@ def test_what_comes_too_late_is_not_taken(model: ErrorsModel, error_files: Modul
 
 
 def test_a_cell_asks_for_its_cases(model: ErrorsModel) -> None:
-    query = model.cell_query(Place(1, 0))
+    query = model.cell_query(MatrixCell(1, 0))
     assert query == CaseQuery((1,), (0,), None, "Encyonema ventricosum → Encyonema silesiacum")
-    assert model.cell_query(Place(2, None)) == CaseQuery((2,), (3,), None, "Navicula reichardtiana missed")
-    alarms = model.cell_query(Place(None, 2, "background"))
+    assert model.cell_query(MatrixCell(2, None)) == CaseQuery(
+        (2,), (3,), None, "Navicula reichardtiana missed"
+    )
+    alarms = model.cell_query(MatrixCell(None, 2, "background"))
     assert alarms is not None
     assert (alarms.rows, alarms.columns, alarms.kind, alarms.mixed) == ((3,), (2,), "background", False)
-    every = model.cell_query(Place(None, 2))
+    every = model.cell_query(MatrixCell(None, 2))
     assert every is not None
     assert every.mixed
     assert model.cell_query(None) is None
@@ -151,20 +153,20 @@ def test_a_cell_of_groups_asks_for_all_their_classes(model: ErrorsModel) -> None
     model.group_by(1)
     recompute(model)
     assert list(model.names) == ["Encyonema", "Navicula"]
-    query = model.cell_query(Place(0, 0))
+    query = model.cell_query(MatrixCell(0, 0))
     assert query is not None
     assert (query.rows, query.columns, query.mixed) == ((0, 1), (0, 1), True)
-    assert model.group_members(Place(0, 1)) == {0, 1}
-    assert model.group_members(Place(None, 1)) == {2}
-    assert model.group_members(Place(None, None)) is None
+    assert model.group_members(MatrixCell(0, 1)) == {0, 1}
+    assert model.group_members(MatrixCell(None, 1)) == {2}
+    assert model.group_members(MatrixCell(None, None)) is None
     model.group_by(0)
     recompute(model)
-    assert model.group_members(Place(0, 1)) is None
+    assert model.group_members(MatrixCell(0, 1)) is None
     assert len(model.names) == 3
 
 
 def test_what_was_chosen_elsewhere_stays_when_the_matrix_changes(model: ErrorsModel) -> None:
-    model.query = model.cell_query(Place(1, 0))
+    model.query = model.cell_query(MatrixCell(1, 0))
     assert not model.chosen_elsewhere
     model.query = CaseQuery(None, None, "background", "background", mixed=True, free=True)
     assert model.chosen_elsewhere
@@ -260,5 +262,5 @@ def test_images_without_objects_are_looked_at_like_others(
     _, found = error_files.example()
     made = looking_at(summary, error_files.boxed(objects([[]], [[]]), found))
     assert made.has_truth
-    made.query = made.cell_query(Place(None, 0))
+    made.query = made.cell_query(MatrixCell(None, 0))
     assert {kind for kind, _ in listed(made)} == {"background"}

@@ -9,16 +9,16 @@ from core.analysis.cases import Case, Shown, ShownBox, ShownObject
 from tui.cell_text import signs
 from tui.errors.model import Sight
 from tui.errors.overlay import pair_rows, pair_sides, rows, sides
-from tui.widgets.picture_boxes import Frame, overlay
-from tui.widgets.picture_panes import Pane, fit_scale, panes, seen
+from tui.widgets.picture_areas import PictureArea, fit_scale, picture_areas, seen
+from tui.widgets.picture_boxes import BoxOutline, overlay
 
 ALL = frozenset(("truth", "predicted", "labels"))
 NAMES = ("cat", "dog", "eel")
-FRAMES = [
-    Frame((10, 10, 60, 50), "cat", True, True, "o0"),
-    Frame((15, 12, 80, 70), "dog .94", False, True, "p0"),
-    Frame((70, 80, 90, 96), "[/x]", True, False, "o1"),
-    Frame((2, 60, 40, 96), "eel .20", False, False, "p1", hidden=True),
+OUTLINES = [
+    BoxOutline((10, 10, 60, 50), "cat", True, True, "o0"),
+    BoxOutline((15, 12, 80, 70), "dog .94", False, True, "p0"),
+    BoxOutline((70, 80, 90, 96), "[/x]", True, False, "o1"),
+    BoxOutline((2, 60, 40, 96), "eel .20", False, False, "p1", hidden=True),
 ]
 SHOWN = Shown(
     0,
@@ -37,7 +37,7 @@ CASE = Case(0, "a.png", 0, 1, 0.94, 0.6, "confused", 0, 0, 2, 1)
 
 
 def drawn(layers: frozenset[str] = ALL, marked: str = "") -> dict[tuple[int, int], tuple[str, str, bool]]:
-    return overlay(FRAMES, (0, 0, 100, 100), 0.4, 40, 20, layers, marked)
+    return overlay(OUTLINES, (0, 0, 100, 100), 0.4, 40, 20, layers, marked)
 
 
 def lines(cells: dict[tuple[int, int], tuple[str, str, bool]]) -> list[str]:
@@ -100,7 +100,7 @@ def test_the_marked_box_is_drawn_whatever_else_is(key: str, label: str, layers: 
 )
 def test_labels_take_the_cells_of_their_letters(label: str) -> None:
     found = overlay(
-        [Frame((0, 0, 90, 90), label, True, True)],
+        [BoxOutline((0, 0, 90, 90), label, True, True)],
         (0, 0, 100, 100),
         0.4,
         40,
@@ -117,34 +117,34 @@ def test_labels_take_the_cells_of_their_letters(label: str) -> None:
 @pytest.mark.parametrize(
     ("width", "height", "picture", "expected"),
     [
-        (81, 20, (160, 120), (Pane(0, 1, 40, 19, True), Pane(41, 1, 40, 19, True))),
-        (30, 50, (160, 120), (Pane(0, 1, 30, 24, True), Pane(0, 26, 30, 24, True))),
-        (80, 20, (1000, 50), (Pane(0, 1, 80, 9, True), Pane(0, 11, 80, 9, True))),
-        (80, 20, (50, 1000), (Pane(0, 1, 39, 19, True), Pane(40, 1, 39, 19, True))),
-        (1, 1, (10, 10), (Pane(0, 1, 1, 1, True), Pane(2, 1, 1, 1, True))),
+        (81, 20, (160, 120), (PictureArea(0, 1, 40, 19, True), PictureArea(41, 1, 40, 19, True))),
+        (30, 50, (160, 120), (PictureArea(0, 1, 30, 24, True), PictureArea(0, 26, 30, 24, True))),
+        (80, 20, (1000, 50), (PictureArea(0, 1, 80, 9, True), PictureArea(0, 11, 80, 9, True))),
+        (80, 20, (50, 1000), (PictureArea(0, 1, 39, 19, True), PictureArea(40, 1, 39, 19, True))),
+        (1, 1, (10, 10), (PictureArea(0, 1, 1, 1, True), PictureArea(2, 1, 1, 1, True))),
     ],
 )
 def test_two_pictures_stand_where_more_is_seen(
-    width: int, height: int, picture: tuple[int, int], expected: tuple[Pane, ...]
+    width: int, height: int, picture: tuple[int, int], expected: tuple[PictureArea, ...]
 ) -> None:
-    assert panes(2, width, height, picture) == expected
-    assert panes(1, width, height, picture) == (Pane(0, 0, width, height, False),)
+    assert picture_areas(2, width, height, picture) == expected
+    assert picture_areas(1, width, height, picture) == (PictureArea(0, 0, width, height, False),)
 
 
 def test_the_part_that_is_seen_stays_in_the_picture() -> None:
-    pane = Pane(0, 0, 40, 20, False)
+    area = PictureArea(0, 0, 40, 20, False)
     scale = fit_scale(40, 20, (160, 80))
     assert scale == 0.25
-    assert seen(pane, (160, 80), scale, None) == (0, 0, 160, 80)
-    assert seen(pane, (160, 80), 4 * scale, (0, 0)) == (0, 0, 40, 40)
-    assert seen(pane, (160, 80), 4 * scale, (500, 70)) == (120, 40, 160, 80)
+    assert seen(area, (160, 80), scale, None) == (0, 0, 160, 80)
+    assert seen(area, (160, 80), 4 * scale, (0, 0)) == (0, 0, 40, 40)
+    assert seen(area, (160, 80), 4 * scale, (500, 70)) == (120, 40, 160, 80)
     assert fit_scale(40, 20, (0, 80)) == 0
 
 
 def test_truth_and_predictions_on_sides_of_their_own() -> None:
     sight = Sight(0, CASE)
     (whole,) = sides(SHOWN, sight, NAMES, beside=False)
-    assert [(frame.key, frame.main, frame.hidden) for frame in whole.frames] == [
+    assert [(outline.key, outline.main, outline.hidden) for outline in whole.outlines] == [
         ("o0", True, False),
         ("o1", False, False),
         ("p0", True, False),
@@ -152,8 +152,8 @@ def test_truth_and_predictions_on_sides_of_their_own() -> None:
     ]
     left, right = sides(SHOWN, sight, NAMES, beside=True)
     assert (left.caption, right.caption) == ("truth 2", "predictions 1")
-    assert (left.frames, right.frames) == (whole.frames[:2], whole.frames[2:])
-    assert right.frames[0].label == "dog .94"
+    assert (left.outlines, right.outlines) == (whole.outlines[:2], whole.outlines[2:])
+    assert right.outlines[0].label == "dog .94"
 
 
 def test_two_models_each_with_the_truth() -> None:
@@ -163,8 +163,12 @@ def test_two_models_each_with_the_truth() -> None:
     sight = Sight(0, None, 0, "cat")
     left, right = pair_sides(SHOWN, second, sight, NAMES, ("one@5", "two@12"))
     assert (left.caption, right.caption) == ("A one@5", "B two@12")
-    assert [(frame.key, frame.main) for frame in right.frames] == [("o0", True), ("o1", False), ("B7", True)]
-    assert [frame.key for frame in left.frames] == ["o0", "o1", "A0", "A1"]
+    assert [(outline.key, outline.main) for outline in right.outlines] == [
+        ("o0", True),
+        ("o1", False),
+        ("B7", True),
+    ]
+    assert [outline.key for outline in left.outlines] == ["o0", "o1", "A0", "A1"]
     listed = pair_rows(SHOWN, second, sight, NAMES)
     assert [(row.key, row.letter, row.outcome) for row in listed] == [
         ("o0", "T", "confused"),
@@ -182,4 +186,7 @@ def test_without_truth_there_is_no_outcome() -> None:
         ("p0", "", None),
         ("p1", "below threshold", None),
     ]
-    assert [frame.hidden for frame in sides(new, Sight(0), NAMES, beside=False)[0].frames] == [False, True]
+    assert [outline.hidden for outline in sides(new, Sight(0), NAMES, beside=False)[0].outlines] == [
+        False,
+        True,
+    ]

@@ -21,10 +21,10 @@ NOTE = "✎"
 class Judgements:
     """Verdicts and notes on one predictions file; written by threads, one at a time."""
 
-    def __init__(self, run: RunPaths, source: PredictionSet | None, known: Mapping[str, Judgement]) -> None:
+    def __init__(self, run: RunPaths, source: PredictionSet | None, saved: Mapping[str, Judgement]) -> None:
         self._run = run
         self._source = source
-        self._known = known
+        self._saved = saved
 
     @classmethod
     def read(cls, run: RunPaths, source: PredictionSet) -> Judgements:
@@ -33,23 +33,23 @@ class Judgements:
 
     def on(self, view: View, case: Case) -> Judgement | None:
         """What was judged about a case, if anything."""
-        if not self._known:
+        if not self._saved:
             return None
         from core.analysis.judged import judgement_of
 
-        return self._known.get(judgement_of(view, case).key)
+        return self._saved.get(judgement_of(view, case).key)
 
     def sign(self, view: View, case: Case) -> str:
         """One letter for a table."""
-        found = self.on(view, case)
-        return "" if found is None else SIGNS.get(found.verdict, NOTE)
+        judgement = self.on(view, case)
+        return "" if judgement is None else SIGNS.get(judgement.verdict, NOTE)
 
     def words(self, view: View, case: Case) -> tuple[str, str]:
         """What to say about a case, and in which tone."""
-        found = self.on(view, case)
-        if found is None:
+        judgement = self.on(view, case)
+        if judgement is None:
             return "judged: – 1 model 2 label 3 unclear", "muted"
-        parts = [found.verdict or "–", *([" ".join(found.note.split())] if found.note else [])]
+        parts = [judgement.verdict or "–", *([" ".join(judgement.note.split())] if judgement.note else [])]
         return f"judged: {' · '.join(parts)}", "accent"
 
     def judge(self, view: View, case: Case, verdict: str | None, note: str | None) -> Judgements:

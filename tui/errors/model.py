@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from core.store.paths import RunPaths
 from tui.errors.judgements import Judgements
 from tui.widgets.case_words import KIND_WORDS
-from tui.widgets.matrix_counts import NOWHERE, Counts, Place, place_words
+from tui.widgets.matrix_counts import NO_COUNTS, MatrixCell, MatrixCounts, cell_words
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
@@ -102,7 +102,7 @@ class Computed:
 
     view: View
     grouped: Grouped | None
-    counts: Counts
+    counts: MatrixCounts
 
 
 class ErrorsModel:
@@ -122,7 +122,7 @@ class ErrorsModel:
         self.errors: Errors | None = None
         self.view: View | None = None
         self.grouped: Grouped | None = None
-        self.counts = NOWHERE
+        self.counts = NO_COUNTS
         self.judged = Judgements(paths, None, {})
         self.image_root = Path()
         self.summary = ""
@@ -268,9 +268,9 @@ class ErrorsModel:
 
     # -- what is chosen
 
-    def cell_query(self, place: Place | None) -> CaseQuery | None:
+    def cell_query(self, cell: MatrixCell | None) -> CaseQuery | None:
         """The cases of a cell of the matrix."""
-        if place is None or self.view is None:
+        if cell is None or self.view is None:
             return None
         nothing = (len(self.view.errors.classes),)
 
@@ -279,16 +279,16 @@ class ErrorsModel:
                 return nothing
             return self.grouped.members[number] if self.grouped is not None else (number,)
 
-        kind = next((name for name, word in KIND_WORDS.items() if word == place.kind), None)
-        mixed = self.grouped is not None or (place.row is None and not kind)
-        title = place_words(self.counts, place)
-        return CaseQuery(members(place.row), members(place.column), kind, title, mixed)
+        kind = next((name for name, word in KIND_WORDS.items() if word == cell.kind), None)
+        mixed = self.grouped is not None or (cell.row is None and not kind)
+        title = cell_words(self.counts, cell)
+        return CaseQuery(members(cell.row), members(cell.column), kind, title, mixed)
 
-    def group_members(self, place: Place | None) -> frozenset[int] | None:
+    def group_members(self, cell: MatrixCell | None) -> frozenset[int] | None:
         """The classes of the group at a cell of the matrix, where there are groups."""
-        if self.grouped is None or place is None:
+        if self.grouped is None or cell is None:
             return None
-        number = place.row if place.row is not None else place.column
+        number = cell.row if cell.row is not None else cell.column
         return frozenset(self.grouped.members[number]) if number is not None else None
 
     @property
@@ -320,7 +320,7 @@ def compute(errors: Errors, at: Thresholds, words: int) -> Computed:
     return Computed(view, grouped, matrix_counts(view, grouped))
 
 
-def matrix_counts(view: View, grouped: Grouped | None) -> Counts:
+def matrix_counts(view: View, grouped: Grouped | None) -> MatrixCounts:
     """A view's matrix as the widget wants it."""
     from core.analysis.cases import FALSE_ALARM_KINDS
 
@@ -333,7 +333,7 @@ def matrix_counts(view: View, grouped: Grouped | None) -> Counts:
         names, cells, inside = grouped.names, grouped.matrix.tolist(), grouped.inside.tolist()
         kinds = [[int(line[list(members)].sum()) for members in grouped.members] for line in alarms]
     detection = view.errors.kind == "detection"
-    return Counts(
+    return MatrixCounts(
         tuple(names),
         tuple(str(number) for number in range(1, len(names) + 1)),
         cells,

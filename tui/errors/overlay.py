@@ -10,7 +10,7 @@ from tui.errors.model import Sight
 from tui.widgets.case_picture import Side
 from tui.widgets.case_table import BoxRow
 from tui.widgets.case_words import KIND_WORDS
-from tui.widgets.picture_boxes import Frame
+from tui.widgets.picture_boxes import BoxOutline
 
 if TYPE_CHECKING:
     from core.analysis.cases import Shown
@@ -20,11 +20,11 @@ FIRST, SECOND = "A", "B"
 
 def sides(shown: Shown, sight: Sight, names: Sequence[str], *, beside: bool) -> tuple[Side, ...]:
     """All boxes over one picture, or `beside` each other the truth and the predictions."""
-    truth, found = _true(shown, sight, names), _found(shown, sight, names, "p")
+    truth, predicted = _true(shown, sight, names), _predicted(shown, sight, names, "p")
     if not beside:
-        return (Side((*truth, *found)),)
-    kept = sum(not frame.hidden for frame in found)
-    return Side(truth, f"truth {len(truth)}"), Side(found, f"predictions {kept}")
+        return (Side((*truth, *predicted)),)
+    kept = sum(not outline.hidden for outline in predicted)
+    return Side(truth, f"truth {len(truth)}"), Side(predicted, f"predictions {kept}")
 
 
 def pair_sides(
@@ -33,31 +33,31 @@ def pair_sides(
     """What two models see in an image, each over its own picture together with the truth."""
     truth = _true(first, sight, names)
     return tuple(
-        Side((*truth, *_found(shown, sight, names, letter)), f"{letter} {caption}")
+        Side((*truth, *_predicted(shown, sight, names, letter)), f"{letter} {caption}")
         for shown, letter, caption in zip((first, second), (FIRST, SECOND), captions, strict=True)
     )
 
 
-def _true(shown: Shown, sight: Sight, names: Sequence[str]) -> tuple[Frame, ...]:
+def _true(shown: Shown, sight: Sight, names: Sequence[str]) -> tuple[BoxOutline, ...]:
     return tuple(
-        Frame(
-            thing.box,
-            names[thing.label],
+        BoxOutline(
+            item.box,
+            names[item.label],
             True,
-            thing.index == sight.main_object,
-            f"o{thing.index}",
-            wrong=thing.kind == "missed",
+            item.index == sight.main_object,
+            f"o{item.index}",
+            wrong=item.kind == "missed",
         )
-        for thing in shown.objects
-        if thing.box is not None
+        for item in shown.objects
+        if item.box is not None
     )
 
 
-def _found(shown: Shown, sight: Sight, names: Sequence[str], letter: str) -> tuple[Frame, ...]:
+def _predicted(shown: Shown, sight: Sight, names: Sequence[str], letter: str) -> tuple[BoxOutline, ...]:
     """Boxes; those below the threshold are hidden until one is chosen from the list."""
     pair = letter != "p"
     return tuple(
-        Frame(
+        BoxOutline(
             box.box,
             f"{names[box.label]} {box.score:.2f}".replace(" 0.", " ."),
             False,
@@ -72,8 +72,8 @@ def _found(shown: Shown, sight: Sight, names: Sequence[str], letter: str) -> tup
     )
 
 
-def _on(thing: int | None, sight: Sight) -> bool:
-    return thing is not None and thing == sight.object
+def _on(item: int | None, sight: Sight) -> bool:
+    return item is not None and item == sight.object
 
 
 def rows(
@@ -88,15 +88,15 @@ def rows(
 
     Without truth (`labelled` False) there are no outcomes but being below the threshold.
     """
-    found = _object_rows(shown, sight, names)
+    listed = _object_rows(shown, sight, names)
     if not likeliest:
-        return _ordered([*found, *_box_rows(shown, sight, names, "P", labelled=labelled)])
+        return _ordered([*listed, *_box_rows(shown, sight, names, "P", labelled=labelled)])
     truth = shown.objects[0].label if shown.objects else None
     first = likeliest[0][0]
     for label, score in likeliest:
         what = "" if truth is None else "right" if label == truth else "wrong" if label == first else ""
-        found.append(BoxRow(f"p{label}", "P", names[label], score, None, what, label == first))
-    return _ordered(found)
+        listed.append(BoxRow(f"p{label}", "P", names[label], score, None, what, label == first))
+    return _ordered(listed)
 
 
 def pair_rows(first: Shown, second: Shown, sight: Sight, names: Sequence[str]) -> list[BoxRow]:
@@ -114,15 +114,15 @@ def _object_rows(shown: Shown, sight: Sight, names: Sequence[str]) -> list[BoxRo
     overlap = {box.object: box.iou for box in shown.boxes if box.kind in ("correct", "confused")}
     return [
         BoxRow(
-            f"o{thing.index}",
+            f"o{item.index}",
             "T",
-            names[thing.label],
+            names[item.label],
             None,
-            overlap.get(thing.index) if thing.box is not None else None,
-            KIND_WORDS.get(thing.kind, thing.kind),
-            thing.index == sight.main_object,
+            overlap.get(item.index) if item.box is not None else None,
+            KIND_WORDS.get(item.kind, item.kind),
+            item.index == sight.main_object,
         )
-        for thing in shown.objects
+        for item in shown.objects
     ]
 
 
@@ -143,5 +143,5 @@ def _box_rows(
     ]
 
 
-def _ordered(found: Iterable[BoxRow]) -> list[BoxRow]:
-    return sorted(found, key=lambda row: (not row.main, row.outcome == KIND_WORDS["dropped"]))
+def _ordered(listed: Iterable[BoxRow]) -> list[BoxRow]:
+    return sorted(listed, key=lambda row: (not row.main, row.outcome == KIND_WORDS["dropped"]))

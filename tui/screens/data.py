@@ -234,7 +234,9 @@ class DataScreen(Counting):
         meant: list[int] = []
         if objects is not None:
             meant = [index for index in figure.objects.tolist() if objects.image[index] == image.row]
-        self.picture.show(picture, size, [Side(data_state.frames_of(statistics, image.row, meant))], message)
+        self.picture.show(
+            picture, size, [Side(data_state.outlines_of(statistics, image.row, meant))], message
+        )
 
     @on(CasePicture.DetailWanted)
     def _detail_wanted(self) -> None:

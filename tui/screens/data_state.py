@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.analysis.figures import Figure, Page
     from core.analysis.statistics import Statistics
     from core.config.data_schema import DataConfig
-    from tui.widgets.picture_boxes import Frame
+    from tui.widgets.picture_boxes import BoxOutline
 
 _MOST_IMAGES = 100_000
 
@@ -65,22 +65,22 @@ def image_rows(statistics: Statistics, figure: Figure) -> list[ImageRow]:
     return rows
 
 
-def frames_of(statistics: Statistics, row: int, meant: Sequence[int]) -> tuple[Frame, ...]:
+def outlines_of(statistics: Statistics, row: int, meant: Sequence[int]) -> tuple[BoxOutline, ...]:
     """The boxes of an image; those that are `meant` stand out, all do when none is."""
     import numpy as np
 
-    from tui.widgets.picture_boxes import Frame
+    from tui.widgets.picture_boxes import BoxOutline
 
     objects = statistics.table.objects
     if objects is None:
         return ()
     chosen = set(meant)
-    frames = []
+    outlines = []
     for index in np.flatnonzero(objects.image == row).tolist():
         x1, y1, x2, y2 = objects.corners[index].tolist()
         name = statistics.table.classes[objects.labels[index]]
-        frames.append(Frame((x1, y1, x2, y2), name, True, index in chosen or not chosen, str(index)))
-    return tuple(frames)
+        outlines.append(BoxOutline((x1, y1, x2, y2), name, True, index in chosen or not chosen, str(index)))
+    return tuple(outlines)
 
 
 def picture_of(statistics: Statistics, row: int, least: tuple[int, int]) -> tuple[Image, tuple[int, int]]:

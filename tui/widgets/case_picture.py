@@ -23,15 +23,15 @@ from textual.widget import Widget
 from tui import theme
 from tui.cell_text import crop, cut, fit
 from tui.widgets.picture import Pixels, mode_of, strips
-from tui.widgets.picture_boxes import LAYERS, Box, Cell, Frame, overlay
-from tui.widgets.picture_panes import MOST_ZOOM, Pane, fit_scale, panes, seen
+from tui.widgets.picture_areas import MOST_ZOOM, PictureArea, fit_scale, picture_areas, seen
+from tui.widgets.picture_boxes import LAYERS, Box, BoxOutline, Cell, overlay
 
 
 @dataclass(frozen=True)
 class Side:
     """The picture with some boxes, under a caption where there are several sides."""
 
-    frames: tuple[Frame, ...]
+    outlines: tuple[BoxOutline, ...]
     caption: str = ""
 
 
@@ -113,7 +113,9 @@ class CasePicture(Widget, can_focus=True):
     def mark(self, key: str) -> None:
         """Draw the box of this name above all others; empty: none. It is brought into view."""
         self._marked = key
-        box = next((frame.box for side in self._sides for frame in side.frames if frame.key == key), None)
+        box = next(
+            (outline.box for side in self._sides for outline in side.outlines if outline.key == key), None
+        )
         if box is not None and self._zoom > 1:
             left, top, right, bottom = self._region()
             if box[0] < left or box[1] < top or box[2] > right or box[3] > bottom:
@@ -128,7 +130,7 @@ class CasePicture(Widget, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("list", "to_case"):
-            return any(side.frames for side in self._sides) and (action != "list" or self.has_list())
+            return any(side.outlines for side in self._sides) and (action != "list" or self.has_list())
         return True
 
     def action_list(self) -> None:
@@ -151,10 +153,10 @@ class CasePicture(Widget, can_focus=True):
         boxes, scale = self._boxes_of_case(), self._fit_scale()
         if not boxes or not scale:
             return
-        pane = self._panes[0]
+        area = self._areas[0]
         width = max(box[2] for box in boxes) - min(box[0] for box in boxes)
         height = max(box[3] for box in boxes) - min(box[1] for box in boxes)
-        fits = min(pane.columns / max(2 * width, 1.0), 2 * pane.rows / max(2 * height, 1.0))
+        fits = min(area.columns / max(2 * width, 1.0), 2 * area.rows / max(2 * height, 1.0))
         self._zoom = min(max(fits / scale, 1.0), MOST_ZOOM)
         self._centre = self._middle_of_case()
         self._draw()
@@ -174,9 +176,9 @@ class CasePicture(Widget, can_focus=True):
 
     def _boxes_of_case(self) -> list[Box]:
         """The marked box, else those of the case."""
-        frames = [frame for side in self._sides for frame in side.frames]
-        marked = [frame.box for frame in frames if self._marked and frame.key == self._marked]
-        return marked or [frame.box for frame in frames if frame.main]
+        outlines = [outline for side in self._sides for outline in side.outlines]
+        marked = [outline.box for outline in outlines if self._marked and outline.key == self._marked]
+        return marked or [outline.box for outline in outlines if outline.main]
 
     def _middle_of_case(self) -> tuple[float, float]:
         boxes = self._boxes_of_case()
@@ -188,17 +190,17 @@ class CasePicture(Widget, can_focus=True):
         )
 
     @property
-    def _panes(self) -> tuple[Pane, ...]:
+    def _areas(self) -> tuple[PictureArea, ...]:
         height = max(self.size.height - (1 if self._message else 0), 1)
-        return panes(len(self._sides), self.size.width, height, self._whole)
+        return picture_areas(len(self._sides), self.size.width, height, self._whole)
 
     def _fit_scale(self) -> float:
-        pane = self._panes[0]
-        return fit_scale(pane.columns, pane.rows, self._whole)
+        area = self._areas[0]
+        return fit_scale(area.columns, area.rows, self._whole)
 
     def _region(self) -> Box:
         """What of the picture is seen."""
-        return seen(self._panes[0], self._whole, self._fit_scale() * self._zoom, self._centre)
+        return seen(self._areas[0], self._whole, self._fit_scale() * self._zoom, self._centre)
 
     # -- drawing
 
@@ -234,14 +236,14 @@ class CasePicture(Widget, can_focus=True):
 
     def _pictures(self, colors: theme.Palette) -> list[Strip]:
         """The lines of all sides."""
-        places = self._panes
+        places = self._areas
         blocks = []
-        for side, pane in zip(self._sides, places, strict=True):
-            lines = self._picture(side, pane, colors)
-            if pane.titled:
-                lines.insert(0, Strip([Segment(fit(f" {side.caption}", pane.columns), colors.strong)]))
-            lines += [Strip([])] * (pane.rows + pane.titled - len(lines))
-            blocks.append([crop(line, pane.columns) for line in lines])
+        for side, area in zip(self._sides, places, strict=True):
+            lines = self._picture(side, area, colors)
+            if area.titled:
+                lines.insert(0, Strip([Segment(fit(f" {side.caption}", area.columns), colors.strong)]))
+            lines += [Strip([])] * (area.rows + area.titled - len(lines))
+            blocks.append([crop(line, area.columns) for line in lines])
         if len(places) == 1 or places[1].left == 0:
             return [line for lines in blocks for line in lines]
         between = Strip([Segment("│", colors.faint)], 1)
@@ -253,11 +255,11 @@ class CasePicture(Widget, can_focus=True):
             joined.append(Strip.join(parts))
         return joined
 
-    def _picture(self, side: Side, pane: Pane, colors: theme.Palette) -> list[Strip]:
+    def _picture(self, side: Side, area: PictureArea, colors: theme.Palette) -> list[Strip]:
         region = self._region()
         scale = self._fit_scale() * self._zoom
-        columns = min(max(round((region[2] - region[0]) * scale), 1), pane.columns)
-        rows = min(max(round((region[3] - region[1]) * scale / 2), 1), pane.rows)
+        columns = min(max(round((region[2] - region[0]) * scale), 1), area.columns)
+        rows = min(max(round((region[3] - region[1]) * scale / 2), 1), area.rows)
         mode = mode_of(self.app)
         pixels = None
         if self._image is not None:
@@ -265,7 +267,7 @@ class CasePicture(Widget, can_focus=True):
             lines = strips(pixels, mode, dark=self.app.current_theme.dark)
         else:
             lines = [Strip([Segment("·" * columns, colors.faint)], columns) for _ in range(rows)]
-        cells = overlay(side.frames, region, scale, columns, rows, self._drawn, self._marked)
+        cells = overlay(side.outlines, region, scale, columns, rows, self._drawn, self._marked)
         by_row: dict[int, dict[int, Cell]] = {}
         for (x, y), cell in cells.items():
             by_row.setdefault(y, {})[x] = cell

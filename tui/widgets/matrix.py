@@ -15,8 +15,8 @@ from textual.widget import Widget
 
 from tui import theme
 from tui.cell_text import crop
-from tui.widgets.matrix_counts import NOWHERE, Counts, Place
-from tui.widgets.matrix_draw import Layout, Look, head, lay_out, line
+from tui.widgets.matrix_counts import NO_COUNTS, MatrixCell, MatrixCounts
+from tui.widgets.matrix_draw import Layout, MatrixWindow, head, lay_out, line
 
 NORMALISED = ("", "row", "column")
 
@@ -44,23 +44,23 @@ class Matrix(Widget, can_focus=True):
     class Moved(Message):
         """The cursor is on another cell."""
 
-        def __init__(self, place: Place | None) -> None:
+        def __init__(self, cell: MatrixCell | None) -> None:
             super().__init__()
-            self.place = place
+            self.cell = cell
 
     class Chosen(Message):
         """Enter, or a double click, on a cell."""
 
-        def __init__(self, place: Place) -> None:
+        def __init__(self, cell: MatrixCell) -> None:
             super().__init__()
-            self.place = place
+            self.cell = cell
 
     class Looks(Message):
         """Order, scale or diagonal are shown another way."""
 
     def __init__(self, *, id: str | None = None, empty: str = "") -> None:
         super().__init__(id=id)
-        self.counts = NOWHERE
+        self.counts = NO_COUNTS
         self.empty = empty
         self.hides_diagonal = False
         self.normalised = ""
@@ -77,7 +77,7 @@ class Matrix(Widget, can_focus=True):
 
     # -- what is shown
 
-    def show(self, counts: Counts) -> None:
+    def show(self, counts: MatrixCounts) -> None:
         """Show other counts; over other names the cursor goes to the worst cell."""
         other = counts.names != self.counts.names
         self.counts = counts
@@ -93,14 +93,14 @@ class Matrix(Widget, can_focus=True):
         self._settle()
 
     @property
-    def place(self) -> Place | None:
+    def cell(self) -> MatrixCell | None:
         """The cell under the cursor; None where there is none."""
         size = self.counts.size
         row, column = self._at
         if not size or (row >= size and column >= size):
             return None
         kind = self.counts.kinds[row - size - 1][0] if row > size else ""
-        return Place(row if row < size else None, column if column < size else None, kind)
+        return MatrixCell(row if row < size else None, column if column < size else None, kind)
 
     @property
     def looks(self) -> str:
@@ -149,14 +149,12 @@ class Matrix(Widget, can_focus=True):
         self._go(self._index()[0], 0 if by < 0 else len(self._columns) - 1)
 
     def action_choose(self) -> None:
-        if (place := self.place) is not None:
-            self.post_message(self.Chosen(place))
+        if (cell := self.cell) is not None:
+            self.post_message(self.Chosen(cell))
 
     def action_worst(self) -> None:
         """To the cell with most errors; from there to the next one."""
-        shown = [
-            place for place in self.counts.ranked if place[0] in self._rows and place[1] in self._columns
-        ]
+        shown = [cell for cell in self.counts.ranked if cell[0] in self._rows and cell[1] in self._columns]
         if shown:
             stayed = shown[self._worst % len(shown)] == self._at
             self._worst = (self._worst + 1) % len(shown) if stayed else 0
@@ -206,7 +204,7 @@ class Matrix(Widget, can_focus=True):
         self.refresh_changed()
         if force or self._at != before or self._at != self._told:
             self._told = self._at
-            self.post_message(self.Moved(self.place))
+            self.post_message(self.Moved(self.cell))
 
     def _show_cursor(self) -> None:
         layout = self._layout
@@ -240,7 +238,7 @@ class Matrix(Widget, can_focus=True):
             self._laid_out = key, layout
         return self._laid_out[1]
 
-    def _look(self) -> Look:
+    def _look(self) -> MatrixWindow:
         layout = self._layout
         rows, columns = self._class_rows, self._class_columns
         shown = tuple(rows[self._top : self._top + layout.body])
@@ -249,7 +247,7 @@ class Matrix(Widget, can_focus=True):
         background = current.background or ""
         if not background or background.startswith("ansi"):
             background = "#111417" if current.dark else "#FAFAF8"
-        return Look(
+        return MatrixWindow(
             shown,
             across,
             self._top + len(shown) < len(rows),
@@ -291,7 +289,7 @@ class Matrix(Widget, can_focus=True):
         strip = self._lines[y] = self._draw(y, self._look())
         return strip
 
-    def _draw(self, y: int, look: Look) -> Strip:
+    def _draw(self, y: int, look: MatrixWindow) -> Strip:
         width = self.size.width
         colors = theme.palette(self.app.current_theme)
         layout = self._layout
@@ -310,10 +308,10 @@ class Matrix(Widget, can_focus=True):
     # -- mouse
 
     def on_click(self, event: events.Click) -> None:
-        place = event.get_content_offset(self)
-        if place is None or not self.counts.size:
+        offset = event.get_content_offset(self)
+        if offset is None or not self.counts.size:
             return
-        cell = self._cell_at(place.x, place.y)
+        cell = self._cell_at(offset.x, offset.y)
         if cell is not None:
             self._at = cell
             self._settle()

@@ -14,7 +14,7 @@ ALARM = "false alarm"
 
 
 @dataclass(frozen=True)
-class Counts:
+class MatrixCounts:
     """A matrix over `names`, which are classes or groups; `numbers` stand above columns that are narrow.
 
     `cells` is (n + 1, n + 1): rows truth, columns prediction, the last column missed, the last row false
@@ -73,33 +73,33 @@ class Counts:
     def worst(self) -> tuple[int, int]:
         """The most frequent confusion of two classes, else what is wrong most often, else the first cell."""
         size = self.size
-        best, found = 0, (0, 0)
+        best, worst = 0, (0, 0)
         for row in range(size):
             for column in range(size):
                 if row != column and self.cells[row][column] > best:
-                    best, found = self.cells[row][column], (row, column)
+                    best, worst = self.cells[row][column], (row, column)
         if best or not self.boxes or not size:
-            return found
+            return worst
         edge = [(self.cells[row][size], (row, size)) for row in range(size)]
         edge += [(self.cells[size][column], (size, column)) for column in range(size)]
-        most, found = max(edge, key=lambda item: item[0])
-        return found if most else (0, 0)
+        most, worst = max(edge, key=lambda item: item[0])
+        return worst if most else (0, 0)
 
     @cached_property
     def ranked(self) -> list[tuple[int, int]]:
         """Cells with errors by falling count, missed and false alarms too; confusions first where equal."""
         size = self.size
-        places = [
+        cells = [
             (row, column)
             for row in range(size + 1)
             for column in range(size + 1)
             if row != column and self.cells[row][column] and (self.boxes or size not in (row, column))
         ]
-        return sorted(places, key=lambda place: (-self.cells[place[0]][place[1]], size in place, place))
+        return sorted(cells, key=lambda cell: (-self.cells[cell[0]][cell[1]], size in cell, cell))
 
 
 @dataclass(frozen=True)
-class Place:
+class MatrixCell:
     """A cell: `row` None is the row of false alarms, `column` None that of missed objects.
 
     `kind` narrows false alarms down.
@@ -110,19 +110,19 @@ class Place:
     kind: str = ""
 
 
-NOWHERE = Counts((), (), ((0,),))
+NO_COUNTS = MatrixCounts((), (), ((0,),))
 
 
-def place_words(counts: Counts, place: Place | None) -> str:
+def cell_words(counts: MatrixCounts, cell: MatrixCell | None) -> str:
     """A cell in words, such as `cat → dog`, `cat missed`, `false alarm: dog`."""
-    if place is None:
+    if cell is None:
         return MISSING
     names = counts.names
-    if place.row is None:
-        what = place.kind or ALARM
-        return f"{what}: {names[place.column]}" if place.column is not None else what
-    if place.column is None:
-        return f"{names[place.row]} missed"
-    if place.row == place.column:
-        return f"{names[place.row]} right"
-    return f"{names[place.row]} → {names[place.column]}"
+    if cell.row is None:
+        what = cell.kind or ALARM
+        return f"{what}: {names[cell.column]}" if cell.column is not None else what
+    if cell.column is None:
+        return f"{names[cell.row]} missed"
+    if cell.row == cell.column:
+        return f"{names[cell.row]} right"
+    return f"{names[cell.row]} → {names[cell.column]}"

@@ -15,7 +15,7 @@ from textual.color import Color
 
 from tui import theme
 from tui.cell_text import cut, fit
-from tui.widgets.matrix_counts import ALARM, Counts
+from tui.widgets.matrix_counts import ALARM, MatrixCounts
 
 MANY = 16
 """With more classes than this, room is short."""
@@ -42,7 +42,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Look:
+class MatrixWindow:
     """What of the matrix is seen, and how. `at` is the cell under the cursor; `shaded`: by background."""
 
     rows: tuple[int, ...]
@@ -58,12 +58,18 @@ class Look:
 
 
 def lay_out(
-    counts: Counts, rows: int, columns: int, below: Sequence[int], normalised: str, width: int, height: int
+    counts: MatrixCounts,
+    rows: int,
+    columns: int,
+    below: Sequence[int],
+    normalised: str,
+    width: int,
+    height: int,
 ) -> Layout:
     """Make room for `rows` and `columns` of classes and the rows `below` in `width` x `height` cells."""
     numbers = max((len(text) for text in counts.numbers), default=1)
     least = max((len(kind) + 4 for kind, _ in counts.kinds), default=len(ALARM) + 2)
-    wanted = max(counts.longest + numbers + 3, least if counts.boxes else 8)
+    preferred = max(counts.longest + numbers + 3, least if counts.boxes else 8)
     digits = counts.digits
     fixed = [("missed", max(8, digits + 2))] if counts.boxes else []
     fixed += [("inside", max(8, digits + 2))] if counts.inside else []
@@ -72,7 +78,7 @@ def lay_out(
     needed = 3 if normalised else digits
     # More columns are worth more than brackets around the cursor's cell, and whole names more than these.
     narrow, tight = (max(4, needed + more, numbers + 1) for more in (2, 1))
-    names = min(wanted, max(width // 3, 23 if width >= 60 else 14, room - columns * tight))
+    names = min(preferred, max(width // 3, 23 if width >= 60 else 14, room - columns * tight))
     room -= names
     narrow = narrow if columns * narrow <= room else tight
     wide = room // columns if columns else narrow
@@ -81,7 +87,7 @@ def lay_out(
     return Layout(names, cell, tuple(fixed), max(height - 1 - len(footer), 1), max(room // cell, 1), footer)
 
 
-def head(counts: Counts, layout: Layout, look: Look, colors: theme.Palette) -> list[Segment]:
+def head(counts: MatrixCounts, layout: Layout, look: MatrixWindow, colors: theme.Palette) -> list[Segment]:
     """The line of column heads: names where they fit, else numbers."""
     segments = [Segment(fit(" truth ↓ prediction →", layout.names), colors.muted)]
     cell = layout.cell
@@ -99,7 +105,9 @@ def head(counts: Counts, layout: Layout, look: Look, colors: theme.Palette) -> l
     return segments
 
 
-def line(row: int, counts: Counts, layout: Layout, look: Look, colors: theme.Palette) -> list[Segment]:
+def line(
+    row: int, counts: MatrixCounts, layout: Layout, look: MatrixWindow, colors: theme.Palette
+) -> list[Segment]:
     """One row with its name at the left."""
     size = counts.size
     here = row == look.at[0]
@@ -128,7 +136,9 @@ def line(row: int, counts: Counts, layout: Layout, look: Look, colors: theme.Pal
     return segments
 
 
-def _cell(row: int, column: int, width: int, counts: Counts, look: Look, colors: theme.Palette) -> Segment:
+def _cell(
+    row: int, column: int, width: int, counts: MatrixCounts, look: MatrixWindow, colors: theme.Palette
+) -> Segment:
     count = counts.count(row, column)
     right = row == column
     hidden = right and look.hides_diagonal
@@ -148,7 +158,7 @@ def _cell(row: int, column: int, width: int, counts: Counts, look: Look, colors:
     return Segment(fit(text, width - 1, "right") + " ", style)
 
 
-def _shade(right: bool, share: float, look: Look, colors: theme.Palette) -> Style:
+def _shade(right: bool, share: float, look: MatrixWindow, colors: theme.Palette) -> Style:
     tone = colors.good if right else colors.bad
     if not look.shaded:
         return tone + Style(bold=share > 0.6)

@@ -23,7 +23,7 @@ _FEW = 8
 
 
 @dataclass(frozen=True)
-class Frame:
+class BoxOutline:
     """One box over the picture, in its pixels. `truth`: solid, else dashed; `main`: of the case shown.
 
     `key` names it among the boxes of the image; a `hidden` one is drawn only while it is the marked one.
@@ -45,7 +45,7 @@ Cell = tuple[str, str, bool]
 
 
 def overlay(
-    frames: Sequence[Frame],
+    outlines: Sequence[BoxOutline],
     region: Box,
     scale: float,
     columns: int,
@@ -57,21 +57,21 @@ def overlay(
 
     Where a dashed line runs along a solid one, they take turns; corners of solid ones stay.
     """
-    shown = [frame for frame in frames if _is_shown(frame, layers, marked)]
-    shown.sort(key=lambda frame: (bool(marked) and frame.key == marked, frame.main, not frame.truth))
+    shown = [outline for outline in outlines if _is_shown(outline, layers, marked)]
+    shown.sort(key=lambda outline: (bool(marked) and outline.key == marked, outline.main, not outline.truth))
     cells: dict[tuple[int, int], Cell] = {}
-    edges: list[tuple[Frame, tuple[int, int, int, int]]] = []
-    for frame in shown:
-        place = _place(frame.box, region, scale)
-        if place[2] < 0 or place[3] < 0 or place[0] >= columns or place[1] >= rows:
+    edges: list[tuple[BoxOutline, tuple[int, int, int, int]]] = []
+    for outline in shown:
+        edge = _edges(outline.box, region, scale)
+        if edge[2] < 0 or edge[3] < 0 or edge[0] >= columns or edge[1] >= rows:
             continue
-        edges.append((frame, place))
-        chosen = bool(marked) and frame.key == marked
-        tone = _tone(frame, chosen)
-        for (x, y), sign in _outline(place, _SOLID if frame.truth else _DASHED):
+        edges.append((outline, edge))
+        chosen = bool(marked) and outline.key == marked
+        tone = _tone(outline, chosen)
+        for (x, y), sign in _edge_cells(edge, _SOLID if outline.truth else _DASHED):
             if 0 <= x < columns and 0 <= y < rows:
                 before = cells.get((x, y))
-                solid = before is not None and not frame.truth and before[0] in _SOLID
+                solid = before is not None and not outline.truth and before[0] in _SOLID
                 if not chosen and solid and before is not None and (before[0] in _SOLID[2:] or (x + y) % 2):
                     continue
                 cells[x, y] = sign, tone, True
@@ -81,23 +81,23 @@ def overlay(
     return cells
 
 
-def _is_shown(frame: Frame, layers: frozenset[str], marked: str) -> bool:
-    if marked and frame.key == marked:
+def _is_shown(outline: BoxOutline, layers: frozenset[str], marked: str) -> bool:
+    if marked and outline.key == marked:
         return True
-    layer = "truth" if frame.truth else "predicted"
-    return layer in layers and (frame.main or "only" not in layers) and not frame.hidden
+    layer = "truth" if outline.truth else "predicted"
+    return layer in layers and (outline.main or "only" not in layers) and not outline.hidden
 
 
-def _tone(frame: Frame, marked: bool) -> str:
+def _tone(outline: BoxOutline, marked: bool) -> str:
     if marked:
         return "chosen!"
-    if frame.main and frame.wrong:
+    if outline.main and outline.wrong:
         return "wrong!"
-    own = "truth" if frame.truth else "second" if frame.second else "predicted"
-    return own + ("!" if frame.main else "")
+    layer = "truth" if outline.truth else "second" if outline.second else "predicted"
+    return layer + ("!" if outline.main else "")
 
 
-def _place(box: Box, region: Box, scale: float) -> tuple[int, int, int, int]:
+def _edges(box: Box, region: Box, scale: float) -> tuple[int, int, int, int]:
     """First and last column and row of a box."""
     left, top = math.floor((box[0] - region[0]) * scale), math.floor((box[1] - region[1]) * scale / 2)
     right = max(math.ceil((box[2] - region[0]) * scale) - 1, left)
@@ -105,28 +105,28 @@ def _place(box: Box, region: Box, scale: float) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _outline(place: tuple[int, int, int, int], drawn: str) -> list[tuple[tuple[int, int], str]]:
-    left, top, right, bottom = place
+def _edge_cells(edge: tuple[int, int, int, int], drawn: str) -> list[tuple[tuple[int, int], str]]:
+    left, top, right, bottom = edge
     flat, upright, corners = drawn[0], drawn[1], drawn[2:]
     out = [((x, y), flat) for y in (top, bottom) for x in range(left + 1, right)]
     out += [((x, y), upright) for x in (left, right) for y in range(top + 1, bottom)]
-    places = ((left, top), (right, top), (left, bottom), (right, bottom))
-    return [*out, *zip(places, corners, strict=True)]
+    corner_cells = ((left, top), (right, top), (left, bottom), (right, bottom))
+    return [*out, *zip(corner_cells, corners, strict=True)]
 
 
 def _label(
     cells: dict[tuple[int, int], Cell],
-    edges: Sequence[tuple[Frame, tuple[int, int, int, int]]],
+    edges: Sequence[tuple[BoxOutline, tuple[int, int, int, int]]],
     columns: int,
     rows: int,
     marked: str,
 ) -> None:
     """Labels in the edge of their box: of the truth above, of predictions below; then where there is room."""
     taken: set[tuple[int, int]] = set()
-    for frame, (left, top, right, bottom) in reversed(edges):
-        chosen = bool(marked) and frame.key == marked
-        main = frame.main or chosen
-        whole = f"{'▸' if chosen else ' '}{'T' if frame.truth else 'P'} {frame.label} "
+    for outline, (left, top, right, bottom) in reversed(edges):
+        chosen = bool(marked) and outline.key == marked
+        main = outline.main or chosen
+        whole = f"{'▸' if chosen else ' '}{'T' if outline.truth else 'P'} {outline.label} "
         if not main and len(edges) > _FEW and right - left < 8:
             continue
         text = cut(whole, max(columns - max(left, 0) - 1, 0) if main else max(right - left - 1, 4))
@@ -134,7 +134,9 @@ def _label(
             text = cut(whole, columns)
         size = cell_len(text)
         start = min(max(left + 1, 0), max(columns - size, 0))
-        order: tuple[int, ...] = (top, top - 1, top + 1) if frame.truth else (bottom, bottom + 1, bottom - 1)
+        order: tuple[int, ...] = (
+            (top, top - 1, top + 1) if outline.truth else (bottom, bottom + 1, bottom - 1)
+        )
         if main:
             order += (top + 2, bottom - 2, 0, rows - 1)
         for y in order:
@@ -144,7 +146,7 @@ def _label(
             taken.update(spots)
             x = start
             for sign, width in signs(text):
-                cells[x, y] = sign, _tone(frame, chosen), False
+                cells[x, y] = sign, _tone(outline, chosen), False
                 for covered in range(1, width):
                     cells.pop((x + covered, y), None)
                 x += width

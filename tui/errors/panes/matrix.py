@@ -12,7 +12,7 @@ from tui.errors.panes.base import Pane
 from tui.widgets.bars import KeyBar
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.matrix import Matrix
-from tui.widgets.matrix_counts import NOWHERE
+from tui.widgets.matrix_counts import NO_COUNTS
 
 TITLE = "Matrix  truth ↓  prediction →"
 
@@ -54,12 +54,12 @@ class MatrixPane(Pane):
 
     def say(self, sentence: str) -> None:
         self.matrix.empty = sentence
-        self.matrix.show(NOWHERE)
+        self.matrix.show(NO_COUNTS)
 
     @on(Matrix.Moved)
     def _moved(self, event: Matrix.Moved) -> None:
         if not self.model.chosen_elsewhere or self.matrix.has_focus:
-            self.conductor.list_cases(self.model.cell_query(event.place))
+            self.conductor.list_cases(self.model.cell_query(event.cell))
 
     @on(Matrix.Chosen)
     def _chosen(self) -> None:
@@ -71,11 +71,11 @@ class MatrixPane(Pane):
 
     def list_cell(self) -> None:
         """List the cases of the cell under the cursor."""
-        self.conductor.list_cases(self.model.cell_query(self.matrix.place))
+        self.conductor.list_cases(self.model.cell_query(self.matrix.cell))
 
     def action_open_group(self) -> None:
         """From a group to the classes in it."""
-        classes = self.model.group_members(self.matrix.place)
+        classes = self.model.group_members(self.matrix.cell)
         if classes is not None:
             self.conductor.group_by(0, classes)
 
