@@ -14,6 +14,7 @@ from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset
 from core.datasets.left_out import without
 from core.datasets.open import open_dataset
+from core.download import Cancelled as WeightsCancelled
 from core.engine.begin import make_state, restore_state
 from core.engine.build import build, code_file
 from core.engine.class_match import Outputs
@@ -31,7 +32,6 @@ from core.engine.stop import StopFlag
 from core.engine.task import Task
 from core.engine.tasks import make_task
 from core.errors import PicturesError
-from core.models.imagenet import Cancelled as WeightsCancelled
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm
 from core.models.weights import load_weights

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import re
 import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -17,15 +14,9 @@ from pathlib import Path
 import torch
 
 from core import humanise
+from core.download import checksum, reason_of, receive
 from core.errors import CheckpointError, UsageError
 from core.text import clean
-
-_TIMEOUT = 20.0
-_CHUNK = 1 << 20
-
-
-class Cancelled(Exception):
-    """A download was given up because the user asked to stop; nothing of it is kept."""
 
 
 def imagenet_file(
@@ -101,23 +92,21 @@ def _fetch(
 ) -> None:
     """Download `url` to `file`, whole and with the right sha256 or not at all."""
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    told: list[str] = []
+
+    def tell(_: int, total: int) -> None:
+        if not told:
+            told.append(f"weights: fetching {url}{f', {humanise.size(total)}' if total else ''}")
+            log(told[0])
+
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, temporary.open("xb") as out:
-            octets = answer.headers.get("Content-Length", "")
-            log(f"weights: fetching {url}{f', {humanise.size(int(octets))}' if octets.isdigit() else ''}")
-            sha256 = hashlib.sha256()
-            while part := answer.read(_CHUNK):
-                if cancelled():
-                    raise Cancelled
-                sha256.update(part)
-                out.write(part)
-            out.flush()
-            os.fsync(out.fileno())
-        if digest is not None and not sha256.hexdigest().startswith(digest):
+        receive(url, temporary, progress=tell, cancelled=cancelled)
+        sha256 = checksum(temporary, "sha256")
+        if digest is not None and not sha256.startswith(digest):
             raise CheckpointError(
-                f"{url} came with the sha256 {sha256.hexdigest()[:8]}..., not {digest}...: the download was "
-                "cut short or changed on its way; try again, or fetch the file by another way."
+                f"{url} came with the sha256 {sha256[:8]}..., not {digest}...: the download was cut short or "
+                "changed on its way; try again, or fetch the file by another way."
             )
         os.replace(temporary, file)
     finally:
@@ -126,15 +115,13 @@ def _fetch(
 
 
 def _unavailable(url: str, file: Path, what: str, error: Exception, urls: list[str], way_out: str) -> str:
-    cause = getattr(error, "reason", error)
-    reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
     others = [
         other.name for other in (cached(weights) for weights in urls) if other != file and other.exists()
     ]
     hint = f" {others[0]}, an earlier file of the same network, is there." if others else ""
     return (
-        f"The {what} are not here and cannot be fetched ({clean(str(reason))}): put {file.name} from {url} "
-        f"into {clean(str(file.parent))}, {way_out}.{hint}"
+        f"The {what} are not here and cannot be fetched ({clean(reason_of(error))}): put {file.name} "
+        f"from {url} into {clean(str(file.parent))}, {way_out}.{hint}"
     )
 
 

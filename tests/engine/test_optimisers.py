@@ -13,10 +13,10 @@ import torch
 
 from core.config.load import apply_overrides, parse_experiment
 from core.config.optimizers import OPTIMIZERS, Optimizer, OptimizerKind
+from core.download import Cancelled
 from core.engine.checkpoint import read_checkpoint
 from core.engine.classification import Classification
 from core.engine.optim import build_optimizer, misfit, restore_optimizer
-from core.models.imagenet import Cancelled
 from core.models.modes import ParamGroup
 from core.store.checkpoints import choose
 from core.store.metrics import MetricsTail, read_history

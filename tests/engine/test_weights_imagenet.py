@@ -20,9 +20,10 @@ from torch import nn
 
 from core.config.load import parse_experiment
 from core.config.schema import Experiment
+from core.download import Cancelled
 from core.errors import CheckpointError
 from core.models import imagenet
-from core.models.imagenet import Cancelled, cached, published
+from core.models.imagenet import cached, published
 from core.models.registry import build_model
 from core.models.weights import load_weights, read_weights
 
@@ -127,7 +128,7 @@ def test_a_failed_download_leaves_nothing(hub: str, tmp_path: Path, what: str, m
         Answers.data = Answers.data[:-1]
         sentence = "cut short"
     elif what == "not found":
-        Answers.status, sentence = 404, sentence.replace(".*", "Not Found", 1)
+        Answers.status, sentence = 404, sentence.replace(".*", "404 Not Found", 1)
     elif what == "nobody there":
         monkeypatch.setattr(imagenet, "_url", lambda name: "http://127.0.0.1:9/tiny-01234567.pth")
         sentence = sentence.replace(".*", "Connection refused", 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -28,8 +27,8 @@ from core.datasets.outline import Outline
 from core.datasets.pictures import cifar_pictures, member, read_idx, read_pictures
 from core.datasets.published.catalogue import PUBLISHED, Published
 from core.datasets.published.pickles import read_pickle
+from core.download import checksum
 from core.errors import DataError
-from core.reading import open_regular
 from core.text import clean
 
 
@@ -240,7 +239,7 @@ def _read(
         raise DataError(
             f"{clean(str(path))} holds {count} pictures but {len(labels)} labels: get the data set again."
         )
-    odd = [file for file in checked if md5_of(file) != known.md5.get(file.name)]
+    odd = [file for file in checked if checksum(file, "md5") != known.md5.get(file.name)]
     if odd and count == known.images[name]:
         raise DataError(
             f"{clean(str(odd[0]))} is damaged: it has as many pictures as the published file of "
@@ -291,9 +290,3 @@ def _there(folder: Path, name: str) -> Path:
     if path is None:
         raise DataError(f"{clean(str(folder / name))} is missing: get the data set again.")
     return path
-
-
-def md5_of(path: Path) -> str:
-    """md5 of a file, hex."""
-    with os.fdopen(open_regular(path), "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
-import ssl
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from core.datasets.published.arrays import array_folder, md5_of, needed
+from core.datasets.published.arrays import array_folder, needed
 from core.datasets.published.catalogue import PUBLISHED, Archive, Published
+from core.download import NETWORK_ERRORS, checksum, reason_of, receive
 from core.errors import DataError
-from core.humanise import size as human_size
 from core.store.locks import acquire
 from core.text import clean
 
 _CHUNK = 1 << 18
-_TIMEOUT = 30.0
 _WAIT = 5.0
-_PARTIAL = 206
-_NOT_SATISFIABLE = 416
-_NETWORK = (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, TimeoutError, ConnectionError)
 
 
 class Progress(Protocol):
@@ -73,7 +66,7 @@ def _fetch_packed(known: Published, root: Path, progress: Progress) -> None:
     own = not file.exists()
     if own:
         _download(archive, file, known, root, progress)
-    elif md5_of(file) != archive.md5:
+    elif checksum(file, "md5") != archive.md5:
         raise DataError(
             f"{clean(str(file))} is not the published {archive.name}: its checksum differs. Remove it and "
             "try again."
@@ -128,11 +121,11 @@ def _download(archive: Archive, file: Path, known: Published, root: Path, progre
         for _ in range(2):  # a part that turns out wrong is fetched once more from its beginning
             began = part.stat().st_size if part.exists() else 0
             try:
-                _receive(url, part, archive, progress)
-            except _NETWORK as error:
-                reasons.append(f"{urlsplit(url).hostname}: {_reason(error)}")
+                receive(url, part, progress=partial(progress, archive.name), expected=archive.bytes)
+            except NETWORK_ERRORS as error:
+                reasons.append(f"{urlsplit(url).hostname}: {reason_of(error)}")
                 break
-            if md5_of(part) == archive.md5:
+            if checksum(part, "md5") == archive.md5:
                 os.replace(part, file)
                 return
             part.unlink()
@@ -151,40 +144,6 @@ def _by_hand(known: Published) -> str:
         return known.archives[0].urls[0]
     names = ", ".join(archive.name for archive in known.archives)
     return f"{names} from {os.path.dirname(known.archives[0].urls[0])}/"
-
-
-def _receive(url: str, part: Path, archive: Archive, progress: Progress) -> None:
-    """Append to `part` what is missing of `url`, or write it anew when the server sends all of it."""
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "labtui", **({"Range": f"bytes={have}-"} if have else {})}
-    try:
-        answer = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code == _NOT_SATISFIABLE and have:  # all of it is there
-            return
-        raise
-    with answer:
-        if answer.status != _PARTIAL:
-            have = 0
-        length = int(answer.headers.get("Content-Length") or 0)
-        total = have + length if length else archive.bytes
-        with open(part, "ab" if have else "wb") as out:
-            done = have
-            progress(archive.name, done, total)
-            while data := answer.read(_CHUNK):
-                out.write(data)
-                done += len(data)
-                progress(archive.name, done, total)
-        if length and done < total:
-            raise ConnectionError(f"it broke off after {human_size(done)}")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"{error.code} {error.reason}"
-    inner = error.reason if isinstance(error, urllib.error.URLError) else error
-    said = getattr(inner, "strerror", None) or str(inner)
-    return said or type(inner).__name__
 
 
 @contextmanager
