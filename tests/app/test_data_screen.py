@@ -237,9 +237,9 @@ async def test_a_run_shows_its_own_data_and_a_config_its_config(
         await ui.sees("elsewhere")
         screen = await open_data(ui)
         await ui.sees("data ▸ elsewhere")
-        assert screen.found.table.classes == ("delta",)
+        assert screen.statistics.table.classes == ("delta",)
         await ui.press("escape", "shift+tab")
         await ui.until(lambda: ui.app.screen.query_one("#configs").has_focus)
         screen = await open_data(ui)
         await ui.sees("data ▸ boxes")
-        assert "beta" in screen.found.table.classes
+        assert "beta" in screen.statistics.table.classes
