@@ -1,4 +1,4 @@
-# make demo: train a small detector and watch it; make test: all checks.
+# make demo: train a small detector and watch it; make test: all checks; make quick: those of a minute.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,13 +6,21 @@ JOBS ?= 2
 # Compiled tests and modules are kept, whatever the environment says: tests start hundreds of interpreters.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test check bench soak clean
+.PHONY: demo test quick check bench soak clean
 
 demo: $(VENV)/.run-installed
 	$(BIN)/labtui demo
 
 test: check
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# The unit tests that take no time, types and style, side by side: what to run before a commit.
+quick: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not slow" tests/unit; tests=$$?; \
+	wait $$types && exit $$tests
 
 check: $(VENV)/.dev-installed
 	$(BIN)/ruff check .
@@ -24,7 +32,7 @@ bench: $(VENV)/.dev-installed
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 soak: $(VENV)/.dev-installed
-	LABTUI_SOAK=1 $(BIN)/pytest -n 0 tests/engine tests/process
+	LABTUI_SOAK=1 $(BIN)/pytest -n 0 tests/engine tests/process tests/unit/test_store_damaged.py tests/unit/test_collection.py
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

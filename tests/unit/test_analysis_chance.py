@@ -16,6 +16,8 @@ from core.analysis.compare import Comparison, compare
 from core.analysis.errors import Errors
 from core.analysis.swaps import swap_tests
 
+pytestmark = pytest.mark.slow
+
 
 def two_detectors(files: ModuleType, seed: int, images: int, classes: int) -> tuple[Errors, Errors]:
     """Two models of the same quality; class k has a share of 1/k, so most are on a handful of images."""

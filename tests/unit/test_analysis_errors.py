@@ -21,6 +21,8 @@ from core.analysis.matching import Outcome
 from core.analysis.predictions import BoxPredictions, Origin
 from core.analysis.suppress import keep_best
 
+pytestmark = pytest.mark.slow
+
 SCORES = (0.0, 0.3, 0.5)
 
 

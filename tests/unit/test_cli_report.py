@@ -22,6 +22,8 @@ from core.cli.report.markdown import files
 from core.config.workspace import Workspace
 from tests.unit import study_files
 
+pytestmark = pytest.mark.slow
+
 NASTY = '<script>alert("x")</script> & | `code` *b* [l](u) 강아지'
 
 

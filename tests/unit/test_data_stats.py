@@ -23,6 +23,8 @@ from core.config.schema import Split
 from core.errors import DataError
 from tests.shared_folder import BCCD, needs_bccd
 
+pytestmark = pytest.mark.slow
+
 Box = tuple[str, float, float, float, float]
 
 

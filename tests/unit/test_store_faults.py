@@ -32,6 +32,8 @@ from core.store.paths import RunPaths
 from core.store.runs import add_request, create_run, read_meta, remove_run, request_stop, requests, set_meta
 from core.store.state import derive_state
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
