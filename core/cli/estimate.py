@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 """Seconds after which a start no longer waits for the estimate."""
-_MANY, _TOP = 1000, 20
-_BYTES_OF_A_BOX = 28
 
 
 def disk_words(workspace: Workspace, experiment: Experiment, timeout: float = PATIENCE) -> str:
@@ -23,7 +21,7 @@ def disk_words(workspace: Workspace, experiment: Experiment, timeout: float = PA
     Empty when it cannot be known within `timeout` seconds: a start never fails for want of it.
     """
     from core.datasets.outline import outline
-    from core.launch.preview import describe, disk_estimate, free_space, saved_checkpoints
+    from core.launch.preview import describe, disk_estimate, free_space, predictions_bytes, saved_checkpoints
 
     try:
         data = outline(experiment.data)
@@ -34,13 +32,7 @@ def disk_words(workspace: Workspace, experiment: Experiment, timeout: float = PA
     checkpoint = told.get("checkpoint_bytes")
     if not isinstance(checkpoint, int):
         return ""
-    counts = {"train": data.train, "val": data.val, "test": data.test}
-    images = sum(counts[split] for split in experiment.measure.splits)
-    if experiment.is_detector:
-        each = _BYTES_OF_A_BOX * experiment.predict.max_det
-    else:
-        each = 4 * (len(data.classes) if len(data.classes) <= _MANY else 2 * _TOP)
-    needed = disk_estimate(experiment, checkpoint, each * images)
+    needed = disk_estimate(experiment, checkpoint, predictions_bytes(experiment, data))
     number = saved_checkpoints(experiment, experiment.epochs)
     words = f"≈ {size(needed)} for {number} checkpoint{'s' if number > 1 else ''} and their predictions"
     free = free_space(workspace)

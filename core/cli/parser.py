@@ -90,6 +90,13 @@ def setting(text: str) -> str:
     return text
 
 
+def add_settings(parser: argparse.ArgumentParser, text: str = "change one setting") -> None:
+    """`--set K=V`, any number of times, as `settings`."""
+    parser.add_argument(
+        "--set", metavar="K=V", type=setting, action="append", default=[], dest="settings", help=text
+    )
+
+
 def folder(text: str) -> Path:
     """A folder's path; `~` is expanded."""
     return Path(text).expanduser()

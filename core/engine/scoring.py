@@ -27,13 +27,10 @@ from torchmetrics.functional.classification import multiclass_stat_scores
 
 from core.engine.state import Answers
 from core.errors import RunFailedError
+from core.store.measures import KEPT_CLASSES, KEPT_TOP
 
 TOP_FROM = 5
 """Top-5 accuracy is measured with more classes than this: with as many or fewer it would always be 1."""
-KEPT_CLASSES = 1000
-"""With more classes than this, only the highest probabilities of an image are kept."""
-KEPT_TOP = 20
-"""How many of them."""
 
 
 class _ByClass(MulticlassStatScores):

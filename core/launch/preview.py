@@ -19,18 +19,22 @@ from core.errors import UnreadableError
 from core.launch.children import child_environment, module_command
 from core.reading import read_bytes
 from core.store.files import peek_json, write_json
+from core.store.measures import KEPT_CLASSES, KEPT_TOP
 from core.store.report import cleaned
 from core.store.version import code_version
 from core.text import clean
 
 if TYPE_CHECKING:
     from core.config.schema import Experiment
+    from core.datasets.outline import Outline
 
 TIMEOUT = 60.0
 _GROUPS = ("Model", "Optimiser")
 # They change how a network is trained, not what it is nor how large its checkpoints are.
 _NO_PART = ("learning_rate", "back_lr", "head_lr", "batch", "label_smoothing", "clip_norm")
 _LINE = 300
+_BYTES_OF_A_BOX = 28
+"""Four corners, a score and a class."""
 
 
 def describe(experiment: Experiment, classes: int, timeout: float = TIMEOUT) -> dict[str, Any]:
@@ -84,15 +88,26 @@ def saved_checkpoints(experiment: Experiment, epochs: int) -> int:
 
 
 def disk_estimate(
-    experiment: Experiment, checkpoint_bytes: int, predictions_bytes: int, epochs: int | None = None
+    experiment: Experiment, checkpoint_bytes: int, predictions: int, epochs: int | None = None
 ) -> int:
     """Bytes that `epochs` epochs (by default all) will leave: checkpoints by `keep` and `every`, predictions.
 
-    `predictions_bytes` is what one measured epoch leaves, over all its splits.
+    `predictions` are the bytes that one measured epoch leaves, over all its splits.
     """
     total = experiment.epochs if epochs is None else epochs
     measured = math.ceil(total / experiment.measure.every)
-    return saved_checkpoints(experiment, total) * checkpoint_bytes + measured * predictions_bytes
+    return saved_checkpoints(experiment, total) * checkpoint_bytes + measured * predictions
+
+
+def predictions_bytes(experiment: Experiment, data: Outline) -> int:
+    """About the bytes of the probabilities or boxes that one measured epoch leaves, over all its splits."""
+    images = sum(
+        {"train": data.train, "val": data.val, "test": data.test}[s] for s in experiment.measure.splits
+    )
+    if experiment.is_detector:
+        return _BYTES_OF_A_BOX * experiment.predict.max_det * images
+    kept = len(data.classes) if len(data.classes) <= KEPT_CLASSES else 2 * KEPT_TOP
+    return 4 * kept * images
 
 
 def free_space(workspace: Workspace) -> int | None:

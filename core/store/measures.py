@@ -15,6 +15,10 @@ from core.store.metrics import decode_numbers
 from core.store.paths import RunPaths
 
 ROW_NAME = re.compile(r"(a\d{2,}-e\d{4,}(?:-s\d{6,})?)-([A-Za-z]\w*?)(?:-([0-9a-f]{8}))?\.json")
+KEPT_CLASSES = 1000
+"""With more classes than this, only the highest probabilities of an image are kept in its predictions."""
+KEPT_TOP = 20
+"""How many of them."""
 _NO_METRIC = frozenset({"checkpoint", "sha256", "split", "settings", "n", "per_class"})
 
 

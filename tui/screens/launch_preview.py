@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from core.datasets.outline import Outline
     from core.launch.queue import QueueView
 
-_TOP = 20
-"""Probabilities kept of an image when there are more than a thousand classes."""
-_MANY = 1000
-_BYTES_OF_A_BOX = 28
-"""Four corners, a score and a class."""
-
 
 @dataclass(frozen=True)
 class Forecast:
@@ -93,25 +87,14 @@ def place(experiment: Experiment, queue: QueueView) -> str:
 
 
 def _disk(experiment: Experiment, forecast: Forecast, checkpoint: int, workspace: Workspace) -> list[str]:
-    from core.launch.preview import disk_estimate, free_space
+    from core.launch.preview import disk_estimate, free_space, predictions_bytes
 
-    needed = disk_estimate(experiment, checkpoint, _predictions(experiment, forecast.data))
+    predictions = predictions_bytes(experiment, forecast.data) if forecast.data else 0
+    needed = disk_estimate(experiment, checkpoint, predictions)
     free = free_space(workspace)
     of = "" if free is None else f" of {humanise.size(free)} free"
     short = ": not enough, checkpoint.keep saves room" if free is not None and needed > free else ""
     return [f"checkpoint: ≈ {humanise.size(checkpoint)}", f"disk: ≈ {humanise.size(needed)}{of}{short}"]
-
-
-def _predictions(experiment: Experiment, data: Outline | None) -> int:
-    """About the bytes of the probabilities or boxes that one measured epoch leaves."""
-    if data is None:
-        return 0
-    images = {"train": data.train, "val": data.val, "test": data.test}
-    if experiment.is_detector:
-        boxes = experiment.predict.max_det * sum(images[split] for split in experiment.measure.splits)
-        return _BYTES_OF_A_BOX * boxes
-    kept = len(data.classes) if len(data.classes) <= _MANY else 2 * _TOP
-    return 4 * kept * sum(images[split] for split in experiment.measure.splits)
 
 
 def _outline(experiment: Experiment) -> Outline:

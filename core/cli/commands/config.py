@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.cli.output import out, out_json, say
-from core.cli.parser import Parser, add_json, add_workspace, setting
+from core.cli.parser import Parser, add_json, add_settings, add_workspace
 from core.errors import ConfigError, Problem
 
 
@@ -19,15 +19,7 @@ def add(parser: ArgumentParser) -> None:
     check.add_argument(
         "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
     )
-    check.add_argument(
-        "--set",
-        metavar="K=V",
-        type=setting,
-        action="append",
-        default=[],
-        dest="settings",
-        help="change one setting",
-    )
+    add_settings(check)
     add_json(check)
     add_workspace(check)
     check.set_defaults(act=_check)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.cli.output import is_terminal, out, out_json, say
-from core.cli.parser import Parser, add_json, add_workspace, folder, not_negative, positive, setting
+from core.cli.parser import Parser, add_json, add_settings, add_workspace, folder, not_negative, positive
 from core.config.data_formats import PUBLISHED_FORMATS
 from core.errors import DataError, LabError, UsageError
 from core.text import clean
@@ -110,15 +110,7 @@ def add(parser: ArgumentParser) -> None:
 
 
 def _add_settings(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--set",
-        metavar="K=V",
-        type=setting,
-        action="append",
-        default=[],
-        dest="settings",
-        help="change one setting",
-    )
+    add_settings(parser)
 
 
 def run(args: Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from core.cli.output import out, out_json, say
-from core.cli.parser import add_json, add_run, positive, setting
+from core.cli.parser import add_json, add_run, add_settings, positive
 from core.launch.control import plan_resume, resume_run
 from core.store.catalogue import find_run
 
@@ -27,15 +27,7 @@ def add(parser: ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", metavar="TOTAL", type=positive, help="train up to epoch TOTAL")
     length.add_argument("--more", metavar="N", type=positive, help="train N epochs from the checkpoint on")
-    parser.add_argument(
-        "--set",
-        metavar="K=V",
-        type=setting,
-        action="append",
-        default=[],
-        dest="settings",
-        help="change one setting; may be repeated",
-    )
+    add_settings(parser, "change one setting; may be repeated")
     parser.add_argument("--fork", action="store_true", help="make a new run even if nothing changes")
     parser.add_argument("--foreground", action="store_true", help="follow the run; Ctrl-C saves and stops it")
     add_json(parser)

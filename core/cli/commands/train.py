@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.cli.estimate import disk_words
 from core.cli.kin import Kin, change_options, change_words, newest_kin
 from core.cli.output import out, out_json, say
-from core.cli.parser import add_json, not_negative, positive, setting
+from core.cli.parser import add_json, add_settings, not_negative, positive
 from core.config.workspace import require_state_home
 from core.errors import StateError, UsageError
 from core.launch.control import resume_run, start_run
@@ -39,15 +39,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
     )
-    parser.add_argument(
-        "--set",
-        metavar="K=V",
-        type=setting,
-        action="append",
-        default=[],
-        dest="settings",
-        help="change one setting of the config, like optimizer.momentum=0.8; may be repeated",
-    )
+    add_settings(parser, "change one setting of the config, like optimizer.momentum=0.8; may be repeated")
     parser.add_argument("--batch", metavar="N", type=positive, help="images per step")
     parser.add_argument(
         "--worker", metavar="N", type=not_negative, help="accepted for compatibility, no effect"
