@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from core.cli.job_words import exit_code
+from core.cli.job_exit import exit_code
 from core.cli.output import INTERRUPTED, out, out_json
 from core.store.jobs import JobState
 from core.store.paths import JobPaths

@@ -6,10 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.cli.job_words import progress_words
 from core.cli.metric_tables import class_table, main_names, metric_lines, shown
 from core.cli.output import table
-from core.cli.words import best_words, started_words, state_words, time_left
 from core.errors import CheckpointError
 from core.humanise import MISSING, age, count, size, state_glyph
 from core.store.checkpoints import best_id, choose
@@ -17,9 +15,10 @@ from core.store.jobs import JobState, unreadable
 from core.store.json_values import mappings_in
 from core.store.measures import Measured
 from core.store.paths import RunPaths
-from core.store.records import ACTIVE, Checkpoint, RunSummary
+from core.store.records import Checkpoint, RunSummary
 from core.store.usage import run_usage
 from core.text import clean
+from core.words import best_value, job_progress, run_age, run_state_line, run_time_left
 
 if TYPE_CHECKING:
     from core.analysis.outlook import Outlook
@@ -36,14 +35,14 @@ def fact_lines(
     facts = {
         "run": summary.id + (" (imported, read-only)" if summary.imported else ""),
         "name": summary.name,
-        "state": state_words(summary),
+        "state": run_state_line(summary),
         "config": f"{summary.config}, {summary.model}" + (f", mode {summary.mode}" if summary.mode else ""),
         "network": _network(network),
         "epoch": f"{summary.epoch}/{summary.epochs}",
-        "best": f"{summary.metric} {best_words(summary)}{_without_checkpoint(summary)}",
+        "best": f"{summary.metric} {best_value(summary)}{_without_checkpoint(summary)}",
         "train on?": outlook.sentence if outlook is not None else "",
-        "started": f"{started_words(summary)} ago",
-        "left": time_left(summary) if summary.state in ACTIVE else "",
+        "started": f"{run_age(summary)} ago",
+        "left": run_time_left(summary),
         "fork of": summary.parent or "",
         "tags": ", ".join(summary.tags),
         "note": summary.note,
@@ -115,7 +114,7 @@ def job_lines(jobs: Sequence[JobState]) -> list[str]:
         (
             job.name,
             f"{state_glyph(job.state)} {job.state}{f': {job.reason}' if job.reason else ''}",
-            progress_words(job),
+            job_progress(job),
             age(max(0.0, now - job.created)),
         )
         for job in jobs

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace, require_state_home
-from core.errors import StateError
 from core.launch.dispatch import dispatch
 from core.launch.fitting import require_fit
 from core.launch.identity import from_json, send
@@ -104,8 +103,6 @@ def stop_run(run: RunPaths, *, kill: bool = False) -> None:
     Raises StateError when the run does not run or wait.
     """
     state = derive_state(run)
-    if state.state in ENDED:
-        raise StateError(f"run {run.id} is {state.state}: there is nothing to stop")
     request_stop(run, kill=kill)
     if state.attempt:
         tell_to_stop(run.attempt(state.attempt), run_lock_path(run, "sup"), kill=kill)

@@ -10,6 +10,7 @@ from core.errors import StateError, UnreadableError
 from core.reading import is_directory
 from core.store import files
 from core.store.paths import FORMAT, RunPaths
+from core.store.records import ACTIVE
 
 CHANGES = ".changed"
 _CHANGES_LIMIT = 1 << 20
@@ -51,3 +52,9 @@ def mark_changed(runs: Path, run_id: str) -> None:
             files.append(fd, f"{run_id}\n".encode(), path)
         finally:
             os.close(fd)
+
+
+def require_active(what: str, state: str) -> None:
+    """Raises StateError when `what` (`Run X`) has ended: there is nothing to stop then."""
+    if state not in ACTIVE:
+        raise StateError(f"{what} is {state}: there is nothing to stop.")

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.errors import StateError, UsageError
+from core.errors import UsageError
 from core.reading import exists, is_regular
 from core.store import attempts, files, locks, process, state
-from core.store.guard import mark_changed, require_writable
+from core.store.guard import mark_changed, require_active, require_writable
 from core.store.json_values import integer_of, mappings_in, number_of, text_of
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, Attempt, State
@@ -188,8 +188,7 @@ def request_job_stop(job: JobPaths, kill: bool = False) -> None:
     """Mark a job as to be stopped (`kill`: ended at once). Raises StateError when it has ended."""
     require_writable(job.run)
     found = read_job(job)
-    if found.state not in ACTIVE:
-        raise StateError(f"Job {found.name} of run {job.run.id} is {found.state}: there is nothing to stop.")
+    require_active(f"Job {found.name} of run {job.run.id}", found.state)
     files.touch_exclusive(job.stop)
     if kill:
         files.touch_exclusive(job.kill)

@@ -15,7 +15,7 @@ from typing import Any
 from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.store import attempts, files, jobs, locks, process, state
-from core.store.guard import mark_changed, require_writable
+from core.store.guard import mark_changed, require_active, require_writable
 from core.store.json_values import text_of, texts_in
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE
@@ -154,8 +154,7 @@ def request_stop(run: RunPaths, kill: bool = False) -> int:
     """
     require_writable(run, damaged=True)
     derived = state.derive_state(run)
-    if derived.state not in ACTIVE:
-        raise StateError(f"Run {run.id} is {derived.state} already; there is nothing to stop.")
+    require_active(f"Run {run.id}", derived.state)
     number = derived.request
     files.touch_exclusive(run.stop_marker(number))
     if kill:

@@ -238,7 +238,7 @@ def test_stopping_marks_the_newest_request(lab: Workspace) -> None:
     run = create(lab)
     assert request_stop(run) == 1
     assert derive_state(run).state == "stopped"
-    with pytest.raises(StateError, match="stopped already"):
+    with pytest.raises(StateError, match="is stopped: there is nothing to stop"):
         request_stop(run)
     add_request(run, None, 5)
     with acquire(run_lock_path(run, "train")):  # type: ignore[union-attr]

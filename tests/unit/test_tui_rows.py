@@ -8,11 +8,12 @@ import pytest
 from rich.cells import cell_len
 
 from core.store.records import Best
+from core.words import run_time_left
 from tui.cell_text import cut, fit, progress
 from tui.chart.view_state import ViewState
 from tui.widgets.case_table import share
 from tui.widgets.config_list import ALL, config_rows, state_counts
-from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, remaining, sort_runs
+from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, sort_runs
 
 WIDE = "実験名前テスト"
 
@@ -64,7 +65,7 @@ def test_outlook(summary: Any, fields: dict[str, Any], text: str, tone: str) -> 
 
 
 def test_no_estimate_without_a_timed_epoch(summary: Any) -> None:
-    assert remaining(summary(state="running", epoch=0, epochs=9)) == ""
+    assert run_time_left(summary(state="running", epoch=0, epochs=9)) == ""
 
 
 def test_cells_of_a_fresh_run_show_dashes(summary: Any) -> None:

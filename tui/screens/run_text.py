@@ -10,10 +10,11 @@ from core import humanise
 from core.metrics import MAIN
 from core.store.checkpoints import CHECKPOINT_ID
 from core.store.records import ACTIVE, Checkpoint, RunSummary
+from core.words import best_value, job_time_left, run_state
 from tui.cell_text import progress
 from tui.theme import STATE_TONES
 from tui.widgets.bars import Span
-from tui.widgets.run_table import outlook, state_words
+from tui.widgets.run_table import outlook
 
 if TYPE_CHECKING:
     from core.store.jobs import JobState
@@ -35,14 +36,14 @@ def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple
     left: list[Span] = [
         (" labtui ▸ ", "muted"),
         (run.label, "title"),
-        (f"  {humanise.state_glyph(run.state)} {state_words(run)}", STATE_TONES.get(run.state, "text")),
+        (f"  {humanise.state_glyph(run.state)} {run_state(run)}", STATE_TONES.get(run.state, "text")),
         (f" {run.epoch}/{run.epochs}", "text"),
     ]
     if run.state in ACTIVE:
         left.append((f" {progress(run.epoch, run.epochs, 8)}", "accent"))
     if run.imported:
         left.append(("  imported, read-only", "warning"))
-    elif text and text != state_words(run):
+    elif text and text != run_state(run):
         left.append((f"  {text}", text_tone))
     if run.state == "running" and curves is not None:
         from tui.chart.views import under_way
@@ -69,8 +70,7 @@ def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple
     ):
         right.append(measured)
     if run.best is not None:
-        value = f"{humanise.number(run.best.metric, run.best.value)}@{run.best.epoch}"
-        right += [(f"{run.best.metric} ", "muted"), (f"★ {value} ", "accent")]
+        right += [(f"{run.best.metric} ", "muted"), (f"★ {best_value(run)} ", "accent")]
     return left, right
 
 
@@ -84,7 +84,7 @@ def jobs_line(jobs: Sequence[JobState], now: float | None = None) -> list[Span]:
         if job.total:
             done = job.done or 0
             spans.append((f" {progress(done, job.total, 12)} {done} of {job.total}", "text"))
-            if left := time_left(job, now):
+            if left := job_time_left(job, now):
                 spans.append((f"  {left}", "text"))
         if job.now:
             spans.append((f"  {job.now}", "muted"))
@@ -108,13 +108,6 @@ def jobs_line(jobs: Sequence[JobState], now: float | None = None) -> list[Span]:
     if job.reason:
         spans.append((f"  {job.reason}", "bad"))
     return spans
-
-
-def time_left(job: JobState, now: float) -> str:
-    """`≈ 3 m`, from what is done so far; nothing before the first part is."""
-    if not job.started or not job.done or not job.total or job.done >= job.total:
-        return ""
-    return humanise.eta((now - job.started) / job.done * (job.total - job.done))
 
 
 def about_checkpoint(

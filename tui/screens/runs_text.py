@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core import humanise
+from core.words import job_line, run_state
 from tui.read.outlook_reader import told
 from tui.read.reader import Snapshot
 from tui.widgets.bars import Span
 from tui.widgets.config_list import ALL, ConfigRow, state_counts
-from tui.widgets.run_table import job_words, outlook, state_words
+from tui.widgets.run_table import outlook
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
@@ -68,7 +69,7 @@ def status(run: RunSummary | None, snapshot: Snapshot, width: int = 160) -> list
     spans: list[Span] = [
         (f" {run.label}", "text"),
         (f"  {run.model}  ", "muted"),
-        (f"{humanise.state_glyph(run.state)} {state_words(run)}", tone if tone != "text" else "accent"),
+        (f"{humanise.state_glyph(run.state)} {run_state(run)}", tone if tone != "text" else "accent"),
     ]
     if run.early_stop is not None:
         spans.append((f" at epoch {run.early_stop} of {run.epochs}", "muted"))
@@ -83,7 +84,7 @@ def status(run: RunSummary | None, snapshot: Snapshot, width: int = 160) -> list
 
         spans.append((f"  {under_way(snapshot.curves[run.id])}", "text"))
     if job is not None:
-        spans.append((f"  {job_words(job)}", "accent"))
+        spans.append((f"  {job_line(job)}", "accent"))
     spans += advice_spans(run, snapshot, width - sum(len(text) for text, _ in spans))
     if run.tags:
         spans.append((f"  {' '.join(run.tags)}", "muted"))

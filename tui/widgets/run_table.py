@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core import humanise
+from core import humanise, words
 from tui.cell_text import progress
 from tui.theme import STATE_TONES
 from tui.widgets.columns import ANY, Column
@@ -96,9 +95,7 @@ def _epoch(table: RunTable, row: RunSummary) -> Cell:
 
 
 def _best(table: RunTable, row: RunSummary) -> Cell:
-    if row.best is None:
-        return humanise.MISSING, "muted"
-    return f"{humanise.number(row.best.metric, row.best.value)}@{row.best.epoch}", "text"
+    return words.best_value(row), "muted" if row.best is None else "text"
 
 
 def _best_title(metric: str) -> str:
@@ -138,7 +135,7 @@ COLUMNS: dict[str, RunColumn] = {
     ),
     "started": RunColumn(
         lambda table: [Column("started", "age", _AGE, "right", priority=3, spare=16)],
-        lambda table, row: (_age(row.started or row.created), "muted"),
+        lambda table, row: (words.run_age(row, by_minute=True), "muted"),
         order="newest",
     ),
     "left": RunColumn(
@@ -152,9 +149,9 @@ COLUMNS: dict[str, RunColumn] = {
 def outlook(row: RunSummary, job: JobState | None = None) -> Span:
     """What is left of a run, what a job does with it, or what went wrong, in a few words and a tone."""
     if job is not None and row.ended is not None:
-        return job_words(job), "accent"
+        return words.job_line(job), "accent"
     if row.state == "running":
-        return remaining(row) or "first epoch", "text"
+        return words.run_time_left(row) or "first epoch", "text"
     if row.state in ("failed", "lost"):
         return row.reason or row.state, "bad"
     if row.state == "queued":
@@ -165,16 +162,9 @@ def outlook(row: RunSummary, job: JobState | None = None) -> Span:
         return "saving", "warning"
     if row.imported:
         return "imported", "muted"
-    if row.state == "finished" and row.early_stop is not None:
-        return "finished early", "muted"
-    if row.started is not None and row.ended is not None and row.state == "finished":
+    if row.started is not None and row.ended is not None and words.run_state(row) == "finished":
         return f"took {humanise.duration(row.ended - row.started)}", "muted"
-    return row.state, "muted"
-
-
-def state_words(run: RunSummary) -> str:
-    """The state, and whether it came early."""
-    return "finished early" if run.state == "finished" and run.early_stop is not None else run.state
+    return words.run_state(row), "muted"
 
 
 def any_boxes(rows: Sequence[RunSummary]) -> bool:
@@ -182,20 +172,6 @@ def any_boxes(rows: Sequence[RunSummary]) -> bool:
     return any(
         row.best is not None and row.best.metric == "val/map" and row.best.map_50 is not None for row in rows
     )
-
-
-def job_words(job: JobState) -> str:
-    """`measure 3 of 24`, or that it waits."""
-    if job.state == "queued":
-        return f"{job.kind}: {job.reason}"
-    return f"{job.kind} {job.done or 0} of {job.total}" if job.total else f"{job.kind} begins"
-
-
-def remaining(row: RunSummary) -> str:
-    """`≈ 14 m`, or nothing while no epoch has been timed."""
-    if row.seconds_per_epoch is None or row.epochs <= row.epoch:
-        return ""
-    return humanise.eta((row.epochs - row.epoch) * row.seconds_per_epoch)
 
 
 def sort_runs(runs: Sequence[RunSummary], by: str) -> list[RunSummary]:
@@ -232,12 +208,6 @@ def matches(run: RunSummary, query: str) -> bool:
         elif word not in everything:
             return False
     return True
-
-
-def _age(then: float) -> str:
-    """Ages by the minute: seconds would have the table redrawn for nothing."""
-    seconds = max(time.time() - then, 0)
-    return humanise.age(seconds) if seconds >= 60 else "now"
 
 
 def _number(name: str, value: float | None) -> Span:

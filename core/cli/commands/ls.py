@@ -6,11 +6,12 @@ from argparse import ArgumentParser, Namespace
 
 from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
-from core.cli.words import best_words, started_words, state_words, time_left
+from core.humanise import MISSING
 from core.launch.waiting import explain
 from core.store.catalogue import Catalogue
 from core.store.records import RunSummary
 from core.store.report import list_document
+from core.words import best_value, run_age, run_state_line, run_time_left
 
 _HEADER = ("id", "name", "state", "epoch", "best", "started", "left", "tags")
 
@@ -51,10 +52,10 @@ def _row(summary: RunSummary) -> tuple[str, ...]:
     return (
         summary.id,
         summary.name,
-        state_words(summary),
+        run_state_line(summary),
         f"{summary.epoch}/{summary.epochs}",
-        best_words(summary),
-        started_words(summary),
-        time_left(summary),
+        best_value(summary),
+        run_age(summary),
+        run_time_left(summary) or MISSING,
         ", ".join(summary.tags),
     )

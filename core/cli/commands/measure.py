@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.cli.carry_out import carry_out
-from core.cli.job_words import ending
 from core.cli.metric_tables import class_table, metric_lines
 from core.cli.output import out, say
 from core.cli.parser import add_json, not_negative, positive
@@ -22,6 +21,7 @@ from core.store.measures import read_row
 from core.store.metrics import decode_numbers
 from core.store.paths import RunPaths
 from core.store.report import cleaned
+from core.words import job_ending
 
 _DESCRIPTION = """\
 Measure checkpoints of a run: losses, accuracies or COCO's 12 numbers, per class; and save the predictions.
@@ -139,7 +139,7 @@ def _tell(state: JobState, *, as_json: bool) -> None:
             out(line)
     for marked in state.result.get("unreadable") or []:
         say(f"{marked.get('checkpoint')} was left out: {marked.get('reason')}")
-    say(ending(state))
+    say(job_ending(state))
 
 
 def _run(args: Namespace) -> RunPaths:

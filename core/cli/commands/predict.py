@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.cli.carry_out import carry_out
-from core.cli.job_words import ending
 from core.cli.output import out, say, table
 from core.cli.parser import add_json, add_run
 from core.evaluate.plan import plan_predict
 from core.launch.jobs import start_job
 from core.store.catalogue import find_run
 from core.store.jobs import JobState
+from core.words import job_ending
 
 _DESCRIPTION = """\
 Look at new images: a table of the likeliest classes, or of the surest of the objects found, and a set of
@@ -92,4 +92,4 @@ def _tell(state: JobState, *, as_json: bool) -> None:
         say(f"left out: {left_out.get('reason')}")
     if images:
         say(f"saved as {state.job.run.predictions / str(state.result.get('file'))}")
-    say(ending(state))
+    say(job_ending(state))

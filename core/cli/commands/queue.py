@@ -6,7 +6,6 @@ import contextlib
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from core.cli.job_words import progress_words
 from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
 from core.errors import StateFolderError
@@ -18,6 +17,7 @@ from core.launch.waiting import waiting_reasons
 from core.launch.work import Work
 from core.store.catalogue import Catalogue
 from core.store.records import ACTIVE
+from core.words import job_progress
 
 
 def add(parser: ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def run(args: Namespace) -> int:
         for summary in active
     ]
     rows += [
-        (f"{state_glyph(job.state)} {job.state}", f"{job.job.run.id} {job.name}", progress_words(job))
+        (f"{state_glyph(job.state)} {job.state}", f"{job.job.run.id} {job.name}", job_progress(job))
         for job in jobs
     ]
     rows += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from core.cli import job_words
+from core.cli import job_exit
 from core.cli.output import out_json, say
 from core.cli.parser import add_job, add_json, add_run, seconds
 from core.errors import RunFailedError, StateError
@@ -15,6 +15,7 @@ from core.store.jobs import find_job
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, RunSummary
 from core.store.report import job_document, summary_document
+from core.words import job_ending
 
 
 def add(parser: ArgumentParser) -> None:
@@ -47,8 +48,8 @@ def _wait_job(job: JobPaths, args: Namespace) -> int:
         out_json({"id": job.run.id, **job_document(state)})
     if state.state in ACTIVE:
         raise StateError(f"{state.name} of {job.run.id} is still {state.state} after {args.timeout:g} s")
-    say(job_words.ending(state))
-    return job_words.exit_code(state)
+    say(job_ending(state))
+    return job_exit.exit_code(state)
 
 
 def exit_code(summary: RunSummary) -> int:

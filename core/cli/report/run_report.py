@@ -16,7 +16,6 @@ from core.cli.report.case_section import case_section
 from core.cli.report.data_section import data_section
 from core.cli.report.figures import Line, curves
 from core.cli.run_outlook import run_outlook
-from core.cli.words import state_words
 from core.config.fields import field_specs
 from core.config.load import changed_fields, read_stored
 from core.config.schema import Experiment
@@ -26,6 +25,7 @@ from core.store.history import History
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint, RunSummary
 from core.store.restore import read_run_history
+from core.words import run_state_line
 
 _MAX_METRICS = 10
 
@@ -116,7 +116,7 @@ def _results(told: Sequence[Reported], names: Sequence[str]) -> list[Block]:
                 *(shown(key, at.get(key)) for key in others),
                 f"{one.summary.epoch}/{one.summary.epochs}",
                 f"{minutes:.1f}",
-                state_words(one.summary),
+                run_state_line(one.summary),
             )
         )
         kept = one.checkpoint
