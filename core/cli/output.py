@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from core.store.json_values import stored_metric
 from core.text import clean
 
 StyledLine = Sequence[tuple[str, str]]
@@ -59,10 +59,8 @@ def out_json(document: Any) -> None:
 
 def plain(value: Any) -> Any:
     """`value` with mappings and sequences as JSON has them and non-finite numbers as strings."""
-    if isinstance(value, float) and not math.isfinite(value):
-        if math.isnan(value):
-            return "NaN"
-        return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, float):
+        return stored_metric(value)
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

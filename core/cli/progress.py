@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO, cast
 from core.cli.metric_tables import main_names
 from core.cli.output import say
 from core.humanise import count, duration, eta, loss, metric, number
+from core.store.json_values import metric_of
 from core.store.records import DerivedState, Record
 from core.text import clean
 
@@ -205,7 +206,5 @@ def _whole(record: Record, name: str) -> int:
 
 
 def _real(record: Record, name: str, old: float | None) -> float | None:
-    value = record.get(name)
-    if isinstance(value, str):
-        return {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}.get(value, old)
-    return float(value) if isinstance(value, int | float) else old
+    value = metric_of(record.get(name))
+    return old if value is None else value

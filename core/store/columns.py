@@ -11,14 +11,13 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, overload
 
+from core.store.json_values import BIGGEST, metric_of
 from core.store.records import Record
 from core.text import clean
 
 XAxis = Literal["step", "epoch", "t"]
 Series = tuple["array[float]", "array[float]"]
 PLACE = frozenset({"step", "epoch", "attempt", "t", "scope"})
-_WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_BIGGEST = 1 << 53
 
 
 def transposed(rows: Sequence[Record]) -> dict[str, list[Any]]:
@@ -30,17 +29,6 @@ def transposed(rows: Sequence[Record]) -> dict[str, list[Any]]:
     every = dict.fromkeys(chain.from_iterable(rows))
     every.pop("scope", None)
     return {key: [row.get(key) for row in rows] for key in every}
-
-
-def number_of(value: object) -> float | None:
-    """A JSON value as a float ("NaN" and the infinities are words); None for anything else."""
-    if isinstance(value, float):
-        return value
-    if isinstance(value, str):
-        return _WORDS.get(value)
-    if isinstance(value, int):
-        return float(value) if -_BIGGEST <= value <= _BIGGEST else None
-    return None
 
 
 class _Column:
@@ -193,7 +181,7 @@ class StepRows(Sequence[Record]):
         except (TypeError, OverflowError):
             known = [
                 (row, value)
-                for row, value in zip(rows, map(number_of, raw), strict=True)
+                for row, value in zip(rows, map(metric_of, raw), strict=True)
                 if value is not None
             ]
             rows, values = [row for row, _ in known], array("d", [value for _, value in known])
@@ -247,15 +235,15 @@ def clean_name(name: str) -> str:
 
 def is_count(value: object) -> bool:
     """Whether a value can be an epoch or a step."""
-    return type(value) is int and 0 <= value <= _BIGGEST
+    return type(value) is int and 0 <= value <= BIGGEST
 
 
 def whole(value: object) -> int:
     """An epoch, step or attempt; 0 when it is none."""
-    return value if type(value) is int and 0 <= value <= _BIGGEST else 0
+    return value if type(value) is int and 0 <= value <= BIGGEST else 0
 
 
 def time_of(value: object) -> float:
     """A time in seconds; NaN when it is none."""
-    found = number_of(value)
+    found = metric_of(value)
     return math.nan if found is None else found

@@ -17,12 +17,11 @@ from core.store.columns import (
     StepRows,
     clean_name,
     is_count,
-    number_of,
     time_of,
     transposed,
     whole,
 )
-from core.store.json_values import text_or_none
+from core.store.json_values import metric_of, text_or_none
 from core.store.lineage import Limits, Lineage, attempt_of, holds
 from core.store.records import Record
 
@@ -263,6 +262,6 @@ def _decoded(record: Record) -> Record:
         "attempt": whole(record.get("attempt")),
     }
     for name, raw in record.items():
-        if name not in PLACE and (value := number_of(raw)) is not None:
+        if name not in PLACE and (value := metric_of(raw)) is not None:
             row[clean_name(name)] = value
     return row

@@ -7,6 +7,28 @@ from typing import Any
 
 from core.text import clean
 
+BIGGEST = 1 << 53
+"""Up to here a float holds every whole number."""
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def metric_of(value: object) -> float | None:
+    """A stored metric as a float, "NaN" and the infinities from their words; None for anything else."""
+    if isinstance(value, float):
+        return value
+    if isinstance(value, str):
+        return _NOT_FINITE.get(value)
+    if isinstance(value, int):
+        return float(value) if -BIGGEST <= value <= BIGGEST else None
+    return None
+
+
+def stored_metric(value: float) -> float | str:
+    """A metric as JSON can hold it: NaN and the infinities as words."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
 
 def text_of(value: object, limit: int | None = None, *, newlines: bool = False) -> str:
     """Text, cleaned and no longer than `limit`; else the empty string."""

@@ -20,9 +20,9 @@ import orjson
 
 from core.store import files
 from core.store.columns import StepRows as StepRows
-from core.store.columns import number_of
 from core.store.history import History as History
 from core.store.history import Resume as Resume
+from core.store.json_values import metric_of, stored_metric
 from core.store.records import Record
 from core.store.tail import CHUNK as CHUNK
 from core.store.tail import Tail
@@ -38,10 +38,7 @@ def encode_value(value: Any) -> Any:
     """A metric as JSON can hold it: NaN and infinities as words, array scalars as plain numbers."""
     if isinstance(value, str | int) or value is None:
         return value
-    value = float(value)
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return stored_metric(float(value))
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
@@ -51,7 +48,7 @@ def encode(record: Mapping[str, Any]) -> bytes:
 
 def decode_numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of a JSON mapping as floats under clean names; what is no number is left out."""
-    pairs = ((clean(str(key)[:200]), number_of(value)) for key, value in values.items())
+    pairs = ((clean(str(key)[:200]), metric_of(value)) for key, value in values.items())
     return {key: value for key, value in pairs if value is not None}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.store.columns import PLACE, clean_name, is_count, number_of, time_of, whole
+from core.store.columns import PLACE, clean_name, is_count, time_of, whole
+from core.store.json_values import metric_of
 from core.store.lineage import Lineage
 from core.store.metrics import MetricsTail
 from core.store.records import Record
@@ -116,7 +117,7 @@ class Rows:
         self._last = step
         values: dict[str, float] = {}
         for name, raw in record.items():
-            if name not in PLACE and name not in _PROGRESS and (value := number_of(raw)) is not None:
+            if name not in PLACE and name not in _PROGRESS and (value := metric_of(raw)) is not None:
                 name = clean_name(name)
                 values[f"{name}_step" if scope == "step" and name.startswith("train/") else name] = value
         return Row(
@@ -146,5 +147,5 @@ def _progress(record: Record) -> float | None:
     if record.get("scope") != "step":
         return float(epoch)
     # A fork's inherited rows hold them as floats.
-    done, of = number_of(record.get("step_in_epoch")), number_of(record.get("steps_per_epoch"))
+    done, of = metric_of(record.get("step_in_epoch")), metric_of(record.get("steps_per_epoch"))
     return epoch - 1 + done / of if done is not None and of and 0 <= done <= of else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -11,7 +12,9 @@ from core.store.json_values import (
     integer_of,
     mapping_of,
     mappings_in,
+    metric_of,
     number_of,
+    stored_metric,
     text_of,
     text_or_none,
     texts_in,
@@ -54,3 +57,16 @@ def test_lists_keep_what_fits() -> None:
     assert mappings_in("text") == []
     assert text_of("a\nb", newlines=True) == "a\nb"
     assert text_of("a\nb", 1) == "a"
+
+
+@pytest.mark.parametrize("value", [0.5, -1e300, float("nan"), float("inf"), float("-inf")])
+def test_a_metric_comes_back_from_its_file(value: float) -> None:
+    stored = json.loads(json.dumps(stored_metric(value), allow_nan=False))
+    read = metric_of(stored)
+    assert read is not None
+    assert read == value or (math.isnan(read) and math.isnan(value))
+
+
+@pytest.mark.parametrize("odd", [None, "nan", "inf", "1.5", [], {}, 10**300])
+def test_what_is_no_metric(odd: object) -> None:
+    assert metric_of(odd) is None
