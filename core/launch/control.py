@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from core.config.workspace import Workspace, require_state_home
 from core.launch.dispatch import dispatch
 from core.launch.fitting import require_fit
-from core.launch.identity import from_json, send
 from core.launch.network import inherited_code, read_code, require_weights
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
@@ -21,6 +20,7 @@ from core.store.files import peek_json
 from core.store.forks import inherited_id, prepare_fork
 from core.store.locks import is_held, run_lock_path
 from core.store.paths import AttemptPaths, RunPaths
+from core.store.process import from_json, send
 from core.store.records import ENDED, DerivedState
 from core.store.runs import add_request, create_run, request_stop
 from core.store.state import derive_state

@@ -28,7 +28,6 @@ from core.launch.children import child_environment, spawn
 from core.launch.delays import forget, hold_back
 from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.gpus import SLOT_ENV, describe
-from core.launch.identity import identify
 from core.launch.nvml import unlisted_cards
 from core.launch.openmp import busy_cores, has_room, thread_environment
 from core.launch.queue import QueueView
@@ -41,6 +40,7 @@ from core.store.files import Reserve, reserve
 from core.store.guard import mark_changed
 from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt
 from core.store.paths import AttemptPaths
+from core.store.process import identity_of
 
 _PR_SET_CHILD_SUBREAPER = 36
 _DISPATCH_EVERY = 10.0
@@ -149,7 +149,7 @@ def _carry_out(work: Work, slot: Slot, slot_lock: Lock, start: Callable[[Launch]
             _write_exit(attempt, 1, False, kept)
             return
         with _survive("the trainer's identity"):
-            trainer_identity = identify(trainer.pid)
+            trainer_identity = identity_of(trainer.pid)
             if trainer_identity is not None:
                 note_trainer(attempt, trainer_identity.as_json())
         status = _watch(work.kill_marker, trainer)

@@ -17,13 +17,13 @@ from process_tools import Forker, config_run, until
 
 from core.config.workspace import Workspace
 from core.launch.control import stop_run
-from core.launch.identity import from_json, send
 from core.store.attempts import numbers
 from core.store.catalogue import list_runs
 from core.store.checkpoints import choose, list_checkpoints, newest_good, verify
 from core.store.files import read_json
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
+from core.store.process import from_json, send
 from core.store.records import ENDED
 from core.store.runs import add_request, requests
 from core.store.state import derive_state

@@ -14,7 +14,6 @@ from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.launch import control, dispatch, nvml
-from core.launch.identity import from_json, send
 from core.launch.jobs import start_job, stop_job, wait_job
 from core.launch.slots import gpu_status
 from core.launch.waiting import explain, waiting_reason, waiting_reasons
@@ -22,6 +21,7 @@ from core.store.attempts import read_attempt
 from core.store.catalogue import Catalogue
 from core.store.files import read_json
 from core.store.paths import RunPaths
+from core.store.process import from_json, send
 from core.store.records import ACTIVE, ENDED
 from core.store.report import show_document
 from core.store.state import derive_state

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from core.launch.identity import Identity, from_json, identify, is_alive, send
+from core.store.process import Identity, from_json, identity_of, is_alive, send
 
 
 @pytest.fixture
@@ -22,14 +22,14 @@ def sleeper() -> subprocess.Popen[bytes]:
 
 
 def test_identity_survives_json(sleeper: subprocess.Popen[bytes]) -> None:
-    identity = identify(sleeper.pid)
+    identity = identity_of(sleeper.pid)
     assert identity is not None
     assert from_json(identity.as_json()) == identity
     assert is_alive(identity)
 
 
 def test_signal_reaches_the_process(sleeper: subprocess.Popen[bytes]) -> None:
-    identity = identify(sleeper.pid)
+    identity = identity_of(sleeper.pid)
     assert identity is not None
     assert send(identity, signal.SIGTERM)
     assert sleeper.wait() == -signal.SIGTERM
@@ -37,7 +37,7 @@ def test_signal_reaches_the_process(sleeper: subprocess.Popen[bytes]) -> None:
 
 @pytest.mark.parametrize("change", [{"ticks": 1}, {"boot_id": "another boot"}, {"host": "elsewhere"}])
 def test_a_stranger_is_never_signalled(sleeper: subprocess.Popen[bytes], change: dict[str, object]) -> None:
-    identity = identify(sleeper.pid)
+    identity = identity_of(sleeper.pid)
     assert identity is not None
     stranger = dataclasses.replace(identity, **change)
     assert not is_alive(stranger)
@@ -47,7 +47,7 @@ def test_a_stranger_is_never_signalled(sleeper: subprocess.Popen[bytes], change:
 
 def test_a_reaped_pid_is_gone() -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
-    identity = identify(process.pid) or Identity(process.pid, 0, "", "")
+    identity = identity_of(process.pid) or Identity(process.pid, 0, "", "")
     process.wait()
     assert not send(identity, signal.SIGKILL)
 
@@ -58,7 +58,7 @@ def test_a_zombie_counts_as_dead() -> None:
         os._exit(0)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     try:
-        assert identify(pid) is None
+        assert identity_of(pid) is None
     finally:
         os.waitpid(pid, 0)
 

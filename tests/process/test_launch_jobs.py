@@ -18,7 +18,6 @@ from process_tools import stub_run, until
 from core.config.workspace import Workspace
 from core.errors import StateError
 from core.launch import control, dispatch
-from core.launch.identity import from_json, send
 from core.launch.jobs import active_jobs, start_job, stop_job, wait_job
 from core.launch.queue import QueueView
 from core.launch.slots import busy_slots
@@ -28,6 +27,7 @@ from core.store.files import read_json
 from core.store.jobs import JobState, list_jobs, read_job
 from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import JobPaths, RunPaths
+from core.store.process import from_json, send
 from core.store.records import ENDED
 from core.store.runs import remove_run
 from core.store.state import derive_state

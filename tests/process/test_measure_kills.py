@@ -15,11 +15,11 @@ from process_tools import Forker, config_run, until
 
 from core.config.workspace import Workspace
 from core.evaluate.plan import plan_measure
-from core.launch.identity import from_json, send
 from core.launch.jobs import stop_job
 from core.store.files import read_json
 from core.store.jobs import create_job, read_job
 from core.store.paths import JobPaths, RunPaths
+from core.store.process import from_json, send
 from core.store.records import ENDED
 from core.store.state import derive_state
 
