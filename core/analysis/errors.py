@@ -42,8 +42,6 @@ DETECTION, CLASSIFICATION = "detection", "classification"
 SCORE = {DETECTION: 0.5, CLASSIFICATION: 0.0}
 """The score threshold to begin with."""
 IOU = 0.5
-LAB_IOU = 0.2
-"""The preset that the lab's notebooks used."""
 Which = int | Collection[int] | None
 
 

@@ -99,7 +99,6 @@ class Outlook:
     advice: Advice
     sentence: str
     trend: Trend | None
-    since_best: int
     best_epoch: int
     gap: float | None
     projection: Projection | None
@@ -129,7 +128,7 @@ def outlook(
         early: Advice = "mend" if troubles else "wait"
         said = f"{_epochs(len(measured), 'measured ')}, {MIN_EPOCHS} are needed to say more"
         sentence = _sentence(early, troubles, [said])
-        return Outlook(early, sentence, None, since, best_epoch, gap, None, words, troubles)
+        return Outlook(early, sentence, None, best_epoch, gap, None, words, troubles)
     trend = _trend(epochs, values, schedule)
     spent = any(trouble.kind == "schedule_spent" for trouble in troubles)
     # Where the schedule is spent the trend was that of larger steps: it says nothing of what is to come.
@@ -144,7 +143,7 @@ def outlook(
         interval = f"[{projection.low:+.4f}, {projection.high:+.4f}]"
         parts.append(f"{_epochs(more, 'more ')}: {projection.gain:+.4f} {interval}")
     sentence = _sentence(advice, troubles, parts)
-    return Outlook(advice, sentence, trend, since, best_epoch, gap, projection, words, troubles)
+    return Outlook(advice, sentence, trend, best_epoch, gap, projection, words, troubles)
 
 
 def _advice(

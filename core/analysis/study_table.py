@@ -25,8 +25,8 @@ class Spread:
 class Cell:
     """One trial. `value`, `best`, `last`, `columns` and `minutes` are over the runs that count, None without.
 
-    They come from its own runs alone. `best_run` holds the best value. `notes` say what does not count, and
-    why; `open` runs are not at their end yet.
+    They come from its own runs alone. `notes` say what does not count, and why; `open` runs are
+    not at their end yet.
     """
 
     trial: str
@@ -40,11 +40,6 @@ class Cell:
     minutes: float | None
     notes: tuple[str, ...]
     open: int
-
-    @property
-    def best_run(self) -> StudyRun | None:
-        """The first of the runs that count."""
-        return self.counted[0] if self.counted else None
 
 
 @dataclass(frozen=True)

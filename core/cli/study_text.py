@@ -15,7 +15,6 @@ from core.cli.study_view import StudyView
 from core.humanise import MISSING
 from core.metrics import Mode
 
-FORMATS = ("text", "md", "csv", "tex")
 # A cell that begins like this is a formula to spreadsheet programs.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}

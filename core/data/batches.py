@@ -111,12 +111,6 @@ class TrainBatches:
         return store.normalise_unit(_rows(_jittered(planes, factors, draws.sequence[step].tolist())))
 
 
-def eval_batches(store: ImageStore, batch: int) -> Iterator[Batch]:
-    """All images in their order, the centre of each when it is stored larger; nothing random."""
-    for start in range(0, store.count, batch):
-        yield eval_batch(store, start, batch)
-
-
 def eval_batch(store: ImageStore, start: int, batch: int, *, flip: bool = False) -> Batch:
     """The centres of up to `batch` images from `start` on, mirrored when `flip`."""
     offset, size = round((store.stored - store.size) / 2.0), store.size

@@ -221,8 +221,3 @@ def require_unchanged(dataset: Dataset) -> None:
 def with_origin(dataset: Dataset, origin: Mapping[str, str] | None) -> Dataset:
     """`dataset` with where it was got from."""
     return dataset if origin is None else replace(dataset, origin=origin)
-
-
-def with_notes(dataset: Dataset, *notes: str) -> Dataset:
-    """`dataset` with further notes."""
-    return replace(dataset, notes=(*dataset.notes, *notes))

@@ -118,11 +118,6 @@ def slot_path(name: str) -> Path:
     return slot_folder() / f"{name}.lock"
 
 
-def take_slot(need: Need | None = None) -> tuple[Slot, Lock] | None:
-    """A free slot with its lock held, by default a CPU slot; None when all are busy."""
-    return Board().take(need or Need("cpu"))
-
-
 def busy_slots() -> list[tuple[Slot, bool]]:
     """Every slot and whether it is taken, by a run or, for a GPU, by others."""
     board = Board()

@@ -15,10 +15,6 @@ class Head:
     module: nn.Module
     before: tuple[nn.Module, ...] = ()
 
-    def owns(self, key: str) -> bool:
-        """Whether a parameter's or buffer's name lies in the head."""
-        return key.startswith(f"{self.prefix}.")
-
 
 @dataclass(frozen=True)
 class HeadModules:

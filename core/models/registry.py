@@ -39,11 +39,6 @@ def build_model(experiment: Experiment, classes: int, *, code: Path | None = Non
     raise UsageError(f"There is no model '{name}'{did_you_mean(name, MODELS)}.")
 
 
-def parameter_count(model: nn.Module) -> int:
-    """The number of trainable numbers."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether a batch of one image can fail in training for want of statistics.
 

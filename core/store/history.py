@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +12,6 @@ from typing import Any
 from core.metrics import Mode, rank
 from core.store.columns import (
     PLACE,
-    Series,
     StepRows,
     clean_name,
     is_count,
@@ -76,11 +74,6 @@ class History:
         """All metric names of the current rows, in order of appearance."""
         seen = dict.fromkeys(name for row in self.epochs for name in row if name not in PLACE)
         return list(seen | dict.fromkeys(self.steps.names))
-
-    def epoch_series(self, name: str) -> Series:
-        """Epochs and values of a metric's rows of scope "epoch"."""
-        rows = [row for row in self.epochs if name in row]
-        return array("d", [row["epoch"] for row in rows]), array("d", [row[name] for row in rows])
 
     def best(self, metric: str, mode: Mode) -> Record | None:
         """The run's own epoch (none inherited) with the best finite value, the first of equals; or None."""

@@ -254,14 +254,6 @@ def _meta_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def set_meta(
-    run: RunPaths, *, name: str | None = None, note: str | None = None, tags: Sequence[str] | None = None
-) -> None:
-    """Change name, note or tags; what is None stays. Raises UsageError, or StateError when it is locked."""
-    changes: dict[str, Any] = {"name": name, "note": note, "tags": None if tags is None else list(tags)}
-    change_meta(run, lambda _: {key: value for key, value in changes.items() if value is not None})
-
-
 def change_meta(run: RunPaths, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Write what `change` makes of what `read_meta` gives, under the run's meta lock.
 

@@ -91,9 +91,9 @@ def test_a_hint_is_enough_for_a_run_that_ended(lab: Any, clock: Clock) -> None:
     run = lab.run(epochs=1)
     reader = Reader(lab.workspace)
     assert both(reader, Wanted()).runs[0].name == ""
-    from core.store.runs import set_meta
+    from core.store.runs import change_meta
 
-    set_meta(run, name="renamed")
+    change_meta(run, lambda _: {"name": "renamed"})
     assert reader.poll(Wanted()).runs[0].name == "renamed"
 
 

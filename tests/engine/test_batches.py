@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.data import colour
 from core.data.augment import Augmentation, Jitter
-from core.data.batches import TrainBatches, eval_batches
+from core.data.batches import TrainBatches, eval_batch
 from core.data.draws import draw_epoch
 from core.data.store import ImageStore, Normalisation
 from core.errors import DataError
@@ -132,10 +132,14 @@ def test_evaluation_takes_the_centre(stored: int, size: int) -> None:
     from torchvision.transforms.functional import center_crop, normalize
 
     store, images = make_store(stored, size)
-    got = torch.cat([batch.images for batch in eval_batches(store, 7)])
+    batches = [eval_batch(store, start, 7) for start in range(0, COUNT, 7)]
+    got = torch.cat([batch.images for batch in batches])
     want = normalize(center_crop(images, size).float() / 255, NORM.mean, NORM.std)
     torch.testing.assert_close(got, want, atol=2e-6, rtol=1e-5)
-    assert torch.equal(torch.cat([b.labels for b in eval_batches(store, 7)]), torch.arange(COUNT) % 7)
+    assert torch.equal(
+        torch.cat([batch.labels for batch in batches]),
+        torch.arange(COUNT) % 7,
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ import torch
 import core.launch.supervisor as supervisor_module
 from core.engine.__main__ import main as train_main
 from core.evaluate.__main__ import main as evaluate_main
-from core.launch.slots import take_slot
+from core.launch.slots import Board, Need
 from core.launch.supervisor import Launch, supervise
 from core.launch.work import Work
 from core.store.locks import acquire
@@ -86,7 +86,7 @@ def fork_supervisor(work: Work, environment: dict[str, str], log: Path) -> None:
     os.environ.update(environment)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     supervisor_lock = acquire(work.supervisor_lock, timeout=10)
-    taken = take_slot()
+    taken = Board().take(Need("cpu"))
     assert supervisor_lock is not None
     assert taken is not None
     slot, slot_lock = taken

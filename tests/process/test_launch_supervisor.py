@@ -74,7 +74,7 @@ def supervisor() -> Iterator[Callable[[RunPaths, str], int]]:
     pids: list[int] = []
 
     def start(run: RunPaths, what: str, request: int = 1) -> int:
-        taken = slots.take_slot()
+        taken = slots.Board().take(slots.Need("cpu"))
         assert taken is not None
         slot, slot_lock = taken
         supervisor_lock = acquire(run_lock_path(run, "sup"))
@@ -273,7 +273,7 @@ def test_busy_slots_leave_a_waiter_behind(workspace: Workspace, monkeypatch: pyt
     """A slot held by a trainer without supervisor: someone has to dispatch when it ends."""
     from core.launch.dispatch import dispatch
 
-    taken = slots.take_slot()
+    taken = slots.Board().take(slots.Need("cpu"))
     assert taken is not None
     run = stub_run(workspace)
     assert dispatch() == []
@@ -454,7 +454,7 @@ def test_a_run_that_is_removed_before_its_supervisor_looks_holds_up_nobody(
 ) -> None:
     tried: list[object] = []
     monkeypatch.setattr(supervisor_module, "dispatch", lambda view: tried.append(view))
-    taken, gone = slots.take_slot(), RunPaths(workspace.runs / "gone")
+    taken, gone = slots.Board().take(slots.Need("cpu")), RunPaths(workspace.runs / "gone")
     assert taken is not None
     slot, lock = taken
     words = ["--request", "1", *slots.slot_arguments(slot), "--slot-lock", str(os.dup(lock.fd))]

@@ -19,7 +19,15 @@ from core.store.catalogue import list_runs
 from core.store.checkpoints import list_checkpoints, save_files, verify
 from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import RunPaths
-from core.store.runs import add_request, create_run, read_meta, remove_run, request_stop, requests, set_meta
+from core.store.runs import (
+    add_request,
+    change_meta,
+    create_run,
+    read_meta,
+    remove_run,
+    request_stop,
+    requests,
+)
 from core.store.state import derive_state
 
 
@@ -112,9 +120,9 @@ def test_attempts_at_once_get_numbers_of_their_own(tmp_path: Path) -> None:
 def test_names_and_notes_at_once_are_all_kept(tmp_path: Path) -> None:
     run = ended(Workspace(tmp_path))
     changes: list[Callable[[], object]] = [
-        lambda: set_meta(run, name="n"),
-        lambda: set_meta(run, note="o"),
-        lambda: set_meta(run, tags=["t"]),
+        lambda: change_meta(run, lambda _: {"name": "n"}),
+        lambda: change_meta(run, lambda _: {"note": "o"}),
+        lambda: change_meta(run, lambda _: {"tags": ["t"]}),
     ]
     assert at_once(12, lambda n: tried(changes[n % 3])) == [0] * 12
     assert read_meta(run) == {"name": "n", "note": "o", "tags": ("t",), "archived": False}

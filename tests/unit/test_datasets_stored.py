@@ -15,7 +15,6 @@ from core.datasets.dataset import (
     make_dataset,
     require_unchanged,
     stored_split,
-    with_notes,
 )
 from core.errors import DataError
 
@@ -35,7 +34,7 @@ def sample(root: Path) -> Dataset:
 def test_stored_lists_come_back_the_same(tmp_path: Path) -> None:
     dataset = sample(tmp_path)
     assert from_stored(json.loads(json.dumps(stored_split(dataset)))) == dataset
-    without = with_notes(make_dataset(tmp_path, dataset.class_names, dataset.splits), "x", "y")
+    without = make_dataset(tmp_path, dataset.class_names, dataset.splits, ("x", "y"))
     assert from_stored(stored_split(without)) == without
     assert without.notes == ("x", "y")
 

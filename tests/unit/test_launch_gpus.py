@@ -19,7 +19,7 @@ from core.errors import UsageError
 from core.launch import nvml, slots
 from core.launch.gpus import MissingGpuError, allowed, named, require_gpus, strangers, who_blocks
 from core.launch.nvml import Gpu, GpuProcess, read_gpus
-from core.launch.slots import Board, Need, busy_slots, cpu_slots, gpu_status, note_holder, take_slot
+from core.launch.slots import Board, Need, busy_slots, cpu_slots, gpu_status, note_holder
 from core.launch.slots import Holder as SlotHolder
 from core.store.locks import acquire
 
@@ -272,7 +272,7 @@ def test_no_gpu_at_all_is_said_so(world: World) -> None:
 def test_strangers_make_a_gpu_busy(world: World, megabytes: int, busy: bool) -> None:
     world(card(0, used=megabytes * 10**6, processes=[{"pid": MINE, "used": megabytes * 10**6}]))
     assert bool(who_blocks(read_gpus()[0])) == busy
-    taken = take_slot(Need("cuda"))
+    taken = Board().take(Need("cuda"))
     assert (taken is None) == busy
     name = psutil.Process(MINE).name()
     if megabytes == 12_000:
@@ -357,7 +357,7 @@ def test_what_cannot_be_told(world: World, parts: dict[str, Any], ours: int, bus
 def test_our_own_runs_are_no_strangers(world: World) -> None:
     """A trainer is known by the slot its environment names, for as long as that is held."""
     world(card(0))
-    taken = take_slot(Need("cuda"))
+    taken = Board().take(Need("cuda"))
     assert taken is not None
     slot, lock = taken
     child = subprocess.Popen(
@@ -428,10 +428,10 @@ def test_slots_are_spread_over_gpus(world: World, monkeypatch: pytest.MonkeyPatc
 def test_the_lock_is_keyed_by_uuid(world: World) -> None:
     """Indices move when a card is taken out; the one that trains stays held."""
     world(card(0), card(1))
-    taken = take_slot(Need(gpus=(1,)))
+    taken = Board().take(Need(gpus=(1,)))
     assert taken is not None
     world(card(1))
-    assert take_slot(Need(gpus=(0,))) is None
+    assert Board().take(Need(gpus=(0,))) is None
     taken[1].release()
 
 
@@ -469,7 +469,7 @@ def test_cpu_reasons_are_words(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_status_names_runs_and_strangers(world: World, tmp_path: Path) -> None:
     world(card(0))
-    taken = take_slot(Need("cuda"))
+    taken = Board().take(Need("cuda"))
     assert taken is not None
     note_holder(taken[1], SlotHolder(tmp_path / "20261125-080000-demo-1a2b", "measure-0001"))
     world(card(0, used=7 * GB, busy=50, processes=[{"pid": MINE, "used": 2 * GB}]), card(1))

@@ -17,7 +17,7 @@ from core.errors import StateError
 from core.launch import apart, delays, dispatch, queue
 from core.launch.delays import delay, hold_back, pause
 from core.launch.queue import QueueView, in_order, known_workspaces, register
-from core.launch.slots import take_slot
+from core.launch.slots import Board, Need
 from core.launch.waiting import explain, waiting_reasons
 from core.launch.work import Work, newest
 from core.store import jobs
@@ -332,7 +332,7 @@ def test_a_run_without_its_spec_is_seen_and_stopped(
     from core.launch.slots import note_holder
 
     run, other = queued(lab), queued(lab)
-    lock, taken = acquire(run_lock_path(run, "train")), take_slot()
+    lock, taken = acquire(run_lock_path(run, "train")), Board().take(Need("cpu"))
     assert lock is not None
     assert taken is not None
     run.spec.unlink()

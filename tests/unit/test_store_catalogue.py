@@ -18,7 +18,7 @@ from core.store.locks import acquire, run_lock_path
 from core.store.metrics import MetricsReader, MetricsWriter
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
-from core.store.runs import add_request, create_run, remove_run, request_stop, set_meta
+from core.store.runs import add_request, change_meta, create_run, remove_run, request_stop
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +234,7 @@ def test_active_and_lost_runs_are_read_every_time(lab: Workspace, reads: list[st
 
 
 CHANGES = {
-    "name": (lambda run: set_meta(run, name="new"), lambda found: found.name == "new"),
+    "name": (lambda run: change_meta(run, lambda _: {"name": "new"}), lambda found: found.name == "new"),
     "request": (lambda run: add_request(run, None, 9), lambda found: found.state == "queued"),
     "stop": (
         lambda run: (add_request(run, None, 9), age(run), request_stop(run)),
@@ -278,7 +278,7 @@ def test_the_index_spares_the_next_start_the_reading(lab: Workspace, reads: list
     second = Catalogue(lab).refresh()
     assert reads == []
     assert [repr(found) for found in second] == [repr(found) for found in first], "NaN and all"
-    set_meta(RunPaths(lab.runs / "r1"), name="other")
+    change_meta(RunPaths(lab.runs / "r1"), lambda _: {"name": "other"})
     assert [found.name for found in Catalogue(lab).refresh()] == ["n2", "other", "n0"]
     assert reads == ["r1"]
     other = Workspace(lab.root.parent / "other")

@@ -21,7 +21,7 @@ from core.store.judgements import Judgement, judge
 from core.store.measures import measures
 from core.store.paths import RunPaths
 from core.store.report import list_document, metrics_document, show_document
-from core.store.runs import set_meta
+from core.store.runs import change_meta
 from core.store.state import derive_state, is_untouched
 from tui.read.run_detail import DetailReader
 
@@ -212,7 +212,7 @@ def test_what_somebody_wrote_is_not_replaced(lab: Workspace, damage: str) -> Non
         replaced(path, damage)
     before = things(run.root)
     changes: list[Callable[[], object]] = [
-        lambda: set_meta(run, note="new"),
+        lambda: change_meta(run, lambda _: {"note": "new"}),
         lambda: annotate.set_tags(run, ["x"]),
         lambda: annotate.set_archived(run, True),
         lambda: annotate.pin(run, "a02-e0003"),
@@ -230,7 +230,7 @@ def test_a_damaged_spec_is_named(lab: Workspace) -> None:
     run = RunPaths(lab.runs / "run-format1")
     run.spec.write_text('{"format": 1,')
     with pytest.raises(LabError, match=r"spec\.json:1: it is not whole JSON"):
-        set_meta(run, note="x")
+        change_meta(run, lambda _: {"note": "x"})
     shown = next(item for item in Catalogue(lab, index=False).refresh() if item.id == run.id)
     assert shown.problems == ("spec.json:1: it is not whole JSON (unexpected end of data).",)
 

@@ -29,7 +29,15 @@ from core.store.catalogue import list_runs
 from core.store.checkpoints import list_checkpoints, newest_good, save_files, verify
 from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import RunPaths
-from core.store.runs import add_request, create_run, read_meta, remove_run, request_stop, requests, set_meta
+from core.store.runs import (
+    add_request,
+    change_meta,
+    create_run,
+    read_meta,
+    remove_run,
+    request_stop,
+    requests,
+)
 from core.store.state import derive_state
 
 pytestmark = pytest.mark.slow
@@ -138,7 +146,7 @@ CHANGES = {
     "exit": Change(started, lambda run: write_exit(run.attempt(1), code=3, signal=None)),
     "checkpoint": Change(ended, lambda run: save(run, 2, b"other weights" * 100)),
     "metrics": Change(ended, two_rows, stages=1),
-    "meta": Change(ended, lambda run: set_meta(run, name="x", note="y", tags=["z"])),
+    "meta": Change(ended, lambda run: change_meta(run, lambda _: {"name": "x", "note": "y", "tags": ["z"]})),
     "remove": Change(ended, remove_run),
 }
 

@@ -22,7 +22,7 @@ from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import FORMAT, RunPaths
 from core.store.report import list_document, metrics_document, show_document
 from core.store.retention import prune
-from core.store.runs import add_request, create_run, requests, set_meta
+from core.store.runs import add_request, change_meta, create_run, requests
 from core.store.state import derive_state
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -118,7 +118,7 @@ def test_a_run_with_jobs_opens_for_ever(lab: Workspace) -> None:
     assert inherited_code(run) == ("net.py", (run.code / "net.py").read_bytes())
     assert Work(run, 1).need() == Need("cuda", (1,), "0,1")
     assert prune(run, 1) == [], "pinned, best, newest"
-    set_meta(run, name="again")
+    change_meta(run, lambda _: {"name": "again"})
     assert create_job(run, "measure", {}).number == 3
 
 
@@ -146,7 +146,7 @@ def test_an_old_run_is_read_in_every_part(golden: tuple[RunPaths, dict[str, Any]
 
 def test_an_old_run_goes_on(golden: tuple[RunPaths, dict[str, Any]]) -> None:
     run, _ = golden
-    set_meta(run, name="again")
+    change_meta(run, lambda _: {"name": "again"})
     assert add_request(run, "a02-e0003", 4) == 3
     assert derive_state(run).state == "queued"
     assert begin_attempt(run, 3, slot="cpu0", threads=1).number == 3

@@ -20,7 +20,15 @@ from core.store.catalogue import find_run
 from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
 from core.store.process import host_tag
-from core.store.runs import add_request, create_run, read_meta, remove_run, request_stop, requests, set_meta
+from core.store.runs import (
+    add_request,
+    change_meta,
+    create_run,
+    read_meta,
+    remove_run,
+    request_stop,
+    requests,
+)
 from core.store.state import derive_state
 
 
@@ -86,7 +94,7 @@ def test_everything_is_private(lab: Workspace) -> None:
     try:
         run = create(lab)
         finish(run)
-        set_meta(run, note="x")
+        change_meta(run, lambda _: {"note": "x"})
         add_request(run, "a01-e0005", 9)
         request_stop(run)
     finally:
@@ -146,7 +154,7 @@ def test_a_name_that_cannot_be_is_refused(lab: Workspace, name: str) -> None:
         create(lab, name=name)
     run = create(lab)
     with pytest.raises(UsageError):
-        set_meta(run, name=name)
+        change_meta(run, lambda _: {"name": name})
     assert read_meta(run)["name"] == ""
 
 
@@ -250,9 +258,9 @@ def test_stopping_marks_the_newest_request(lab: Workspace) -> None:
 
 def test_meta_changes_what_it_names(lab: Workspace) -> None:
     run = create(lab, name="one")
-    set_meta(run, note="a\nb\x1b[2J", tags=["x", "y"])
+    change_meta(run, lambda _: {"note": "a\nb\x1b[2J", "tags": ["x", "y"]})
     files.write_json(run.meta, {**json.loads(run.meta.read_text()), "later": 1})
-    set_meta(run, name="two")
+    change_meta(run, lambda _: {"name": "two"})
     assert read_meta(run) == {"name": "two", "note": "a\nb␛[2J", "tags": ("x", "y"), "archived": False}
     assert json.loads(run.meta.read_text())["later"] == 1, "fields of later versions stay"
 
@@ -330,7 +338,7 @@ def test_a_link_is_not_followed_by_remove(lab: Workspace, tmp_path: Path) -> Non
 CHANGES: dict[str, Callable[[RunPaths], object]] = {
     "request": lambda run: add_request(run, None, 9),
     "stop": request_stop,
-    "meta": lambda run: set_meta(run, name="x"),
+    "meta": lambda run: change_meta(run, lambda _: {"name": "x"}),
     "attempt": lambda run: begin_attempt(run, 1, slot="cpu0", threads=1),
     "remove": remove_run,
 }
@@ -351,14 +359,14 @@ def test_a_run_of_a_newer_format_is_read_only(lab: Workspace, change: str, versi
 def test_what_is_no_run_is_not_changed(lab: Workspace) -> None:
     (lab.runs / "x").mkdir(parents=True)
     with pytest.raises(StateError, match="not a run"):
-        set_meta(RunPaths(lab.runs / "x"), name="y")
+        change_meta(RunPaths(lab.runs / "x"), lambda _: {"name": "y"})
 
 
 def test_each_change_is_hinted(lab: Workspace) -> None:
     run = create(lab)
     hints = lab.runs / ".changed"
     for change in (
-        lambda: set_meta(run, note="x"),
+        lambda: change_meta(run, lambda _: {"note": "x"}),
         lambda: finish(run),
         lambda: add_request(run, "a01-e0005", 9),
         lambda: request_stop(run),
@@ -373,11 +381,11 @@ def test_the_hints_stay_small_and_never_matter(lab: Workspace) -> None:
     run = create(lab)
     hints = lab.runs / ".changed"
     hints.write_bytes(b"x\n" * (1 << 20))
-    set_meta(run, note="1")
+    change_meta(run, lambda _: {"note": "1"})
     assert hints.read_text() == f"{run.id}\n"
     hints.unlink()
     hints.mkdir()
-    set_meta(run, note="2")
+    change_meta(run, lambda _: {"note": "2"})
     assert read_meta(run)["note"] == "2"
 
 

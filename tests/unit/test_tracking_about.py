@@ -13,7 +13,7 @@ from core.config.workspace import Workspace
 from core.store.attempts import begin_attempt, write_error, write_exit, write_result
 from core.store.locks import acquire, run_lock_path
 from core.store.paths import RunPaths
-from core.store.runs import create_run, set_meta
+from core.store.runs import change_meta, create_run
 from core.tracking import available, wanted
 from core.tracking.about import describe, flattened, log_section, model_name, tracker_id
 from core.tracking.ending import Ending, Outcome
@@ -67,7 +67,7 @@ def test_a_chosen_project_wins_and_a_run_without_name_is_called_as_in_the_list(t
 
 def test_name_and_note_of_now_count(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    set_meta(run, name="better", note="a\nb")
+    change_meta(run, lambda _: {"name": "better", "note": "a\nb"})
     about = describe(run, {})
     assert (about.name, about.note) == ("better", "a\nb")
 

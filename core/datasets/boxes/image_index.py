@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.datasets.images import SUFFIXES, has_image_suffix, is_image_name
+from core.datasets.images import SUFFIXES, has_image_suffix
 
 How = Literal["exact", "spelling", "ending", "elsewhere"]
 _JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
@@ -102,11 +102,6 @@ def is_confined(name: str) -> bool:
 def is_encodable(path: str) -> bool:
     """Whether a path is text; on Unix a file's name may be any bytes."""
     return not any("\ud800" <= sign <= "\udfff" for sign in path)
-
-
-def image_beside(path: str) -> bool:
-    """Whether the last part of a path says that it is an image."""
-    return is_image_name(path.rpartition("/")[2])
 
 
 def _key(path: str) -> str:
