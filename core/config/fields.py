@@ -16,27 +16,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.config.load import plain
-from core.config.meaning import (
-    resolve_metric,
-    resolve_normalize,
-    resolve_scheduler_metric,
-)
 from core.config.names import MODELS
 from core.config.problems import section_of
 from core.config.relevance import only_for
 from core.config.schema import GROUPS, Experiment, Group, ImageSize, SplitPaths
 from core.config.yaml12 import parse_value
-
-__all__ = [
-    "FieldSpec",
-    "as_text",
-    "field_spec",
-    "field_specs",
-    "form_values",
-    "resolve_metric",
-    "resolve_normalize",
-    "resolve_scheduler_metric",
-]
 
 Kind = Literal["number", "integer", "text", "choice", "boolean", "list"]
 

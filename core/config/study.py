@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.config.fields import as_text, resolve_metric
+from core.config.fields import as_text
 from core.config.layers import absolute
 from core.config.load import load_experiment, result_key
+from core.config.meaning import resolve_metric
 from core.config.problems import problem_at
 from core.config.schema import Experiment
 from core.config.study_file import (

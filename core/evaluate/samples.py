@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from core.config.fields import resolve_normalize
 from core.config.load import read_stored
+from core.config.meaning import resolve_normalize
 from core.config.schema import Experiment
 from core.data.batches import TrainBatches
 from core.data.decode import decode_pixels, decode_whole, native_side

@@ -149,8 +149,8 @@ def _create(
     start: str | None = None,
     prepare: Callable[[RunPaths], None] | None = None,
 ) -> RunPaths:
-    from core.config.fields import resolve_metric
     from core.config.load import dump
+    from core.config.meaning import resolve_metric
 
     metric = resolve_metric(experiment)
     return create_run(

@@ -29,8 +29,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from core.config.fields import resolve_normalize
 from core.config.load import parse_experiment
+from core.config.meaning import resolve_normalize
 from core.config.schema import Experiment
 from core.data.batches import Batch, TrainBatches
 from core.data.store import ImageStore, Normalisation

@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from core.config.fields import resolve_metric
 from core.config.load import apply_overrides, dump, parse_experiment
+from core.config.meaning import resolve_metric
 from core.config.workspace import Workspace
 from core.data.cache import cached_pixels, cached_whole
 from core.engine.stop import StopFlag

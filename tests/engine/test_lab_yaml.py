@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 import core.engine.train as train
-from core.config.fields import resolve_metric
 from core.config.load import dump, load_experiment
+from core.config.meaning import resolve_metric
 from core.config.workspace import Workspace, shipped_configs
 from core.engine.checkpoint import read_checkpoint
 from core.engine.stop import StopFlag

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
-from core.config.fields import resolve_normalize
 from core.config.load import apply_overrides, parse_experiment
+from core.config.meaning import resolve_normalize
 from core.data.augment import View, make_views
 from core.datasets.open import open_dataset
 from core.engine.classification import Classification

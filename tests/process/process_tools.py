@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.config.fields import resolve_metric
 from core.config.load import dump, load_experiment
+from core.config.meaning import resolve_metric
 from core.config.workspace import Workspace
 from core.launch.work import Work
 from core.metrics import mode_of

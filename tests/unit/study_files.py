@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.config.fields import resolve_metric
 from core.config.load import dump, load_experiment
+from core.config.meaning import resolve_metric
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
 from core.metrics import mode_of

@@ -7,9 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from core.config.fields import resolve_normalize
 from core.config.layers import data_names
 from core.config.load import Changes, changed_fields, dump, load_data, load_experiment, parse_experiment
+from core.config.meaning import resolve_normalize
 from core.config.names import STATISTICS
 from core.config.schema import Augment, ColorJitter, Optimizer, Scheduler
 from core.config.workspace import Workspace, config_files
