@@ -26,16 +26,19 @@ def regrouped(
         of_class[list(places)] = group
     origin = replace(source.origin, class_names=tuple(members))
     if isinstance(source, BoxPredictions):
-        there = source.objects
-        return replace(
-            source,
-            origin=origin,
-            found=replace(source.found, classes=of_class[source.found.classes]),
-            objects=None if there is None else replace(there, classes=of_class[there.classes]),
-            category_ids=(),
-        ), of_class
+        return replace(_renumbered(source, of_class), origin=origin, category_ids=()), of_class
     labels = None if source.labels is None else of_class[source.labels]
     return ClassPredictions(origin, labels, _summed(source, of_class, len(members)), None, None, {}), of_class
+
+
+def _renumbered(source: BoxPredictions, new: Ints) -> BoxPredictions:
+    """Boxes and objects with the class `new[c]` in place of c."""
+    objects = source.objects
+    return replace(
+        source,
+        found=replace(source.found, classes=new[source.found.classes]),
+        objects=None if objects is None else replace(objects, classes=new[objects.classes]),
+    )
 
 
 def in_class_order(
@@ -47,14 +50,8 @@ def in_class_order(
     of_new = np.argsort(place)
     origin = replace(source.origin, class_names=tuple(names))
     if isinstance(source, BoxPredictions):
-        there = source.objects
-        return replace(
-            source,
-            origin=origin,
-            found=replace(source.found, classes=place[source.found.classes]),
-            objects=None if there is None else replace(there, classes=place[there.classes]),
-            category_ids=tuple(source.category_ids[at] for at in of_new) if source.category_ids else (),
-        )
+        ids = tuple(source.category_ids[at] for at in of_new) if source.category_ids else ()
+        return replace(_renumbered(source, place), origin=origin, category_ids=ids)
     return ClassPredictions(
         origin,
         None if source.labels is None else place[source.labels],

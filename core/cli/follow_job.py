@@ -9,7 +9,7 @@ from typing import Any, Protocol, TextIO
 
 from core.cli.follow import Asked, signals
 from core.cli.output import INTERRUPTED, is_terminal, say
-from core.cli.progress import lenient
+from core.cli.progress import Bar, Lines
 from core.errors import LabError
 from core.launch.jobs import stop_job
 from core.launch.waiting import waiting_reasons
@@ -87,20 +87,11 @@ def _stop(job: JobPaths) -> None:
         return
 
 
-class _Lines:
+class _Lines(Lines):
     """A line for every change of state and every part."""
 
     def __init__(self) -> None:
         self._seen: tuple[str, int | None] = ("", None)
-
-    def __enter__(self) -> _Lines:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def note(self, text: str) -> None:
-        say(text)
 
     def show(self, state: JobState) -> None:
         now = (state.state, state.done)
@@ -113,36 +104,11 @@ class _Lines:
             say(f"{state.done}/{state.total}  {state.now}".rstrip())
 
 
-class _Bar:
+class _Bar(Bar):
     """A bar over all parts."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-        self._console = Console(
-            file=lenient(stream), markup=False, highlight=False, emoji=False, soft_wrap=True
-        )
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[now]}", markup=False),
-            console=self._console,
-            transient=True,
-            refresh_per_second=4,
-        )
-        self._task = self._progress.add_task("starting", total=None, now="")
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def note(self, text: str) -> None:
-        self._console.print(clean(text))
+        super().__init__(stream, None, counted=True)
 
     def show(self, state: JobState) -> None:
         self._progress.update(
@@ -150,5 +116,5 @@ class _Bar:
             description=f"{state.kind}: {state.state}",
             completed=state.done or 0,
             total=state.total or None,
-            now=clean(state.now or state.reason),
+            words=clean(state.now or state.reason),
         )

@@ -6,7 +6,7 @@ import contextlib
 import math
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, TextIO, cast
+from typing import Any, Protocol, Self, TextIO, cast
 
 from core.cli.metric_tables import main_names
 from core.cli.output import say
@@ -78,13 +78,10 @@ class View(Protocol):
         """Show where training stands now."""
 
 
-class LineView:
-    """One line for every change of state and every epoch, for files and pipes."""
+class Lines:
+    """Sentences as lines, for files and pipes."""
 
-    def __init__(self) -> None:
-        self._state = ""
-
-    def __enter__(self) -> LineView:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,6 +89,13 @@ class LineView:
 
     def note(self, text: str) -> None:
         say(text)
+
+
+class LineView(Lines):
+    """One line for every change of state and every epoch."""
+
+    def __init__(self) -> None:
+        self._state = ""
 
     def epoch(self, position: Position, record: Record) -> None:
         say(epoch_line(position, record))
@@ -126,12 +130,12 @@ def lenient(stream: TextIO) -> TextIO:
     return cast(TextIO, _Lenient(stream))
 
 
-class BarView:
-    """A bar for the epoch under way; epochs that ended stay as lines above it."""
+class Bar:
+    """A bar on a terminal with sentences above it: what is done of `total`, in percent or `counted`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, total: float | None, *, counted: bool = False) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 
         self._console = Console(
             file=lenient(stream), markup=False, highlight=False, emoji=False, soft_wrap=True
@@ -139,15 +143,15 @@ class BarView:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[numbers]}", markup=False),
+            MofNCompleteColumn() if counted else TaskProgressColumn(),
+            TextColumn("{task.fields[words]}", markup=False),
             console=self._console,
             transient=True,
             refresh_per_second=4,
         )
-        self._task = self._progress.add_task("starting", total=1.0, numbers="")
+        self._task = self._progress.add_task("starting", total=total, words="")
 
-    def __enter__(self) -> BarView:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -156,6 +160,13 @@ class BarView:
 
     def note(self, text: str) -> None:
         self._console.print(clean(text))
+
+
+class BarView(Bar):
+    """A bar for the epoch under way; epochs that ended stay as lines above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream, 1.0)
 
     def epoch(self, position: Position, record: Record) -> None:
         self._console.print(clean(epoch_line(position, record)))
@@ -166,7 +177,7 @@ class BarView:
         if under_way:
             what = f"epoch {min(position.done + 1, position.total)}/{position.total}"
         words = numbers(position) if under_way else clean(state.reason)
-        self._progress.update(self._task, description=what, completed=position.part, numbers=words)
+        self._progress.update(self._task, description=what, completed=position.part, words=words)
 
 
 def numbers(position: Position) -> str:

@@ -12,7 +12,7 @@ from core.cli.study_view import StudyView, look, open_study
 from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.launch.study import StudyRuns, advance
-from core.store.locks import acquire
+from core.store.locks import Lock, acquire
 from core.store.study_plans import Plan, add_plan, driver_lock
 from core.store.study_run import StudyRun
 
@@ -55,53 +55,45 @@ def until_decided(
     again after any end it goes on. Raises StateError when runs fail so that no more pairs can come, or when
     another process does the same already: both would queue the same runs.
     """
-    lock = acquire(driver_lock(workspace, path.stem, plan.pair))
-    if lock is None:
-        raise StateError(f"{plan.first} and {plan.second} are being decided by another process already")
-    with lock:
-        return _until_decided(path, workspace, plan, data, argv, say, show, pause)
-
-
-def _until_decided(
-    path: Path,
-    workspace: Workspace,
-    plan: Plan,
-    data: str | None,
-    argv: list[str],
-    say: Callable[[str], None],
-    show: Callable[[StudyView, Verdict], None],
-    pause: Callable[[float], None],
-) -> tuple[StudyView, Verdict]:
     finder = StudyRuns(workspace)
     told: set[str] = set()
-    while True:
-        study, plans, added = open_study(path, workspace, data=data, most=None)
-        own = [run for run in finder.look(study) if run.trial in plan.pair]
-        view = look(study, plans, added, finder)
-        cells = {cell.trial: cell for cell in view.table.cells}
-        pairs, refused = pair(cells[plan.first], cells[plan.second], study.judge)
-        verdict = planned_verdict(pairs, plan.at_most)
-        show(view, verdict)
-        if verdict.decided or len(pairs) >= plan.at_most:
-            return view, verdict
-        usable, dead = _seeds(own, plan)
-        if refused and any(run.status == "finished" for run in own) and not usable:
-            raise StateError(f"{plan.first} and {plan.second} do not compare: {refused}")
-        target = next((number for number in verdict.looks if number > len(pairs)), plan.at_most)
-        if len(usable) < target and len(usable) + dead >= len({run.seed for run in own}):
-            raise StateError(
-                f"runs of {dead} seeds have failed: only {len(usable)} of the {target} pairs that the next "
-                "look needs can come; mend the cause and use --retry"
-            )
-        wanted = set(usable[:target])
-        step = advance(workspace, study, [run for run in own if run.seed in wanted], argv=argv)
-        for line in [*step.failures, step.stopped]:
-            if line and line not in told:
-                told.add(line)
-                say(line)
-        if step.stopped:
-            return view, verdict
-        pause(POLL)
+    with _alone(workspace, path.stem, plan):
+        while True:
+            study, plans, added = open_study(path, workspace, data=data, most=None)
+            own = [run for run in finder.look(study) if run.trial in plan.pair]
+            view = look(study, plans, added, finder)
+            cells = {cell.trial: cell for cell in view.table.cells}
+            pairs, refused = pair(cells[plan.first], cells[plan.second], study.judge)
+            verdict = planned_verdict(pairs, plan.at_most)
+            show(view, verdict)
+            if verdict.decided or len(pairs) >= plan.at_most:
+                return view, verdict
+            usable, dead = _seeds(own, plan)
+            if refused and any(run.status == "finished" for run in own) and not usable:
+                raise StateError(f"{plan.first} and {plan.second} do not compare: {refused}")
+            target = next((number for number in verdict.looks if number > len(pairs)), plan.at_most)
+            if len(usable) < target and len(usable) + dead >= len({run.seed for run in own}):
+                raise StateError(
+                    f"runs of {dead} seeds have failed: only {len(usable)} of the {target} pairs that the "
+                    "next look needs can come; mend the cause and use --retry"
+                )
+            wanted = set(usable[:target])
+            step = advance(workspace, study, [run for run in own if run.seed in wanted], argv=argv)
+            for line in [*step.failures, step.stopped]:
+                if line and line not in told:
+                    told.add(line)
+                    say(line)
+            if step.stopped:
+                return view, verdict
+            pause(POLL)
+
+
+def _alone(workspace: Workspace, study: str, plan: Plan) -> Lock:
+    """The lock of whoever decides a plan. Raises StateError when another process holds it."""
+    lock = acquire(driver_lock(workspace, study, plan.pair))
+    if lock is None:
+        raise StateError(f"{plan.first} and {plan.second} are being decided by another process already")
+    return lock
 
 
 def _seeds(runs: list[StudyRun], plan: Plan) -> tuple[list[int], int]:

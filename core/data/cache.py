@@ -9,7 +9,7 @@ import itertools
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,8 @@ from core.store.locks import acquire
 from core.text import clean
 
 Progress = Callable[[int, int], None]
+Part = tuple[int, Callable[[], bytes]]
+"""How many pictures a part of an array is, and what makes its bytes."""
 _CHUNK = 128
 _LOOK_EVERY = 0.5
 
@@ -53,16 +55,12 @@ def cached_pixels(
     first. Raises DataError for files that are missing or no images and for a full disk, Cancelled when
     `cancelled()` turns true meanwhile.
     """
-    black = bytes(size * size * 3)
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     return stored_array(
         cache_key(root, paths, size),
         (len(paths) + 2, size, size, 3),
-        [
-            (0, lambda: black),
-            *((len(chunk), partial(_decoded, root, chunk, size, cancelled)) for chunk in chunks),
-            (0, lambda: black),
-        ],
+        _framed(
+            size, ((len(part), partial(_decoded, root, part, size, cancelled)) for part in _chunks(paths))
+        ),
         threads=threads,
         progress=progress,
         cancelled=cancelled,
@@ -82,8 +80,7 @@ def cached_whole(
 
     Mapped from the cache, built when not in it; keyed, and raises, as `cached_pixels`.
     """
-    black = bytes(size * size * 3)
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    chunks = _chunks(paths)
     sizes: list[bytes] = [b""] * len(chunks)
 
     def decoded(place: int) -> bytes:
@@ -97,11 +94,7 @@ def cached_whole(
     flat = stored_array(
         cache_key(root, paths, f"whole {size} {LONGEST}"),
         (len(paths) * size * size * 3,),
-        [
-            (0, lambda: black),
-            *((len(chunk), partial(decoded, place)) for place, chunk in enumerate(chunks)),
-            (0, lambda: black),
-        ],
+        _framed(size, ((len(chunk), partial(decoded, place)) for place, chunk in enumerate(chunks))),
         tail=lambda: b"".join(sizes),
         threads=threads,
         progress=progress,
@@ -109,6 +102,16 @@ def cached_whole(
     )
     end = len(flat) - 8 * len(paths)
     return Whole(flat[:end], flat[end:].numpy().copy().view("<i4").reshape(-1, 2), size)
+
+
+def _chunks(paths: Sequence[str]) -> list[Sequence[str]]:
+    return [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+
+
+def _framed(size: int, parts: Iterable[Part]) -> list[Part]:
+    """The parts between two black pictures: a crop over an edge stays inside the array."""
+    black = bytes(size * size * 3)
+    return [(0, lambda: black), *parts, (0, lambda: black)]
 
 
 def cache_key(root: Path, paths: Sequence[str], size: object) -> str:

@@ -51,6 +51,14 @@ def look_json(path: AnyPath, problems: list[str], limit: int = LARGE) -> dict[st
         return {}
 
 
+def modified(path: AnyPath) -> int:
+    """When a file or folder was last changed, in nanoseconds; 0 when it is not there. Never raises."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def write_bytes(path: AnyPath, data: bytes | memoryview) -> None:
     """Replace `path` by `data`, durably: readers see the old content or the new one, also after a power cut.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace, config_files
+from core.store.files import modified
 from core.text import clean
 from tui import crash
 from tui.read.outlook_reader import NO_ADVICE, Advice, OutlookReader
@@ -270,7 +271,7 @@ class _RunList:
             self._catalogue = Catalogue(self._workspace)
         now = time.monotonic()
         # Every mutation appends to `.changed`; a run folder that came or went moves the folder's time.
-        stamp = (_size(self._runs_folder / ".changed"), _modified(self._runs_folder))
+        stamp = (_size(self._runs_folder / ".changed"), modified(self._runs_folder))
         if stamp != self._stamp or not self.complete or now - self._swept >= SWEEP_INTERVAL:
             self._stamp, self._swept, self._looked = stamp, now, now
             found = self._catalogue.refresh(FIRST_LOOK)
@@ -365,13 +366,6 @@ def _cpu_slots() -> tuple[int, int]:
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _modified(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
     except OSError:
         return 0
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from core.errors import UnreadableError
@@ -14,7 +13,7 @@ from core.store import jobs as job_files
 from core.store import report
 from core.store.attempts import numbers
 from core.store.checkpoints import list_checkpoints
-from core.store.files import peek_json
+from core.store.files import modified, peek_json
 from core.store.jobs import JobState
 from core.store.logs import tail_log
 from core.store.measures import ROW_NAME, Measured, read_row
@@ -72,7 +71,7 @@ class DetailReader:
         detail = Detail(
             run=run.id,
             checkpoints=checkpoints,
-            config=self._when_changed("config", lambda: (_modified(run.config),), lambda: _config_lines(run)),
+            config=self._when_changed("config", lambda: (modified(run.config),), lambda: _config_lines(run)),
             log=log,
             attempt=attempt,
             rows=rows,
@@ -81,10 +80,10 @@ class DetailReader:
             unreadable=_unreadable(jobs),
             jobs=jobs,
             model=self._when_changed(
-                "model", lambda: (_modified(run.model),), lambda: report.model_summary(run)
+                "model", lambda: (modified(run.model),), lambda: report.model_summary(run)
             ),
             usage=self._when_changed("usage", self._usage_stamp, lambda: run_usage(run)),
-            splits=self._when_changed("splits", lambda: (_modified(run.split),), lambda: _splits(run)),
+            splits=self._when_changed("splits", lambda: (modified(run.split),), lambda: _splits(run)),
         )
         if detail != self._last:
             self._last = detail
@@ -99,11 +98,11 @@ class DetailReader:
 
     def _checkpoints_stamp(self) -> Stamp:
         run = self.run
-        return tuple(map(_modified, (run.checkpoints, run.requests, run.attempts, run.pins)))
+        return tuple(map(modified, (run.checkpoints, run.requests, run.attempts, run.pins)))
 
     def _usage_stamp(self) -> Stamp:
         run = self.run
-        return tuple(map(_modified, (run.checkpoints, run.measures, run.predictions, run.jobs, run.tracking)))
+        return tuple(map(modified, (run.checkpoints, run.measures, run.predictions, run.jobs, run.tracking)))
 
     def _read_rows(self) -> Mapping[str, Measured]:
         def read() -> Mapping[str, Measured]:
@@ -111,7 +110,7 @@ class DetailReader:
             return {name: row for name, (_, row) in self._rows.items()}
 
         rows: Mapping[str, Measured] = self._when_changed(
-            "rows", lambda: (_modified(self.run.measures),), read
+            "rows", lambda: (modified(self.run.measures),), read
         )
         return rows
 
@@ -122,12 +121,12 @@ class DetailReader:
             found = read_row(self.run, file.name)
             return () if found is None else found.per_class
 
-        classes: tuple[Any, ...] = self._when_changed("classes", lambda: (row, _modified(file)), read)
+        classes: tuple[Any, ...] = self._when_changed("classes", lambda: (row, modified(file)), read)
         return classes
 
     def _read_jobs(self) -> tuple[JobState, ...]:
         """All jobs, oldest first; those that have ended are read once."""
-        if not _modified(self.run.jobs):
+        if not modified(self.run.jobs):
             return ()
         found: list[JobState] = []
         for job in job_files.job_paths(self.run):
@@ -213,10 +212,3 @@ def _splits(run: RunPaths) -> tuple[str, ...]:
     """The names of the splits that the run has images of."""
     there = (peek_json(run.split, 1 << 28) or {}).get("splits")
     return tuple(clean(str(name)) for name in there) if isinstance(there, dict) else ()
-
-
-def _modified(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

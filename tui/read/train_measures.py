@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from core.store.checkpoints import CHECKPOINT_ID
+from core.store.files import modified
 from core.store.measures import read_row
 from core.store.paths import RunPaths
 
@@ -30,7 +31,7 @@ class MeasuredReader:
         Metrics are called `train/map` and so on. Rows of other data or settings, and of checkpoints within an
         epoch, are left out.
         """
-        stamp = _modified(str(self._run.measures))
+        stamp = modified(str(self._run.measures))
         if stamp == self._stamp:
             return False
         self._stamp = stamp
@@ -40,7 +41,7 @@ class MeasuredReader:
             match = CHECKPOINT_ID.fullmatch(name.removesuffix(_TRAIN))
             if match is None or match[3]:
                 continue
-            own = _modified(str(self._run.measures / name))
+            own = modified(str(self._run.measures / name))
             if name not in self._known or self._known[name][0] != own:
                 row = read_row(self._run, name)
                 metrics = {} if row is None else row.metrics
@@ -58,10 +59,3 @@ class MeasuredReader:
             return sorted(name for name in os.listdir(self._run.measures) if name.endswith(_TRAIN))
         except OSError:
             return []
-
-
-def _modified(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return 0
