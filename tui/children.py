@@ -10,7 +10,7 @@ from typing import Any
 
 from core.config.workspace import Workspace
 from core.errors import LabError, StateError
-from core.launch.children import child_environment, module_command, spawn
+from core.launch.spawn import child_environment, module_command, spawn
 from core.store.locks import is_held
 from core.text import clean
 

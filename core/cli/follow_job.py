@@ -12,7 +12,7 @@ from core.cli.output import INTERRUPTED, is_terminal, say
 from core.cli.progress import Bar, Lines
 from core.errors import LabError
 from core.launch.jobs import stop_job
-from core.launch.waiting import waiting_reasons
+from core.launch.queue_reasons import waiting_reasons
 from core.store.jobs import JobState, read_job
 from core.store.paths import JobPaths
 from core.store.records import ENDED

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import LabError
-from core.launch.children import child_environment, module_command
+from core.launch.spawn import child_environment, module_command
 from core.text import clean
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.analysis.outlook import Chance, Outlook, Schedule, outlook
 from core.config.load import read_stored
-from core.config.meaning import learning_rates
+from core.config.resolve_defaults import learning_rates
 from core.config.schema import Experiment
 from core.errors import ConfigError, LabError
 from core.metrics import COMMONEST, entry, mode_of

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from core import metrics
 from core.config.data_conflicts import data_conflicts
+from core.config.field_types import ImageSize
 from core.config.names import BLOCKS_MODEL, CLASSIFIERS, SMALL_DETECTORS, SSDLITE, is_code
 from core.config.optimizers import OPTIMIZERS
-from core.config.parts import ImageSize
 from core.config.relevance import (
     CLASSIFIER_SETTINGS,
     DETECTOR_SETTINGS,

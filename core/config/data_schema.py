@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from core.config.data_formats import DATA_FORMATS
-from core.config.parts import ClassNames, KaggleName, Section, Switch, field, section
+from core.config.field_types import ClassNames, KaggleName, Section, Switch, field, section
 
 CLASSES_IN_GROUP = 3
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from core.config.layers import (
     place_of,
     resolve_paths,
 )
-from core.config.meaning import other_defaults, resolve_normalize
 from core.config.problems import MUST_BE_GIVEN, problem_at, schema_problems, section_of
+from core.config.resolve_defaults import other_defaults, resolve_normalize
 from core.config.schema import DataConfig, Experiment, Normalize
 from core.config.workspace import Workspace
 from core.config.yaml12 import Key, Place, Tree, dotted, leaves, parse_document, plain_scalar

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.config.parts import Section, Switch, field
+from core.config.field_types import Section, Switch, field
 
 
 @dataclass(frozen=True)

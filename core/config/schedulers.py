@@ -14,8 +14,8 @@ from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any, Literal
 
 from core import humanise
+from core.config.field_types import Section, field
 from core.config.names import MetricChoice
-from core.config.parts import Section, field
 
 _START = 1 / 25
 _END = _START / 10_000

@@ -11,9 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator
 
 from core.config.data_schema import CLASSES_IN_GROUP, DataConfig, Split, SplitPaths, Synthetic
-from core.config.names import MetricChoice, is_detector
-from core.config.optimizers import Optimizer
-from core.config.parts import (
+from core.config.field_types import (
     GROUPS,
     Arguments,
     AutoOrCount,
@@ -38,6 +36,8 @@ from core.config.parts import (
     field,
     section,
 )
+from core.config.names import MetricChoice, is_detector
+from core.config.optimizers import Optimizer
 from core.config.schedulers import Scheduler
 
 __all__ = [

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from core.config.fields import as_text
 from core.config.layers import absolute
 from core.config.load import load_experiment, result_key
-from core.config.meaning import resolve_metric
 from core.config.problems import problem_at
+from core.config.resolve_defaults import resolve_metric
 from core.config.schema import Experiment
 from core.config.study_file import (
     MANY,

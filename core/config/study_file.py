@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from core.config.field_types import Section, as_tuple, field
 from core.config.layers import absolute, find_config
-from core.config.parts import Section, as_tuple, field
 from core.config.problems import guess_key, problem_at, show
 from core.config.schema import Experiment
 from core.config.workspace import Workspace

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.augment import Augmentation, Jitter, View, make_views
 from core.data.batches import Batch, TrainBatches, eval_batch

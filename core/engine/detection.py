@@ -14,7 +14,7 @@ from torch import nn
 
 from core.analysis.precision import average_precision
 from core.analysis.predictions import found_boxes, true_objects
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.augment import Jitter
 from core.data.boxes_batches import BoxBatch, BoxBatches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.config.meaning import resolve_metric, resolve_scheduler_metric
+from core.config.resolve_defaults import resolve_metric, resolve_scheduler_metric
 from core.config.schema import Experiment
 from core.datasets.dataset import Dataset
 from core.errors import DataError, StateError

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from core.config.load import read_stored
-from core.config.meaning import random_words
+from core.config.resolve_defaults import random_words
 from core.config.schema import Experiment
 from core.data.cache import Cancelled
 from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset

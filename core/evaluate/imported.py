@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from core.config.load import dump
-from core.config.meaning import resolve_metric
+from core.config.resolve_defaults import resolve_metric
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
 from core.datasets.dataset import Dataset, store_dataset

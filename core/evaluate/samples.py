@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from core.config.load import read_stored
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.batches import TrainBatches
 from core.data.decode import decode_pixels, decode_whole, native_side

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from core.config.workspace import Workspace, require_state_home
 from core.launch.dispatch import dispatch
 from core.launch.fitting import require_fit
-from core.launch.network import inherited_code, read_code, require_weights
+from core.launch.model_files import inherited_code, read_code, require_weights
 from core.launch.plan import ResumePlan, plan_resume
 from core.launch.queue import register
 from core.launch.slots import require_gpus
@@ -150,7 +150,7 @@ def _create(
     prepare: Callable[[RunPaths], None] | None = None,
 ) -> RunPaths:
     from core.config.load import dump
-    from core.config.meaning import resolve_metric
+    from core.config.resolve_defaults import resolve_metric
 
     metric = resolve_metric(experiment)
     return create_run(

@@ -16,7 +16,7 @@ from pathlib import Path
 from core import humanise
 from core.config.workspace import state_home, state_path
 from core.launch.apart import words
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store.files import peek_json, unlink, write_json
 from core.store.json_values import integer_of, number_of, text_of
 

@@ -9,12 +9,12 @@ from core.config.workspace import state_home
 from core.errors import LabError, StateError
 from core.launch.apart import apart, bound_log, log_fault
 from core.launch.apart import supervisor_log as supervisor_log
-from core.launch.children import child_environment, module_command, spawn
 from core.launch.delays import delay, hold_back
 from core.launch.gpus import MissingGpuError
 from core.launch.queue import QueueView
 from core.launch.slots import Board, Slot, check_settings, slot_arguments
-from core.launch.work import Work
+from core.launch.spawn import child_environment, module_command, spawn
+from core.launch.work_item import Work
 from core.store.attempts import write_error, write_exit
 from core.store.locks import Lock, acquire
 
@@ -164,7 +164,7 @@ def _ensure_waiter() -> None:
             return
         bound_log()
         process = spawn(
-            module_command("core.launch.waiter"),
+            module_command("core.launch.queue_waiter"),
             log=supervisor_log(),
             cwd=Path(os.sep),
             environment=child_environment(),

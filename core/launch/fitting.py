@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import CheckpointError
-from core.launch.children import child_environment, module_command
+from core.launch.spawn import child_environment, module_command
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.text import clean

@@ -161,7 +161,7 @@ def _sentence(
     experiment: Experiment,
 ) -> str:
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
-    from core.config.meaning import learning_rates
+    from core.config.resolve_defaults import learning_rates
 
     rates = learning_rates(experiment)
     if fork_changes is None:

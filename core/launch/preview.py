@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from core.config.names import is_code
 from core.config.workspace import Workspace, cache_home, cache_path
 from core.errors import UnreadableError
-from core.launch.children import child_environment, module_command
+from core.launch.spawn import child_environment, module_command
 from core.reading import read_bytes
 from core.store.files import peek_json, write_json
 from core.store.measures import KEPT_CLASSES, KEPT_TOP

@@ -13,8 +13,8 @@ from pathlib import Path
 from core.config.workspace import Workspace, state_home, state_path
 from core.errors import LabError, MissingFileError
 from core.launch.apart import Problems, apart, words
-from core.launch.work import Work, is_untouched, newest, of_job
-from core.launch.work import waits as waits
+from core.launch.work_item import Work, is_untouched, newest, of_job
+from core.launch.work_item import waits as waits
 from core.reading import is_regular, read_bytes
 from core.store.files import write_bytes
 from core.store.jobs import is_untouched as is_untouched_job

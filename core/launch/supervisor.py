@@ -24,7 +24,6 @@ import psutil
 
 from core.errors import LabError
 from core.launch.apart import log_fault, words
-from core.launch.children import child_environment, spawn
 from core.launch.delays import forget, hold_back
 from core.launch.dispatch import dispatch, supervisors_path
 from core.launch.gpus import SLOT_ENV, describe
@@ -32,8 +31,9 @@ from core.launch.nvml import unlisted_cards
 from core.launch.openmp import busy_cores, has_room, thread_environment
 from core.launch.queue import QueueView
 from core.launch.slots import Need, Slot, cores, cpu_slots, note_holder, slot_from_arguments
+from core.launch.spawn import child_environment, spawn
 from core.launch.tracker import start_tracker
-from core.launch.work import Work, from_arguments
+from core.launch.work_item import Work, from_arguments
 from core.reading import is_directory, is_regular
 from core.store.attempts import note_trainer, write_error, write_exit
 from core.store.files import Reserve, reserve

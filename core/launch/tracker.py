@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from core.launch.children import child_environment, module_command, spawn
-from core.launch.work import Work
+from core.launch.spawn import child_environment, module_command, spawn
+from core.launch.work_item import Work
 from core.store.files import peek_json
 from core.store.paths import AttemptPaths, RunPaths
 

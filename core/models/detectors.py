@@ -12,7 +12,7 @@ from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import FrozenBatchNorm2d
 
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment, Predict
 from core.errors import UsageError
 from core.models.anchors import kept

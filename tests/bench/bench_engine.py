@@ -30,7 +30,7 @@ from torch import nn
 from torch.nn import functional
 
 from core.config.load import parse_experiment
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.batches import Batch, TrainBatches
 from core.data.store import ImageStore, Normalisation
@@ -41,8 +41,8 @@ from core.engine.optim import build_optimizer
 from core.engine.resolve import Resolved
 from core.engine.schedule import schedule_of
 from core.engine.state import TrainState
-from core.launch.children import child_environment
 from core.launch.openmp import thread_environment
+from core.launch.spawn import child_environment
 from core.models.modes import apply_mode, set_train_mode
 from core.models.registry import build_model
 from core.store.checkpoints import save_files

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from core.config.load import apply_overrides, dump, parse_experiment
-from core.config.meaning import resolve_metric
+from core.config.resolve_defaults import resolve_metric
 from core.config.workspace import Workspace
 from core.data.cache import cached_pixels, cached_whole
 from core.engine.stop import StopFlag

@@ -18,7 +18,7 @@ from torchmetrics.functional.classification import multiclass_f1_score
 from torchvision import transforms
 
 from core.config.load import apply_overrides, parse_experiment
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.data.batches import TrainBatches
 from core.data.draws import MEASURING
 from core.datasets.open import open_dataset

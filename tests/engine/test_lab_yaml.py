@@ -13,7 +13,7 @@ from torch import Tensor
 
 import core.engine.train as train
 from core.config.load import dump, load_experiment
-from core.config.meaning import resolve_metric
+from core.config.resolve_defaults import resolve_metric
 from core.config.workspace import Workspace, shipped_configs
 from core.engine.checkpoint import read_checkpoint
 from core.engine.stop import StopFlag

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from core.config.load import parse_experiment
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.data import decode
 from core.data.cache import cached_pixels
 from core.datasets.dataset import from_stored

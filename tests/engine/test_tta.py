@@ -12,7 +12,7 @@ from torch import nn
 from torchvision import transforms
 
 from core.config.load import apply_overrides, parse_experiment
-from core.config.meaning import resolve_normalize
+from core.config.resolve_defaults import resolve_normalize
 from core.data.augment import View, make_views
 from core.datasets.open import open_dataset
 from core.engine.classification import Classification

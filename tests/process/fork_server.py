@@ -24,7 +24,7 @@ from core.engine.__main__ import main as train_main
 from core.evaluate.__main__ import main as evaluate_main
 from core.launch.slots import Board, Need
 from core.launch.supervisor import Launch, supervise
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store.locks import acquire
 from core.store.paths import JobPaths, RunPaths
 

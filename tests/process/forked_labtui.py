@@ -9,7 +9,7 @@ from pathlib import Path
 
 import core.launch.dispatch as dispatch
 from core.launch.slots import Slot
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store.locks import Lock
 from tui.__main__ import main
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from core.config.load import dump, load_experiment
-from core.config.meaning import resolve_metric
+from core.config.resolve_defaults import resolve_metric
 from core.config.workspace import Workspace
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.metrics import mode_of
 from core.store.paths import JobPaths, RunPaths
 from core.store.runs import create_run, requests

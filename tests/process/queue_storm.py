@@ -23,7 +23,7 @@ from core.config.workspace import Workspace
 from core.errors import LabError
 from core.launch import control, dispatch
 from core.launch.queue import QueueView, register
-from core.launch.waiting import waiting_reasons
+from core.launch.queue_reasons import waiting_reasons
 from core.store.catalogue import Catalogue
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE, ENDED

@@ -10,10 +10,10 @@ if __name__ == "__main__" and os.fork():
     os._exit(0)
 
 import core.launch.dispatch as dispatch
+import core.launch.queue_waiter as waiter
 import core.launch.supervisor as supervisor
 import core.launch.tracker as tracker
-import core.launch.waiter as waiter
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store.files import read_json
 from core.store.paths import AttemptPaths
 
@@ -25,7 +25,7 @@ def supervisor_command(module: str, *arguments: str) -> list[str]:
     """In place of `module_command` in the dispatcher: supervisors are this script, waiters look often."""
     if module == "core.launch.supervisor":
         return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), *arguments]
-    if module == "core.launch.waiter":
+    if module == "core.launch.queue_waiter":
         return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), WAIT]
     return [sys.executable, "-P", "-m", module, *arguments]
 

@@ -15,8 +15,8 @@ from process_tools import stub_run, until
 from core.config.workspace import Workspace
 from core.launch import control, dispatch, nvml
 from core.launch.jobs import start_job, stop_job, wait_job
+from core.launch.queue_reasons import explain, waiting_reason, waiting_reasons
 from core.launch.slots import gpu_status
-from core.launch.waiting import explain, waiting_reason, waiting_reasons
 from core.store.attempts import read_attempt
 from core.store.catalogue import Catalogue
 from core.store.files import read_json

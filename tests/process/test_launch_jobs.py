@@ -20,8 +20,8 @@ from core.errors import StateError
 from core.launch import control, dispatch
 from core.launch.jobs import active_jobs, start_job, stop_job, wait_job
 from core.launch.queue import QueueView
+from core.launch.queue_reasons import waiting_reasons
 from core.launch.slots import busy_slots
-from core.launch.waiting import waiting_reasons
 from core.store.attempts import begin_attempt, write_exit, write_result
 from core.store.files import read_json
 from core.store.jobs import JobState, list_jobs, read_job

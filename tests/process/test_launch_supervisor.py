@@ -21,7 +21,7 @@ from core.launch import supervisor as supervisor_module
 from core.launch.dispatch import supervisors_path
 from core.launch.queue import QueueView, register, waits
 from core.launch.supervisor import Launch, supervise
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store import faults
 from core.store.files import read_json
 from core.store.locks import acquire, is_held, run_lock_path
@@ -418,7 +418,7 @@ def test_a_waiter_looks_once_more_when_it_has_let_go(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is queued between its last look and its end has seen it alive, and left the waiting to it."""
-    from core.launch import waiter
+    from core.launch import queue_waiter
 
     looks: list[bool] = []
 
@@ -428,13 +428,13 @@ def test_a_waiter_looks_once_more_when_it_has_let_go(
             view.left = 0
         return []
 
-    monkeypatch.setattr(waiter, "dispatch", dispatch)
-    waiter.wait_for_slots(0.01)
+    monkeypatch.setattr(queue_waiter, "dispatch", dispatch)
+    queue_waiter.wait_for_slots(0.01)
     assert looks == [True, False]
 
 
 def test_no_fault_ends_a_waiter(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.launch import apart, waiter
+    from core.launch import apart, queue_waiter
 
     faults = iter([OSError(24, "Too many open files"), MemoryError(), IndexError("x")])
 
@@ -443,8 +443,8 @@ def test_no_fault_ends_a_waiter(workspace: Workspace, monkeypatch: pytest.Monkey
             raise fault
         return ["started"]
 
-    monkeypatch.setattr(waiter, "dispatch", dispatch)
-    waiter.wait_for_slots(0.001)
+    monkeypatch.setattr(queue_waiter, "dispatch", dispatch)
+    queue_waiter.wait_for_slots(0.001)
     told = apart.supervisor_log().read_text()
     assert [word in told for word in ("too many open files", "MemoryError", "IndexError")] == [True] * 3
 

@@ -25,7 +25,7 @@ from core.config.workspace import Workspace, state_home
 from core.launch.delays import forget_all
 from core.launch.dispatch import dispatch
 from core.launch.queue import register
-from core.launch.waiting import waiting_reasons
+from core.launch.queue_reasons import waiting_reasons
 from core.store.attempts import begin_attempt, read_attempt, write_error, write_exit
 from core.store.files import reserve
 from core.store.paths import RunPaths
@@ -322,7 +322,7 @@ from core.config.workspace import Workspace
 from core.launch import dispatch
 from core.launch.delays import forget_all
 from core.launch.queue import QueueView
-from core.launch.waiting import waiting_reasons
+from core.launch.queue_reasons import waiting_reasons
 from core.store.catalogue import list_runs
 from core.store.state import derive_state
 dispatch.module_command = stub_supervisor.supervisor_command

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from core.config.load import dump, load_experiment
-from core.config.meaning import resolve_metric
+from core.config.resolve_defaults import resolve_metric
 from core.config.schema import Experiment
 from core.config.workspace import Workspace
 from core.metrics import mode_of

@@ -8,8 +8,8 @@ import pytest
 
 from core.config.fields import form_values
 from core.config.load import apply_overrides, changed_fields, dump, load_experiment, parse_experiment
-from core.config.meaning import resolve_metric, resolve_normalize
 from core.config.names import DETECTORS, SMALL_DETECTORS, STATISTICS, is_detector
+from core.config.resolve_defaults import resolve_metric, resolve_normalize
 from core.config.schema import DataConfig, Experiment, ImageSize, Predict, SplitPaths
 from core.config.workspace import Workspace
 from core.errors import ConfigError

@@ -9,8 +9,8 @@ import pytest
 
 from core.config.fields import as_text, field_spec, field_specs, form_values
 from core.config.load import apply_overrides
-from core.config.meaning import resolve_metric, resolve_scheduler_metric
 from core.config.names import MODELS, MetricChoice
+from core.config.resolve_defaults import resolve_metric, resolve_scheduler_metric
 from core.config.schema import GROUPS, DataConfig, Experiment, SplitPaths
 from core.metrics import mode_of
 

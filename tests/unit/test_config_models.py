@@ -10,8 +10,8 @@ import pytest
 
 from core.config.fields import form_values
 from core.config.load import apply_overrides, changed_fields, dump, load_experiment, parse_experiment
-from core.config.meaning import resolve_normalize
 from core.config.names import CLASSIFIERS, MODELS, STATISTICS
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Block, EarlyStop, Experiment, Log, Optimizer, Scheduler
 from core.config.workspace import Workspace
 from core.errors import ConfigError

@@ -9,8 +9,8 @@ import pytest
 
 from core.config.layers import data_names
 from core.config.load import Changes, changed_fields, dump, load_data, load_experiment, parse_experiment
-from core.config.meaning import resolve_normalize
 from core.config.names import STATISTICS
+from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Augment, ColorJitter, Optimizer, Scheduler
 from core.config.workspace import Workspace, config_files
 from core.datasets.open import open_dataset

@@ -17,9 +17,9 @@ from core.errors import StateError
 from core.launch import apart, delays, dispatch, queue
 from core.launch.delays import delay, hold_back, pause
 from core.launch.queue import QueueView, in_order, known_workspaces, register
+from core.launch.queue_reasons import explain, waiting_reasons
 from core.launch.slots import Board, Need
-from core.launch.waiting import explain, waiting_reasons
-from core.launch.work import Work, newest
+from core.launch.work_item import Work, newest
 from core.store import jobs
 from core.store.catalogue import Catalogue, find_run, list_runs
 from core.store.jobs import create_job

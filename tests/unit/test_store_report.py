@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from core.config.workspace import Workspace
-from core.launch.network import inherited_code
+from core.launch.model_files import inherited_code
 from core.launch.slots import Need
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store import files
 from core.store.attempts import attempts, begin_attempt, write_exit
 from core.store.catalogue import Catalogue, find_run

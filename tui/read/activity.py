@@ -22,7 +22,7 @@ from tui import crash
 
 if TYPE_CHECKING:
     from core.launch.slots import GpuStatus
-    from core.launch.work import Work
+    from core.launch.work_item import Work
     from core.store.jobs import JobState
 
 PAUSE = 2.0
@@ -157,8 +157,8 @@ class Watch:
     def _reasons(self, jobs: tuple[JobState, ...]) -> Mapping[str, str]:
         from core.launch.apart import apart
         from core.launch.queue import in_order
-        from core.launch.waiting import waiting_reasons
-        from core.launch.work import newest, of_job
+        from core.launch.queue_reasons import waiting_reasons
+        from core.launch.work_item import newest, of_job
 
         waiting: list[Work] = []
         reasons: dict[str, str] = {}

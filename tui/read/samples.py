@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError
-from core.launch.children import child_environment, module_command
+from core.launch.spawn import child_environment, module_command
 from core.text import clean
 
 MODULE = "core.evaluate.samples"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DataError, LabError
-from core.launch.children import child_environment, module_command
+from core.launch.spawn import child_environment, module_command
 from core.text import clean
 
 if TYPE_CHECKING:

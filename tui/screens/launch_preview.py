@@ -147,7 +147,7 @@ def _training(experiment: Experiment) -> list[str]:
 
 def _rate(experiment: Experiment) -> str:
     """The learning rate over the epochs, in words."""
-    from core.config.meaning import learning_rates
+    from core.config.resolve_defaults import learning_rates
 
     schedule = experiment.scheduler
     rate = f"learning rate {humanise.learning_rates(learning_rates(experiment))}"

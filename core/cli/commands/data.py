@@ -237,7 +237,7 @@ def _drawn(config: str, augmented: bool, count: int, seed: int, width: int) -> M
     import numpy as np
 
     from core.cli.mosaic import as_mosaic, columns_for
-    from core.launch.children import child_environment, module_command
+    from core.launch.spawn import child_environment, module_command
 
     with tempfile.TemporaryDirectory(prefix="labtui-") as scratch:
         file, result = Path(scratch, "config.yaml"), Path(scratch, "samples.npz")

@@ -11,7 +11,7 @@ from typing import Any
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json
 from core.errors import LabError, UsageError
-from core.launch.children import child_environment, module_command
+from core.launch.spawn import child_environment, module_command
 from core.text import clean
 
 _DESCRIPTION = """\

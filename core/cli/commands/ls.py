@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
 from core.humanise import MISSING
-from core.launch.waiting import explain
+from core.launch.queue_reasons import explain
 from core.store.catalogue import Catalogue
 from core.store.records import RunSummary
 from core.store.report import list_document

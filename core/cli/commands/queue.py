@@ -12,9 +12,9 @@ from core.errors import StateFolderError
 from core.humanise import size, state_glyph
 from core.launch.jobs import active_jobs
 from core.launch.queue import QueueView, register
+from core.launch.queue_reasons import waiting_reasons
 from core.launch.slots import GpuStatus, busy_slots, gpu_fault, gpu_status, holder_words
-from core.launch.waiting import waiting_reasons
-from core.launch.work import Work
+from core.launch.work_item import Work
 from core.store.catalogue import Catalogue
 from core.store.records import ACTIVE
 from core.words import job_progress

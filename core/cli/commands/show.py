@@ -17,7 +17,7 @@ from core.cli.show_lines import (
     measure_lines,
 )
 from core.cli.text_charts import print_charts
-from core.launch.waiting import explain
+from core.launch.queue_reasons import explain
 from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.jobs import list_jobs

@@ -12,7 +12,7 @@ from core.cli.parser import add_json, add_settings, not_negative, positive
 from core.config.workspace import require_state_home
 from core.errors import StateError, UsageError
 from core.launch.control import resume_run, start_run
-from core.launch.waiting import waiting_reason
+from core.launch.queue_reasons import waiting_reason
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
 from core.store.state import derive_state
@@ -93,7 +93,7 @@ def load(args: Namespace) -> Loaded:
 
 
 def _start(args: Namespace, loaded: Loaded) -> RunPaths:
-    from core.config.meaning import random_words
+    from core.config.resolve_defaults import random_words
 
     estimate = disk_words(args.workspace, loaded.experiment)
     if estimate:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError
-from core.launch.children import module_command
 from core.launch.slots import Holder, Need
+from core.launch.spawn import module_command
 from core.reading import is_regular
 from core.store import jobs, state
 from core.store.attempts import begin_attempt

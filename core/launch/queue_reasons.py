@@ -11,7 +11,7 @@ from core.launch.apart import apart
 from core.launch.delays import delay
 from core.launch.queue import QueueView, in_order
 from core.launch.slots import Board
-from core.launch.work import Work, newest
+from core.launch.work_item import Work, newest
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 

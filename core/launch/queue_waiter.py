@@ -1,4 +1,4 @@
-"""Dispatches while something is queued and no supervisor lives: `python -P -m core.launch.waiter`."""
+"""Dispatches while something is queued and no supervisor lives: `python -P -m core.launch.queue_waiter`."""
 
 from __future__ import annotations
 
