@@ -18,11 +18,13 @@ from core.config.schema import Experiment
 from core.config.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-ROWS = re.findall(
-    r"^\| `([\w.]+)` \| (.+?) \| .+? \| (.+) \|$",
-    (ROOT / "docs" / "configs.md").read_text(encoding="utf-8"),
-    flags=re.MULTILINE,
-)
+PAGE = (ROOT / "docs" / "configs.md").read_text(encoding="utf-8")
+ROWS = [
+    row
+    for section in PAGE.split("\n## ")
+    if "| key | takes | default |" in section
+    for row in re.findall(r"^\| `([\w.]+)` \| (.+?) \| .+? \| (.+) \|$", section, flags=re.MULTILINE)
+]
 TAKES = {key: takes for key, takes, _ in ROWS}
 HELP = {key: text for key, _, text in ROWS}
 WORDS = {
