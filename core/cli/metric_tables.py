@@ -93,7 +93,10 @@ def class_table(per_class: Sequence[Any], title: str) -> list[str]:
     listed = found
     if len(found) > _CLASSES:
         listed = sorted(found, key=lambda item: (item.get(score) is None, item.get(score)))[:_CLASSES]
-    columns = ("ap", "ap_50", "ap_75", "recall") if boxes else ("accuracy",)
+    columns: tuple[str, ...] = ("ap", "ap_50", "ap_75", "recall") if boxes else ("accuracy",)
+    # Runs of earlier versions have the accuracy of their classes only.
+    more = not boxes and any("precision" in item for item in found)
+    columns += ("precision", "f1") if more else ()
     counts = ("n",) if boxes else ("n", "correct")
     cells = [
         (
@@ -103,7 +106,10 @@ def class_table(per_class: Sequence[Any], title: str) -> list[str]:
         )
         for item in listed
     ]
-    heads = ("objects", "AP", "AP50", "AP75", "recall") if boxes else ("images", "right", "accuracy")
+    heads: tuple[str, ...] = (
+        ("objects", "AP", "AP50", "AP75", "recall") if boxes else ("images", "right", "accuracy")
+    )
+    heads += ("precision", "F1") if more else ()
     lines = table((title, *heads), cells, "l" + "r" * len(heads))
     left = len(found) - len(listed)
     rest = "all better, or without objects" if boxes else "all better"

@@ -1,122 +1,37 @@
 """From a model's outputs to the numbers of a measurement: true means over images, whatever the batches.
 
-torchmetrics computes what is made of right and wrong answers. Answers are gathered on the device and counted
-once a split, so that no batch waits for it; ratios are taken in double precision.
+torchmetrics computes what is made of right and wrong answers (`class_scores`). Answers are gathered on the
+device and counted once a split, so that no batch waits for it; ratios are taken in double precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from torchmetrics import MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassF1Score,
-    MulticlassPrecision,
-    MulticlassRecall,
-    MulticlassStatScores,
-)
-from torchmetrics.functional.classification import multiclass_stat_scores
 
 from core.engine.state import Answers
 from core.errors import RunFailedError
 from core.store.measures import KEPT_CLASSES, KEPT_TOP
 
+if TYPE_CHECKING:
+    from torchmetrics.classification import MulticlassAccuracy
+
+    from core.engine.class_scores import ClassScores
+
 TOP_FROM = 5
 """Top-5 accuracy is measured with more classes than this: with as many or fewer it would always be 1."""
-
-
-class _ByClass(MulticlassStatScores):
-    """Counts of each class in place of torchmetrics' confusion matrix: that of 20,000 classes takes 3 GB."""
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
-        """Add predicted and true classes (n,)."""
-        hits, named, present = (
-            torch.bincount(labels, minlength=self.num_classes or 0)
-            for labels in (target[preds == target], preds, target)
-        )
-        self._update_state(hits, named - hits, len(target) - named - present + hits, present - hits)
-
-
-class _Precision(_ByClass, MulticlassPrecision):
-    pass
-
-
-class _Recall(_ByClass, MulticlassRecall):
-    pass
-
-
-class _F1(_ByClass, MulticlassF1Score):
-    pass
 
 
 def correct_answers(batches: Sequence[Answers]) -> int:
     """How many of these answers are right; waits for the device."""
     predicted, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    # The number of classes has a part in the true negatives only.
-    counts = multiclass_stat_scores(predicted, labels, num_classes=2, average="micro", validate_args=False)
-    true_positives, *_ = counts.tolist()
-    return int(true_positives)
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """What the answers of a split come to; arrays (classes,), NaN where a class gives no value.
-
-    `recall` is NaN without images of the class, `precision` where no image was taken for it, `f1` where both
-    hold. `accuracy_macro` is the mean of `recall` (balanced accuracy), `f1_macro` that of `f1`. `correct` and
-    `images` are counts.
-    """
-
-    accuracy: float
-    accuracy_macro: float
-    f1_macro: float
-    precision: NDArray[np.float64]
-    recall: NDArray[np.float64]
-    f1: NDArray[np.float64]
-    correct: NDArray[np.int64]
-    images: NDArray[np.int64]
-
-
-def class_scores(predicted: Tensor, labels: Tensor, classes: int) -> ClassScores:
-    """Score predicted and true classes (n,) of at least one image, both on the CPU."""
-    plain: dict[str, Any] = {"num_classes": classes, "validate_args": False}
-    collection = MetricCollection(
-        {
-            "accuracy": MulticlassAccuracy(average="micro", **plain),
-            "precision": _Precision(average="none", **plain),
-            "recall": _Recall(average="none", **plain),
-            "f1": _F1(average="none", **plain),
-            "f1_macro": _F1(average="macro", **plain),
-        },
-        compute_groups=[["accuracy"], ["precision", "recall", "f1", "f1_macro"]],
-    )
-    collection.update(predicted, labels)
-    counts: Any = collection["recall"]
-    hits, missed, alarms = (part.numpy().copy() for part in (counts.tp, counts.fn, counts.fp))
-    for metric in collection.values(copy_state=False):
-        metric.set_dtype(torch.float64)
-    values = {name: value.numpy() for name, value in collection.compute().items()}
-    images, named = hits + missed, hits + alarms
-    recall = np.where(images > 0, values["recall"], np.nan)
-    return ClassScores(
-        accuracy=float(values["accuracy"]),
-        # torchmetrics' own mean takes in classes without images that an image was taken for.
-        accuracy_macro=float(np.mean(recall[images > 0])),
-        f1_macro=float(values["f1_macro"]),
-        precision=np.where(named > 0, values["precision"], np.nan),
-        recall=recall,
-        f1=np.where(images + named > 0, values["f1"], np.nan),
-        correct=hits,
-        images=images,
-    )
+    return int((predicted == labels).sum())
 
 
 class Scores:
@@ -136,10 +51,9 @@ class Scores:
         columns = {"loss": losses, "label": labels}
         if self._classes > TOP_FROM and len(labels):
             if self._top is None:
-                top = MulticlassAccuracy(
-                    num_classes=self._classes, top_k=TOP_FROM, average="micro", validate_args=False
-                )
-                self._top = top.to(logits.device)
+                from core.engine.class_scores import top_accuracy
+
+                self._top = top_accuracy(self._classes, TOP_FROM, logits.device)
             self._top.update(logits, labels)
         self._append(columns | self._kept(probabilities))
         return probabilities
@@ -208,6 +122,8 @@ class Scores:
     def _class_scores(self) -> ClassScores | None:
         """Counted once for all that was added; None without images."""
         if self._scores is None and any(len(labels) for labels in self._columns.get("label", ())):
+            from core.engine.class_scores import class_scores
+
             self._scores = class_scores(self._column("predicted"), self._column("label"), self._classes)
         return self._scores
 

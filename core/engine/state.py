@@ -91,7 +91,6 @@ class RunningSums:
         """The sums over images so far; waits for the device."""
         totals = self._totals.read()
         if self._answers:
-            # Here, because torchmetrics is a while to load and detectors do not need it.
             from core.engine.scoring import correct_answers
 
             known = self._totals.known

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from core.config.schema import Experiment
 from core.datasets.dataset import Dataset
+from core.engine.classification import Classification
 from core.engine.resolve import Resolved
 from core.engine.task import Task
 from core.errors import DataError
@@ -37,9 +38,6 @@ def make_task(
         from core.engine.detection import Detection
 
         return Detection(experiment, dataset, resolved, cancelled=cancelled, training=training)
-    # Here, because it brings torchmetrics along.
-    from core.engine.classification import Classification
-
     return Classification(
         experiment, dataset, resolved, batch_norm=batch_norm, cancelled=cancelled, training=training
     )

@@ -34,7 +34,7 @@ supervisor_module.dispatch = lambda view=None: []  # type: ignore[assignment]
 # The modules that a child's first act would import, each seconds of work.
 importlib.import_module("core.engine.attempt")
 importlib.import_module("core.evaluate.worker")
-importlib.import_module("core.engine.classification")
+importlib.import_module("core.engine.class_scores")
 torch.optim.SGD([torch.zeros(1)], lr=1.0)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TORCH = {"torch", "torchvision", "torchmetrics"}
+_WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SILENT_ROOMS = ("config", "store", "datasets", "data", "models", "launch", "tracking")
 HEAVY = {"numpy", "plotext", "pydantic", "yaml", "textual", "rich", *TORCH}
 
@@ -83,6 +84,12 @@ def test_checking_a_config_loads_no_torch_and_no_screens(tmp_path: Path) -> None
     assert not (TORCH | {"textual", "plotext"}) & loaded_by(code, workspace=tmp_path)
 
 
+def test_a_trainer_takes_its_first_step_without_torchmetrics(tmp_path: Path) -> None:
+    """It takes as long to load as torch: the end of the first epoch is early enough."""
+    code = "import core.engine.attempt, core.engine.classification"
+    assert "torchmetrics" not in loaded_by(code, workspace=tmp_path)
+
+
 @pytest.mark.parametrize("package", ["rich", "textual", "plotext", "wandb", "tensorboard"])
 def test_only_their_own_rooms_import_drawing_packages_and_trackers(package: str) -> None:
     allowed = {
@@ -131,7 +138,7 @@ def stray_texts(path: str) -> list[str]:
         for before, node in zip([None, *body], body, strict=False) if isinstance(body, list) else ():
             if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
                 continue
-            if before is None and isinstance(parent, ast.Module | ast.ClassDef | ast.FunctionDef):
+            if before is None and isinstance(parent, _WITH_DOCSTRING):
                 continue
             assigned = isinstance(before, ast.Assign | ast.AnnAssign)
             if node.value.value is not ... and not (assigned and before.end_lineno == node.lineno - 1):
