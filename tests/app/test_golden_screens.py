@@ -147,13 +147,14 @@ def filled(lab: Any, clock: Clock, errors: ModuleType, box_files: ModuleType, tm
     (root / "JPEGImages" / "five.png").write_bytes(b"")
     box_files.xml(root / "Annotations" / "five.xml", [("beta", 1, 1, 9, 9)], filename="five.png")
     (lab.workspace.configs / "boxes.yaml").write_text(f"data: {root}\nmodel: fasterrcnn_small\n")
-    for name, how in {
+    states: dict[str, dict[str, Any]] = {
         "beta": {"state": "failed", "reason": "loss is not finite at epoch 4"},
         "gamma": {"state": "lost"},
         "delta": {"state": "stopped"},
         "epsilon": {"state": "queued"},
         "zeta": {"state": "running", "epochs": 2, "total": 9},
-    }.items():
+    }
+    for name, how in states.items():
         clock.now += 600
         lab.run(name=name, **how)
     clock.now += 600
@@ -163,7 +164,8 @@ def filled(lab: Any, clock: Clock, errors: ModuleType, box_files: ModuleType, tm
     for epoch in (2, 3):
         lab.measure(run, f"a01-e000{epoch}")
         file = run.predictions / f"a01-e000{epoch}-val.npz"
-        errors.write_boxes(file, tmp_path / "images", **({} if epoch == 2 else {"found": [[], [], []]}))
+        found = errors.FOUND if epoch == 2 else [[], [], []]
+        errors.write_boxes(file, tmp_path / "images", found=found)
         os.utime(file, (clock.now, clock.now))
     clock.now += 90
 

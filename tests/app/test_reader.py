@@ -62,6 +62,7 @@ def test_the_list_comes_before_the_curves(lab: Any) -> None:
     run = lab.run()
     reader = Reader(lab.workspace)
     first = reader.poll(Wanted(frozenset({run.id})))
+    assert first is not None
     assert [found.id for found in first.runs] == [run.id]
     assert not first.curves
 
@@ -73,6 +74,7 @@ def test_only_what_is_wanted_is_read(lab: Any) -> None:
     assert set(snapshot.curves) == {one.id}
     assert snapshot.detail is None
     snapshot = reader.poll(Wanted(frozenset({two.id}), two.id))
+    assert snapshot is not None
     assert set(snapshot.curves) == {two.id}
     assert [found.epoch for found in snapshot.detail.checkpoints] == [1, 2, 3]
 

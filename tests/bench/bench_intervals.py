@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from bench_chance import two_detectors
 
 from core.analysis.boxes import detections, objects
 from core.analysis.errors import Errors
 from core.analysis.estimates import estimates
 from core.analysis.paired import LEVEL, paired_verdict, planned_looks, sign_flip
 from core.analysis.predictions import BoxPredictions, ClassPredictions, Origin
+from tests.bench.bench_chance import two_detectors
 
 
 def main() -> None:
@@ -31,8 +31,8 @@ def main() -> None:
     values = np.random.default_rng(0).normal(0, 1, 10)
     show("verdict on 10 pairs", lambda: paired_verdict(values.tolist()), args.rounds)
     false_verdicts(args.studies)
-    for images, classes in ((72, 3), (437, 68)):
-        coverage(images, classes, args.sets)
+    for images, names in ((72, 3), (437, 68)):
+        coverage(images, names, args.sets)
 
 
 def coverage(images: int, classes: int, sets: int) -> None:

@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import spikes  # noqa: E402
+from tests import spikes
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)

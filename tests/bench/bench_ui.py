@@ -201,21 +201,20 @@ def bench_table(rounds: int) -> None:
 
     runs = [
         RunSummary(
-            **{
-                "id": f"r{n:06}",
-                "name": f"run {n}",
-                "config": "demo",
-                "model": "tinyvgg_a",
-                "state": "finished",
-            },
-            **{"reason": "", "epoch": 10, "epochs": 10, "best": Best("val/accuracy", n / 10_000, 7, None)},
-            **{
-                "parent": None,
-                "created": float(n),
-                "started": float(n),
-                "ended": n + 60.0,
-                "metric": "val/accuracy",
-            },
+            id=f"r{n:06}",
+            name=f"run {n}",
+            config="demo",
+            model="tinyvgg_a",
+            state="finished",
+            reason="",
+            epoch=10,
+            epochs=10,
+            best=Best("val/accuracy", n / 10_000, 7, None),
+            parent=None,
+            created=float(n),
+            started=float(n),
+            ended=n + 60.0,
+            metric="val/accuracy",
         )
         for n in range(10_000)
     ]
@@ -228,7 +227,9 @@ def bench_table(rounds: int) -> None:
         app = Bench()
         async with app.run_test(size=(120, 40)) as pilot:
             table = app.query_one(RunTable)
-            fill, sort, move = [], [], []
+            fill: list[float] = []
+            sort: list[float] = []
+            move: list[float] = []
             for _ in range(rounds):
                 for spent, action in (
                     (fill, lambda: table.set_rows(list(runs))),

@@ -32,8 +32,6 @@ from core.store.paths import RunPaths
 from core.store.records import Checkpoint
 from core.store.runs import add_request, create_run, requests
 
-# The modules beside this one.
-sys.path.insert(0, str(Path(__file__).parent))
 # Tiny work, in as many processes as there are cores: a second thread would only wait for the first.
 torch.set_num_threads(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -204,6 +205,6 @@ def test_colour_jitter_of_a_batch_is_that_of_its_images_in_the_drawn_order() -> 
 @pytest.mark.parametrize(
     ("bad", "words"), [({"scale": 30}, "augment.scale 30"), ({"pad": 33}, "augment.pad_crop 33")]
 )
-def test_settings_that_cannot_be(bad: dict[str, int], words: str) -> None:
+def test_settings_that_cannot_be(bad: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         replace(Augmentation(32), **bad)

@@ -320,7 +320,7 @@ def test_colours_are_those_of_the_classifiers(drawn: tuple[PictureStore, Targets
 
 def test_batches_depend_on_nothing_but_seed_epoch_and_step(drawn: tuple[PictureStore, Targets]) -> None:
     store, targets = drawn
-    changes = {
+    changes: dict[str, Any] = {
         "across": True,
         "over": True,
         "scale": (0.8, 1.25),

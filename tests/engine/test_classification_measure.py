@@ -57,7 +57,7 @@ def make_task(folder: Path) -> MakeTask:
         text = f"data: {{root: {folder}}}\nmodel: tinyvgg_a\nbatch: 4\ndevice: cpu\n"
         experiment = apply_overrides(parse_experiment(text, folder / "c.yaml"), overrides)
         resolved = replace(RESOLVED, eval_batch=eval_batch)
-        options = {"batch_norm": True, "cancelled": lambda: False} | more
+        options: dict[str, Any] = {"batch_norm": True, "cancelled": lambda: False} | more
         return Classification(experiment, open_dataset(experiment.data), resolved, **options)
 
     return make

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from detector_tools import CLASSES, EMPTY, TWO, built, images, on_meta
 from torch import nn
 from torchvision.models import get_model
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -17,6 +16,7 @@ from core.errors import UsageError
 from core.models.anchors import KeptAnchors
 from core.models.batch_images import BatchImages
 from core.models.detection import detector_losses, detector_predict, trace_detector
+from tests.engine.detector_tools import CLASSES, EMPTY, TWO, built, images, on_meta
 
 
 def test_batches_are_torchvisions() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from detector_tools import CLASSES, EMPTY, TWO, built, experiment, images, on_meta, target
 from torch import nn
 from torchvision.models.detection.image_list import ImageList
 
@@ -21,6 +20,7 @@ from core.models.detection import (
 )
 from core.models.modes import apply_mode, set_train_mode
 from core.models.registry import build_model
+from tests.engine.detector_tools import CLASSES, EMPTY, TWO, built, experiment, images, on_meta, target
 
 TERMS = {
     "rcnn": {"classifier", "box_reg", "objectness", "rpn_box_reg"},

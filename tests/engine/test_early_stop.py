@@ -51,7 +51,7 @@ def accuracies(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("max", 0.0, [float("nan"), 0.1, float("nan"), float("inf")], 2),
     ],
 )
-def test_what_counts_as_better(mode: str, min_delta: float, values: list[float], bad: int) -> None:
+def test_what_counts_as_better(mode: Any, min_delta: float, values: list[float], bad: int) -> None:
     patience = Patience(EarlyStop(patience=3, min_delta=min_delta), mode)
     for value in values:
         patience.see(value)

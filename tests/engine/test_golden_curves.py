@@ -116,17 +116,17 @@ def differences(new: Any, golden: Any, tolerance: float, at: str = "") -> list[s
     if isinstance(golden, dict):
         if new.keys() != golden.keys():
             return [f"{at}: {sorted(new)} instead of {sorted(golden)}"]
-        pairs = [(f"{at}/{name}", new[name], golden[name]) for name in golden]
+        parts = [(f"{at}/{name}", new[name], golden[name]) for name in golden]
     elif isinstance(golden, list):
         if len(new) != len(golden):
             return [f"{at}: {len(new)} values instead of {len(golden)}"]
-        pairs = [(f"{at}[{index}]", *pair) for index, pair in enumerate(zip(new, golden, strict=True))]
+        parts = [(f"{at}[{index}]", new[index], golden[index]) for index in range(len(golden))]
     else:
         if "epochs" in at and "loss" not in at and "lr" not in at:
             tolerance = SCORES
         near = isinstance(golden, str) or math.isclose(new, golden, rel_tol=tolerance, abs_tol=tolerance)
         return [] if near else [f"{at}: {new!r} instead of {golden!r}"]
-    return [line for where, *pair in pairs for line in differences(*pair, tolerance, where)]
+    return [line for where, *values in parts for line in differences(values[0], values[1], tolerance, where)]
 
 
 @pytest.mark.parametrize("name", CURVES)

@@ -7,6 +7,7 @@ import resource
 import threading
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from core.datasets.pictures import member
 from core.errors import DataError
 
 
-def save(path: Path, width: int, height: int, seed: int = 0, **options: object) -> Path:
+def save(path: Path, width: int, height: int, seed: int = 0, **options: Any) -> Path:
     random = np.random.default_rng(seed)
     Image.fromarray(random.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path, **options)
     return path

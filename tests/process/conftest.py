@@ -12,10 +12,7 @@ import pytest
 from core.config.workspace import Workspace
 from core.launch import dispatch
 from core.launch.queue import register
-
-# The modules beside this one, in whose place programs of their own stand, too.
-sys.path.insert(0, str(Path(__file__).parent))
-from process_tools import Forker
+from tests.process.process_tools import Forker
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +49,10 @@ def shared_homes(homes: Path, module_homes: dict[str, str], monkeypatch: pytest.
 def stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     """A workspace with one CPU slot, whose supervisors start `stub_worker.py`."""
     monkeypatch.setenv("LABTUI_CPU_SLOTS", "1")
-    stub = importlib.import_module("stub_supervisor")
+    stub = importlib.import_module("tests.process.stub_supervisor")
     monkeypatch.setattr(dispatch, "module_command", stub.supervisor_command)
     made = Workspace(tmp_path / "lab")
     made.runs.mkdir(parents=True)
     register(made)
     yield made
-    sys.modules.pop("stub_supervisor", None)
+    sys.modules.pop("tests.process.stub_supervisor", None)

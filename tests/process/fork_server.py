@@ -30,7 +30,7 @@ from core.store.paths import JobPaths, RunPaths
 
 torch.set_num_threads(1)
 # Clients start every request themselves: a supervisor's last act must not start it a second time.
-supervisor_module.dispatch = lambda view=None: []  # type: ignore[assignment]
+supervisor_module.dispatch = lambda view=None: []  # type: ignore[assignment, attr-defined]
 # The modules that a child's first act would import, each seconds of work.
 importlib.import_module("core.engine.attempt")
 importlib.import_module("core.evaluate.worker")

@@ -13,8 +13,8 @@ from core.launch.work_item import Work
 from core.store.locks import Lock
 from tui.__main__ import main
 
-sys.path.insert(0, str(Path(__file__).parent))
-from process_tools import ask_server
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.process.process_tools import ask_server
 
 
 def spawn(work: Work, slot: Slot, slot_lock: Lock, sup_lock: Lock) -> None:

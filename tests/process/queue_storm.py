@@ -16,9 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import stub_supervisor
-from process_tools import stub_run, until
-
 from core.config.workspace import Workspace
 from core.errors import LabError
 from core.launch import control, dispatch
@@ -29,6 +26,8 @@ from core.store.paths import RunPaths
 from core.store.records import ACTIVE, ENDED
 from core.store.runs import add_request, remove_run, request_stop
 from core.store.state import derive_state
+from tests.process import stub_supervisor
+from tests.process.process_tools import stub_run, until
 
 WAITING = 6
 """Runs that may wait or run at a time: a queue that only grows shows nothing."""
@@ -138,7 +137,7 @@ class Storm:
 
 
 if __name__ == "__main__":
-    dispatch.module_command = stub_supervisor.supervisor_command
+    dispatch.module_command = stub_supervisor.supervisor_command  # type: ignore[attr-defined]
     given = json.loads(Path(sys.argv[1]).read_text())
     found = Storm(given).run()
     Path(given["result"]).write_text(json.dumps(found))

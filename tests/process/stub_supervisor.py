@@ -45,9 +45,9 @@ def tracker_command(module: str, *arguments: str) -> list[str]:
 
 if __name__ == "__main__":
     supervisor._DISPATCH_EVERY = float(os.environ.get("STUB_DISPATCH_EVERY", "10"))
-    tracker.module_command = tracker_command
-    dispatch.module_command = supervisor_command
-    Work.command = worker_command  # type: ignore[method-assign]
+    tracker.module_command = tracker_command  # type: ignore[attr-defined]
+    dispatch.module_command = supervisor_command  # type: ignore[attr-defined]
+    Work.command = worker_command  # type: ignore[method-assign, assignment]
     if sys.argv[1:] == [WAIT]:
         waiter.wait_for_slots(0.2)
     else:

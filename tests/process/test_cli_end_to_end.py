@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_tools import Forker, until
 
 import core.launch.dispatch as dispatch
 from core.cli.main import main
 from core.store.locks import is_held, run_lock_path
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
+from tests.process.process_tools import Forker, until
 
 LABTUI = [str(Path(sys.executable).with_name("labtui"))]
 FORKED = [sys.executable, "-P", str(Path(__file__).with_name("forked_labtui.py"))]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from process_tools import Forker, config_run, until
 
 from core.config.workspace import Workspace
 from core.launch.control import stop_run
@@ -27,6 +26,7 @@ from core.store.process import from_json, send
 from core.store.records import ENDED
 from core.store.runs import add_request, requests
 from core.store.state import derive_state
+from tests.process.process_tools import Forker, config_run, until
 
 pytestmark = pytest.mark.usefixtures("shared_homes")
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_tools import Forker
 
 import core.launch.dispatch as dispatch
 from core.cli.main import main
 from core.store.files import read_json
 from core.store.metrics import read_history
 from core.store.paths import RunPaths
+from tests.process.process_tools import Forker
 
 NAME = "small-split-b1e-03-h1e-02"
 # A config of the lab has these keys and no others; the data and the small images stand in defaults.yaml.

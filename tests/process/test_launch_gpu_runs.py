@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.launch import control, dispatch, nvml
@@ -25,6 +24,7 @@ from core.store.process import from_json, send
 from core.store.records import ACTIVE, ENDED
 from core.store.report import show_document
 from core.store.state import derive_state
+from tests.process.process_tools import stub_run, until
 
 HERE = Path(__file__).parent
 GB = 10**9

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from core.store.process import Identity, from_json, identity_of, is_alive, send
 
 
 @pytest.fixture
-def sleeper() -> subprocess.Popen[bytes]:
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     yield process
     process.kill()
@@ -36,7 +38,7 @@ def test_signal_reaches_the_process(sleeper: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("change", [{"ticks": 1}, {"boot_id": "another boot"}, {"host": "elsewhere"}])
-def test_a_stranger_is_never_signalled(sleeper: subprocess.Popen[bytes], change: dict[str, object]) -> None:
+def test_a_stranger_is_never_signalled(sleeper: subprocess.Popen[bytes], change: dict[str, Any]) -> None:
     identity = identity_of(sleeper.pid)
     assert identity is not None
     stranger = dataclasses.replace(identity, **change)

@@ -13,7 +13,6 @@ from typing import Any
 
 import psutil
 import pytest
-from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.errors import StateError
@@ -31,6 +30,7 @@ from core.store.process import from_json, send
 from core.store.records import ENDED
 from core.store.runs import remove_run
 from core.store.state import derive_state
+from tests.process.process_tools import stub_run, until
 
 KILLS = 60 if os.environ.get("LABTUI_SOAK") else 9
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from process_tools import stub_run, until
 
 from core.config.workspace import Workspace
 from core.launch import control, slots
@@ -28,6 +27,7 @@ from core.store.locks import acquire, is_held, run_lock_path
 from core.store.paths import RunPaths
 from core.store.runs import add_request, request_stop
 from core.store.state import derive_state
+from tests.process.process_tools import stub_run, until
 
 # Takes train.lock as the real trainer does, says so, then does what its argument says.
 STUB = """

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from process_tools import Forker, config_run, until
 
 from core.config.workspace import Workspace
 from core.evaluate.plan import plan_measure
@@ -22,6 +21,7 @@ from core.store.paths import JobPaths, RunPaths
 from core.store.process import from_json, send
 from core.store.records import ENDED
 from core.store.state import derive_state
+from tests.process.process_tools import Forker, config_run, until
 
 pytestmark = pytest.mark.usefixtures("shared_homes")
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import psutil
 import pytest
-from process_tools import HERE, stub_run, until
 
 from core.config.workspace import Workspace, state_home
 from core.launch.delays import forget_all
@@ -31,6 +30,7 @@ from core.store.files import reserve
 from core.store.paths import RunPaths
 from core.store.runs import request_stop
 from core.store.state import derive_state
+from tests.process.process_tools import HERE, stub_run, until
 
 MINUTES = float(os.environ.get("LABTUI_SOAK_MINUTES", "5"))
 ROOT = HERE.parents[1]
@@ -297,7 +297,7 @@ _COUNTS = ("made", "stopped", "killed", "resumed", "removed", "refused", "looks"
 _PREPARE = f"""
 import json, sys
 from pathlib import Path
-from process_tools import stub_run
+from tests.process.process_tools import stub_run
 from core.config.workspace import Workspace
 from core.launch.queue import register
 home = Path(sys.argv[1])
@@ -316,8 +316,8 @@ for name in ("newer", "disk/lab"):
 _FREE = """
 import sys
 from pathlib import Path
-import stub_supervisor
-from process_tools import until
+from tests.process import stub_supervisor
+from tests.process.process_tools import until
 from core.config.workspace import Workspace
 from core.launch import dispatch
 from core.launch.delays import forget_all

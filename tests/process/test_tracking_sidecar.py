@@ -19,7 +19,6 @@ from typing import Any
 
 import psutil
 import pytest
-from process_tools import until
 
 from core.config.workspace import Workspace
 from core.store.attempts import begin_attempt, write_exit, write_result
@@ -28,6 +27,7 @@ from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import AttemptPaths, RunPaths
 from core.store.runs import create_run
 from core.tracking import available
+from tests.process.process_tools import until
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "data: {format: synthetic, root: /data/demo}\nmodel: tinyvgg_a\nmode: full\nepochs: 4\n"

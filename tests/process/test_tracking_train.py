@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from process_tools import Forker, config_run, until
 
 from core.config.workspace import Workspace
 from core.store.attempts import read_attempt
@@ -18,6 +17,7 @@ from core.store.checkpoints import choose
 from core.store.locks import is_run_locked
 from core.store.paths import RunPaths
 from core.store.state import derive_state
+from tests.process.process_tools import Forker, config_run, until
 
 pytestmark = pytest.mark.usefixtures("shared_homes")
 

@@ -15,7 +15,7 @@ from tui.read.series import Odd
 STEPS = 10
 
 
-def step(number: int, *, attempt: int = 1, t: float | None = None, **values: Any) -> dict[str, Any]:
+def step(number: int, *, attempt: Any = 1, t: Any = None, **values: Any) -> dict[str, Any]:
     """The `number`-th step of the run, counted from 1, ten an epoch."""
     return {
         "t": float(number) if t is None else t,
@@ -30,7 +30,7 @@ def step(number: int, *, attempt: int = 1, t: float | None = None, **values: Any
     }
 
 
-def epoch(number: int, *, attempt: int = 1, t: float | None = None, **values: Any) -> dict[str, Any]:
+def epoch(number: int, *, attempt: Any = 1, t: Any = None, **values: Any) -> dict[str, Any]:
     return {
         "t": float(STEPS * number) if t is None else t,
         "epoch": number,

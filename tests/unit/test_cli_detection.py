@@ -51,7 +51,7 @@ def numbers(base: float, *, without: str = "large") -> dict[str, float]:
     return {"loss": base, **dict.fromkeys(TERMS, base / 4), **values}
 
 
-def record(epoch: int, attempt: int = 1, **values: float) -> dict[str, Any]:
+def record(epoch: int, attempt: Any = 1, **values: float) -> dict[str, Any]:
     return {"t": 1.0, "epoch": epoch, "step": epoch * 5, "attempt": attempt, "scope": "epoch", **values}
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import core.cli.commands.import_files as command
 from core.cli.main import main
 from core.config.workspace import Workspace
 
@@ -41,7 +40,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         answer["asked"] = json.loads(more["input"])
         return subprocess.CompletedProcess(argv, 0, answer["stdout"], answer["stderr"])
 
-    monkeypatch.setattr(command.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     return answer
 
 

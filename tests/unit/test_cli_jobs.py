@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -302,7 +303,7 @@ class Script:
 def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[[Script], None]:
     def install(script: Script) -> None:
         monkeypatch.setattr(follow, "read_job", script)
-        monkeypatch.setattr(follow.time, "sleep", lambda _: None)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
 
     return install
 

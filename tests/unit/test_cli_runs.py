@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,7 @@ def test_rm_asks_on_a_terminal_and_refuses_without(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = make_run(workspace, ended="finished")
-    monkeypatch.setattr(rm.sys, "stdin", io.StringIO("y\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     assert main(["rm", run.id]) == 2
     assert "--yes" in capsys.readouterr().err
 
@@ -166,11 +167,11 @@ def test_rm_asks_on_a_terminal_and_refuses_without(
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(rm.sys, "stdin", Terminal("\n"))
+    monkeypatch.setattr(sys, "stdin", Terminal("\n"))
     assert main(["rm", run.id]) == 0
     assert run.root.exists()
     assert run.id in capsys.readouterr().err
-    monkeypatch.setattr(rm.sys, "stdin", Terminal("y\n"))
+    monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
     assert main(["rm", run.id]) == 0
     assert not run.root.exists()
 

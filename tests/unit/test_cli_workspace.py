@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,7 +124,7 @@ def test_doctor_says_how_to_get_the_extras(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_doctor_says_what_to_do_about_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: _usage(1_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: _usage(1_000_000))
     findings = [finding for finding in health.examine(Workspace(tmp_path)) if finding.name.startswith("disk")]
     assert [finding.level for finding in findings] == ["bad", "bad"]
     assert all("1.0 MB free" in finding.value and "labtui rm" in finding.advice for finding in findings)
@@ -150,7 +152,7 @@ def test_logout_is_judged_by_logind(
     answers: list[str], expected: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = iter(answers)
-    monkeypatch.setattr(health.shutil, "which", lambda _: "/usr/bin/busctl")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/busctl")
     monkeypatch.setattr(health, "_ask", lambda _: next(given))
     assert health.kill_user_processes() is expected
 
@@ -169,6 +171,4 @@ def test_colour_depth_as_the_screens_assume_it(term: str, colorterm: str, depth:
 
 
 def _usage(free: int) -> object:
-    from collections import namedtuple
-
-    return namedtuple("usage", "total used free")(free, 0, free)
+    return SimpleNamespace(total=free, used=0, free=free)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rich.style import Style
+from textual.theme import Theme
 
 from core.analysis import drawing
 from core.colours import ROLES, rgb
@@ -13,7 +14,7 @@ from tui.widgets.picture_boxes import BoxOutline, overlay
 
 @pytest.mark.parametrize("role", list(ROLES))
 @pytest.mark.parametrize("current", [theme.DARK, theme.LIGHT], ids=["dark", "light"])
-def test_a_role_has_one_colour_and_no_other_has_it(role: str, current: theme.Theme) -> None:
+def test_a_role_has_one_colour_and_no_other_has_it(role: str, current: Theme) -> None:
     colors = theme.palette(current)
     found = {name: colors.tone(name).color for name in ROLES}
     assert list(found.values()).count(found[role]) == 1

@@ -50,10 +50,10 @@ def test_a_path_means_the_same_from_everywhere(
         (tmp_path / folder).mkdir(parents=True)
     config = tmp_path / "p/conf/a.yaml"
     config.write_text("data: ../fx\nmodel: tinyvgg_a\n")
-    folder = Path("/") if start == "/" else tmp_path / start
-    monkeypatch.chdir(folder)
-    given = Path(os.path.relpath(config, folder))
-    experiment = load_experiment(given, workspace=Workspace(folder)).experiment
+    begun = Path("/") if start == "/" else tmp_path / start
+    monkeypatch.chdir(begun)
+    given = Path(os.path.relpath(config, begun))
+    experiment = load_experiment(given, workspace=Workspace(begun)).experiment
     assert experiment.data.root == tmp_path / "p/fx"
     again = parse_experiment(dump(experiment), Path("/elsewhere/config.yaml"))
     assert again.data.root == tmp_path / "p/fx"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def scene(seed: int, side: tuple[int, int] = (96, 72)) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
 
 
-def save(image: Image.Image, file: Path, **how: object) -> Path:
+def save(image: Image.Image, file: Path, **how: Any) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     image.save(file, **how)
     return file

@@ -110,8 +110,8 @@ def test_two_drawings_are_the_same(tmp_path: Path) -> None:
     one, other = (open_dataset(data(tmp_path / name)) for name in ("one", "other"))
     assert one.fingerprint == other.fingerprint
     for path in one.splits["train"].paths[:5]:
-        pixels = [np.asarray(Image.open(tmp_path / name / path)) for name in ("one", "other")]
-        assert np.array_equal(*pixels)
+        here, there = (np.asarray(Image.open(tmp_path / name / path)) for name in ("one", "other"))
+        assert np.array_equal(here, there)
 
 
 def test_drawn_with_other_settings_is_refused(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ GOOD = {str(number): LINE for number in range(4)}
 
 @pytest.mark.parametrize("empty", ["keep", "drop"])
 @pytest.mark.parametrize("bad", [PIXELS, "9 0.5 0.5 0.1 0.1\n", "0 0.5 0.5 0.1\n", "0 a b c d\n"])
-def test_yolo(tmp_path: Path, box_files: ModuleType, bad: str, empty: str) -> None:
+def test_yolo(tmp_path: Path, box_files: ModuleType, bad: str, empty: Any) -> None:
     root = box_files.yolo(tmp_path, GOOD | {"lost": bad, "some": bad + LINE, "none": ""})
     found = check(root, empty=empty)
     assert (found.images, found.empty_images, found.objects, found.dropped) == (7, 1, 5, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_busy_cores_are_measured(
     """From the ticks that passed in the window, not from what has been."""
     told: Iterator[tuple[int, int]] = iter(ticks)
     monkeypatch.setattr(openmp, "_jiffies", lambda: next(told))
-    monkeypatch.setattr(openmp.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert openmp.busy_cores(0) == pytest.approx(busy)
 
 
@@ -50,7 +51,7 @@ def test_without_ticks_the_load_average_counts(
     told: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openmp, "_jiffies", lambda: told)
-    monkeypatch.setattr(openmp.os, "getloadavg", lambda: (1.5, 9.0, 9.0))
+    monkeypatch.setattr(os, "getloadavg", lambda: (1.5, 9.0, 9.0))
     assert openmp.busy_cores(0) == 1.5
 
 

@@ -14,7 +14,7 @@ import pytest
 from core.cli.main import main
 from core.config.workspace import Workspace, state_home
 from core.errors import StateError
-from core.launch import apart, delays, dispatch, queue
+from core.launch import apart, dispatch, queue
 from core.launch.delays import delay, hold_back, pause
 from core.launch.queue import QueueView, in_order, known_workspaces, register
 from core.launch.queue_reasons import explain, waiting_reasons
@@ -179,11 +179,11 @@ def test_a_workspace_that_has_become_unreadable_is_named(
             raise PermissionError(13, "Permission denied", str(path))
         return real(path, *rest, **more)
 
-    monkeypatch.setattr(queue.os, "stat", stat)
+    monkeypatch.setattr(os, "stat", stat)
     assert [work.run for work in view.works()] == [run]
     assert view.problems == {str(other.root): f"permission denied: {other.runs}"}
     assert dispatch.dispatch() == [run.id]
-    monkeypatch.setattr(queue.os, "stat", real)
+    monkeypatch.setattr(os, "stat", real)
     assert {work.run.id for work in view.works()} == {run.id, hidden.id}
 
 
@@ -256,9 +256,9 @@ def test_what_could_not_begin_lets_others_pass_for_longer_each_time(
         "could not begin: no space left on device: /x (tried 3"
     )
     clock = time.time() + 41
-    monkeypatch.setattr(delays.time, "time", lambda: clock)
+    monkeypatch.setattr(time, "time", lambda: clock)
     assert bad.id in dispatch.dispatch()
-    monkeypatch.setattr(delays.time, "time", lambda: clock - 10**6)
+    monkeypatch.setattr(time, "time", lambda: clock - 10**6)
     assert bad.id in dispatch.dispatch(), "a clock that was set back holds nothing for ever"
     monkeypatch.undo()
     monkeypatch.setattr(dispatch, "_spawn_supervisor", lambda work, *_: None)

@@ -49,7 +49,7 @@ def make(lab: Workspace, identifier: str, **more: Any) -> RunPaths:
     return RunPaths(lab.runs / identifier)
 
 
-def row(epoch: int, attempt: int = 1, **metrics: float) -> dict[str, Any]:
+def row(epoch: int, attempt: Any = 1, **metrics: float) -> dict[str, Any]:
     row = {"t": 100.0 + epoch, "epoch": epoch, "step": epoch * 10, "attempt": attempt, "scope": "epoch"}
     return {**row, "time/epoch": 2.0, **metrics}
 
@@ -324,7 +324,7 @@ def test_a_budget_gives_the_newest_first(
         return real(run, reader)
 
     monkeypatch.setattr(catalogue_module, "_summarise", slow)
-    monkeypatch.setattr(catalogue_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     catalogue = Catalogue(lab)
     assert [found.id for found in catalogue.refresh(budget=1.5)] == ["r3", "r2"]
     assert not catalogue.complete

@@ -117,7 +117,7 @@ def test_a_fork_carries_its_parents_rows() -> None:
         ("max", [], None),
     ],
 )
-def test_best_is_the_first_of_the_best_finite(mode: str, values: list[float], best: int | None) -> None:
+def test_best_is_the_first_of_the_best_finite(mode: Any, values: list[float], best: int | None) -> None:
     history = built([epoch_row(n, m=value) for n, value in enumerate(values, 1)] or [step_row(1)])
     found = history.best("m", mode)
     assert (found and found["epoch"]) == best

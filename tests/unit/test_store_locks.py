@@ -141,7 +141,9 @@ def test_locks_of_runs_on_a_network_disk_are_local(
     for path in paths:
         assert path.parent == homes / "state" / "labtui" / "locks"
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    with acquire(paths[0]):  # type: ignore[arg-type]
+    held = acquire(paths[0])
+    assert held is not None
+    with held:
         assert locks.is_run_locked(here, "sup")
         assert not locks.is_run_locked(there, "sup")
 

@@ -108,7 +108,7 @@ def link(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
 
 
 def listed(
-    change: Callable[[dict[str, object]], None],
+    change: Callable[[dict[str, object]], object],
 ) -> Callable[[list[tuple[tarfile.TarInfo, bytes]]], None]:
     def apply(entries: list[tuple[tarfile.TarInfo, bytes]]) -> None:
         manifest = json.loads(entries[0][1])
@@ -199,10 +199,10 @@ def test_the_commands(run: RunPaths, tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_images_that_lie_elsewhere(run: RunPaths, tmp_path: Path) -> None:
     paths = {"train": ["a/1.png", "b/2.png"], "val": ["a/3.png"]}
-    split = {"root": "/old", "splits": {name: {"paths": some} for name, some in paths.items()}}
-    run.split.write_text(json.dumps(split))
+    splits = {name: {"paths": some} for name, some in paths.items()}
+    run.split.write_text(json.dumps({"root": "/old", "splits": splits}))
     root = tmp_path / "images"
-    for part in split["splits"].values():
+    for part in splits.values():
         for name in part["paths"]:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).touch()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import stat
 import threading
 import time
@@ -108,8 +109,8 @@ def test_six_runs_of_one_second_have_six_folders(lab: Workspace, monkeypatch: py
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     parts = iter(["aaaa", "aaaa", "aaaa", "bbbb", "aaaa", "bbbb", "cccc", "dddd", "eeee", "ffff"])
-    real = runs.secrets.token_hex
-    monkeypatch.setattr(runs.secrets, "token_hex", lambda n: next(parts) if n == 2 else real(n))
+    real = secrets.token_hex
+    monkeypatch.setattr(secrets, "token_hex", lambda n: next(parts) if n == 2 else real(n))
     made = [create(lab, total_epochs=n) for n in range(1, 7)]
     assert len({run.id for run in made}) == 6
     assert [requests(run)[0].total_epochs for run in made] == [1, 2, 3, 4, 5, 6]
@@ -121,10 +122,10 @@ def test_a_taken_id_is_never_overwritten(lab: Workspace, monkeypatch: pytest.Mon
     first = create(lab)
     content = first.spec.read_bytes()
     suffixes = iter([first.id[-4:], "0000"])
-    real_hex, real_exists = runs.secrets.token_hex, Path.exists
+    real_hex, real_exists = secrets.token_hex, Path.exists
     stamp = first.id[:15]
-    monkeypatch.setattr(runs.time, "strftime", lambda *_: stamp)
-    monkeypatch.setattr(runs.secrets, "token_hex", lambda n: next(suffixes) if n == 2 else real_hex(n))
+    monkeypatch.setattr(time, "strftime", lambda *_: stamp)
+    monkeypatch.setattr(secrets, "token_hex", lambda n: next(suffixes) if n == 2 else real_hex(n))
     looks: list[Path] = []
 
     def free_at_first(path: Path) -> bool:

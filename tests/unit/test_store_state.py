@@ -271,7 +271,7 @@ def test_a_full_disk_is_named_when_nothing_else_is_known(
     begin(run)
     real = os.statvfs(run.root)
     full = os.statvfs_result((*real[:3], 0, 0, *real[5:]))
-    monkeypatch.setattr(state.os, "statvfs", lambda path: full)
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
     assert seen(run)[0] == "lost"
     assert seen(run)[1].startswith("the disk is full: how it ended could not be written")
 

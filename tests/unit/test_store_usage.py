@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,8 @@ def test_show_has_it_all(run: RunPaths) -> None:
 def test_show_marks_what_could_not_be_read(run: RunPaths) -> None:
     """By the newest job that tried: a file that was put back is fine again."""
     for epoch in (1, 2, 3):
-        sidecar = {"attempt": 1, "epoch": epoch, "step": epoch, "metrics": {}, "mid_epoch": False}
+        place = {"attempt": 1, "epoch": epoch, "step": epoch}
+        sidecar: dict[str, Any] = {**place, "metrics": {}, "mid_epoch": False}
         save_files(run, f"a01-e000{epoch}", b"x", sidecar)
 
     def measure(rows: list[int], failed: list[int]) -> None:

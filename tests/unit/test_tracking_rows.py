@@ -15,7 +15,7 @@ from core.tracking import rows as rows_module
 from core.tracking.rows import Retrained, Row, Rows
 
 
-def step_row(step: int, attempt: int = 1, **more: Any) -> dict[str, Any]:
+def step_row(step: int, attempt: Any = 1, **more: Any) -> dict[str, Any]:
     place = {"t": 1000.0 + step, "epoch": (step - 1) // 10 + 1, "step": step, "attempt": attempt}
     inside = {"step_in_epoch": (step - 1) % 10 + 1, "steps_per_epoch": 10}
     return {**place, "scope": "step", **inside, "train/loss": 1.0 / step, "lr": 0.1, **more}

@@ -282,7 +282,7 @@ def test_pinned_best_and_unreadable_have_signs() -> None:
     table.best, table.unreadable = "a01-e0003", {"a01-e0004": "damaged"}
     signs = [
         text(table.cells(item)["sign"]) for item in (checkpoint(pinned=True), checkpoint(id="a01-e0004"))
-    ]  # type: ignore[arg-type]
+    ]
     assert signs == [" ★⚑ ", " ✗  "]
     assert table.cells(checkpoint(id="a01-e0004"))["id"] == ("a01-e0004 unreadable", "bad")
 

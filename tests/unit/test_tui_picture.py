@@ -61,6 +61,8 @@ def test_upper_and_lower_pixel_are_one_cell() -> None:
     (segment,) = line
     assert segment.text == "▀▀▀"
     assert segment.style is not None
+    assert segment.style.color is not None
+    assert segment.style.bgcolor is not None
     assert segment.style.color.triplet == (248, 0, 0)
     assert segment.style.bgcolor.triplet == (0, 0, 248)
 
@@ -93,6 +95,7 @@ def test_shades_grow_with_brightness_and_turn_round_on_light_terminals() -> None
 def test_hues_are_kept_with_sixteen_colours(color: tuple[int, int, int], number: int) -> None:
     (segment,) = strips(plain(color, 2, 4), "shade")[0]
     assert segment.style is not None
+    assert segment.style.color is not None
     assert segment.style.color.downgrade(ColorSystem.STANDARD).number == number
 
 
