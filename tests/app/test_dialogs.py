@@ -9,7 +9,7 @@ import pytest
 from core.errors import StateError
 from core.store.files import write_json
 from core.store.paths import RunPaths
-from tui.dialogs.resume import Choice, split_settings
+from tui.dialogs.resume import ResumeChoice, split_settings
 from tui.screens.runs import RunsScreen
 
 SIZES = [(80, 24), (120, 40)]
@@ -216,7 +216,7 @@ def test_settings_as_words(text: str, words: tuple[str, ...]) -> None:
 
 
 def test_a_choice_as_a_command() -> None:
-    choice = Choice("a01-e0004", 7, ("learning_rate=1e-3",), True)
+    choice = ResumeChoice("a01-e0004", 7, ("learning_rate=1e-3",), True)
     assert " ".join(choice.command("RUN")) == (
         "labtui resume RUN --from a01-e0004 --more 7 --set learning_rate=1e-3 --fork"
     )

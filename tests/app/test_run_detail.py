@@ -18,7 +18,7 @@ from tui.read.run_detail import DetailReader
 def read_rows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of measure rows that were read from disk."""
     names: list[str] = []
-    real = run_detail.read_row
+    real = run_detail.read_row  # type: ignore[attr-defined]
 
     def read_row(run: RunPaths, name: str) -> Any:
         names.append(name)

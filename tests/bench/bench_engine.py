@@ -88,7 +88,7 @@ class BenchTask(Classification):
             ImageStore(
                 torch.randint(0, 256, (IMAGES + 2, side, side, 3), dtype=torch.uint8),
                 torch.randint(0, 10, (IMAGES,)),
-                size=experiment.image_size,
+                size=experiment.image_size,  # type: ignore[arg-type]
                 normalisation=Normalisation(*resolve_normalize(experiment)),
                 device=self.device,
             ),

@@ -111,7 +111,7 @@ def make_runs(workspace: Workspace, count: int) -> None:
             run.attempt(1).exit: {"code": 0, "signal": None, "oom_kill": False, "time": 1.7e9},
         }
         for path, content in contents.items():
-            path.write_bytes(files.encode(content))
+            path.write_bytes(files.encode(content))  # type: ignore[arg-type]
         run.metrics.write_bytes(lines)
         old = (1_700_000_000, 1_700_000_000)
         os.utime(run.requests, old)

@@ -170,7 +170,7 @@ def test_targets_follow_the_pictures() -> None:
     crowd = np.array([False, False, True, False, False, False])
     difficult = np.array([False, False, False, False, False, True])
     sizes = [(100, 60), (100, 60), (100, 60)]
-    boxes = boxes_of(sizes, corners, crowd=crowd, difficult=difficult, labels=np.array([0, 1, 2, 1, 2, 0]))
+    boxes = boxes_of(sizes, corners, crowd=crowd, difficult=difficult, labels=np.array([0, 1, 2, 1, 2, 0]))  # type: ignore[arg-type]
     fitted = np.array([[50, 30]] * 3)
     targets = make_targets(boxes, fitted, ignore_difficult=True)
     assert targets.offsets == (0, 2, 2, 3)

@@ -197,7 +197,7 @@ def test_measuring_changes_nothing(make_task: MakeTask, net: nn.Module) -> None:
     task.measure(net, "val", extras=True)
     assert torch.equal(torch.get_rng_state(), rng)
     assert all(torch.equal(value, weights[name]) for name, value in net.state_dict().items())
-    assert [module.training for module in net] == [True, False, True, True, True, True]
+    assert [module.training for module in net] == [True, False, True, True, True, True]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -298,10 +298,10 @@ def test_the_test_images_are_the_validation_as_the_lab_had_it(lab: Any, tmp_path
         shutil.copytree(lab.pictures / split, data / split)
     path = lab_file(tmp_path / "a_f_36_f_36_ep_1.pth", network("tinyvgg_a", 3), 1)
     (made,) = import_files(Wish(lab.workspace, (path,), data=DataConfig(root=data)))
-    split = read_json(made.run.split)
-    assert split is not None
-    assert {name: len(files["paths"]) for name, files in split["splits"].items()} == {"train": 51, "val": 15}
-    assert all(item.startswith("test/") for item in split["splits"]["val"]["paths"])
+    stored = read_json(made.run.split)
+    assert stored is not None
+    assert {name: len(files["paths"]) for name, files in stored["splits"].items()} == {"train": 51, "val": 15}
+    assert all(item.startswith("test/") for item in stored["splits"]["val"]["paths"])
     copy = lab_file(tmp_path / "b_f_36_f_36_ep_1.pth", network("tinyvgg_b", 3), 1)
     (without,) = import_files(Wish(lab.workspace, (copy,), classes=CLASSES))
     plan = plan_measure(lab.workspace, without.run, data=str(data))

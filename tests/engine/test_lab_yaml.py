@@ -91,7 +91,7 @@ def one_epoch(
         argv=[],
     )
     before: dict[str, Tensor] = {}
-    build = train.build
+    build = train.build  # type: ignore[attr-defined]
 
     def built(*given: Any) -> torch.nn.Module:
         model = build(*given)

@@ -25,7 +25,7 @@ def state_of(mode: str) -> TrainState:
         scheduler=Scheduler(name="plateau", patience=0, factor=0.5),
     )
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    direction: Literal[min, max] = "min" if mode == "min" else "max"
+    direction: Literal["min", "max"] = "min" if mode == "min" else "max"
     return TrainState(
         model=torch.nn.Identity(),
         optimizer=optimizer,

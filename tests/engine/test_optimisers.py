@@ -114,7 +114,7 @@ def test_a_checkpoint_holds_what_the_table_says(method: str, without: bool) -> N
     state = next(iter(optimizer.state.values()), {})
     held = {name: value for name, value in state.items() if value is not None}
     tensors = [name for name, value in held.items() if value.shape == (4, 3)]
-    settings = Optimizer(name=method, **({kind.state_with: 0.0} if len(words) > 1 else {}))
+    settings = Optimizer(name=method, **({kind.state_with: 0.0} if len(words) > 1 else {}))  # type: ignore[arg-type]
     assert (len(tensors), len(held) - len(tensors)) == kind.kept_tensors(settings)
     assert set(tensors) <= set(kind.state)
     assert set(held) - set(tensors) <= set(kind.counters)

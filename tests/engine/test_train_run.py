@@ -222,7 +222,7 @@ def test_stop_while_images_are_decoded(
     """Asked to stop before any training, or before the test images: a resume does the rest."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(homes / "cache"))
     flag = StopFlag()
-    original = decode.open_picture
+    original = decode.open_picture  # type: ignore[attr-defined]
 
     def slow(root: Path, path: str) -> Any:
         if path.startswith(stage):

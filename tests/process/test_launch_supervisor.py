@@ -347,7 +347,7 @@ def test_a_stop_before_the_trainer_listens_waits_for_it(
     monkeypatch.setattr(Work, "command", lambda *_: [sys.executable, "-c", SLEEPY, str(run.root)])
     child = supervisor_module.start_trainer(Launch(Work(run, 1), attempt, {}, ()))
     until((run.root / "born").exists, "it lives and does not listen yet")
-    child.send_signal(number)
+    child.send_signal(number)  # type: ignore[attr-defined]
     (run.root / "go").touch()
     assert child.wait() == 0, "the signal did not end it"
     assert (run.root / "told").read_text() == "True", "it heard of it when it listened"

@@ -286,7 +286,7 @@ def test_two_users_for_minutes() -> None:
         for process in storms.values():
             process.kill()
         for home in places:
-            for process in processes_of(home / "state" / "labtui"):
+            for process in processes_of(home / "state" / "labtui"):  # type: ignore[assignment]
                 process.kill()
         for disk in disks:
             subprocess.run(["umount", "-l", str(disk)], check=True)

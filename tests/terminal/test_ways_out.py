@@ -154,7 +154,7 @@ def test_a_stream_that_is_no_terminal_is_refused(workspace: Path, stream: str) -
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
     with open(os.devnull, "r+b") as nothing:
         streams[stream] = nothing.fileno()
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # type: ignore[call-overload]
             [sys.executable, "-P", "-c", _run_program(), str(workspace)],
             env={**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])},
             **streams,

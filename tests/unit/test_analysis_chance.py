@@ -92,8 +92,8 @@ def test_what_really_differs_is_found(error_files: ModuleType) -> None:
     scores = random.random((2, 60, 1))
     boxes = np.tile([0.0, 0, 40, 40], (60, 1, 1))
     apart = boxes + np.where((np.arange(60) % 3 == 0) & (np.arange(60) % 2 == 0), 50, 0)[:, None, None]
-    worse = error_files.boxed(truth, detections(apart, labels, scores[0]))
-    better = error_files.boxed(truth, detections(boxes, labels, scores[1]))
+    worse = error_files.boxed(truth, detections(apart, labels, scores[0]))  # type: ignore[arg-type]
+    better = error_files.boxed(truth, detections(boxes, labels, scores[1]))  # type: ignore[arg-type]
     found = compare(worse, better)
     assert [value.words for value in found.per_class] == [
         "more than chance",

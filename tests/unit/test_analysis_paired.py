@@ -167,7 +167,7 @@ def test_two_equal_settings_are_seldom_told_apart(pairs: int) -> None:
         values = random.normal(0, 1, pairs) if study % 2 else random.standard_t(3, pairs)
         # The verdict needs the test: without it there is nothing to look at.
         if sign_flip(values).p <= LEVEL:
-            false += paired_verdict(values).outcome == "more"
+            false += paired_verdict(values.tolist()).outcome == "more"
     assert false <= 1000 * LEVEL / 2 + 2 * math.sqrt(1000 * LEVEL / 2)
 
 
@@ -180,7 +180,7 @@ def test_looking_again_and_again_is_paid_for() -> None:
         tested = {n: sign_flip(values[:n]).p for n in range(6, at_most + 1)}
         peeked += any(p <= LEVEL for p in tested.values())
         claimed += any(
-            tested[n] <= share and paired_verdict(values[:n], at_most=at_most).decided for n in looks
+            tested[n] <= share and paired_verdict(values[:n].tolist(), at_most=at_most).decided for n in looks
         )
     assert claimed <= 1000 * LEVEL
     # Without the correction the same looks would claim too much: the test can fail.

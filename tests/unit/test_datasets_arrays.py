@@ -237,7 +237,7 @@ def test_the_published_file_must_have_its_checksum(
     known = PUBLISHED["cifar10"]
     md5 = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in known.md5}
     same = {**vars(known), "md5": md5, "images": dict.fromkeys(known.images, 20)}
-    monkeypatch.setitem(arrays.PUBLISHED, "cifar10", type(known)(**same))
+    monkeypatch.setitem(arrays.PUBLISHED, "cifar10", type(known)(**same))  # type: ignore[attr-defined]
     assert open_dataset(config(tmp_path, val="test")).notes == (
         "validation is the test part of CIFAR-10: the best epoch is chosen on it",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -171,7 +172,7 @@ def test_predictions_with_a_key_twice(tmp_path: Path) -> None:
 # YOLO: keypoints, confidences
 
 
-def pose(values: str, points: list[tuple[float, ...]]) -> str:
+def pose(values: str, points: Sequence[tuple[float, ...]]) -> str:
     return " ".join([f"0 {values}", *(f"{value}" for point in points for value in point)]) + "\n"
 
 

@@ -594,7 +594,7 @@ def test_a_long_list_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     make(tmp_path, *FLAT)
     table(tmp_path / "labels.csv", "a.png,cat", "b.png,dog", "c.png,cat", "d.png,dog")
     reads: list[Path] = []
-    real = label_files.read_text
+    real = label_files.read_text  # type: ignore[attr-defined]
     monkeypatch.setattr(
         label_files, "read_text", lambda path, *more: (reads.append(path), real(path, *more))[1]
     )

@@ -100,7 +100,7 @@ def test_every_turn_is_that_of_pillow_in_every_format(tmp_path: Path, ending: st
     exif = Image.Exif()
     exif[0x0112] = turn
     path = tmp_path / f"a.{ending}"
-    Image.fromarray(as_stored()).save(path, exif=exif, **({"lossless": True} if ending == "webp" else {}))
+    Image.fromarray(as_stored()).save(path, exif=exif, **({"lossless": True} if ending == "webp" else {}))  # type: ignore[arg-type]
     with Image.open(path) as image:
         want = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     assert np.array_equal(np.asarray(open_picture(tmp_path, path.name)), want)

@@ -75,8 +75,8 @@ def test_all_doors_give_the_same_answer(images: Path, name: str) -> None:
     for number, (given, results) in enumerate(((WHOLE, boxes), (boxes, WHOLE))):
         workspace = Workspace(images / f"workspace{number}")
         workspace.configs.mkdir(parents=True)
-        (images / "gt.json").write_text(json.dumps(truth(given)))
-        found = [{**item, "score": 0.5} for item in truth(results)["annotations"]]
+        (images / "gt.json").write_text(json.dumps(truth(given)))  # type: ignore[arg-type]
+        found = [{**item, "score": 0.5} for item in truth(results)["annotations"]]  # type: ignore[arg-type]
         (images / "dt.json").write_text(json.dumps(found))
         made = import_predictions(workspace, images / "gt.json", images / "dt.json", images)
         assert kind_in(" ".join(made.notes)) == kind

@@ -137,7 +137,7 @@ def test_a_summary_that_fails_is_a_line_of_its_own(lab: Workspace, monkeypatch: 
     bad, good = queued(lab), queued(lab)
     from core.store import catalogue
 
-    real = catalogue._summarise
+    real = catalogue._summarise  # type: ignore[attr-defined]
 
     def summarise(run: RunPaths, reader: Any) -> Any:
         if run == bad:

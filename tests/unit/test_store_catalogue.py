@@ -74,7 +74,7 @@ def age(run: RunPaths) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the runs that are summed up from their files, in order."""
     seen: list[str] = []
-    real = catalogue_module._summarise
+    real = catalogue_module._summarise  # type: ignore[attr-defined]
 
     def count(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         seen.append(run.id)
@@ -317,7 +317,7 @@ def test_a_budget_gives_the_newest_first(
         train(run, 0.1)
         age(run)
     now = [0.0]
-    real = catalogue_module._summarise
+    real = catalogue_module._summarise  # type: ignore[attr-defined]
 
     def slow(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         now[0] += 1.0

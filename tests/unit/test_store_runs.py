@@ -144,7 +144,7 @@ def test_a_taken_id_is_never_overwritten(lab: Workspace, monkeypatch: pytest.Mon
 )
 def test_a_config_of_any_name_makes_a_plain_folder(lab: Workspace, name: str) -> None:
     run = create(lab, config_name=name)
-    assert runs.RUN_ID.fullmatch(run.id)
+    assert runs.RUN_ID.fullmatch(run.id)  # type: ignore[attr-defined]
     assert run.root.parent == lab.runs
     assert visible(lab) == [run.id]
 
@@ -237,7 +237,7 @@ def test_of_two_different_wishes_one_loses(lab: Workspace, monkeypatch: pytest.M
     ended = derive_state(run)
     assert add_request(run, "a01-e0005", 9) == 2
     monkeypatch.setattr(runs, "_newest_number", lambda run: 1)
-    monkeypatch.setattr(runs.state, "derive_state", lambda run: ended)
+    monkeypatch.setattr(runs.state, "derive_state", lambda run: ended)  # type: ignore[attr-defined]
     assert add_request(run, "a01-e0005", 9) == 2
     with pytest.raises(StateError, match="to epoch 9 at the same moment"):
         add_request(run, "a01-e0003", 9)
@@ -460,7 +460,7 @@ def test_a_run_is_not_removed_while_it_is_forked(lab: Workspace, monkeypatch: py
     parent.split.write_text('{"train": []}')
     (checkpoint,) = list_checkpoints(parent)
     refused: list[str] = []
-    real = forks.link
+    real = forks.link  # type: ignore[attr-defined]
 
     def link(source: Path, target: Path) -> None:
         real(source, target)

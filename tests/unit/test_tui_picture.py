@@ -25,7 +25,8 @@ def gradient(height: int = 48, width: int = 64) -> np.ndarray:
 
 def draw(pixels: np.ndarray, columns: int, rows: int, mode: Mode = "half", *, dark: bool = True) -> list[Any]:
     """As large as fits, in its own shape."""
-    room = fitted(*pixels.shape[:2], columns, rows)
+    height, width = pixels.shape[:2]
+    room = fitted(height, width, columns, rows)
     return strips(scaled(pixels, *room), mode, dark=dark) if all(room) else []
 
 

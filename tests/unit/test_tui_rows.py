@@ -11,7 +11,7 @@ from core.store.records import Best
 from core.words import run_time_left
 from tui.cell_text import cut, fit, progress
 from tui.chart.view_state import ViewState
-from tui.widgets.case_table import share
+from tui.widgets.case_words import share
 from tui.widgets.config_list import ALL, config_rows, state_counts
 from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, sort_runs
 
