@@ -16,6 +16,8 @@ from tui.read.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
 
 if TYPE_CHECKING:
+    from textual.app import App
+
     from core.store.records import RunSummary
 
 
@@ -109,10 +111,10 @@ class LiveScreen(Screen[None]):
         self.view = self.view.panned(share)
 
 
-class LabScreen(LiveScreen):
-    """A screen with a run that something can be done to."""
+class RunKeys:
+    """What keys do to a run: a part of a LiveScreen, which binds `RUN_KEYS` and names the run."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
+    RUN_KEYS: ClassVar[list[BindingType]] = [
         Binding("r", "resume", "resume"),
         Binding("f", "fork", "fork"),
         Binding("s", "stop", "stop and save"),
@@ -123,6 +125,10 @@ class LabScreen(LiveScreen):
         Binding("i", "pictures", "pictures"),
         Binding("R", "report", "report"),
     ]
+    if TYPE_CHECKING:
+        app: App[object]
+        is_mounted: bool
+        lab: Lab
 
     @property
     def target(self) -> RunSummary | None:

@@ -17,7 +17,7 @@ from tui import run_actions
 from tui.read.class_rows import averages, class_rows
 from tui.read.reader import Snapshot, Wanted
 from tui.screens import run_text
-from tui.screens.base import LabScreen
+from tui.screens.base import LiveScreen, RunKeys
 from tui.screens.runs_text import advice_spans
 from tui.widgets.bars import KeyBar, SpanLine, TabLine
 from tui.widgets.chart import Chart
@@ -41,7 +41,7 @@ _TABS = (
 _CHARTS = 4
 
 
-class RunScreen(LabScreen):
+class RunScreen(RunKeys, LiveScreen):
     CSS_PATH = "run.tcss"
     AUTO_FOCUS = ""
     KEY_ORDER = (
@@ -50,6 +50,7 @@ class RunScreen(LabScreen):
         *("edit", "report", "log_axis", "x_axis", "pictures", "kill"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        *RunKeys.RUN_KEYS,
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
         Binding("M", "stop_job", "stop measuring"),
         Binding("p", "pin", "pin or unpin"),

@@ -14,7 +14,7 @@ from tui.cell_text import plain, shown_path
 from tui.chart.marks import MOST, toggled
 from tui.read.reader import Snapshot, Wanted
 from tui.screens import navigation, runs_text
-from tui.screens.base import LabScreen
+from tui.screens.base import LiveScreen, RunKeys
 from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.config_list import ALL, ConfigList, config_rows
@@ -28,7 +28,7 @@ _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _CHARTS = ("#metric", "#loss", "#third", "#fourth")
 
 
-class RunsScreen(LabScreen):
+class RunsScreen(RunKeys, LiveScreen):
     """Configs left, runs and charts right; in a narrow terminal one of them at a time."""
 
     KEY_ORDER = (
@@ -37,6 +37,7 @@ class RunsScreen(LabScreen):
         *("data", "report", "edit", "archived", "pictures", "kill", "app.leave"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
+        *RunKeys.RUN_KEYS,
         Binding("n", "next_match(1)", "next match"),
         Binding("N", "next_match(-1)", "previous match", show=False),
         Binding("n", "launch", "new run"),
