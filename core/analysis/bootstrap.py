@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.analysis.box_matching import Matcher, Outcome
 from core.analysis.boxes import Flags, Floats, Ints
-from core.analysis.matching import Matcher, Outcome
 from core.analysis.scene import Scene
 
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))

@@ -8,8 +8,8 @@ from typing import overload
 
 import numpy as np
 
+from core.analysis.box_matching import Matching, Outcome
 from core.analysis.boxes import Floats, Ints
-from core.analysis.matching import Matching, Outcome
 from core.analysis.overlaps import pair_iou
 from core.analysis.scene import Scene
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.analysis.boxes import Ints
-from core.analysis.precision import ClassPrecision
+from core.analysis.coco_ap import ClassPrecision
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.bootstrap import Ranked, drawn_ap, draws, mean_over_classes, ranked
+from core.analysis.box_matching import Outcome
 from core.analysis.boxes import Flags, Floats, Ints, Objects
 from core.analysis.cases import KIND, MISSED
 from core.analysis.chance import LEAST_IMAGES, Interval, corrected, interval, mcnemar
 from core.analysis.errors import CLASSIFICATION, IOU, Errors, View
-from core.analysis.matching import Outcome
 from core.analysis.paired import sign_flip
 from core.analysis.predictions import BoxPredictions, ClassPredictions
 from core.analysis.regroup import in_class_order

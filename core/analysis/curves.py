@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.analysis.box_matching import Outcome
 from core.analysis.boxes import Flags, Floats
-from core.analysis.matching import Outcome
 from core.analysis.scene import Scene
 
 

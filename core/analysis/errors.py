@@ -15,6 +15,8 @@ from typing import Literal
 
 import numpy as np
 
+from core.analysis.agnostic_nms import keep_best
+from core.analysis.box_matching import Matching, Outcome, confusion
 from core.analysis.boxes import Detections, Floats, Ints, Objects
 from core.analysis.cases import (
     FALSE_ALARM_KINDS,
@@ -27,15 +29,13 @@ from core.analysis.cases import (
     show_image,
     surest_in_image,
 )
+from core.analysis.class_groups import Grouped, Imbalance, collapse, group_members, imbalance
 from core.analysis.class_rows import ClassErrors, class_rows
+from core.analysis.coco_ap import ClassPrecision, Precision
 from core.analysis.curves import Curve, box_curve, curve
-from core.analysis.groups import Grouped, Imbalance, collapse, group_members, imbalance
-from core.analysis.matching import Matching, Outcome, confusion
-from core.analysis.precision import ClassPrecision, Precision
 from core.analysis.predictions import BoxPredictions, ClassPredictions, read_predictions
 from core.analysis.regroup import regrouped
 from core.analysis.scene import Scene
-from core.analysis.suppress import keep_best
 from core.analysis.tide import Tide, interpolated_ap, tide
 
 DETECTION, CLASSIFICATION = "detection", "classification"

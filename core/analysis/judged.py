@@ -10,7 +10,7 @@ from typing import Any
 
 from core.analysis.cases import Box, Case
 from core.analysis.errors import DETECTION, Errors, View
-from core.analysis.exporting import coco_truth, sized
+from core.analysis.export_predictions import coco_truth, sized
 from core.analysis.predictions import BoxPredictions
 from core.errors import DataError
 from core.store.judgements import Judgement

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.analysis.boxes import Ints
-from core.analysis.groups import group_members
+from core.analysis.class_groups import group_members
 from core.analysis.predictions import BoxPredictions, ClassPredictions
 
 

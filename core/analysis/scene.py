@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from core.analysis.box_matching import Matcher, Ranking
 from core.analysis.boxes import Detections, Ints, Objects, image_of
-from core.analysis.matching import Matcher, Ranking
+from core.analysis.coco_ap import Precision, average_precision
 from core.analysis.overlaps import Overlaps, overlaps
-from core.analysis.precision import Precision, average_precision
 
 _MATCHERS = 4
 

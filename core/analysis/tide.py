@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.analysis.box_matching import Matching, Outcome
 from core.analysis.boxes import Flags, Ints
-from core.analysis.matching import Matching, Outcome
 from core.analysis.overlaps import LEAST
 from core.analysis.scene import Scene
 

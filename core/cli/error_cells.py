@@ -37,7 +37,7 @@ def kind_word(view: View, word: str) -> str:
 
 def _place(view: View, word: str, words: int, here: str, there: str) -> Which:
     """A class or a group by name or number, or one of the words; `here` is one of this side, `there` not."""
-    from core.analysis.groups import group_members
+    from core.analysis.class_groups import group_members
 
     names, plain = view.errors.classes, _plain(word)
     if plain == ANY:

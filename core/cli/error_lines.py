@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from core.analysis.bootstrap import CONFIDENCE
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
 from core.analysis.chance import Interval, class_verdicts
+from core.analysis.class_groups import Grouped
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Comparison
 from core.analysis.errors import DETECTION, View
-from core.analysis.groups import Grouped
 from core.cli.output import table
 from core.humanise import MISSING
 from core.metrics import HEADLINE_AP

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from core.analysis.precision import average_precision
+from core.analysis.coco_ap import average_precision
 from core.analysis.predictions import found_boxes, true_objects
 from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment

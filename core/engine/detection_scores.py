@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.analysis.precision import Precision
+from core.analysis.coco_ap import Precision
 from core.config.schema import Predict
 from core.datasets.boxes.box_arrays import Boxes
 

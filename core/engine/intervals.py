@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.analysis.errors import open_errors
 from core.analysis.estimates import estimates
-from core.analysis.sources import train_counts
+from core.analysis.prediction_files import train_counts
 from core.engine.log import log
 from core.engine.outputs import predictions_path, read_measure
 from core.errors import CheckpointError, DataError

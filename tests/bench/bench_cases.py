@@ -41,7 +41,7 @@ def main() -> None:
 
 def make_run(folder: Path, images: int) -> None:
     """A run in which every picture has one object taken for another class, and nine boxes more."""
-    from core.analysis.importing import import_predictions
+    from core.analysis.import_predictions import import_predictions
     from core.config.workspace import Workspace
 
     (folder / "configs").mkdir()

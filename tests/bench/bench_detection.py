@@ -29,7 +29,7 @@ import torch
 from PIL import Image
 
 from core.analysis.boxes import Detections, Objects, detections, objects
-from core.analysis.precision import average_precision
+from core.analysis.coco_ap import average_precision
 from core.config.load import parse_experiment
 from core.data.augment import Jitter
 from core.data.boxes_batches import BoxBatches

@@ -105,14 +105,14 @@ def look(view: View) -> None:
 
 
 def fresh_suppression(view: View) -> None:
-    from core.analysis.suppress import keep_best
+    from core.analysis.agnostic_nms import keep_best
 
     look_at = view.scene.without(keep_best(view.scene.found, 0.5))
     look_at.matcher(0.5).at(0.5)
 
 
 def fresh_precision(view: View) -> None:
-    from core.analysis.precision import average_precision
+    from core.analysis.coco_ap import average_precision
 
     average_precision(view.scene.objects, view.scene.found, CLASSES)
 

@@ -10,9 +10,9 @@ import pytest
 
 from core.analysis.bootstrap import drawn_ap, draws, ranked
 from core.analysis.chance import mcnemar
+from core.analysis.coco_ap import average_precision
 from core.analysis.compare import compare
 from core.analysis.errors import Errors
-from core.analysis.precision import average_precision
 from core.analysis.predictions import BoxPredictions
 from core.errors import DataError
 

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from core.analysis.agnostic_nms import keep_best
+from core.analysis.box_matching import Outcome
 from core.analysis.boxes import Detections, Objects, detections, image_of, objects
 from core.analysis.cases import FALSE_ALARM_KINDS
 from core.analysis.errors import Errors
-from core.analysis.matching import Outcome
 from core.analysis.predictions import BoxPredictions, Origin
-from core.analysis.suppress import keep_best
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ import pytest
 from core.analysis.boxes import Detections, detections, objects
 from core.analysis.compare import compare
 from core.analysis.errors import Errors, open_errors
-from core.analysis.importing import import_predictions
+from core.analysis.import_predictions import import_predictions
+from core.analysis.prediction_files import prediction_sets
 from core.analysis.predictions import BoxPredictions
-from core.analysis.sources import prediction_sets
 from core.cli.error_document import case_documents
 from core.cli.main import main
 from core.config.workspace import Workspace

@@ -9,8 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from core.analysis.coco_ap import average_precision
 from core.analysis.errors import Errors
-from core.analysis.precision import average_precision
 from core.analysis.predictions import ClassPredictions, Origin
 
 NAMES = ("Navicula a", "Achnanthes", "Navicula b", "Navicula c", "Achnanthes x")

@@ -13,7 +13,7 @@ import pytest
 
 from core.analysis.errors import View
 from core.analysis.judged import as_coco, as_csv, as_voc, judgement_of
-from core.analysis.mistakes import likely_mistakes
+from core.analysis.label_errors import likely_mistakes
 from core.errors import DataError, UsageError
 from core.store.judgements import Judgement, judge, judgements_path, read_judgements
 from core.store.paths import FORMAT, RunPaths

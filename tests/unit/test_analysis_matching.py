@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.analysis.box_matching import FALSE_ALARMS, Matcher, Matching, Outcome, confusion
 from core.analysis.boxes import Detections, Objects, detections, image_of, objects
-from core.analysis.matching import FALSE_ALARMS, Matcher, Matching, Outcome, confusion
 from core.analysis.overlaps import overlaps
 
 KINDS = {

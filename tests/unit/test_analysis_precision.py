@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.analysis.boxes import Detections, Objects, detections, image_of, objects
-from core.analysis.precision import average_precision
+from core.analysis.coco_ap import average_precision
 from core.metrics import COCO
 
 

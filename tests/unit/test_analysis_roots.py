@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from core.analysis.errors import Errors
-from core.analysis.roots import image_root, remember_root
+from core.analysis.image_root import image_root, remember_root
 from core.errors import DataError, StateError
 from core.store.files import read_json
 from core.store.image_roots import remembered_root

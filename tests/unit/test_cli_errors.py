@@ -13,8 +13,8 @@ from PIL import Image
 
 from core.analysis.errors import open_errors
 from core.analysis.judged import judgement_of
+from core.analysis.prediction_files import find_predictions, prediction_sets
 from core.analysis.predictions import read_predictions
-from core.analysis.sources import find_predictions, prediction_sets
 from core.cli.main import main
 from core.config.workspace import Workspace
 from core.errors import DataError, UsageError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.analysis.importing import import_predictions
+from core.analysis.import_predictions import import_predictions
 from core.config.schema import DataConfig
 from core.config.workspace import Workspace
 from core.datasets.check import check_dataset

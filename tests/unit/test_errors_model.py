@@ -12,7 +12,7 @@ import pytest
 
 from core.analysis.boxes import objects
 from core.analysis.errors import Errors
-from core.analysis.sources import PredictionSet
+from core.analysis.prediction_files import PredictionSet
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from tui.errors.judgements import Judgements

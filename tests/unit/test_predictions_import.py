@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from core.analysis.errors import Errors, open_errors
-from core.analysis.importing import ImportedPredictions, import_predictions
-from core.analysis.sources import prediction_sets
+from core.analysis.import_predictions import ImportedPredictions, import_predictions
+from core.analysis.prediction_files import prediction_sets
 from core.config.workspace import Workspace
 from core.errors import DataError
 

@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from core.analysis.cases import Case
-from core.analysis.sources import PredictionSet
+from core.analysis.prediction_files import PredictionSet
 from core.store.files import write_json
 from core.store.paths import RunPaths
 from core.store.records import Best, RunSummary

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.analysis.chance import Interval
     from core.analysis.compare import Comparison
     from core.analysis.errors import View
-    from core.analysis.sources import PredictionSet
+    from core.analysis.prediction_files import PredictionSet
     from core.store.records import RunSummary
 
 _WORDS = {"fixed": "fixed", "broken": "broken", "still_wrong": "still wrong"}

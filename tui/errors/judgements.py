@@ -11,7 +11,7 @@ from core.store.judgements import Judgement
 if TYPE_CHECKING:
     from core.analysis.cases import Case
     from core.analysis.errors import View
-    from core.analysis.sources import PredictionSet
+    from core.analysis.prediction_files import PredictionSet
     from core.store.paths import RunPaths
 
 SIGNS = {"model wrong": "M", "label wrong": "L", "unclear": "?"}

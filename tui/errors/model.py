@@ -18,9 +18,9 @@ from tui.widgets.matrix_counts import NO_COUNTS, MatrixCell, MatrixCounts, cell_
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case
+    from core.analysis.class_groups import Grouped
     from core.analysis.errors import Errors, View
-    from core.analysis.groups import Grouped
-    from core.analysis.sources import PredictionSet
+    from core.analysis.prediction_files import PredictionSet
     from core.store.records import RunSummary
     from tui.errors.comparison import Compared, OtherPredictions
     from tui.errors.source import Opened
@@ -348,7 +348,7 @@ def matrix_counts(view: View, grouped: Grouped | None) -> MatrixCounts:
 def find_cases(view: View, query: CaseQuery, sorting: str) -> Sequence[Case]:
     """The cases that are asked for, in the order of `sorting`: rank, score, iou, ..."""
     if query.mistakes:
-        from core.analysis.mistakes import likely_mistakes
+        from core.analysis.label_errors import likely_mistakes
 
         return [case for _, case in likely_mistakes(view)]
     cases = view.cases(query.rows, query.columns, query.kind)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import humanise
-from core.analysis.sources import PredictionSet, prediction_sets
+from core.analysis.prediction_files import PredictionSet, prediction_sets
 from core.store.files import peek_json
 from core.store.paths import RunPaths
 from tui.errors.judgements import Judgements
@@ -85,7 +85,7 @@ def chosen(available: Sequence[PredictionSet], run: RunSummary, checkpoint: str 
 def read(run: RunPaths, source: PredictionSet) -> Opened:
     """Open a predictions file. Raises DataError when it, or what was judged about it, cannot be read."""
     from core.analysis.errors import open_errors
-    from core.analysis.roots import image_root
+    from core.analysis.image_root import image_root
 
     errors = open_errors(source.file)
     return Opened(source, errors, Judgements.read(run, source), image_root(run, errors))
@@ -93,6 +93,6 @@ def read(run: RunPaths, source: PredictionSet) -> Opened:
 
 def trained_on(run: RunPaths) -> tuple[int, ...] | None:
     """How many objects of each class were trained on, where the run tells."""
-    from core.analysis.sources import train_counts
+    from core.analysis.prediction_files import train_counts
 
     return train_counts(run)

@@ -70,7 +70,7 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     from core.analysis.errors import IOU, open_errors
-    from core.analysis.sources import find_predictions, train_counts
+    from core.analysis.prediction_files import find_predictions, train_counts
 
     _require_options(args)
     found = find_run(args.workspace, args.run)
@@ -116,7 +116,7 @@ def run(args: Namespace) -> int:
 
 def _root(args: Namespace, run: RunPaths, errors: Errors) -> Path:
     """Where the images are, which is remembered when it is told."""
-    from core.analysis.roots import image_root, require_images
+    from core.analysis.image_root import image_root, require_images
     from core.store.image_roots import save_root
 
     if args.root is None:
@@ -136,7 +136,7 @@ def _asked(args: Namespace) -> bool:
 
 def _cases(args: Namespace, view: View) -> tuple[list[Case], int]:
     """The cases asked for, else all that is wrong; as many as are listed, and how many there are."""
-    from core.analysis.mistakes import likely_mistakes
+    from core.analysis.label_errors import likely_mistakes
     from core.cli.error_cells import ANY, cell, kind_word
 
     limit = args.limit or (_IN_JSON if args.json else _SAVED if args.save else _LISTED)
@@ -193,7 +193,7 @@ def _compare(
 ) -> None:
     from core.analysis.compare import compare
     from core.analysis.errors import open_errors
-    from core.analysis.sources import find_predictions
+    from core.analysis.prediction_files import find_predictions
 
     other = find_run(args.workspace, args.compare)
     source = find_predictions(other, args.compare_at or args.at, args.split)
@@ -245,7 +245,7 @@ def _judged(args: Namespace, errors: Errors, file: Path) -> int:
 def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
     from core.analysis.drawing import draw_case, draw_matrix
     from core.analysis.fonts import font_advice
-    from core.analysis.roots import has_image
+    from core.analysis.image_root import has_image
 
     folder: Path = args.save
     names, matrix = view.errors.classes, view.matrix

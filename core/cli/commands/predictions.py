@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
 
 
 def _import(args: Namespace) -> int:
-    from core.analysis.importing import import_predictions
+    from core.analysis.import_predictions import import_predictions
 
     if not args.images.is_dir():
         raise UsageError(f"--images: there is no folder {clean(str(args.images))}")
@@ -93,9 +93,9 @@ def _import(args: Namespace) -> int:
 
 
 def _export(args: Namespace) -> int:
-    from core.analysis.exporting import coco_results, coco_truth
+    from core.analysis.export_predictions import coco_results, coco_truth
+    from core.analysis.prediction_files import find_predictions
     from core.analysis.predictions import BoxPredictions, read_predictions
-    from core.analysis.sources import find_predictions
 
     found = find_predictions(find_run(args.workspace, args.run), args.at, args.split)
     source = read_predictions(found.file)

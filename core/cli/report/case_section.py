@@ -26,7 +26,7 @@ _QUALITY = 72
 def case_section(run: RunPaths, name: str, most: int) -> list[Section]:
     """Sections on the errors of a run's best predictions; one that says why where there are none."""
     from core.analysis.errors import open_errors
-    from core.analysis.sources import find_predictions, train_counts
+    from core.analysis.prediction_files import find_predictions, train_counts
 
     try:
         source = find_predictions(run)
@@ -100,7 +100,7 @@ def _classes(view: View, where: Source) -> Table:
 
 
 def _pictures(run: RunPaths, view: View, most: int, where: Source) -> Pictures | None:
-    from core.analysis.roots import has_image, image_root
+    from core.analysis.image_root import has_image, image_root
 
     root = image_root(run, view.errors)
     chosen = [case for case in _worst(view, most) if has_image(root, case.path)]

@@ -21,7 +21,7 @@ from tui.widgets.bars import Span, SpanLine
 
 if TYPE_CHECKING:
     from core.analysis.errors import View
-    from core.analysis.sources import PredictionSet
+    from core.analysis.prediction_files import PredictionSet
     from core.store.records import RunSummary
 
 

@@ -325,7 +325,7 @@ def _look(
 
 def _remembered(run: RunPaths, errors: Errors, folder: Path) -> Path:
     """Raises DataError when the folder has none of the images, StateError, OSError."""
-    from core.analysis.roots import remember_root
+    from core.analysis.image_root import remember_root
 
     remember_root(run, errors, folder)
     return folder
