@@ -96,7 +96,7 @@ def compare(first: RunPaths, second: RunPaths) -> Comparison:
 
 
 def _settings(old: Experiment, new: Experiment) -> tuple[Setting, ...]:
-    from core.cli.kin import setting_text
+    from core.cli.config_runs import setting_text
     from core.config.load import changed_fields
 
     changes = changed_fields(old, new)

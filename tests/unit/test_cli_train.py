@@ -13,7 +13,7 @@ import pytest
 
 import core.cli.commands.resume as resume
 import core.cli.commands.train as train
-from core.cli.kin import change_options, change_words
+from core.cli.config_runs import change_options, change_words
 from core.cli.main import main
 from core.config.load import Loaded, apply_overrides, changed_fields, dump, load_experiment
 from core.config.workspace import Workspace

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from core.cli.config_runs import Kin, change_options, change_words, newest_kin
 from core.cli.estimate import disk_words
-from core.cli.kin import Kin, change_options, change_words, newest_kin
 from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, add_settings, not_negative, positive
 from core.config.workspace import require_state_home

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core import humanise
+from core.cli.config_runs import setting_text
 from core.cli.estimate_lines import best_estimates
-from core.cli.kin import setting_text
 from core.cli.metric_tables import shown
 from core.cli.report.blocks import Block, Bullets, Report, Section, Source, Table, Text
 from core.cli.report.case_section import case_section
