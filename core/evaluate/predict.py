@@ -21,7 +21,7 @@ from core.engine.tasks import make_task
 from core.errors import DataError
 from core.evaluate.progress import Progress
 from core.evaluate.setup import Setup, prepare
-from core.evaluate.tops import top_boxes, top_classes
+from core.evaluate.top_predictions import top_boxes, top_classes
 from core.store.checkpoints import choose
 from core.store.files import make_dir, write_bytes, write_json
 from core.store.paths import JobPaths, RunPaths

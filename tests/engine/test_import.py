@@ -22,8 +22,8 @@ from core.config.workspace import Workspace
 from core.engine.checkpoint import read_checkpoint
 from core.engine.stop import StopFlag
 from core.errors import CheckpointError, DataError, StateError, UsageError
-from core.evaluate.foreign import read_name
-from core.evaluate.importing import Wish, import_files, main
+from core.evaluate.import_checkpoints import Wish, import_files, main
+from core.evaluate.lab_checkpoint import read_name
 from core.evaluate.plan import plan_measure
 from core.evaluate.worker import run_job
 from core.launch.plan import plan_resume
@@ -325,7 +325,7 @@ def measured(run: RunPaths, content: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_process_answers_with_one_document(workspace: Workspace, tmp_path: Path) -> None:
     path = lab_file(tmp_path / "a_f_36_f_36_ep_2.pth", network("tinyvgg_a", 10), 2)
-    command = [sys.executable, "-P", "-m", "core.evaluate.importing"]
+    command = [sys.executable, "-P", "-m", "core.evaluate.import_checkpoints"]
     asked = json.dumps({"workspace": str(workspace.root), "files": [str(path)]})
     ended = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=120, check=True)
     assert len(json.loads(ended.stdout)["runs"]) == 1

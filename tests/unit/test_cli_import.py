@@ -36,7 +36,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     answer: dict[str, Any] = {"stdout": json.dumps({"runs": [MADE]}), "stderr": ""}
 
     def run(argv: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
-        assert argv[-1] == "core.evaluate.importing"
+        assert argv[-1] == "core.evaluate.import_checkpoints"
         answer["asked"] = json.loads(more["input"])
         return subprocess.CompletedProcess(argv, 0, answer["stdout"], answer["stderr"])
 

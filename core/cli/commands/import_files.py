@@ -70,7 +70,7 @@ def run(args: Namespace) -> int:
 
 def _ask(asked: dict[str, Any]) -> list[dict[str, Any]]:
     ended = subprocess.run(
-        module_command("core.evaluate.importing"),
+        module_command("core.evaluate.import_checkpoints"),
         input=json.dumps(asked),
         capture_output=True,
         text=True,

@@ -1,6 +1,6 @@
 """Old checkpoint files of the lab made into runs: finished, read-only, with their curves.
 
-`python -P -m core.evaluate.importing` reads one JSON document from stdin and prints one to stdout.
+`python -P -m core.evaluate.import_checkpoints` reads one JSON document from stdin and prints one to stdout.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from core.config.workspace import Workspace
 from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset
 from core.errors import CheckpointError, LabError, UsageError
-from core.evaluate.foreign import Foreign, read_foreign
-from core.evaluate.imported import Fitted, Imported, Series, checkpoint_bytes, make_run
-from core.evaluate.matching import fit_momentum, fit_weights
+from core.evaluate.imported_run import Fitted, Imported, Series, checkpoint_bytes, make_run
+from core.evaluate.lab_checkpoint import Foreign, read_foreign
 from core.evaluate.setup import test_as_val, with_classes
+from core.evaluate.weight_mapping import fit_momentum, fit_weights
 from core.models.registry import build_model
 from core.store.imports import file_sha256
 from core.text import clean, did_you_mean

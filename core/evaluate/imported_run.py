@@ -20,7 +20,7 @@ from core.datasets.dataset import Dataset, store_dataset
 from core.engine import rng
 from core.engine.checkpoint import FORMAT, DataKey
 from core.engine.state import RunningSums
-from core.evaluate.foreign import LOGS, Foreign
+from core.evaluate.lab_checkpoint import LOGS, Foreign
 from core.metrics import mode_of
 from core.store.attempts import record_attempt
 from core.store.checkpoints import save_files
