@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.data.augment import Augmentation
 from core.data.colour import jitter
-from core.data.draws import EpochDraws, draw_epoch, side_range
+from core.data.epoch_rng import EpochDraws, draw_epoch, side_range
 from core.data.resample import Resampler
 from core.data.store import ImageStore
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.data.boxes_draws import BoxAugmentation, BoxDraws, draw_box_epoch
+from core.data.box_epoch_rng import BoxAugmentation, BoxDraws, draw_box_epoch
 from core.data.boxes_store import PictureStore, as_planes
 from core.data.boxes_targets import Targets, scaled, turned
 from core.data.colour import jitter

@@ -18,7 +18,7 @@ from core.config.schema import Experiment
 from core.data.augment import Augmentation, Jitter, View, make_views
 from core.data.batches import Batch, TrainBatches, eval_batch
 from core.data.decode import decode_pixels
-from core.data.draws import MEASURING
+from core.data.epoch_rng import MEASURING
 from core.data.splits import Loading, SplitStores, as_store
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset

@@ -17,8 +17,8 @@ from core.analysis.predictions import found_boxes, true_objects
 from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.augment import Jitter
+from core.data.box_epoch_rng import BoxAugmentation
 from core.data.boxes_batches import BoxBatch, BoxBatches
-from core.data.boxes_draws import BoxAugmentation
 from core.data.boxes_store import (
     PictureStore,
     cached_pictures,

@@ -24,7 +24,7 @@ from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.batches import TrainBatches
 from core.data.decode import decode_pixels, decode_whole, native_side
-from core.data.draws import generator
+from core.data.epoch_rng import generator
 from core.data.splits import Loading, as_store, as_whole_store
 from core.data.store import Normalisation
 from core.datasets.dataset import Dataset

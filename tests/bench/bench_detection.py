@@ -32,8 +32,8 @@ from core.analysis.boxes import Detections, Objects, detections, objects
 from core.analysis.coco_ap import average_precision
 from core.config.load import parse_experiment
 from core.data.augment import Jitter
+from core.data.box_epoch_rng import BoxAugmentation
 from core.data.boxes_batches import BoxBatches
-from core.data.boxes_draws import BoxAugmentation
 from core.data.boxes_store import PictureStore, cached_pictures, fitted_sizes
 from core.data.boxes_targets import make_targets
 from core.datasets.boxes.box_arrays import Boxes

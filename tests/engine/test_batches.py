@@ -12,7 +12,7 @@ from torch import Tensor
 from core.data import colour
 from core.data.augment import Augmentation, Jitter
 from core.data.batches import TrainBatches, eval_batch
-from core.data.draws import draw_epoch
+from core.data.epoch_rng import draw_epoch
 from core.data.store import ImageStore, Normalisation
 from core.errors import DataError
 

@@ -16,8 +16,8 @@ from torchvision.transforms import v2
 from core.config.workspace import cache_home
 from core.data import boxes_store
 from core.data.augment import Jitter
+from core.data.box_epoch_rng import BoxAugmentation
 from core.data.boxes_batches import BoxBatches, resized
-from core.data.boxes_draws import BoxAugmentation
 from core.data.boxes_store import (
     PictureStore,
     as_planes,

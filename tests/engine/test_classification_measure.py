@@ -20,7 +20,7 @@ from torchvision import transforms
 from core.config.load import apply_overrides, parse_experiment
 from core.config.resolve_defaults import resolve_normalize
 from core.data.batches import TrainBatches
-from core.data.draws import MEASURING
+from core.data.epoch_rng import MEASURING
 from core.datasets.open import open_dataset
 from core.engine.classification import Classification
 from core.engine.resolve import Resolved

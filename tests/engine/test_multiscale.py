@@ -13,7 +13,7 @@ from torchvision.transforms import RandomResizedCrop, functional
 
 from core.data.augment import Augmentation, Jitter
 from core.data.batches import TrainBatches
-from core.data.draws import draw_epoch, side_range
+from core.data.epoch_rng import draw_epoch, side_range
 from core.data.resample import Resampler, bilinear_weights
 from core.data.store import ImageStore, Normalisation
 from core.errors import DataError

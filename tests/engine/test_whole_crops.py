@@ -19,7 +19,7 @@ from core.data.augment import Augmentation
 from core.data.batches import TrainBatches
 from core.data.cache import cached_pixels, cached_whole
 from core.data.decode import LONGEST, decode_whole
-from core.data.draws import draw_epoch
+from core.data.epoch_rng import draw_epoch
 from core.data.splits import Loading, SplitStores, as_whole_store
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import FileList, make_dataset, read_dataset

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.data.augment import Jitter
-from core.data.draws import draw_colour, generator
+from core.data.epoch_rng import draw_colour, generator
 from core.errors import DataError
 
 
@@ -36,7 +36,7 @@ class BoxDraws:
     """All draws of one epoch, by place in its order (n pictures), on the CPU.
 
     order: indices (n,); scale: factors (n,) float64, or None; across, over: booleans (n,); factors (n, 4) and
-    sequence (steps, 4) of colours as `core.data.draws.EpochDraws` has them, or None.
+    sequence (steps, 4) of colours as `core.data.epoch_rng.EpochDraws` has them, or None.
     """
 
     order: Tensor
