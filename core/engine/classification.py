@@ -22,9 +22,9 @@ from core.data.epoch_rng import MEASURING
 from core.data.splits import Loading, SplitStores, as_store
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset
+from core.engine.amp import autocast
 from core.engine.checkpoint import DataKey
 from core.engine.log import log
-from core.engine.precision import autocast
 from core.engine.resolve import Resolved
 from core.engine.scoring import Scores, require_logits
 from core.engine.state import Answers

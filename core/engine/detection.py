@@ -31,6 +31,7 @@ from core.data.cache import Cancelled
 from core.data.splits import announced, fits
 from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import Dataset
+from core.engine.amp import autocast
 from core.engine.checkpoint import DataKey
 from core.engine.detection_scores import (
     Found,
@@ -41,7 +42,6 @@ from core.engine.detection_scores import (
     truth_arrays,
 )
 from core.engine.log import log
-from core.engine.precision import autocast
 from core.engine.resolve import Resolved
 from core.engine.task import Measurement, StepOutcome
 from core.errors import DataError

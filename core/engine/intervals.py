@@ -6,7 +6,7 @@ from core.analysis.errors import open_errors
 from core.analysis.estimates import estimates
 from core.analysis.prediction_files import train_counts
 from core.engine.log import log
-from core.engine.outputs import predictions_path, read_measure
+from core.engine.measure_files import predictions_path, read_measure
 from core.errors import CheckpointError, DataError
 from core.store.checkpoints import choose
 from core.store.estimates import read_estimates, write_estimates

@@ -13,13 +13,13 @@ from torch import nn
 from core.data.cache import Cancelled
 from core.engine.checkpoint import DataKey, serialise
 from core.engine.log import log, told
+from core.engine.measure_files import write_outputs
 from core.engine.optim import rate_record
-from core.engine.outputs import write_outputs
+from core.engine.optimizer_step import follow_schedule, take_step
 from core.engine.recorder import StepRecorder
 from core.engine.resolve import Resolved
 from core.engine.state import LossGuard, TrainState
 from core.engine.task import Measurement, Task
-from core.engine.update import follow_schedule, take_step
 from core.errors import LabError
 from core.humanise import duration
 from core.metrics import Mode

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from core.config.schema import Experiment
+from core.engine.amp import choose_precision
 from core.engine.devices import is_gpu, require_device, require_gpu, tell_unused_gpu
 from core.engine.log import log
-from core.engine.precision import choose_precision
 from core.errors import RunFailedError
 from core.store.files import read_json, write_json
 from core.store.paths import RunPaths

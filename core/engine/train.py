@@ -15,13 +15,12 @@ from core.datasets.dataset import Dataset, read_dataset, require_unchanged, stor
 from core.datasets.left_out import without
 from core.datasets.open import open_dataset
 from core.download import Cancelled as WeightsCancelled
-from core.engine.begin import make_state, restore_state
+from core.engine.attempt_goal import Goal, read_goal, require_metrics
 from core.engine.build import build, code_file
 from core.engine.class_match import Outputs
 from core.engine.describe import model_document
 from core.engine.failure import Place, write_failure
-from core.engine.final import measure_test, test_outstanding
-from core.engine.goal import Goal, read_goal, require_metrics
+from core.engine.initial_state import make_state, restore_state
 from core.engine.intervals import write_chosen_intervals
 from core.engine.log import log
 from core.engine.loop import Loop, LoopSettings
@@ -31,6 +30,7 @@ from core.engine.state import TrainState
 from core.engine.stop import StopFlag
 from core.engine.task import Task
 from core.engine.tasks import make_task
+from core.engine.test_split import measure_test, test_outstanding
 from core.errors import PicturesError
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm

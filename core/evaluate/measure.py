@@ -14,7 +14,7 @@ from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
 from core.engine.intervals import write_intervals
 from core.engine.log import log, told
-from core.engine.outputs import measure_path, read_measure, same_settings, settings_key, write_outputs
+from core.engine.measure_files import measure_path, read_measure, same_settings, settings_key, write_outputs
 from core.engine.task import Measurement
 from core.engine.tasks import make_task
 from core.errors import CheckpointError, UsageError

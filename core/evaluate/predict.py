@@ -15,7 +15,7 @@ from core.datasets.dataset import Dataset
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
 from core.engine.log import log
-from core.engine.outputs import joined, packed, stamp
+from core.engine.measure_files import joined, packed, stamp
 from core.engine.task import Task
 from core.engine.tasks import make_task
 from core.errors import DataError

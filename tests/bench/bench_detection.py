@@ -41,11 +41,11 @@ from core.datasets.dataset import FileList, make_dataset
 from core.engine.checkpoint import DataKey
 from core.engine.loop import Loop, LoopSettings
 from core.engine.optim import build_optimizer
+from core.engine.optimizer_step import take_step
 from core.engine.resolve import Resolved
 from core.engine.schedule import schedule_of
 from core.engine.state import TrainState
 from core.engine.tasks import make_task
-from core.engine.update import take_step
 from core.models.modes import apply_mode, set_train_mode
 from core.models.registry import build_model
 from core.store.metrics import MetricsWriter

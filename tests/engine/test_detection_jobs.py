@@ -19,7 +19,7 @@ from core.config.load import parse_experiment
 from core.datasets.dataset import read_dataset
 from core.engine.checkpoint import read_checkpoint
 from core.engine.failure import sentence
-from core.engine.outputs import joined
+from core.engine.measure_files import joined
 from core.engine.stop import StopFlag
 from core.evaluate.plan import plan_measure, plan_predict
 from core.evaluate.setup import with_classes

@@ -13,10 +13,10 @@ from core.engine.build import build
 from core.engine.checkpoint import load_model, model_state, read_checkpoint
 from core.engine.class_match import Outputs
 from core.engine.ema import Ema
+from core.engine.optimizer_step import take_step
 from core.engine.resolve import read_resolved
 from core.engine.schedule import Schedule
 from core.engine.state import TrainState
-from core.engine.update import take_step
 from core.store.checkpoints import choose
 from core.store.metrics import read_history
 

@@ -17,7 +17,7 @@ from core.analysis.errors import Errors
 from core.analysis.estimates import estimates
 from core.analysis.predictions import ClassPredictions, Origin
 from core.cli.estimate_lines import best_estimates, show_lines
-from core.engine.outputs import same_settings, settings_key
+from core.engine.measure_files import same_settings, settings_key
 from core.engine.stop import StopFlag
 from core.errors import CheckpointError, DataError, UsageError
 from core.evaluate.plan import plan_measure

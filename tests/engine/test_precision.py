@@ -11,9 +11,8 @@ import torch
 
 from core.config.load import apply_overrides, parse_experiment
 from core.config.schema import Experiment
-from core.engine import precision
+from core.engine.amp import autocast, choose_precision, make_scaler
 from core.engine.checkpoint import read_checkpoint
-from core.engine.precision import autocast, choose_precision, make_scaler
 from core.errors import RunFailedError
 from core.store.checkpoints import choose
 from core.store.files import read_json
@@ -121,7 +120,7 @@ def half_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
         scaler = original(resolved)
         return scaler and torch.amp.GradScaler(resolved.device, init_scale=2.0**20, growth_interval=5)
 
-    monkeypatch.setattr("core.engine.begin.make_scaler", eager)
+    monkeypatch.setattr("core.engine.initial_state.make_scaler", eager)
     monkeypatch.setattr("core.engine.resolve.choose_precision", lambda experiment, device: "float16")
 
 
@@ -145,7 +144,8 @@ def test_gradient_scale_survives_a_resume(
 @pytest.mark.usefixtures("half_on_cpu")
 def test_overflowing_gradients_are_left_out_not_a_failure(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "core.engine.begin.make_scaler", lambda resolved: torch.amp.GradScaler("cpu", init_scale=2.0**60)
+        "core.engine.initial_state.make_scaler",
+        lambda resolved: torch.amp.GradScaler("cpu", init_scale=2.0**60),
     )
     run = lab.train("epochs=1", "clip_norm=1.0")
     content = read_checkpoint(run, choose(run, "1"))

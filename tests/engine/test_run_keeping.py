@@ -14,8 +14,8 @@ import torch
 from core.engine import loop
 from core.engine.checkpoint import read_checkpoint
 from core.engine.classification import Classification
+from core.engine.optimizer_step import take_step
 from core.engine.state import NonFiniteLossError
-from core.engine.update import take_step
 from core.errors import CheckpointError, DataError, UsageError
 from core.evaluate.plan import plan_measure
 from core.launch.plan import plan_resume

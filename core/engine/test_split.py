@@ -8,7 +8,7 @@ from core.datasets.dataset import Dataset
 from core.engine.checkpoint import load_model, read_checkpoint
 from core.engine.class_match import Outputs
 from core.engine.log import log, told
-from core.engine.outputs import read_measure, write_outputs
+from core.engine.measure_files import read_measure, write_outputs
 from core.engine.state import TrainState
 from core.engine.task import Task
 from core.errors import CheckpointError

@@ -5,19 +5,19 @@ from __future__ import annotations
 from torch import nn
 
 from core.config.schema import Experiment
+from core.engine.amp import make_scaler
+from core.engine.attempt_goal import Goal
 from core.engine.checkpoint import restore, restore_fork
 from core.engine.class_match import Outputs
 from core.engine.early_stop import Patience
 from core.engine.ema import Ema
-from core.engine.goal import Goal
 from core.engine.log import log
 from core.engine.optim import build_optimizer, rate_record
-from core.engine.precision import make_scaler
+from core.engine.optimizer_step import follow_schedule
 from core.engine.resolve import Resolved
 from core.engine.schedule import plateau_of, schedule_of
 from core.engine.state import TrainState
 from core.engine.task import Task
-from core.engine.update import follow_schedule
 from core.errors import CheckpointError
 from core.metrics import mode_of
 from core.models.modes import ParamGroup
