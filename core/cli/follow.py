@@ -17,7 +17,7 @@ from core.cli.progress import BarView, LineView, Position, View
 from core.errors import LabError
 from core.launch.control import stop_run
 from core.store.catalogue import summarise
-from core.store.columns import time_of
+from core.store.metric_columns import time_of
 from core.store.metrics import MetricsTail
 from core.store.paths import RunPaths
 from core.store.records import ENDED, DerivedState, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from core.store.guard import mark_changed
+from core.store.changes import mark_changed
 from core.store.jobs import write_progress
 from core.store.paths import JobPaths
 

@@ -15,8 +15,8 @@ from core.errors import StateError
 from core.evaluate.measure import run_measure
 from core.evaluate.predict import run_predict
 from core.store.attempts import write_error
+from core.store.changes import mark_changed
 from core.store.files import peek_json, read_json, reserve, sweep, write_json
-from core.store.guard import mark_changed
 from core.store.paths import JobPaths, RunPaths
 
 

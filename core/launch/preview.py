@@ -19,8 +19,8 @@ from core.errors import UnreadableError
 from core.launch.spawn import child_environment, module_command
 from core.reading import read_bytes
 from core.store.files import peek_json, write_json
+from core.store.json_documents import cleaned
 from core.store.measures import KEPT_CLASSES, KEPT_TOP
-from core.store.report import cleaned
 from core.store.version import code_version
 from core.text import clean
 

@@ -36,8 +36,8 @@ from core.launch.tracker import start_tracker
 from core.launch.work_item import Work, from_arguments
 from core.reading import is_directory, is_regular
 from core.store.attempts import note_trainer, write_error, write_exit
+from core.store.changes import mark_changed
 from core.store.files import Reserve, reserve
-from core.store.guard import mark_changed
 from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt
 from core.store.paths import AttemptPaths
 from core.store.process import identity_of

@@ -13,8 +13,8 @@ from core.launch.spawn import module_command
 from core.reading import is_regular
 from core.store import jobs, state
 from core.store.attempts import begin_attempt
+from core.store.changes import require_writable
 from core.store.files import peek_json
-from core.store.guard import require_writable
 from core.store.json_values import integer_of, number_of
 from core.store.locks import is_held, job_lock_path, run_lock_path
 from core.store.paths import AttemptPaths, JobPaths, RunPaths

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from core.errors import CheckpointError, UsageError
 from core.store import files
+from core.store.changes import mark_changed, require_writable
 from core.store.checkpoints import checkpoint_ids, pinned_in
-from core.store.guard import mark_changed, require_writable
 from core.store.paths import RunPaths
 from core.store.runs import change_meta, meta_lock, read_meta
 from core.text import clean

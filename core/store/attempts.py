@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from core.store import files, process
-from core.store.guard import mark_changed, require_writable
+from core.store.changes import mark_changed, require_writable
 from core.store.json_values import integer_of, mapping_of, number_of, text_of
 from core.store.leftovers import settle
 from core.store.paths import AttemptPaths, RunPaths

@@ -12,7 +12,6 @@ from core.config.workspace import Workspace
 from core.errors import UsageError
 from core.reading import is_folder
 from core.store.files import peek_json
-from core.store.index import Stamp, load_index, save_index
 from core.store.json_values import number_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
@@ -20,6 +19,7 @@ from core.store.records import RunSummary
 from core.store.runs import read_meta
 from core.store.summary import broken
 from core.store.summary import summarise as _summarise
+from core.store.summary_cache import Stamp, load_index, save_index
 from core.text import clean, did_you_mean
 
 LAST = "@last"

@@ -22,7 +22,7 @@ from core.humanise import size as human_size
 from core.metrics import Mode, as_mode, rank
 from core.store import files
 from core.store.attempts import numbers
-from core.store.guard import mark_changed
+from core.store.changes import mark_changed
 from core.store.history import best_of
 from core.store.json_values import integer_of, mapping_of, number_of
 from core.store.lineage import CHECKPOINT_ID as CHECKPOINT_ID

@@ -10,7 +10,9 @@ from operator import lt
 from typing import Any
 
 from core.metrics import Mode, rank
-from core.store.columns import (
+from core.store.json_values import metric_of, text_or_none
+from core.store.lineage import Limits, Lineage, attempt_of, holds
+from core.store.metric_columns import (
     PLACE,
     StepRows,
     clean_name,
@@ -19,8 +21,6 @@ from core.store.columns import (
     transposed,
     whole,
 )
-from core.store.json_values import metric_of, text_or_none
-from core.store.lineage import Limits, Lineage, attempt_of, holds
 from core.store.records import Record
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.store import files
-from core.store.guard import mark_changed, require_writable
+from core.store.changes import mark_changed, require_writable
 from core.store.paths import FORMAT, RunPaths
 from core.store.runs import meta_lock
 

@@ -18,7 +18,7 @@ from typing import Any
 from core.errors import UsageError
 from core.reading import exists, is_regular
 from core.store import attempts, files, locks, process, state
-from core.store.guard import mark_changed, require_active, require_writable
+from core.store.changes import mark_changed, require_active, require_writable
 from core.store.json_values import integer_of, mappings_in, number_of, text_of
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, Attempt, State

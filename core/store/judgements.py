@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import DataError, UsageError
 from core.store import files
-from core.store.guard import mark_changed, require_writable
+from core.store.changes import mark_changed, require_writable
 from core.store.json_values import mappings_in, number_of, text_of, text_or_none
 from core.store.paths import FORMAT, RunPaths
 from core.store.runs import meta_lock

@@ -19,10 +19,10 @@ from typing import Any
 import orjson
 
 from core.store import files
-from core.store.columns import StepRows as StepRows
 from core.store.history import History as History
 from core.store.history import Resume as Resume
 from core.store.json_values import metric_of, stored_metric
+from core.store.metric_columns import StepRows as StepRows
 from core.store.records import Record
 from core.store.tail import CHUNK as CHUNK
 from core.store.tail import Tail

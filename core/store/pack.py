@@ -23,7 +23,7 @@ from core.config.workspace import Workspace
 from core.errors import DataError, StateError
 from core.reading import open_regular
 from core.store import files
-from core.store.guard import mark_changed
+from core.store.changes import mark_changed
 from core.store.paths import FORMAT, RUN_ID, RunPaths
 from core.store.records import ACTIVE
 from core.store.state import derive_state

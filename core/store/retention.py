@@ -8,8 +8,8 @@ from typing import Literal
 
 from core.errors import CheckpointError, StateError
 from core.store import files, locks
+from core.store.changes import mark_changed, require_writable
 from core.store.checkpoints import CHECKPOINT_ID, choose, list_checkpoints
-from core.store.guard import mark_changed, require_writable
 from core.store.jobs import active_jobs
 from core.store.leftovers import remove_files, settle
 from core.store.paths import RunPaths

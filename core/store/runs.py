@@ -15,7 +15,7 @@ from typing import Any
 from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.store import attempts, files, jobs, locks, process, state
-from core.store.guard import mark_changed, require_active, require_writable
+from core.store.changes import mark_changed, require_active, require_writable
 from core.store.json_values import text_of, texts_in
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE

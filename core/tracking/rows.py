@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.store.columns import PLACE, clean_name, is_count, time_of, whole
 from core.store.json_values import metric_of
 from core.store.lineage import Lineage
+from core.store.metric_columns import PLACE, clean_name, is_count, time_of, whole
 from core.store.metrics import MetricsTail
 from core.store.records import Record
 

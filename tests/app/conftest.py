@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from core.config.workspace import Workspace
+from core.store.changes import mark_changed
 from core.store.checkpoints import save_files
 from core.store.files import read_json, write_json
-from core.store.guard import mark_changed
 from core.store.jobs import create_job
 from core.store.locks import Lock, acquire, job_lock_path, run_lock_path
 from core.store.metrics import MetricsWriter

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.config.workspace import Workspace
-from core.store.guard import mark_changed
+from core.store.changes import mark_changed
 from core.store.jobs import read_job
 from core.store.metrics import MetricsReader, MetricsWriter
 from tui.read import reader as reader_module

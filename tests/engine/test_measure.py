@@ -26,10 +26,10 @@ from core.store.checkpoints import list_checkpoints
 from core.store.estimates import read_estimates
 from core.store.files import read_json, write_json
 from core.store.jobs import begin_job, create_job, read_job
+from core.store.json_documents import show_document
 from core.store.measures import measures
 from core.store.metrics import read_history
 from core.store.paths import JobPaths, RunPaths
-from core.store.report import show_document
 from core.store.state import derive_state
 
 

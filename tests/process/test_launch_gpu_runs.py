@@ -19,10 +19,10 @@ from core.launch.slots import gpu_status
 from core.store.attempts import read_attempt
 from core.store.catalogue import Catalogue
 from core.store.files import read_json
+from core.store.json_documents import show_document
 from core.store.paths import RunPaths
 from core.store.process import from_json, send
 from core.store.records import ACTIVE, ENDED
-from core.store.report import show_document
 from core.store.state import derive_state
 from tests.process.process_tools import stub_run, until
 

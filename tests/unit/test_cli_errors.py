@@ -20,9 +20,9 @@ from core.config.workspace import Workspace
 from core.errors import DataError, UsageError
 from core.store.catalogue import find_run, summarise
 from core.store.estimates import Estimate, Estimates, write_estimates
+from core.store.json_documents import show_document
 from core.store.judgements import judge
 from core.store.paths import RunPaths
-from core.store.report import show_document
 
 ACCENTS = "Encyonema [b] 규조 ü"
 TRUTH: dict[str, Any] = {

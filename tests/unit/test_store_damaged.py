@@ -17,10 +17,10 @@ from core.errors import LabError, UnreadableError
 from core.store import annotate
 from core.store.catalogue import Catalogue, find_run, list_runs
 from core.store.image_roots import save_root
+from core.store.json_documents import list_document, metrics_document, show_document
 from core.store.judgements import Judgement, judge
 from core.store.measures import measures
 from core.store.paths import RunPaths
-from core.store.report import list_document, metrics_document, show_document
 from core.store.runs import change_meta
 from core.store.state import derive_state, is_untouched
 from tui.read.run_detail import DetailReader

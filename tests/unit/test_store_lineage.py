@@ -15,10 +15,10 @@ from core.store.attempts import begin_attempt, write_exit
 from core.store.checkpoints import choose, list_checkpoints, save_files
 from core.store.forks import prepare_fork
 from core.store.history import History
+from core.store.json_documents import metrics_document
 from core.store.lineage import holds_id
 from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import RunPaths, checkpoint_id
-from core.store.report import metrics_document
 from core.store.retention import kept
 from core.store.runs import add_request, create_run
 from core.store.summary import summarise

@@ -17,10 +17,10 @@ from core.store.attempts import attempts, begin_attempt, write_exit
 from core.store.catalogue import Catalogue, find_run
 from core.store.checkpoints import choose, newest_good, save_files, verify
 from core.store.jobs import create_job, list_jobs
+from core.store.json_documents import list_document, metrics_document, show_document
 from core.store.logs import tail_log
 from core.store.metrics import MetricsWriter, read_history
 from core.store.paths import FORMAT, RunPaths
-from core.store.report import list_document, metrics_document, show_document
 from core.store.retention import prune
 from core.store.runs import add_request, change_meta, create_run, requests
 from core.store.state import derive_state

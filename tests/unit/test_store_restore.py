@@ -11,9 +11,9 @@ import pytest
 from core.config.workspace import Workspace
 from core.store.attempts import begin_attempt, write_exit, write_result
 from core.store.checkpoints import save_files
+from core.store.json_documents import metrics_document, show_document
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths, checkpoint_id
-from core.store.report import metrics_document, show_document
 from core.store.restore import read_run_history
 from core.store.runs import add_request, create_run
 from core.store.summary import summarise

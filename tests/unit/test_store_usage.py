@@ -12,9 +12,9 @@ from core.config.workspace import Workspace
 from core.store import files, jobs
 from core.store.attempts import begin_attempt
 from core.store.checkpoints import save_files
+from core.store.json_documents import show_document
 from core.store.measures import measures
 from core.store.paths import RunPaths
-from core.store.report import show_document
 from core.store.runs import create_run
 from core.store.usage import run_usage
 

@@ -14,8 +14,8 @@ from core.cli.parser import add_json
 from core.humanise import MISSING
 from core.store.catalogue import find_run, summarise
 from core.store.estimates import estimates_document
+from core.store.json_documents import summary_document
 from core.store.records import RunSummary
-from core.store.report import summary_document
 from core.text import middle_cut
 
 _DESCRIPTION = """\

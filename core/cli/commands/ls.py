@@ -9,8 +9,8 @@ from core.cli.parser import add_json
 from core.humanise import MISSING
 from core.launch.queue_reasons import explain
 from core.store.catalogue import Catalogue
+from core.store.json_documents import list_document
 from core.store.records import RunSummary
-from core.store.report import list_document
 from core.words import best_value, run_age, run_state_line, run_time_left
 
 _HEADER = ("id", "name", "state", "epoch", "best", "started", "left", "tags")

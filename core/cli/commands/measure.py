@@ -17,10 +17,10 @@ from core.launch.jobs import start_job
 from core.store.catalogue import Catalogue, find_run
 from core.store.files import peek_json
 from core.store.jobs import JobState
+from core.store.json_documents import cleaned
 from core.store.measures import read_row
 from core.store.metrics import decode_numbers
 from core.store.paths import RunPaths
-from core.store.report import cleaned
 from core.words import job_ending
 
 _DESCRIPTION = """\

@@ -14,12 +14,12 @@ from core.cli.text_charts import print_charts
 from core.errors import UsageError
 from core.store.catalogue import find_run
 from core.store.files import peek_json
+from core.store.json_documents import metrics_document
 from core.store.lineage import holds_id
 from core.store.measures import measures
 from core.store.metrics import History
 from core.store.paths import RunPaths
 from core.store.records import Record
-from core.store.report import metrics_document
 from core.store.restore import read_run_history
 
 _PLACE = ("epoch", "step", "attempt", "t")

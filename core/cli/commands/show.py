@@ -21,8 +21,8 @@ from core.launch.queue_reasons import explain
 from core.store.catalogue import find_run, summarise
 from core.store.checkpoints import list_checkpoints
 from core.store.jobs import list_jobs
+from core.store.json_documents import model_summary, show_document
 from core.store.measures import measures
-from core.store.report import model_summary, show_document
 from core.store.restore import read_run_history
 
 _DESCRIPTION = """\

@@ -12,9 +12,9 @@ from core.launch.control import wait_run
 from core.launch.jobs import wait_job
 from core.store.catalogue import find_run, summarise
 from core.store.jobs import find_job
+from core.store.json_documents import job_document, summary_document
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, RunSummary
-from core.store.report import job_document, summary_document
 from core.words import job_ending
 
 
