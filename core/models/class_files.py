@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from core.config.schema import Experiment
 from core.models.class_axes import class_axes, match_classes, names_in, rearranged
-from core.models.report import WeightsReport
 from core.models.weight_files import strip_prefixes
+from core.models.weights_report import WeightsReport
 
 
 def by_names(

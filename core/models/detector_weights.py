@@ -17,8 +17,8 @@ from core.models.class_files import by_names, with_positions
 from core.models.detector_names import backbone_keys, fresh_predictor, modernised, without_unused_class
 from core.models.detectors import full_name
 from core.models.imagenet import hub_file
-from core.models.report import WeightsReport, misfit, unfounded_name
 from core.models.weight_files import read_content, some, state_in, strip_prefixes
+from core.models.weights_report import WeightsReport, misfit, unfounded_name
 from core.text import clean
 
 BACKBONES = {

@@ -11,8 +11,8 @@ from core.config.names import BLOCKS_MODEL, CLASSIFIERS, MODELS, TINYVGG, is_cod
 from core.config.schema import Experiment
 from core.errors import UsageError
 from core.models.classifiers import build_classifier
-from core.models.own import build_own
 from core.models.tinyvgg import build_tinyvgg
+from core.models.user_model import build_own
 from core.text import did_you_mean
 
 

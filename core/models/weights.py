@@ -15,8 +15,8 @@ from core.models.class_files import by_names, with_positions
 from core.models.classifiers import WITH_AUXILIARIES
 from core.models.heads import head_of
 from core.models.imagenet import imagenet_file
-from core.models.report import WeightsReport, misfit, unfounded_name
 from core.models.weight_files import read_content, read_weights, state_in, strip_prefixes
+from core.models.weights_report import WeightsReport, misfit, unfounded_name
 from core.text import clean
 
 __all__ = ["WeightsReport", "load_weights", "read_weights", "strip_prefixes"]
