@@ -37,7 +37,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     def of(*, cpu: bool = False, gpu: bool = False) -> None:
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: cpu)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        monkeypatch.setattr(precision, "_cuda_has_bfloat16", lambda: gpu)
+        monkeypatch.setattr(amp, "_cuda_has_bfloat16", lambda: gpu)
 
     return of
 
@@ -114,7 +114,7 @@ def test_tools_of_each_format() -> None:
 @pytest.fixture
 def half_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """float16 with its scaler on the CPU, which is slow but the same arithmetic."""
-    original = precision.make_scaler
+    original = amp.make_scaler
 
     def eager(resolved: Any) -> torch.amp.GradScaler | None:
         scaler = original(resolved)

@@ -79,7 +79,7 @@ class DetailReader:
             unreadable=_unreadable(jobs),
             jobs=jobs,
             model=self._when_changed(
-                "model", lambda: (modified(run.model),), lambda: report.model_summary(run)
+                "model", lambda: (modified(run.model),), lambda: json_documents.model_summary(run)
             ),
             usage=self._when_changed("usage", self._usage_stamp, lambda: run_usage(run)),
             splits=self._when_changed("splits", lambda: (modified(run.split),), lambda: _splits(run)),
