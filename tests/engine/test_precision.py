@@ -11,6 +11,7 @@ import torch
 
 from core.config.load import apply_overrides, parse_experiment
 from core.config.schema import Experiment
+from core.engine import amp
 from core.engine.amp import autocast, choose_precision, make_scaler
 from core.engine.checkpoint import read_checkpoint
 from core.errors import RunFailedError

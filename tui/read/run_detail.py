@@ -10,6 +10,7 @@ from typing import Any
 from core.errors import UnreadableError
 from core.reading import read_text
 from core.store import jobs as job_files
+from core.store import json_documents
 from core.store.attempts import numbers
 from core.store.checkpoints import list_checkpoints
 from core.store.files import modified, peek_json
