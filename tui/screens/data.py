@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.reactive import var
 
-from core.errors import LabError
 from core.humanise import count
 from tui.cell_text import plain
 from tui.lab import Lab, lab_of
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from core.analysis.figures import Figure, Page
-    from core.analysis.statistics import Statistics
     from core.config.schema import Experiment
 
 STEPS = ("pages", "figures", "images", "picture")
@@ -223,7 +221,9 @@ class DataScreen(Counting):
         size = self.picture.size
         least = (max(size.width, 64), max(2 * size.height, 64))
         if self.step in ("images", "picture") or not self.has_class("-narrow"):
-            self.newest.ask("picture", partial(_opened, statistics, image, least), self._have_picture)
+            self.newest.ask(
+                "picture", partial(data_state.opened, statistics, image, least), self._have_picture
+            )
 
     def _have_picture(self, opened: tuple[ImageRow, Image | None, tuple[int, int], str]) -> None:
         image, picture, size, message = opened
@@ -242,7 +242,7 @@ class DataScreen(Counting):
     def _detail_wanted(self) -> None:
         statistics, image = self.statistics, self.images.current
         if statistics is not None and image is not None and image.row is not None:
-            work = partial(_opened, statistics, image, (1 << 20, 1 << 20))
+            work = partial(data_state.opened, statistics, image, (1 << 20, 1 << 20))
             self.newest.ask("picture", work, self._have_detail)
 
     def _have_detail(self, opened: tuple[ImageRow, Image | None, tuple[int, int], str]) -> None:
@@ -387,15 +387,3 @@ class DataScreen(Counting):
         work = partial(save_figures, lambda: self._config().data, folder, self._about, self.split)
         self.notify("writing plots …", markup=False)
         self.lab.perform(work, lambda path: self.notify(f"written: {plain(str(path))}", markup=False))
-
-
-def _opened(
-    statistics: Statistics, image: ImageRow, least: tuple[int, int]
-) -> tuple[ImageRow, Image | None, tuple[int, int], str]:
-    assert image.row is not None
-    try:
-        picture, size = data_state.picture_of(statistics, image.row, least)
-    except LabError as error:
-        width, height = statistics.table.sizes[image.row].tolist()
-        return image, None, (width or 64, height or 64), str(error)
-    return image, picture, size, ""

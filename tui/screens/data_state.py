@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from core.errors import LabError
 from core.text import clean
 from tui.widgets.figure_table import ImageRow
 
@@ -102,3 +103,16 @@ def bars_of(page: Page, *, log: bool, words: str, by_name: bool) -> list[Figure]
         bars.sort(key=lambda bar: bar.label)
     facts = [] if lowered else [item for item in page.facts if item.text or item.total or item.bad]
     return [*facts, *bars]
+
+
+def opened(
+    statistics: Statistics, image: ImageRow, least: tuple[int, int]
+) -> tuple[ImageRow, Image | None, tuple[int, int], str]:
+    """A row with its picture and (width, height), or with the sentence why it cannot be shown."""
+    assert image.row is not None
+    try:
+        picture, size = picture_of(statistics, image.row, least)
+    except LabError as error:
+        width, height = statistics.table.sizes[image.row].tolist()
+        return image, None, (width or 64, height or 64), str(error)
+    return image, picture, size, ""

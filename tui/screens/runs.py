@@ -118,7 +118,7 @@ class RunsScreen(RunKeys, LiveScreen):
         return Wanted(frozenset(run.id for run in self.chart_runs), outlook=run.id if run else "")
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        if self._listed is None or _list_of(self._listed) != _list_of(snapshot):
+        if self._listed is None or runs_text.listed(self._listed) != runs_text.listed(snapshot):
             self._list(snapshot)
         self._show_top(snapshot)
         self.draw_charts()
@@ -397,8 +397,3 @@ class RunsScreen(RunKeys, LiveScreen):
         self.pane = "runs"
         self.table.cursor_key = run_id
         self.lab.look_now()
-
-
-def _list_of(snapshot: Snapshot) -> tuple[object, ...]:
-    """What the tables show of a snapshot."""
-    return snapshot.loaded, snapshot.configs, snapshot.runs, snapshot.jobs

@@ -22,6 +22,11 @@ _GPUS_A_LINE = 4
 """GPUs told one by one on 160 columns."""
 
 
+def listed(snapshot: Snapshot) -> tuple[object, ...]:
+    """What the tables show of a snapshot."""
+    return snapshot.loaded, snapshot.configs, snapshot.runs, snapshot.jobs
+
+
 def top(path: str, snapshot: Snapshot, width: int = 160) -> tuple[list[Span], list[Span]]:
     """The title line: where this is, how many runs are in which state, how busy GPUs and slots are."""
     right = state_counts(Counter(run.state for run in snapshot.runs if not run.archived))
