@@ -72,7 +72,7 @@ def receive(
             out.flush()
             os.fsync(out.fileno())
         if length and done < total:
-            raise ConnectionError(f"it broke off after {human_size(done)}")
+            raise ConnectionError(f"the download was interrupted after {human_size(done)}")
 
 
 def checksum(path: Path, algorithm: str) -> str:

@@ -79,7 +79,7 @@ class PictureError(DataError):
     def __init__(self, path: str, reason: str) -> None:
         self.path, self.reason = path, reason
         super().__init__(
-            f"{path} cannot be read as an image ({reason}): replace it or take it out of the data set."
+            f"{path} cannot be read as an image ({reason}): replace it or remove it from the data set."
         )
 
 
@@ -89,7 +89,7 @@ class PicturesError(DataError):
     def __init__(self, errors: Mapping[str, PictureError]) -> None:
         self.errors = dict(errors)
         first = str(next(iter(errors.values())))
-        more = f" So it is with {len(errors) - 1} more." if len(errors) > 1 else ""
+        more = f" The same is true of {len(errors) - 1} more." if len(errors) > 1 else ""
         super().__init__(first + more)
 
 

@@ -17,7 +17,7 @@ Form = Literal["score", "loss", "rate", "seconds", "speed"]
 
 TERMS = "loss terms"
 """The family of what a detector's loss is the sum of."""
-COMMONEST = "fraction of the commonest class"
+COMMONEST = "fraction of the most common class"
 """The baseline of metrics for which guessing is to name the commonest class each time."""
 _BOTH: tuple[Task, ...] = ("classification", "detection")
 _CLASSES: tuple[Task, ...] = ("classification",)
@@ -96,7 +96,7 @@ METRICS: tuple[Metric, ...] = (
            "ln(number of classes) for a classifier", form="loss"),
     _share("top5", "top-5 accuracy", "top-5",
            "Images whose true class is among the five most probable; with more than five classes.",
-           "fraction of the five commonest classes", ("5", 6)),
+           "fraction of the five most common classes", ("5", 6)),
     _share("accuracy_macro", "macro accuracy", "macro",
            "Mean over the classes that have images of each class's accuracy (balanced accuracy).",
            "1 / number of classes", ("m", 5)),
@@ -125,9 +125,10 @@ METRICS: tuple[Metric, ...] = (
     _coco("map_large", "mAP, large objects", "large", "map by size", "mAP of objects above 96² pixels.",
           ("L", 2)),
     _coco("mar_1", "mean recall, 1 box", "1 box", "mar",
-          "Mean over classes and IoU .50 to .95 of the recall with one box an image.", ("o", 0)),
-    _coco("mar_10", "mean recall, 10 boxes", "10 boxes", "mar", "The same with 10 boxes an image.", ("t", 1)),
-    _coco("mar_100", "mean recall, 100 boxes", "100 boxes", "mar", "The same with 100 boxes an image.",
+          "Mean recall over classes and IoU .50 to .95, one box per image.", ("o", 0)),
+    _coco("mar_10", "mean recall, 10 boxes", "10 boxes", "mar", "The same with 10 boxes per image.",
+          ("t", 1)),
+    _coco("mar_100", "mean recall, 100 boxes", "100 boxes", "mar", "The same with 100 boxes per image.",
           ("h", 2), main=True),
     _coco("mar_small", "mean recall, small objects", "small", "mar by size",
           "Mean recall of objects below 32² pixels.", ("S", 0)),
@@ -147,12 +148,12 @@ METRICS: tuple[Metric, ...] = (
            by_step=True),
     Metric("grad_norm", "gradient norm", "grad norm", None, _BOTH, "grad_norm",
            "Mean over the steps of the gradient's norm before clipping, with clip_norm."),
-    Metric("time/epoch", "time of an epoch", "epoch", "min", _BOTH, "epoch",
+    Metric("time/epoch", "time per epoch", "epoch", "min", _BOTH, "epoch",
            "Seconds of an epoch, measuring included.", form="seconds"),
-    Metric("time/step", "time of a step", "step", "min", _BOTH, "step", "Seconds of a training step.",
+    Metric("time/step", "time per step", "step", "min", _BOTH, "step", "Seconds of a training step.",
            form="seconds", by_step=True),
-    Metric("images/s", "images a second", "images/s", "max", _BOTH, "s",
-           "Training images a second, measuring not counted.", form="speed", by_step=True),
+    Metric("images/s", "images per second", "images/s", "max", _BOTH, "s",
+           "Training images per second, measuring not counted.", form="speed", by_step=True),
 )  # fmt: skip
 """All metrics that training and measuring record, main ones of each task first."""
 

@@ -149,7 +149,7 @@ def json_object(data: bytes, path: AnyPath) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         if not data.strip():
             raise UnreadableError(shown(path), "it is empty") from None
-        reason = f"it is not whole JSON ({clean(error.msg).split(':')[0]})"
+        reason = f"it is not complete JSON ({clean(error.msg).split(':')[0]})"
         raise UnreadableError(shown(path), reason, error.lineno) from error
     if not isinstance(value, dict):
         raise UnreadableError(shown(path), f"it holds a JSON {type(value).__name__}, not an object")
@@ -164,7 +164,7 @@ def _too_long(path: AnyPath, limit: int) -> UnreadableError:
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return (error.strerror or type(error).__name__).lower()
-    return "its name holds a character that no file name can"
+    return "its name has a character that file names cannot have"
 
 
 def shown(path: AnyPath) -> str:

@@ -70,7 +70,7 @@ def job_ending(job: JobState) -> str:
     if job.state == "finished":
         return f"{job.name} of {run} finished"
     if job.state == "stopped":
-        return f"{job.name} of {run} stopped; what was done stays, the same command does the rest"
+        return f"{job.name} of {run} stopped; what was done stays, the same command continues it"
     how = "failed" if job.state == "failed" else "was lost"
     reason = f": {job.reason}" if job.reason else ""
     return f"{job.name} of {run} {how}{reason}; `labtui log {run} --job {job.name}` shows its log"

@@ -71,7 +71,7 @@ def foreign_core() -> str:
     if os.path.dirname(folder) == ours:
         return ""
     return (
-        f"another package called 'core' is in the way: {folder}; "
+        f"another package called 'core' hides labtui's own: {folder}; "
         "install labtui in its own environment (pipx install) or take that folder off PYTHONPATH"
     )
 

@@ -33,7 +33,7 @@ class LabApp(Lab):
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "leave"),
-        Binding("ctrl+c,ctrl+q", "leave", "leave; training goes on", show=False, priority=True),
+        Binding("ctrl+c,ctrl+q", "leave", "leave; training continues", show=False, priority=True),
         Binding("question_mark,f1", "help", "help", key_display="?"),
         Binding("colon,ctrl+p", "command_palette", "all actions", key_display=":", show=False),
         Binding("ctrl+z", "suspend_process", "Suspend", show=False),

@@ -23,5 +23,5 @@ def report(error: BaseException) -> str:
             file.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
             file.write("".join(traceback.format_exception(error)))
     except (OSError, LabError):
-        return f"unexpected error: {what}; training goes on"
-    return f"unexpected error: {what}; training goes on, details are in {log_path()}"
+        return f"unexpected error: {what}; training continues"
+    return f"unexpected error: {what}; training continues, details are in {log_path()}"

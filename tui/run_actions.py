@@ -54,12 +54,12 @@ def stop(lab: Lab, run: RunSummary) -> None:
     waiting = run.state == "queued"
     question = ConfirmDialog(
         f"Stop {run.label}?",
-        "It waits in the queue and has not begun; it is taken out."
+        "It waits in the queue and has not started; it is removed."
         if waiting
         else f"It finishes the current step in epoch {run.epoch + 1}, saves a checkpoint and stops."
-        " `r` goes on from there.",
+        " `r` continues from there.",
         yes="remove from queue" if waiting else "stop and save",
-        no="go on waiting" if waiting else "go on training",
+        no="keep waiting" if waiting else "keep training",
     )
     _ask(lab, question, partial(stop_run, run_paths(lab, run)))
 
@@ -74,7 +74,7 @@ def kill(lab: Lab, run: RunSummary) -> None:
         "It ends at once and nothing is saved: what was trained since the last checkpoint"
         f" (epoch {run.epoch}) is lost. `s` stops and saves.",
         yes="kill",
-        no="go on training",
+        no="keep training",
         danger=True,
     )
     _ask(lab, question, partial(stop_run, run_paths(lab, run), kill=True))
@@ -95,9 +95,9 @@ def stop_job(lab: Lab, run: RunSummary, job: JobState) -> None:
     done = f"{job.done} of {job.total} are done and stay; " if job.total else ""
     question = ConfirmDialog(
         f"Stop {job.name} of {run.label}?",
-        f"{done}the same job given again does the rest.",
+        f"{done}the same job continues from there.",
         yes="stop it",
-        no="go on",
+        no="keep measuring",
     )
     _ask(lab, question, partial(jobs.stop_job, job.job))
 

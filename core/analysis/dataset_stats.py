@@ -267,7 +267,7 @@ def _places(table: DataTable, objects: Objects) -> Page:
                 "edge", "at the edge", np.flatnonzero(touch)
             )
         )
-    return Page("places", "where the centres lie", "objects", tuple(facts), tuple(bars), grid=GRID)
+    return Page("places", "positions of the centres", "objects", tuple(facts), tuple(bars), grid=GRID)
 
 
 def _overlaps(table: DataTable, objects: Objects) -> Page:
@@ -288,8 +288,8 @@ def _overlaps(table: DataTable, objects: Objects) -> Page:
         other_class += _both(one, other, equal & ~labels)
         nested += _both(one, other, ~equal & (inside >= NESTED))
     kinds = (
-        ("same-place", f"at the same place, one class (IoU {SAME_PLACE} and more)", same),
-        ("two-classes", "at the same place, two classes", other_class),
+        ("same-place", f"at the same position, one class (IoU {SAME_PLACE} and more)", same),
+        ("two-classes", "at the same position, two classes", other_class),
         ("nested", f"inside another box ({NESTED:.0%} and more of it)", nested),
     )
     measure = Measure(table, "boxes", np.zeros(len(which)), image, which)
@@ -303,7 +303,7 @@ def _overlaps(table: DataTable, objects: Objects) -> Page:
     exact = Figure(
         "boxes:repeated", "exact copies, left out", tuple(counts.tolist()), rows=repeats.astype(np.int64)
     )
-    return Page("boxes", "boxes that repeat or nest", "objects", bars=(exact, *bars))
+    return Page("boxes", "repeated and nested boxes", "objects", bars=(exact, *bars))
 
 
 def _both(one: Integers, other: Integers, chosen: np.ndarray) -> list[int]:

@@ -138,7 +138,7 @@ def _files() -> Iterator[str]:
 def _named(value: str) -> str:
     file = os.path.expanduser(value)
     if not _opens(file):
-        what = "is no font that can be read" if os.path.isfile(file) else "is not there"
+        what = "is not a font that can be read" if os.path.isfile(file) else "does not exist"
         raise UsageError(f"{VARIABLE}: {clean(value)} {what}: name a .ttf, .otf or .ttc file, or unset it.")
     return file
 

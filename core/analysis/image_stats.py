@@ -120,7 +120,7 @@ def duplicate_page(table: DataTable, known: Known) -> Page:
     notes = ("so many images look alike that not all were compared",) if twins.cut else ()
     return Page(
         "duplicates",
-        "images that are there twice",
+        "duplicate images",
         "images",
         tuple(facts),
         tuple(bars),

@@ -245,10 +245,10 @@ def _read_truth(path: Path, found: Findings) -> _Truth:
                 )
             )
     bare = [images[key][0] for key in images if key in lost and not rows[key]]
-    without = f"; {count(len(bare), 'image')} so left without an object: {some(bare)}" if bare else ""
+    without = f"; {count(len(bare), 'image')} left without an object: {some(bare)}" if bare else ""
     for numbers, text in (
-        (strange, "of an image or a class that the file has not, dropped"),
-        (empty, "without a box that is one, dropped"),
+        (strange, "of an image or a class that is not in the file, dropped"),
+        (empty, "without a valid box, dropped"),
         (twice, "with a key that is written twice, dropped"),
     ):
         if numbers:

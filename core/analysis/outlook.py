@@ -202,7 +202,10 @@ def _troubles(
     losses = [(int(row["epoch"]), row["train/loss"]) for row in rows if "train/loss" in row]
     odd = next((epoch for epoch, loss in losses if not math.isfinite(loss)), None)
     if odd is not None:
-        text = f"the loss is not finite since epoch {odd}: go back to before it with a lower learning rate"
+        text = (
+            f"the loss has not been finite since epoch {odd}: "
+            "go back to an earlier epoch with a lower learning rate"
+        )
         return [Trouble("not_finite", odd, text)]
     if len(losses) >= 4 and (trouble := _too_high(losses)):
         found.append(trouble)
@@ -213,11 +216,13 @@ def _troubles(
     elif chance is not None and level is not None and len(losses) >= 3 and _is_chance(level, chance, mode):
         epoch = losses[-1][0]
         text = f"not better than chance after {epoch} epochs ({level:.3f}, guessing gives {chance.value:.3f})"
-        found.append(Trouble("chance", epoch, f"{text}: look at the labels and the learning rate"))
+        found.append(Trouble("chance", epoch, f"{text}: check the labels and the learning rate"))
     if not found and (trouble := _overfitting(rows)):
         found.append(trouble)
     if schedule is not None and _spent(schedule):
-        text = "the schedule is spent: further epochs change little; a fork with a new schedule would go on"
+        text = (
+            "the schedule has ended: further epochs change little; fork with a new schedule to train further"
+        )
         found.append(Trouble("schedule_spent", losses[-1][0] if losses else 0, text))
     return found
 
@@ -229,7 +234,10 @@ def _too_high(losses: Sequence[tuple[int, float]]) -> Trouble | None:
     if sorted(values[-3:])[1] <= max(1.25 * least, least + 0.05 * values[0]):
         return None
     epoch = next(e for e, v in losses[values.index(least) + 1 :] if v > least)
-    text = f"the training loss rises since epoch {epoch}: the learning rate is too high, fork from before it"
+    text = (
+        f"the training loss has been rising since epoch {epoch}: "
+        "the learning rate is too high, fork from an earlier epoch"
+    )
     return Trouble("rate_too_high", epoch, text)
 
 

@@ -43,10 +43,10 @@ def _pairs(count: int, unit: str) -> str:
 
 def _more(verdict: Verdict) -> str:
     if verdict.needed is None or verdict.needed >= MOST_NEEDED:
-        return "too small a difference to be found with any number of pairs that one could run"
+        return "too small a difference to detect with any practical number of pairs"
     if verdict.outcome == "too_few" and (verdict.deviation is None or not verdict.mean):
         return f"at least {verdict.needed} more needed"
-    return f"about {verdict.needed} more needed ({POWER:.0%} chance, were the difference as it seems)"
+    return f"about {verdict.needed} more needed ({POWER:.0%} chanceif the difference is as measured)"
 
 
 def _looks(verdict: Verdict) -> str:
@@ -54,6 +54,6 @@ def _looks(verdict: Verdict) -> str:
     if len(looks) < 2:
         return ""
     return (
-        f"; looked at from {looks[0]} to {looks[-1]} pairs, so p must reach {verdict.level:.2g} at each look "
+        f"; tested from {looks[0]} to {looks[-1]} pairs, so p must reach {verdict.level:.2g} at each look "
         f"({verdict.level * len(looks):g} shared by {len(looks)}, Bonferroni)"
     )

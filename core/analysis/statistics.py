@@ -110,7 +110,7 @@ def _problems(table: DataTable, pages: list[Page]) -> Page:
         found.append(
             Figure("modes", "modes differ", text=", ".join(many.tolist()), rows=rows.astype(np.int64))
         )
-    return Page("problems", "what is wrong or odd", "images", bars=tuple(found), notes=table.notes)
+    return Page("problems", "problems and unusual values", "images", bars=tuple(found), notes=table.notes)
 
 
 def _is_group(key: str) -> bool:

@@ -144,7 +144,7 @@ def _cell(
             else:
                 counted.append(run)
             if run.early:
-                notes.append(f"seed {run.seed} stopped early at epoch {run.epoch}, by its own rule")
+                notes.append(f"seed {run.seed} stopped early at epoch {run.epoch}, by its early_stop")
     if one_split and len({run.images for run in counted}) > 1:
         notes.append("its runs were validated on different images: not averaged")
         counted = []

@@ -167,7 +167,7 @@ def _odd(added: Added) -> list[str]:
         notes.append(f"fewer than {_FEW} training {things} in {names}")
     elif max(counts) >= 10 * min(counts):
         notes.append(
-            f"the largest class has {max(counts) // min(counts)} times the smallest's training {things}"
+            f"the largest class has {max(counts) // min(counts)} times the smallest class's training {things}"
         )
     paths = dataset.splits["train"].paths
     notes += _pictures(dataset.root, paths[:: max(1, len(paths) // _LOOKED_AT)])
@@ -229,7 +229,7 @@ def _slug(text: str) -> str:
 
 def _checked(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise UsageError(f"--name: '{clean(name)}' is no name: letters, digits, _, - and . only")
+        raise UsageError(f"--name: '{clean(name)}' is not a valid name: use letters, digits, _, - and .")
     return name
 
 
@@ -247,8 +247,8 @@ def _names_the_same(file: Path, config: DataConfig, workspace: Workspace) -> boo
     ):
         return True
     raise UsageError(
-        f"{clean(str(file))} names another data set, in {clean(str(there.root))}: "
-        "give this one a name with --name"
+        f"{clean(str(file))} already describes another data set, in {clean(str(there.root))}: "
+        "give this one another name with --name"
     )
 
 

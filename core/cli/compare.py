@@ -176,7 +176,7 @@ def _differences(first: RunPaths, second: RunPaths) -> list[str]:
 def _about_classes(a: object, b: object) -> str:
     first, second = (list(map(str, names)) if isinstance(names, list) else [] for names in (a, b))
     if sorted(first) == sorted(second):
-        return "the classes have another order"
+        return "the classes are in another order"
     only = [clean(name) for name in first if name not in second], [n for n in second if n not in first]
     words = [
         f"only the {which} has {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}"

@@ -30,7 +30,7 @@ def summary_lines(view: View) -> list[str]:
     objects = int(view.scene.objects_of_class.sum())
     lines = [f"{errors.images} images, {objects} objects, {boxes} predictions at {thresholds}"]
     if not errors.labelled:
-        return [*lines, "no annotations: nothing is right or wrong"]
+        return [*lines, "no annotations: nothing can be called right or wrong"]
     lines.append(f"correct {kinds['correct']}, confused {kinds['confused']}, missed {kinds['missed']}")
     if errors.kind == DETECTION:
         alarms = [f"{kind.replace('_', ' ')} {kinds[kind]}" for kind in FALSE_ALARM_KINDS]
@@ -46,13 +46,13 @@ def summary_lines(view: View) -> list[str]:
         found = view.tide()
         parts = [f"{name} {count} (+{found.gain[name]:.2f})" for name, count in found.counts.items()]
         lines.append(
-            f"TIDE: {', '.join(parts)}; points of AP if one kind alone were mended, they do not add up"
+            f"TIDE: {', '.join(parts)}; points of AP if one kind alone were fixed; they do not add up"
         )
     summary = view.ap.summary if view.ap else errors.summary
     named = HEADLINE_AP if view.ap else tuple(summary)
     numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
     if numbers:
-        lines.append(f"{', '.join(numbers)} (all predictions: the score threshold has no part in it)")
+        lines.append(f"{', '.join(numbers)} (all predictions: the score threshold does not matter)")
     lean = view.imbalance()
     if lean.towards_larger is not None and lean.expected:
         lines.append(
@@ -129,7 +129,7 @@ def group_lines(view: View, words: int) -> list[str]:
     summary = anew.ap.summary if anew.ap else anew.errors.summary
     named = HEADLINE_AP if anew.ap else tuple(summary)
     numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
-    how = "boxes matched anew with groups as classes" if anew.ap else "probabilities summed"
+    how = "recomputed with groups as classes" if anew.ap else "probabilities summed"
     said = [f"by group: {', '.join(numbers)} ({how}; all predictions)"] if numbers else []
     return [*_class_rows(view.per_group(words), anew.errors.classes, "group"), *said]
 

@@ -57,8 +57,8 @@ def estimate_lines(found: Sequence[tuple[str, Estimates]]) -> list[str]:
     first = found[0][1]
     header = ("over images", "metric", "value", f"{first.confidence:.0%} interval", "baseline")
     said = (
-        f"intervals over images ({first.draws} bootstrap draws, their bias taken off): "
-        "another seed may differ by more; baseline: always the commonest class of training, or chance"
+        f"intervals over images ({first.draws} bootstrap draws, bias removed): "
+        "another seed may differ by more; baseline: the most common class of training, or chance"
     )
     return [*table(header, cells, "llrrr"), said]
 

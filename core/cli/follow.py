@@ -67,7 +67,7 @@ def follow(run: RunPaths) -> int:
     with signals() as asked, view:
         _show(run, view, asked)
     if asked.detach or asked.interrupts > 1:
-        say(f"{run.id} goes on in the background; `labtui wait {run.id}` waits for it")
+        say(f"{run.id} continues in the background; `labtui wait {run.id}` waits for it")
         return INTERRUPTED if asked.interrupts else 0
     summary = summarise(run)
     say(ending(run, summary))
@@ -80,7 +80,7 @@ def _show(run: RunPaths, view: View, asked: Asked) -> None:
     while True:
         if asked.interrupts and not stopping:
             stopping = True
-            view.note("saving a checkpoint and stopping; Ctrl-C again leaves it to the background")
+            view.note("saving a checkpoint and stopping; Ctrl-C again detaches while it stops")
             _stop(run)
         if asked.detach or asked.interrupts > 1:
             return

@@ -54,7 +54,7 @@ def follow_job(job: JobPaths) -> Followed:
     left = state.state not in ENDED
     if left:
         run = job.run.id
-        say(f"{state.name} of {run} goes on; `labtui wait {run} --job {state.name}` waits for it")
+        say(f"{state.name} of {run} continues; `labtui wait {run} --job {state.name}` waits for it")
     return Followed(state, asked.interrupts > 0, left, INTERRUPTED if asked.interrupts else 0)
 
 
@@ -63,7 +63,7 @@ def _show(job: JobPaths, view: _View, asked: Asked) -> JobState:
     while True:
         if asked.interrupts and not stopping:
             stopping = True
-            view.note("stopping; what is done stays. Ctrl-C again leaves it to the background")
+            view.note("stopping; what is done stays. Ctrl-C again detaches while it stops")
             _stop(job)
         state = _explained(read_job(job))
         view.show(state)

@@ -79,7 +79,7 @@ def _software() -> Iterator[Finding]:
             "install labtui again in its own environment",
         )
     else:
-        yield Finding("packages", "ok", "all there")
+        yield Finding("packages", "ok", "complete")
     if "torch" not in missing:
         yield Finding("torch", "ok", version("torch"))
 
@@ -100,13 +100,13 @@ def _devices() -> Iterator[Finding]:
             "GPUs",
             "bad",
             fault,
-            "see nvidia-smi; until then runs wait that may use a GPU",
+            "see nvidia-smi; until this is fixed, runs that may use a GPU wait",
         )
         if not gpus:
             return
     elif not gpus and unlisted_cards():
         advice = "NVIDIA_DRIVER_CAPABILITIES=compute,utility lets NVML in; until then one run at a time"
-        yield Finding("GPUs", "note", "/dev/nvidia* is there, but no NVML to ask", advice)
+        yield Finding("GPUs", "note", "/dev/nvidia* exists, but NVML is missing", advice)
         return
     build = _installed("torch")
     for gpu in gpus:
@@ -206,11 +206,11 @@ def _queue() -> Iterator[Finding]:
 def _session() -> Iterator[Finding]:
     kills = kill_user_processes()
     if kills is None:
-        yield Finding("logout", "ok", "no systemd-logind: runs go on after logout")
+        yield Finding("logout", "ok", "no systemd-logind: runs continue after logout")
     elif not kills:
-        yield Finding("logout", "ok", "runs go on after logout")
+        yield Finding("logout", "ok", "runs continue after logout")
     else:
-        advice = "`loginctl enable-linger` lets them live; ask your administrator if that is refused"
+        advice = "`loginctl enable-linger` keeps them alive; ask your administrator if that is refused"
         yield Finding("logout", "bad", "this machine ends all processes of a user at logout", advice)
 
 
@@ -271,11 +271,13 @@ def _terminal() -> Iterator[Finding]:
         "" if utf8 else "`export LC_ALL=C.UTF-8`: charts are drawn in Braille characters",
     )
     if os.environ.get("TMUX") or term.startswith(("screen", "tmux")):
-        yield Finding("multiplexer", "ok", "inside tmux or screen: the screens stay when the line drops")
+        yield Finding(
+            "multiplexer", "ok", "inside tmux or screen: the screens stay when the connection drops"
+        )
     else:
         tmux = "is there" if shutil.which("tmux") else "is not installed"
-        advice = "not needed for training: runs go on without it"
-        yield Finding("multiplexer", "ok", f"none around this shell; tmux {tmux}", advice)
+        advice = "not needed for training: runs continue without it"
+        yield Finding("multiplexer", "ok", f"this shell is not inside one; tmux {tmux}", advice)
 
 
 def colour_depth(term: str, colorterm: str) -> str:

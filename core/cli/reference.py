@@ -17,7 +17,7 @@ _HEAD = """\
 # Config keys
 
 One table for each group of the launch form; `labtui config keys` prints the same. A key with a dot is
-written nested (`optimizer: {momentum: 0.9}`), or after `--set` as it stands (`--set
+written nested (`optimizer: {momentum: 0.9}`), or after `--set` with its dots (`--set
 optimizer.momentum=0.9`). Keys marked *operational* do not change numbers: runs that differ only in them
 are runs of the same config. All others make a fork when they are changed on `resume`.
 """
@@ -26,10 +26,10 @@ _METRICS = """
 
 What training and measuring record, as `train/NAME`, `val/NAME` or `test/NAME` where it belongs to a split.
 `metric` and `scheduler.metric` may name those that are marked *best*, of validation images. A name that is
-not here, such as a term of your own loss, counts as a loss when it has `loss`, `error` or the like in it; of
-all others more is better.
+not listed, such as a term of your own loss, counts as a loss (lower is better) if it contains `loss`, `error`
+or the like; for all others higher is better.
 
-| name | label | what it is | of | better | values | guessing reaches |
+| name | label | what it is | task | better | values | chance level |
 |---|---|---|---|---|---|---|
 """
 _MODELS = """
@@ -41,21 +41,21 @@ torchvision's classifiers: {torchvision}.
 
 Detectors: {detectors}.
 
-Your own: `./net.py:build`, a function called with `num_classes` and what stands in `model_args`.
+Your own: `./net.py:build`, a function called with `num_classes` and the keys of `model_args`.
 """
 
 
 def lines() -> list[str]:
     """A plain table of all keys."""
     rows = [(spec.key, takes(spec), default(spec), spec.help) for spec in field_specs()]
-    return table(("key", "takes", "default", "what it is"), rows)
+    return table(("key", "accepts", "default", "what it does"), rows)
 
 
 def page() -> str:
     """The same in Markdown, by group."""
     parts = [_HEAD]
     for group, specs in groupby(field_specs(), key=lambda spec: spec.group):
-        parts.append(f"\n## {group}\n\n| key | takes | default | what it is |\n|---|---|---|---|\n")
+        parts.append(f"\n## {group}\n\n| key | accepts | default | what it does |\n|---|---|---|---|\n")
         for spec in specs:
             mark = "" if spec.result else " *operational*"
             value = default(spec)
@@ -76,7 +76,7 @@ def metric_cells(metric: Metric) -> tuple[str, ...]:
         metric.label,
         f"{metric.about}{' *best*' if metric.selectable else ''}",
         "all" if len(metric.tasks) > 1 else metric.tasks[0],
-        {"max": "more", "min": "less", None: ""}[metric.better],
+        {"max": "higher", "min": "lower", None: ""}[metric.better],
         "0 to 1" if metric.bounded else "",
         metric.baseline,
     )

@@ -144,7 +144,7 @@ def layer_lines(network: Mapping[str, Any] | None, *, every: bool) -> list[str]:
 
 def _without_checkpoint(summary: RunSummary) -> str:
     best = summary.best
-    return ", of which no checkpoint was kept" if best is not None and best.checkpoint is None else ""
+    return ", whose checkpoint was not kept" if best is not None and best.checkpoint is None else ""
 
 
 def _network(network: Mapping[str, Any] | None) -> str:

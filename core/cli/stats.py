@@ -34,7 +34,7 @@ def with_pixels(table: DataTable, split: str = "", tell: Callable[[str], None] =
     known = records_of(table)
     if known.waiting:
         started = told = time.monotonic()
-        tell(f"reading {count(known.waiting)} of {count(len(table))} images; Ctrl-C keeps what is read")
+        tell(f"reading {count(known.waiting)} of {count(len(table))} images; Ctrl-C keeps what has been read")
         with ImageReader(table, known.waiting) as reader:
             while not reader.ended(_LOOK_EVERY):
                 now = time.monotonic()
@@ -166,7 +166,7 @@ def write_folder(found: Statistics, folder: Path) -> list[Path]:
     page = folder / "stats.md"
     there = next((file for file in (page, *files) if file.exists()), None)
     if there is not None:
-        raise UsageError(f"--plots: {clean(str(there))} is there already: give another folder")
+        raise UsageError(f"--plots: {clean(str(there))} already exists: give another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_plots(found, folder)

@@ -170,7 +170,7 @@ def _heat(page: Page, axes: Any, figure: Any) -> None:
 
 
 def _centres(found: Statistics, axes: Any) -> None:
-    """Every centre as a point, its size and colour by the share of the image that the box takes."""
+    """Every centre as a point, its size and colour by the fraction of the image that the box takes."""
     table, objects = found.table, found.table.objects
     assert objects is not None
     which = np.flatnonzero(~objects.crowd)
@@ -190,7 +190,7 @@ def _centres(found: Statistics, axes: Any) -> None:
         linewidths=0,
         rasterized=True,
     )
-    axes.figure.colorbar(points, ax=axes, label="share of the image")
+    axes.figure.colorbar(points, ax=axes, label="fraction of the image")
     axes.set_xlim(0, 1)
     axes.set_ylim(1, 0)
     axes.set_xlabel("x / width")

@@ -9,7 +9,7 @@ from core.cli.study_view import StudyView, open_study, runs_of
 from core.config.workspace import Workspace
 from core.launch.study import Step, StudyRuns, advance
 
-TABLES = {"md": "markdown", "csv": "a row a run, numbers in full", "tex": "LaTeX"}
+TABLES = {"md": "markdown", "csv": "one row per run, full precision", "tex": "LaTeX"}
 """Kinds of table by their suffix, with a word about each."""
 
 
@@ -32,12 +32,12 @@ def step_words(step: Step) -> str:
     if new := len(step.started):
         parts.append(f"queued {new} new run{'s' * (new != 1)}")
     if again := len(step.resumed):
-        parts.append("1 run goes on" if again == 1 else f"{again} runs go on")
+        parts.append("1 run continues" if again == 1 else f"{again} runs continue")
     if gone := len(step.withdrawn):
-        parts.append(f"{gone} run{'s' * (gone != 1)} taken out of the queue")
+        parts.append(f"{gone} run{'s' * (gone != 1)} removed from the queue")
     parts += [step.stopped] if step.stopped else []
     parts += step.failures[:5]
-    return "; ".join(parts) or "nothing to queue: every run is there"
+    return "; ".join(parts) or "nothing to queue: no run is missing"
 
 
 def keep_table(view: StudyView, kind: str, path: Path) -> Path:

@@ -50,12 +50,12 @@ def verdict_words(verdict: Verdict, mode: Mode) -> str:
         p = f"p {verdict.test.p:.3g}" if verdict.test else ""
         return f"{'better' if better else 'worse'} ({pairs}, {p})"
     if verdict.looks and verdict.pairs < verdict.looks[0]:
-        return f"cannot be decided yet: {pairs}, the first look is at {verdict.looks[0]}"
+        return f"cannot be decided yet: {pairs}, the first test is at {verdict.looks[0]}"
     if verdict.outcome == "too_few":
         return f"cannot be decided: {pairs}, {verdict.pairs + (verdict.needed or 0)} needed"
     if verdict.needed is not None and verdict.needed >= MOST_NEEDED:
-        return f"within chance ({pairs}): the difference is too small to be found"
-    return f"within chance ({pairs}): about {verdict.needed} more would tell"
+        return f"within chance ({pairs}): the difference is too small to detect"
+    return f"within chance ({pairs}): about {verdict.needed} more would decide"
 
 
 def versus_words(versus: Versus | None, mode: Mode) -> str:
@@ -82,7 +82,7 @@ def notes(view: StudyView) -> list[str]:
             words += f"; {compared} comparisons share the {LEVEL:.0%} chance of a false verdict (Holm)"
         lines.append(f"{words}. A verdict needs the BCa interval and the exact sign-flip test to agree.")
     lines += [
-        f"{plan.first} and {plan.second}: seeds are added up to {plan.at_most} pairs; the looks share the "
+        f"{plan.first} and {plan.second}: seeds are added up to {plan.at_most} pairs; the tests share the "
         f"{LEVEL:.0%} (Bonferroni)."
         for plan in view.plans
     ]

@@ -32,7 +32,7 @@ def plan_of(path: Path, workspace: Workspace, names: tuple[str, str], at_most: i
         raise UsageError(f"'{first}' cannot be compared with itself: name two trials")
     if not planned_looks(at_most):
         least = next(number for number in range(at_most, 1000) if planned_looks(number))
-        raise UsageError(f"--at-most {at_most}: so few pairs can decide nothing, it takes {least}")
+        raise UsageError(f"--at-most {at_most}: too few pairs to decide anything, the minimum is {least}")
     plan = Plan(first, second, at_most)
     add_plan(workspace, study.name, plan)
     return plan
@@ -70,12 +70,12 @@ def until_decided(
                 return view, verdict
             usable, dead = _seeds(own, plan)
             if refused and any(run.status == "finished" for run in own) and not usable:
-                raise StateError(f"{plan.first} and {plan.second} do not compare: {refused}")
+                raise StateError(f"{plan.first} and {plan.second} cannot be compared: {refused}")
             target = next((number for number in verdict.looks if number > len(pairs)), plan.at_most)
             if len(usable) < target and len(usable) + dead >= len({run.seed for run in own}):
                 raise StateError(
                     f"runs of {dead} seeds have failed: only {len(usable)} of the {target} pairs that the "
-                    "next look needs can come; mend the cause and use --retry"
+                    "next test needs can be had; fix the cause and use --retry"
                 )
             wanted = set(usable[:target])
             step = advance(workspace, study, [run for run in own if run.seed in wanted], argv=argv)

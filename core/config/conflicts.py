@@ -47,7 +47,7 @@ def _in_size(experiment: Experiment) -> Iterator[Conflict]:
         )
     if not experiment.is_detector and isinstance(size, ImageSize):
         what = "your own network" if is_code(experiment.model) else experiment.model
-        yield keys, f"{what} takes square images: image_size is one number"
+        yield keys, f"{what} needs square images: image_size is one number"
     if isinstance(size, ImageSize) and size.min > size.max:
         both: tuple[Key, ...] = (("image_size", "min"), ("image_size", "max"))
         yield both, f"min must be at most max, got {size.min} and {size.max}"
@@ -58,7 +58,7 @@ def _in_augment(augment: Augment, size: int | ImageSize) -> Iterator[Conflict]:
     low, high = scale if isinstance(scale, tuple) else (scale, scale)
     if scale is not None and augment.pad_crop is not None:
         keys = (("augment", "scale"), ("augment", "pad_crop"))
-        yield keys, "scale and pad_crop do not go together: both cut out image_size"
+        yield keys, "scale and pad_crop cannot be combined: both cut out image_size"
     if low is not None and high is not None and low > high:
         yield (("augment", "scale"),), f"the smaller side comes first: [{high}, {low}]"
     twice = [view for view in augment.tta if augment.tta.count(view) > 1]
@@ -137,15 +137,15 @@ def _in_model(experiment: Experiment) -> Iterator[Conflict]:
     if model == BLOCKS_MODEL and not experiment.blocks:
         yield (("blocks",), ("model",)), "model tinyvgg needs blocks: [{channels: 16, convs: 2}, ...]"
     if model != BLOCKS_MODEL and experiment.blocks is not None:
-        yield (("blocks",), ("model",)), f"blocks go with model: tinyvgg, not with {model}"
+        yield (("blocks",), ("model",)), f"blocks are only used with model: tinyvgg, not with {model}"
     if experiment.weights_sha256 is not None and experiment.weights in KNOWN_WEIGHTS:
-        yield (("weights_sha256",), ("weights",)), "weights_sha256 goes with a file of weights"
+        yield (("weights_sha256",), ("weights",)), "weights_sha256 is only used with a file of weights"
     rates = {"back_lr": experiment.back_lr, "head_lr": experiment.head_lr}
     for key, rate in rates.items():
         if experiment.mode == "split" and rate is None:
             yield ((key,), ("mode",)), f"mode split needs {key}"
         elif experiment.mode != "split" and rate is not None:
-            text = f"{key} is only used with mode: split; mode {experiment.mode} takes learning_rate"
+            text = f"{key} is only used with mode: split; mode {experiment.mode} uses learning_rate"
             yield ((key,), ("mode",)), text
 
 
@@ -155,17 +155,17 @@ def _in_training(experiment: Experiment) -> Iterator[Conflict]:
     with_nesterov = [name for name, kind in OPTIMIZERS.items() if "nesterov" in kind.settings]
     if optimizer.nesterov and (optimizer.name not in with_nesterov or optimizer.momentum == 0):
         keys = (("optimizer", "nesterov"), ("optimizer", "name"))
-        yield keys, f"nesterov goes with {any_of(with_nesterov)} and a momentum above 0"
+        yield keys, f"nesterov needs {any_of(with_nesterov)} and a momentum above 0"
     if schedule.warmup >= experiment.epochs:
         keys = (("scheduler", "warmup"), ("epochs",))
         yield keys, f"warmup must be shorter than epochs, got {schedule.warmup:g} and {experiment.epochs}"
     if schedule.warmup and schedule.kind.own_rise:
         keys = (("scheduler", "warmup"), ("scheduler", "name"))
-        yield keys, f"{schedule.name} rises by itself: use {schedule.kind.own_rise}, not warmup"
+        yield keys, f"{schedule.name} already starts with a rise: use {schedule.kind.own_rise}, not warmup"
     if experiment.precision == "float16" and experiment.device == "cpu":
         yield (("precision",), ("device",)), "float16 needs a GPU: use float32 or bfloat16 on the CPU"
     if experiment.gpus is not None and experiment.device in DEVICES_WITHOUT_CHOICE:
-        yield (("gpus",), ("device",)), f"gpus do not go with device: {experiment.device}"
+        yield (("gpus",), ("device",)), f"gpus cannot be combined with device: {experiment.device}"
     if experiment.gpus is not None and len(experiment.gpus) != 1:
         yield (("gpus",),), f"a run trains on one GPU: name one, got {len(experiment.gpus)}"
 
@@ -178,7 +178,7 @@ def _in_metrics(experiment: Experiment) -> Iterator[Conflict]:
     for key, metric in watched:
         if not metrics.fits(metric, "detection" if experiment.is_detector else "classification"):
             what = "detectors" if experiment.is_detector else "classifiers"
-            yield (key, ("model",)), f"{what} are not measured by {metric}: auto fits every model"
+            yield (key, ("model",)), f"{what} are not measured by {metric}: auto works with every model"
         elif metric == "val/accuracy_tta" and not experiment.augment.tta:
             yield (key, ("augment", "tta")), "val/accuracy_tta is measured only with augment.tta"
         elif metric.endswith("_random") and not experiment.measure.random:

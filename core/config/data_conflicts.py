@@ -25,7 +25,7 @@ def data_conflicts(data: DataConfig, *, detector: bool) -> Iterator[tuple[tuple[
     if data.kaggle is not None and data.root is not None:
         yield (
             (("data", "kaggle"), ("data", "root")),
-            "kaggle puts the data set in a folder of its own: no root",
+            "kaggle chooses the folder of the data set: leave data.root out",
         )
     for split in ("train", "val", "test"):
         paths = getattr(data, split)
@@ -44,7 +44,7 @@ def data_conflicts(data: DataConfig, *, detector: bool) -> Iterator[tuple[tuple[
     if data.synthetic is not None:
         if data.format not in ("auto", "synthetic"):
             keys = (("data", "synthetic"), ("data", "format"))
-            yield keys, f"`synthetic` goes with `format: synthetic`, not with `format: {data.format}`"
+            yield keys, f"`synthetic` is only used with `format: synthetic`, not with `format: {data.format}`"
         yield from _in_drawing(data.synthetic)
     if data.classes is not None and len(data.classes) < (1 if detector else 2):
         yield (("data", "classes"),), "at least two classes are needed"
@@ -64,7 +64,7 @@ def _of_kind(data: DataConfig, detector: bool) -> Iterator[tuple[tuple[Key, ...]
         elif boxes and not detector:
             yield keys, "pictures with boxes are for detectors: use one, or synthetic: {boxes: false}"
     elif detector and _task(data) == "classification":
-        yield keys, f"a detector needs boxes, which `format: {data.format}` has not"
+        yield keys, f"a detector needs boxes, which `format: {data.format}` does not have"
     elif not detector and _task(data) == "detection":
         yield keys, f"`format: {data.format}` is for detectors: use one, as model: fasterrcnn"
 

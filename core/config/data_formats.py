@@ -45,7 +45,7 @@ _TABLE = (
     DataFormat("coco", "images with boxes (COCO)", f"{_BOXES}.coco", "detection", (".json",), _COCO),
     DataFormat("yolo", "images with boxes (YOLO)", f"{_BOXES}.yolo", "detection", (".yaml", ".yml")),
     DataFormat(
-        "synthetic", "drawn pictures", "core.datasets.synthetic.drawn_format", None, settings=("empty",)
+        "synthetic", "synthetic images", "core.datasets.synthetic.drawn_format", None, settings=("empty",)
     ),
 )
 DATA_FORMATS: Mapping[str, DataFormat] = {each.name: each for each in _TABLE}

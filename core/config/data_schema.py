@@ -39,11 +39,11 @@ class Split(Section):
     """The validation part held out of the training images when there is none of its own."""
 
     ratio: float = field(0.1, gt=0, le=0.5)
-    """Share of the training images held out for validation, at most 0.5."""
+    """Fraction of the training images held out for validation, at most 0.5."""
     seed: int = field(0, ge=0)
     """Which images are held out; independent of the run's seed."""
     stratify: Switch = field(True)
-    """Hold out the same share of every class."""
+    """Hold out the same fraction of every class."""
 
 
 class Synthetic(Section):
@@ -52,7 +52,7 @@ class Synthetic(Section):
     groups: int = field(4, ge=1, le=8)
     """Number of groups (shapes)."""
     classes: int = field(8, ge=2, le=24)
-    """Number of classes, shared out evenly over the groups; up to 3 in a group."""
+    """Number of classes, spread evenly over the groups; up to 3 in a group."""
     images: int = field(1600, ge=20, le=100_000)
     """Number of pictures, test included."""
     size: int = field(32, ge=16, le=512)
@@ -62,11 +62,11 @@ class Synthetic(Section):
     imbalance: float = field(4.0, ge=1, le=50)
     """How many times more pictures (objects, with boxes) the largest class has than the smallest."""
     boxes: Switch = field(False)
-    """Draw objects to be found, with their boxes, instead of one in the middle of each picture."""
+    """Draw objects for detection, with their boxes, instead of one in the middle of each picture."""
     most: int = field(4, ge=1, le=20)
-    """Most objects in a picture, with boxes."""
+    """Maximum number of objects in a picture, with boxes."""
     empty: float = field(0.03, ge=0, le=0.5)
-    """Share of the pictures that have no object, with boxes."""
+    """Fraction of the pictures that have no object, with boxes."""
 
 
 class DataConfig(Section):
@@ -81,7 +81,7 @@ class DataConfig(Section):
     train: SplitPaths | None = field(None)
     """Folder of training images, when it is not `root`/train."""
     val: Annotated[SplitPaths | Literal["test"] | None, BeforeValidator(_test_or_folder)] = field(None)
-    """Folder of validation images; `test` takes the test images; absent: found, else held out of train."""
+    """Folder of validation images; `test`: the test images; absent: found, else held out of train."""
     test: SplitPaths | None = field(None)
     """Folder of test images, when it is not `root`/test."""
     split: Split = section(Split, "Data")
@@ -89,14 +89,14 @@ class DataConfig(Section):
     classes: ClassNames | None = field(None)
     """The classes to use, in this order; all when absent."""
     order: Literal["name", "frequency", "file"] = field("name")
-    """Order of the classes: by name, by falling count (detectors' default), or as in the set's own file."""
+    """Order of the classes: name, descending count (detectors' default), or as in the set's own file."""
     empty: Literal["keep", "drop"] = field("keep")
-    """Images without boxes: kept as images of nothing, or left out."""
+    """Images without boxes: kept as negatives, or left out."""
     difficult: Literal["ignore", "keep"] = field("ignore")
-    """Boxes marked difficult: neither right nor wrong to find, or boxes like all others."""
+    """Boxes marked difficult: a match counts neither way, or boxes like all others."""
     one_based: Switch = field(False)
-    """The corners in VOC files count pixels from 1, as the original VOC sets do; else as they stand."""
+    """The corners in VOC files count pixels from 1, as the original VOC sets do; else used as written."""
     boxes: Literal["auto", "xywh", "xyxy", "cxcywh"] = field("auto")
-    """What the four numbers of COCO boxes are, for files that depart from xywh; auto is xywh and warns."""
+    """What the four numbers of COCO boxes are, for files that do not use xywh; auto is xywh and warns."""
     synthetic: Synthetic | None = field(None)
     """What to draw, for the format synthetic."""

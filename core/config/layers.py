@@ -72,7 +72,7 @@ def layer(path: Path, workspace: Workspace, chain: tuple[Path, ...] = ()) -> Tre
     base_path = Path(os.path.realpath(absolute(parent, path.parent)))
     if base_path in chain:
         names = " -> ".join(clean(link.name) for link in (*chain, base_path))
-        return _with(own, place, "extends", f"goes round in a circle: {names}")
+        return _with(own, place, "extends", f"forms a circle: {names}")
     if not exists(base_path):
         return _with(own, place, "extends", f"no such file: {clean(str(base_path))}")
     return merge(layer(base_path, workspace, chain), own)

@@ -76,7 +76,7 @@ else:
 
 
 class Optimizer(Section):
-    """How weights move."""
+    """How weights are updated."""
 
     name: OptimizerName = field(next(iter(OPTIMIZERS)))
     """The optimiser."""
@@ -89,7 +89,7 @@ class Optimizer(Section):
     beta2: float = field(0.999, ge=0, lt=1)
     """Decay rate of the moving average of the squared gradient."""
     weight_decay: float = field(0.0, ge=0, lt=1)
-    """Weight decay: an L2 penalty, with AdamW decoupled."""
+    """Weight decay: an L2 penalty, decoupled for AdamW."""
 
     @property
     def kind(self) -> OptimizerKind:

@@ -87,7 +87,7 @@ def _data(key: str, values: Values) -> str:
     if key in _DRAWN_BOX_SETTINGS and values.get("data.synthetic.boxes") != "true":
         return _only_with("data.synthetic.boxes")
     if key in _BOX_SETTINGS and not _finds_boxes(values):
-        return "only used with a detector: classifiers take no boxes"
+        return "only used with a detector: classifiers use no boxes"
     if key in _BOX_SETTINGS and kind not in ("auto", *_BOX_SETTINGS[key]):
         return _only_with("data.format", _BOX_SETTINGS[key])
     if key in ("data.train", "data.test") and kind in (*FIXED_SPLITS, "synthetic"):
@@ -130,7 +130,7 @@ def _rates(key: str, values: Values) -> str:
     split = values.get("mode") == "split"
     if key in ("back_lr", "head_lr") and not split:
         return _only_with("mode", ["split"])
-    return "mode: split takes back_lr and head_lr" if key == "learning_rate" and split else ""
+    return "mode: split uses back_lr and head_lr" if key == "learning_rate" and split else ""
 
 
 def _named(key: str, values: Values) -> str:
@@ -152,9 +152,9 @@ def _early_stop(key: str, values: Values) -> str:
 
 def _augment(key: str, values: Values) -> str:
     if key == "augment.pad_crop" and values.get("augment.scale"):
-        return "augment.scale cuts out already"
+        return "augment.scale already crops"
     if key == "augment.scale" and values.get("augment.pad_crop"):
-        return "augment.pad_crop cuts out already"
+        return "augment.pad_crop already crops"
     return ""
 
 

@@ -56,7 +56,8 @@ def random_words(experiment: Experiment) -> str:
         return ""
     if experiment.mode == "head":
         return (
-            "mode head with weights none: all but the head is random and stays so; give weights, or mode full"
+            "mode head with weights none: everything but the head is random and stays so; "
+            "give weights, or mode full"
         )
     if experiment.mode == "split":
         return (

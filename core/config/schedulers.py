@@ -98,11 +98,11 @@ def _anneal(start: float, end: float, part: float) -> float:
 
 
 SCHEDULERS: Mapping[str, SchedulerKind] = {
-    "none": SchedulerKind("keeps it"),
+    "none": SchedulerKind("keeps the rate"),
     "plateau": SchedulerKind(
-        "lowers it where the metric stalls",
+        "lowers it when the metric stops improving",
         ("metric", "factor", "patience", "min_lr"),
-        words=lambda s: f", times {s.factor:g} after {s.patience} epochs without progress",
+        words=lambda s: f", times {s.factor:g} after {s.patience} epochs without improvement",
         torch_class="ReduceLROnPlateau",
         torch_arguments={"factor": "factor", "patience": "patience", "min_lr": "min_lr"},
     ),
@@ -113,7 +113,7 @@ SCHEDULERS: Mapping[str, SchedulerKind] = {
         factor=_staircase,
     ),
     "cosine": SchedulerKind(
-        "lets it fall to the end",
+        "lowers it along a cosine to the end",
         ("min_lr",),
         words=lambda s: f", falling along a cosine to {humanise.learning_rate(s.min_lr)}",
         factor=_cosine,
@@ -149,11 +149,11 @@ class Scheduler(Section):
     factor: float = field(0.1, gt=0, lt=1)
     """The learning rate is multiplied by this."""
     patience: int = field(3, ge=0)
-    """Epochs without improvement that are let pass."""
+    """Epochs without improvement before the learning rate is lowered."""
     every: int = field(10, ge=1)
     """Epochs between two drops."""
     min_lr: float = field(0.0, ge=0)
-    """Learning rate at the end, or the least that it goes to."""
+    """Learning rate at the end, or the lowest that it reaches."""
     peak: float = field(0.3, gt=0, lt=1)
     """Fraction of the epochs in which it rises to learning_rate."""
     warmup: float = field(0.0, ge=0)

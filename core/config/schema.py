@@ -90,7 +90,7 @@ class Block(Section):
 
 
 class EarlyStop(Section):
-    """Ends a run that no longer gets better."""
+    """Ends a run that no longer improves."""
 
     patience: int = field(10, ge=1)
     """Measured epochs without a new best after which training ends."""
@@ -115,7 +115,7 @@ class Augment(Section):
     """Random changes of the training images; validation and test images are never changed at random."""
 
     pad_crop: int | None = field(None, ge=1, le=64)
-    """Pad with this many black pixels on each side, then cut out at a random place of the whole image."""
+    """Pad with this many black pixels on each side, then crop `image_size` at a random position."""
     hflip: Switch = field(False)
     """Flip images horizontally with probability 0.5."""
     vflip: Switch = field(False)
@@ -123,42 +123,42 @@ class Augment(Section):
     scale_jitter: Jitter = field(None)
     """Scale each image by a random factor from [low, high], such as [0.8, 1.25], for detectors."""
     scale: Scale = field(None)
-    """Shorter side, of which `image_size` is cut out at random; [Smin, Smax]: a random one each time."""
+    """Shorter side, from which `image_size` is cropped at random; [Smin, Smax]: a random side each time."""
     test_scale: int | None = field(None, ge=8, le=1024)
-    """Side for measuring, centre cut out; absent: `scale`, or halfway between Smin and Smax."""
+    """Side for measuring, centre crop; absent: `scale`, or halfway between Smin and Smax."""
     color_jitter: ColorJitter | None = field(None)
     """Random brightness, contrast, saturation, hue."""
     tta: Views = field(())
-    """Test-time augmentation, measured beside the plain view: hflip, sides, or both: [hflip, 36, 40]."""
+    """Test-time augmentation, next to the plain view: hflip, sides, or both: [hflip, 36, 40]."""
 
 
 class Predict(Section):
-    """Which of the boxes that a detector finds are kept."""
+    """Which boxes of a detector are kept."""
 
     score_floor: float = field(0.05, ge=0, lt=1)
-    """Boxes with a lower score are dropped at once."""
+    """Boxes with a lower score are dropped."""
     max_det: int = field(100, ge=1, le=10_000)
     """Maximum boxes per image."""
     nms_iou: float = field(0.5, gt=0, le=1)
-    """Of two boxes of a class that overlap by more than this, the one with the lower score is dropped."""
+    """If two boxes of a class have a higher IoU than this, the one with the lower score is dropped."""
 
 
 class Checkpoints(Section):
     """When checkpoints are kept."""
 
     every: int = field(1, ge=1)
-    """Save after every so many epochs; the last one is always saved, and each that is the best so far."""
+    """Save every N epochs; the last epoch is always saved, and each that is the best so far."""
     keep: Keep = field("all")
-    """all, or how many of the newest stay; the best one and pinned ones always do."""
+    """all, or how many of the newest are kept; the best one and pinned ones always are."""
 
 
 class Measure(Section):
     """What is measured at an epoch's end."""
 
     splits: Annotated[tuple[SplitName, ...], BeforeValidator(as_tuple)] = field(("val",))
-    """Splits that leave a measure row and predictions."""
+    """Splits that are measured and whose predictions are saved."""
     every: int = field(1, ge=1)
-    """Measure after every so many epochs; the last epoch is always measured."""
+    """Measure every N epochs; the last epoch is always measured."""
     random: Switch = field(False)
     """Measure val also under the training's random changes, as val/accuracy_random."""
 
@@ -194,13 +194,13 @@ class Experiment(Section):
     blocks: Annotated[tuple[Block, ...], BeforeValidator(as_tuple)] | None = field(None, group="Model")
     """Blocks of the network tinyvgg: [{channels: 16, convs: 2}, {channels: 32, convs: 2}]."""
     model_args: Arguments = field({}, group="Model")
-    """Passed on to the network: batch_norm, hidden, dropout for tinyvgg; whatever your own build takes."""
+    """Arguments of the network: batch_norm, hidden, dropout for tinyvgg; for your own, those it accepts."""
     image_size: Size = field(32, group="Model")
     """Side of the square images, 16 to 1024 pixels; detectors: bounds of the sides, {min: 800, max: 1333}."""
     predict: Predict = section(Predict, "Model")
     """Which boxes a detector keeps."""
     normalize: Normalize = section(Normalize, "Model")
-    """Channel mean and deviation of the input."""
+    """Mean and standard deviation of the input channels."""
     learning_rate: float = field(0.01, group="Optimiser", gt=0)
     """Learning rate at the start (for onecycle, the highest); for detectors 0.005 unless given."""
     back_lr: float | None = field(None, group="Optimiser", gt=0)
@@ -212,11 +212,11 @@ class Experiment(Section):
     batch: int = field(32, group="Optimiser", ge=1, le=65536)
     """Images in a batch, over all devices together; for detectors 4 unless given."""
     label_smoothing: float = field(0.0, group="Optimiser", ge=0, lt=1)
-    """Share of the target spread evenly over all classes."""
+    """Fraction of the target spread evenly over all classes."""
     clip_norm: float | None = field(None, group="Optimiser", gt=0)
     """Clip the gradient to this norm; absent: never."""
     ema: float | None = field(None, group="Optimiser", gt=0, lt=1)
-    """Decay of a moving average of the weights, which is then what is measured; absent: none."""
+    """Decay of a moving average of the weights, which is then measured instead of them; absent: none."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = field("auto", group="Optimiser")
     """Number format of the forward pass; auto is bfloat16 on GPUs that have it, else float32."""
     scheduler: Scheduler = section(Scheduler, "Schedule")
@@ -232,11 +232,11 @@ class Experiment(Section):
     seed: int = field(0, group="Running", ge=0, le=2**63 - 1)
     """Seed of weights, order and augmentation; the split has its own."""
     device: Literal["auto", "cuda", "mps", "cpu"] = field("auto", group="Running", result=False)
-    """Where to compute; auto takes a GPU when there is one."""
+    """Where to compute; auto uses a GPU if there is one."""
     gpus: Gpus | None = field(None, group="Running", result=False)
     """The GPU to use, by index as in nvidia-smi or by UUID: [0]; absent: any free one."""
     threads: AutoOrCount = field("auto", group="Running")
-    """CPU threads; auto is settled by the first attempt and kept from then on."""
+    """CPU threads; auto is decided by the first attempt and then kept."""
     workers: int = field(2, group="Running", result=False, ge=0, le=1024)
     """Processes that load images."""
     prefetch: int = field(2, group="Running", result=False, ge=1, le=1024)
@@ -246,9 +246,9 @@ class Experiment(Section):
     measure: Measure = section(Measure, "Running", result=False)
     """What is measured at an epoch's end."""
     log: Log = section(Log, "Running", result=False)
-    """Trackers beside labtui's own files."""
+    """Trackers in addition to labtui's own files."""
     tags: Texts = field((), group="Running", result=False)
-    """Words to find the run by."""
+    """Tags to find the run by."""
 
     @property
     def side(self) -> int:

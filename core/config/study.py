@@ -75,7 +75,7 @@ class Study:
             return like[0]
         names = [trial.name for trial in self.trials]
         text = (
-            f"'{clean(name)}' fits {len(like)} trials: {', '.join(trial.name for trial in like[:5])}"
+            f"'{clean(name)}' matches {len(like)} trials: {', '.join(trial.name for trial in like[:5])}"
             if like
             else f"no trial is called '{clean(name)}'{did_you_mean(name, names)}: {', '.join(names[:20])}"
         )
@@ -216,7 +216,9 @@ def _unequal(trials: Sequence[Trial], given: StudyFile, tree: Tree) -> list[Prob
     problems = []
     kinds = {trial.experiments[0].is_detector for trial in trials}
     if len(kinds) > 1:
-        problems.append(problem_at(tree, (), "it mixes classifiers and detectors: they share no metric"))
+        problems.append(
+            problem_at(tree, (), "it mixes classifiers and detectors: they have no common metric")
+        )
     if given.metric is None and len({resolve_metric(trial.experiments[0]) for trial in trials}) > 1:
         problems.append(problem_at(tree, (), "its trials have different metrics: give `metric`"))
     if len({trial.experiments[0].epochs for trial in trials}) > 1:

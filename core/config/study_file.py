@@ -208,9 +208,17 @@ def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _key_problems(tree: Tree, where: tuple[str | int, ...], key: str) -> list[Problem]:
     if key in _VARIED:
-        return [problem_at(tree, where, "seeds are given by `seeds` and `vary`, so that they pair")]
+        return [
+            problem_at(tree, where, "seeds are given by `seeds` and `vary`, so that trials can be paired")
+        ]
     if key == "epochs":
-        return [problem_at(tree, where, "give `epochs` once, for all trials: other lengths do not compare")]
+        return [
+            problem_at(
+                tree,
+                where,
+                "give `epochs` once, for all trials: runs of different lengths cannot be compared",
+            )
+        ]
     parts = tuple(key.split("."))
     if parts[0] in Experiment.model_fields:
         return []

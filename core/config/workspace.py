@@ -134,5 +134,5 @@ def _not_writable(folder: Path, error: OSError) -> StateFolderError:
     why = (error.strerror or type(error).__name__).lower()
     return StateFolderError(
         f"The state folder {clean(str(folder))} cannot be written ({why}): labtui keeps its queue and its "
-        "locks there. Make room or make it writable, or set XDG_STATE_HOME to a folder of your own."
+        "locks there. Make room or make it writable, or set XDG_STATE_HOME to one of your folders."
     )

@@ -272,7 +272,7 @@ class _Walker:
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for source in sources:
             if not isinstance(source, yaml.MappingNode):
-                self.problem(node.start_mark.line + 1, key, "`<<` takes a mapping or a list of mappings")
+                self.problem(node.start_mark.line + 1, key, "`<<` needs a mapping or a list of mappings")
                 continue
             outer, self.places = self.places, {}
             value = self.build(source, key, depth + 1)

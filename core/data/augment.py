@@ -45,7 +45,7 @@ class Augmentation:
         if low < self.size:
             raise DataError(f"augment.scale {low} is less than image_size {self.size}: raise it.")
         if self.sides and self.pad:
-            raise DataError("augment.scale and augment.pad_crop do not go together: remove one.")
+            raise DataError("augment.scale and augment.pad_crop cannot be combined: remove one.")
         if self.pad > low:
             raise DataError(f"augment.pad_crop {self.pad} is more than the images' {low} pixels: lower it.")
 

@@ -236,7 +236,7 @@ def _build(
         needed = human_size(float(np.prod(shape)))
         raise DataError(
             f"The disk of {clean(str(file.parent))} is full: the pixel cache needs {needed} there. "
-            "Free some, or set XDG_CACHE_HOME to another disk."
+            "Free some space, or set XDG_CACHE_HOME to another disk."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -104,7 +104,7 @@ def refuse_unreadable(shown: str, notes: Sequence[str]) -> None:
     """Raise DataError when there are images, and none of them can be read."""
     told = next((note for note in notes if " unreadable image" in note), "")
     if told:
-        raise DataError(f"{shown} has no images that can be read: {told}; put whole files there.")
+        raise DataError(f"{shown} has no images that can be read: {told}; put complete files there.")
 
 
 def relative_files(images: Mapping[str, Files], root: Path) -> dict[str, Files]:

@@ -160,7 +160,7 @@ def from_stored(stored: Mapping[str, Any], objects: bytes | None = None) -> Data
     Raises DataError when they are damaged or of a newer format, or when `objects` lack.
     """
     if int(stored.get("format", STORED_FORMAT)) > STORED_FORMAT:
-        raise DataError("split.json was written by a newer labtui: update labtui to go on with this run.")
+        raise DataError("split.json was written by a newer labtui: update labtui to continue this run.")
     try:
         splits = {
             str(name): FileList(tuple(files["paths"]), tuple(files["labels"]), tuple(files["sizes"]))
@@ -213,7 +213,7 @@ def require_unchanged(dataset: Dataset) -> None:
         first = clean(str(dataset.root / wrong[0]))
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         raise DataError(
-            f"The data set is not what this run began with: {first}{more} is gone or changed. "
+            f"The data set is not the one that this run started with: {first}{more} is gone or changed. "
             "Put it back, or start a new run."
         )
 

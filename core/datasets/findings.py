@@ -17,21 +17,21 @@ class Why(Enum):
 
     SHARES = (
         "coordinates outside 0 to 1",
-        "YOLO labels are shares: divide x and width by the image's width, y and height by its height",
+        "YOLO labels are fractions: divide x and width by the image's width, y and height by its height",
     )
     COLUMNS = (
         "a wrong number of columns",
         "a line is class cx cy w h, a polygon, or a box with keypoints, which data.yaml gives as kpt_shape",
     )
-    NUMBERS = ("words where numbers should be", "write plain numbers, with a decimal point")
-    CLASS = ("a class that is not there", "put it among the names of the classes, which count from 0 in YOLO")
-    IMAGE = ("an image that is not there", "the ids of images must be the same in both lists")
+    NUMBERS = ("words instead of numbers", "write plain numbers, with a decimal point")
+    CLASS = ("a class that does not exist", "add it to the names of the classes, which count from 0 in YOLO")
+    IMAGE = ("an image that does not exist", "the ids of images must be the same in both lists")
     NO_BOX = ("no box", "each object needs its corners")
     SEVERAL = ("something given several times", "give each object one class and each box four numbers")
-    NO_AREA = ("no width or height", "are the four numbers those that this format has, in its order?")
+    NO_AREA = ("no width or height", "are the four numbers those of this format, in its order?")
     OUTSIDE = ("a box outside its image", "do the annotations belong to these images?")
     DUPLICATE = ("the same box twice", "keep it once")
-    OTHER = ("a fault of its own", "`labtui data check` lists them")
+    OTHER = ("another fault", "`labtui data check` lists them")
 
     @property
     def words(self) -> str:

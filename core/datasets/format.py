@@ -125,7 +125,7 @@ def _of_splits(data: DataConfig) -> str:
     near = [*annotations, *([data.root] if data.root is not None else [])]
     found = {name for folder in near if folder.is_dir() for name in _near(folder)}
     if len(found) != 1:
-        what = f"may be {some(sorted(found))}" if found else "are of no format that is known"
+        what = f"may be {some(sorted(found))}" if found else "are in no known format"
         shown = clean(str(near[0] if near else splits[0].list))
         raise DataError(f"{shown}: the annotations {what}; say which in data.format.")
     return found.pop()

@@ -38,8 +38,8 @@ def exif_words(look: Look) -> str:
     if not look.exif:
         return ""
     if look.turn == 1:
-        return f"its EXIF is damaged ({look.exif}): used as it is stored"
-    return f"its EXIF is damaged ({look.exif}), but for the orientation: turned upright"
+        return f"its EXIF is damaged ({look.exif}): used as stored"
+    return f"its EXIF is damaged ({look.exif}), except for the orientation: rotated"
 
 
 def look_at(path: str) -> Look:
@@ -67,7 +67,7 @@ def look_at(path: str) -> Look:
     if not whole:
         fault = decoding_fault(path)
         if fault and not decoding_fault(path, mend=True):
-            fault, damage = "", "it is cut off; what is missing is grey"
+            fault, damage = "", "it is cut off; the missing part is grey"
     exif = header.exif or next((str(item.message) for item in told if item.category is UserWarning), "")
     return Look(
         header.size,

@@ -76,14 +76,14 @@ def _downloaded(handle: str) -> Path:
         if isinstance(error, OSError) and re.search("connection|timeout", type(error).__name__.lower()):
             why = "no connection"
         raise DataError(
-            f"{clean(handle)} cannot be fetched from Kaggle ({why}): check network, name and login, "
+            f"{clean(handle)} cannot be downloaded from Kaggle ({why}): check network, name and login, "
             "or get it by hand and name its folder in data.root."
         ) from error
 
 
 def _no_package(handle: str) -> DataError:
     return DataError(
-        f"{clean(handle)} is fetched with the package kagglehub, which is not installed: "
+        f"{clean(handle)} is downloaded with the package kagglehub, which is not installed: "
         "`pip install 'labtui[kaggle]'`, or get it by hand and name its folder in data.root."
     )
 

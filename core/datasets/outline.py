@@ -43,5 +43,5 @@ def _from_kaggle(data: DataConfig) -> DataConfig:
     assert data.kaggle is not None
     folder = newest_fetched(data.kaggle)
     if folder is None:
-        raise DataError(f"{clean(data.kaggle)} is fetched from Kaggle when training starts.")
+        raise DataError(f"{clean(data.kaggle)} is downloaded from Kaggle when training starts.")
     return data.model_copy(update={"root": folder, "kaggle": None})

@@ -117,13 +117,15 @@ def member_pixels(root: Path, paths: Sequence[str]) -> Iterator[NDArray[np.uint8
     for path in paths:
         found = _MEMBER.fullmatch(path)
         if found is None:
-            raise DataError(f"{clean(path)} is no picture inside a file of many.")
+            raise DataError(f"{clean(path)} does not name a picture inside a file.")
         if held is None or found[1] != name:
             name, held = found[1], _opened(root / found[1])
         index = int(found[2])
         if index >= len(held):
             file = clean(str(root / name))
-            raise DataError(f"{file} has {len(held)} pictures, but number {index} is asked for: restore it.")
+            raise DataError(
+                f"{file} has {len(held)} pictures, but number {index} is needed: restore the file."
+            )
         yield held.rgb(index)
 
 
@@ -168,7 +170,7 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
             count = math.prod(sides)
             if len(head) < 4 + 4 * axes or head[:4] != _IDX + bytes([axes]) or count > _MOST_PIXELS:
                 what = "pictures" if axes == _IMAGES else "labels"
-                raise DataError(f"{name} is no idx file of {what}: get the data set again.")
+                raise DataError(f"{name} is not an idx file of {what}: get the data set again.")
             values = file.read(count)
             whole = len(values) == count and not file.read(1)
     except (OSError, EOFError, ValueError, zlib.error):

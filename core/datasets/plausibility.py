@@ -99,7 +99,9 @@ def suspect_xywh(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -
     if doubt is not None and doubt.kind == "fractions":
         found.warn("", _fraction_words(doubt.largest))
     elif doubt is not None:
-        shown = f"{doubt.outside} of {count(len(boxes), 'box', 'boxes')} reach beyond their images as xywh"
+        shown = (
+            f"{doubt.outside} of {count(len(boxes), 'box', 'boxes')} would reach outside their images as xywh"
+        )
         found.warn(
             "",
             f"boxes may be {doubt.kind}, not xywh: {shown}, none as {doubt.kind}; "
@@ -125,7 +127,7 @@ def suspect_results(
         return
     found.warn(
         file,
-        f"{doubt.outside} of {len(corners)} boxes reach beyond their image, none would as "
+        f"{doubt.outside} of {len(corners)} boxes reach outside their image, none would as "
         f"{_READ_AS[doubt.kind]}: {what} have x, y, width, height",
     )
 
@@ -148,7 +150,10 @@ def suspect_copies(
     copies = len(rows) - len(np.unique(rows, axis=0))
     if copies:
         are = "is an exact copy" if copies == 1 else "are exact copies"
-        found.warn(file, f"{count(copies, 'annotation')} {are} of another: a box finds only one of them")
+        found.warn(
+            file,
+            f"{count(copies, 'annotation')} {are} of another: a predicted box can match only one of them",
+        )
 
 
 def _are_fractions(largest: float, sizes: NDArray[Any]) -> bool:
@@ -157,7 +162,7 @@ def _are_fractions(largest: float, sizes: NDArray[Any]) -> bool:
 
 def _fraction_words(largest: float) -> str:
     limit = 1 if largest <= 1 else _MAX_FRACTION
-    return f"boxes may be shares of width and height, not pixels: no number is above {limit:g}"
+    return f"boxes may be fractions of width and height, not pixels: no number is above {limit:g}"
 
 
 def _arrays(boxes: Sequence[SizedBox]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -198,7 +203,7 @@ def _counted_from(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) 
         f"the smallest is {min(lows):g}, {count(zeros, 'is', 'are')} 0, {count(ones, 'is', 'are')} 1, "
         f"{count(full, 'box reaches', 'boxes reach')} the full width or height"
     )
-    said = "taken as counted from 1" if data.one_based else "taken as written"
+    said = "read as counted from 1" if data.one_based else "read as written"
     if data.one_based and zeros:
         found.warn("", f"corners are {said}, but some are 0: {evidence}; set data.one_based to false")
     elif not data.one_based and not zeros and ones and full:

@@ -170,7 +170,7 @@ def restore(
     stored = _stored_key(content)
     if stored != key:
         raise CheckpointError(
-            f"{clean(str(checkpoint.file))} was made on other data, batch or seed than this run has: "
+            f"{clean(str(checkpoint.file))} was made with other data, batch or seed than this run: "
             "fork it to change them."
         )
     _load_weights(run, checkpoint, content["model"], state.model)
@@ -219,7 +219,7 @@ def restore_fork(
             settings = tuple(name for name in state.optimizer.param_groups[0] if name != "params")
             restore_optimizer(state.optimizer, content["optimizer"], keep=settings)
         else:
-            notes.append(f"the optimiser starts anew, without the parent's momentum: {reason}")
+            notes.append(f"the optimiser starts fresh, without the parent's momentum: {reason}")
         _restore_counters(content, state, device)
         _restore_helpers(content, state)
         if state.step_in_epoch and _stored_key(content) != key:
@@ -292,8 +292,8 @@ def _unfit(run: RunPaths, checkpoint: Checkpoint, error: Exception) -> Checkpoin
 def _way_out(run: RunPaths, bad: Checkpoint) -> str:
     good = newest_good(run, but=bad.id)
     if good is None:
-        return "There is no other checkpoint to go on from: start a new run."
-    return f"The newest good checkpoint is {good.id}: labtui resume {run.id} --from {good.id}"
+        return "There is no other checkpoint to continue from: start a new run."
+    return f"The newest usable checkpoint is {good.id}: labtui resume {run.id} --from {good.id}"
 
 
 def _on_cpu(value: Any) -> Any:

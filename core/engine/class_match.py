@@ -68,8 +68,9 @@ def matched(
     axes = outputs.axes(model)
     if not axes:
         raise CheckpointError(
-            f"{clean(str(file))} has its classes otherwise, and which outputs of {outputs.experiment.model} "
-            "stand for which class cannot be found out: start a new run with these classes."
+            f"{clean(str(file))} has its classes in another order, and which outputs of "
+            f"{outputs.experiment.model} stand for which class cannot be determined: "
+            "start a new run with these classes."
         )
     fresh = strip_prefixes(own)
 

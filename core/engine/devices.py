@@ -25,7 +25,7 @@ def require_gpu(slot: str) -> None:
     if is_gpu(slot) and not torch.cuda.is_available():
         raise RunFailedError(
             f"The slot {clean(slot)} has a GPU that torch cannot use: {why_no_cuda()}. Nothing was trained "
-            "on the CPU in its place; see labtui doctor, or ask for the CPU: device: cpu."
+            "on the CPU instead; see labtui doctor, or ask for the CPU: device: cpu."
         )
 
 
@@ -47,11 +47,7 @@ def require_device(device: str) -> None:
 def tell_unused_gpu(slot: str, device: str, chosen: bool) -> None:
     """Say so in the log where a GPU was given and is not computed on; `chosen`: the config says so."""
     if is_gpu(slot) and device != "cuda":
-        why = (
-            f"device: {device}"
-            if chosen
-            else f"its first attempt settled on {device}: fork it to use the GPU"
-        )
+        why = f"device: {device}" if chosen else f"its first attempt chose {device}: fork it to use the GPU"
         log(f"note: the GPU of slot {clean(slot)} is not used: {why}")
 
 

@@ -94,7 +94,7 @@ def sentence(run: RunPaths, error: Exception) -> str:
         return str(error)
     where = _out_of_memory(error)
     if where:
-        return f"The {where} is out of memory: lower batch or image_size, or end what else uses it."
+        return f"The {where} is out of memory: lower batch or image_size, or end other programs that use it."
     if isinstance(error, OSError) and not run.root.exists():
         return f"The folder {run.root} is gone: it was deleted or moved while the run trained."
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
@@ -105,7 +105,7 @@ def sentence(run: RunPaths, error: Exception) -> str:
         return f"The disk is full: {error.filename or run.root} was not written. Make room, then resume."
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return (
-            f"{error.filename or run.root} was not written: it is larger than a file may be here. Raise the "
+            f"{error.filename or run.root} was not written: files are limited to less here. Raise the "
             "limit (ulimit -f), or use another file system, then resume."
         )
     first = str(error).strip().split("\n")[0]

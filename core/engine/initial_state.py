@@ -58,7 +58,7 @@ def restore_state(run: RunPaths, goal: Goal, state: TrainState, task: Task, outp
     horizon = state.schedule.horizon
     if state.schedule.ends and goal.total_epochs > horizon:
         log(
-            f"note: the schedule ends at epoch {horizon} and the learning rate is held from there on: fork "
+            f"note: the schedule ends at epoch {horizon} and the learning rate stays constant after it: fork "
             "the run for a new schedule"
         )
 
@@ -67,12 +67,12 @@ def _resume(run: RunPaths, goal: Goal, start: Checkpoint, state: TrainState, tas
     restore(run, start, state, task.key, task.device)
     if state.step_in_epoch > task.steps_per_epoch:
         raise CheckpointError(
-            f"{start.file} stands beyond its epoch's last step: the data shrank; start a new run."
+            f"{start.file} is beyond its epoch's last step: the data set became smaller; start a new run."
         )
     log(f"resume from {start.id}: epoch {state.epochs_done}, step {state.step}")
     if goal.asked_anew and state.patience is not None and state.patience.spent:
         state.patience.renew()
-        log("note: the run had ended early; more epochs were asked for, so early_stop counts anew")
+        log("note: the run had ended early; more epochs were requested, so early_stop starts counting again")
 
 
 def _fork(run: RunPaths, start: Checkpoint, state: TrainState, task: Task, outputs: Outputs) -> None:

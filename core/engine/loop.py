@@ -250,7 +250,7 @@ class Loop:
         except OSError as error:
             log(f"note: older checkpoints could not be removed: {error.strerror or error}")
         except LabError as error:
-            log(f"note: no checkpoint was removed, as what must stay is not known: {error}")
+            log(f"note: no checkpoint was removed, because it is not known which must stay: {error}")
 
     def _stamp(self, epoch: int) -> dict[str, float]:
         return {

@@ -18,7 +18,7 @@ from core.engine.schedule import Schedule
 from core.errors import RunFailedError
 from core.metrics import Mode, is_better
 
-_ADVICE = "Lower learning_rate: fork the last checkpoint, or start anew."
+_ADVICE = "Lower learning_rate: fork the last checkpoint, or start again."
 
 
 class NonFiniteLossError(RunFailedError):

@@ -108,7 +108,7 @@ def _train(run: RunPaths, attempt: int, stop: StopFlag, place: Place) -> bool:
         try:
             measure_test(run, dataset, task, state, metrics, attempt, outputs)
         except Cancelled:
-            log("stopped before the test images were measured: a resume does just that")
+            log("stopped before the test images were measured: a resume measures them")
             return False
     write_chosen_intervals(run)
     return True

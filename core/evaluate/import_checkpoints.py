@@ -98,10 +98,10 @@ def _classes(
     if names is not None:
         if len(names) != count:
             source = "--classes names" if wish.classes else f"{clean(str(dataset and dataset.root))} has"
-            raise UsageError(f"{clean(str(file.path))} tells {count} classes apart, {source} {len(names)}")
+            raise UsageError(f"{clean(str(file.path))} distinguishes {count} classes, {source} {len(names)}")
         return tuple(names), []
     if count == len(CIFAR10):
-        return CIFAR10, ["ten classes, taken for those of CIFAR-10; --classes names others"]
+        return CIFAR10, ["ten classes, assumed to be those of CIFAR-10; --classes names others"]
     return tuple(f"class{number}" for number in range(count)), [
         f"its {count} classes have no names: they are called class0 to class{count - 1}; --classes names them"
     ]
@@ -172,7 +172,7 @@ def _fit(
     network.load_state_dict(weights)
     momentum, rate = fit_momentum(file.optimizer, network)
     lost = not momentum and file.optimizer is not None and bool(file.optimizer.get("state"))
-    notes = ["the optimiser's momentum does not fit and was left behind"] if lost else []
+    notes = ["the optimiser's momentum does not fit and was left out"] if lost else []
     return checkpoint_bytes(network, experiment, classes, momentum, rate, epoch=file.epoch), notes
 
 
@@ -189,7 +189,9 @@ def _joined(files: list[Foreign]) -> tuple[dict[int, dict[str, float]], list[str
                 row[name] = value
     notes = []
     if differing:
-        notes.append(f"the files differ on epochs {min(differing)} to {max(differing)}: the later one counts")
+        notes.append(
+            f"the files differ on epochs {min(differing)} to {max(differing)}: the later file counts"
+        )
     return dict(sorted(rows.items())), notes
 
 

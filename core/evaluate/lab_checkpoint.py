@@ -127,7 +127,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         if found is None:
             raise CheckpointError(
-                f"{_shown(path)} cannot be read: it is no torch file, or damaged."
+                f"{_shown(path)} cannot be read: it is not a torch file, or damaged."
             ) from error
         raise CheckpointError(
             f"{_shown(path)} was not loaded: it holds more than tensors and plain values "
@@ -154,13 +154,13 @@ def _curves(logs: object) -> tuple[dict[str, tuple[float, ...]], list[str]]:
         return {}, []
     lists = list(logs.values()) if isinstance(logs, Mapping) else logs
     if not isinstance(lists, list | tuple) or len(lists) != len(LOGS):
-        return {}, ["its logs are not four lists, so no curve was taken over"]
+        return {}, ["its logs are not four lists, so no curve was imported"]
     numbers = [
         [_number(value) for value in values] if isinstance(values, list | tuple) else [None]
         for values in lists
     ]
     if len({len(values) for values in numbers}) != 1 or any(None in values for values in numbers):
-        return {}, ["its logs are not four lists of as many numbers, so no curve was taken over"]
+        return {}, ["its logs are not four lists of as many numbers, so no curve was imported"]
     return {
         name: tuple(float(value) for value in values if value is not None)
         for name, values in zip(LOGS, numbers, strict=True)

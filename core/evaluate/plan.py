@@ -162,7 +162,7 @@ def _require_splits(run: RunPaths, wanted: Sequence[str]) -> None:
     stored = read_json(run.split, HUGE)
     if stored is None:
         if (read_json(run.spec) or {}).get("imported") is True:
-            raise StateError(f"run {run.id} is imported and has no data of its own: give --data")
+            raise StateError(f"run {run.id} is imported and has no data set: give --data")
         raise StateError(f"run {run.id} has no list of its images yet: it is written when training starts")
     there = stored.get("splits")
     names = [str(name) for name in there] if isinstance(there, dict) else []

@@ -108,7 +108,7 @@ def own_dataset(run: RunPaths) -> Dataset:
     """The run's stored data set; not looked at on disk. Raises DataError (damaged), StateError (none)."""
     dataset = read_dataset(run)
     if dataset is None:
-        raise StateError(f"run {run.id} has no data of its own: give --data")
+        raise StateError(f"run {run.id} has no data set: give --data")
     return dataset
 
 

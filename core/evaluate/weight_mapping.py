@@ -84,6 +84,8 @@ def _shape(value: Tensor) -> str:
 
 
 def _first_beyond(mine: list[tuple[str, Tensor]], found: list[tuple[str, Tensor]]) -> str:
-    longer, whose = (mine, "the model goes on with") if len(mine) > len(found) else (found, "it goes on with")
+    longer, whose = (
+        (mine, "the model continues with") if len(mine) > len(found) else (found, "it continues with")
+    )
     name, value = longer[min(len(mine), len(found))]
     return f" ({whose} {name} of shape {_shape(value)})"

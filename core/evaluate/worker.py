@@ -29,7 +29,7 @@ def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
     try:
         content = read_json(job.job)
         if content is None:
-            raise StateError(f"{job.job} is missing: ask for the job again.")
+            raise StateError(f"{job.job} is missing: start the job again.")
         for folder in (run.measures, run.predictions):
             sweep(folder)
         on_gpu = not str((peek_json(job.start) or {}).get("slot", "cpu")).startswith("cpu")
@@ -56,7 +56,7 @@ def _carry_out(
         return outcome.finished, outcome.document()
     if job.kind == "predict":
         return run_predict(run, job, content, stop, on_gpu=on_gpu)
-    raise StateError(f"{job.root.name} is no kind of job that this labtui knows: update it.")
+    raise StateError(f"{job.root.name} is not a kind of job that this labtui knows: update labtui.")
 
 
 def _write(job: JobPaths, name: str, content: Mapping[str, Any]) -> None:

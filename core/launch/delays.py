@@ -36,7 +36,7 @@ class Delay:
     def __str__(self) -> str:
         again = f"again in {humanise.duration(self.left)}" if self.left else "tried again now"
         times = "once" if self.tries == 1 else f"{self.tries} times"
-        return f"could not begin: {self.reason} (tried {times}, {again}; `labtui dispatch` tries at once)"
+        return f"could not start: {self.reason} (tried {times}, {again}; `labtui dispatch` tries at once)"
 
 
 def pause(tries: int) -> float:

@@ -135,7 +135,7 @@ def named(gpus: Sequence[Gpu], wanted: Iterable[int | str], visible: str | None 
         if not found:
             there = ", ".join(f"{gpu.label} ({gpu.name}, {gpu.uuid})" for gpu in mine) or "none"
             hidden = _matching(gpus, str(item))
-            why = f"CUDA_VISIBLE_DEVICES={clean(visible or '')} hides it" if hidden else "it is not there"
+            why = f"CUDA_VISIBLE_DEVICES={clean(visible or '')} hides it" if hidden else "it does not exist"
             raise MissingGpuError(
                 f"gpus: GPU {clean(str(item))} cannot be used, {why}; this machine has: {there}"
             )

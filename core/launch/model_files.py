@@ -26,7 +26,7 @@ def read_code(model: str) -> tuple[str, bytes] | None:
     try:
         return path.name, read_bytes(path, _LIMIT)
     except MissingFileError:
-        why = "is not there"
+        why = "does not exist"
     except UnreadableError as error:
         why = f"cannot be used: {error.reason}"
     raise UsageError(f"model: the file {clean(str(path))} {why}; it should hold the network's code")
@@ -35,9 +35,10 @@ def read_code(model: str) -> tuple[str, bytes] | None:
 def require_weights(weights: str | Path) -> None:
     """Raises UsageError when the file of weights that a config names is not there."""
     if isinstance(weights, Path) and not is_regular(weights):
-        what = "is no regular file" if exists(weights) else "is not there"
+        what = "is not a regular file" if exists(weights) else "does not exist"
         raise UsageError(
-            f"weights: the file {clean(str(weights))} {what}; correct the path in the config, or get it"
+            f"weights: the file {clean(str(weights))} {what}; "
+            "correct the path in the config, or put the file there"
         )
 
 
@@ -53,7 +54,7 @@ def inherited_code(parent: RunPaths) -> tuple[str, bytes] | None:
         content = b""
     if hashlib.sha256(content).hexdigest() != noted.get("sha256"):
         raise StateError(
-            f"{parent.code / name} is not the network that run {parent.id} began with; put the file back, or "
-            "fork with --set model=FILE:FUNCTION"
+            f"{parent.code / name} is not the network that run {parent.id} started with; put the file back, "
+            "or fork with --set model=FILE:FUNCTION"
         )
     return name, content

@@ -73,7 +73,7 @@ def plan_resume(
         raise UsageError(f"{keys}: fixed when the run was made; add --fork to change it in a copy")
     if {"weights", "weights_sha256"} & set(changes.result):
         raise UsageError(
-            "weights: a fork goes on with its checkpoint's weights; to begin with others, start a new run"
+            "weights: a fork continues with its checkpoint's weights; to start with others, start a new run"
         )
     summary = summarise(run)
     if summary.state in ACTIVE and not forks:
@@ -82,7 +82,7 @@ def plan_resume(
     if summary.early_stop is not None and open_end and not forks:
         raise StateError(
             f"run {run.id} finished early at epoch {summary.early_stop} of {_old_goal(run)}, as it no longer "
-            "got better: use --more N for further epochs"
+            "improved: use --more N for further epochs"
         )
     checkpoint, note = _checkpoint(run, start, forks)
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
@@ -121,7 +121,7 @@ def _imported(run: RunPaths) -> str:
 def _old_goal(run: RunPaths) -> int:
     asked = requests(run)
     if asked and asked[-1].problem:
-        raise StateError(f"{asked[-1].problem}: say how far run {run.id} is to go with --epochs N")
+        raise StateError(f"{asked[-1].problem}: give the last epoch of run {run.id} with --epochs N")
     return asked[-1].total_epochs if asked else 0
 
 
@@ -136,7 +136,7 @@ def _checkpoint(run: RunPaths, start: str, forks: bool) -> tuple[Checkpoint | No
     problem = verify(chosen)
     if problem:
         good = newest_good(run)
-        way_out = f"--from {good.id} is the newest good one" if good else "no other one is good"
+        way_out = f"--from {good.id} is the newest usable one" if good else "no other one is usable"
         raise CheckpointError(f"{problem}; {way_out}")
     return chosen, found.note
 
@@ -170,7 +170,7 @@ def _sentence(
     if checkpoint is not None and checkpoint.mid_epoch:
         where = f"step {checkpoint.step + 1} in epoch {checkpoint.epoch}"
     if checkpoint is None:
-        verb = "nothing was saved yet: starts anew"
+        verb = "nothing was saved yet: starts again"
     elif fork_changes is None:
         verb = "continues"
     else:

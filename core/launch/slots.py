@@ -280,7 +280,7 @@ class Board:
     def _silence(self, need: Need) -> str:
         which = f"GPU {', '.join(map(str, need.gpus))}" if need.gpus else "a GPU"
         way = "name another GPU" if need.gpus and self.gpus else "device: cpu trains without one"
-        return clean(f"waiting for {which}: {self.seen.fault}; see nvidia-smi, or start anew ({way})")
+        return clean(f"waiting for {which}: {self.seen.fault}; see nvidia-smi, or start again ({way})")
 
     def _why(self, gpu: Gpu, slots: list[Slot]) -> str:
         """Why none of a GPU's slots can be had; empty when one can."""

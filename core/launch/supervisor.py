@@ -113,7 +113,7 @@ def supervise(
         if not work.is_off():
             _carry_out(work, slot, slot_lock, start)
     except Exception as error:
-        log_fault(f"{work.name} could not begin", error)
+        log_fault(f"{work.name} could not start", error)
         slot_lock.release()
         if not hold_back(work, error):
             # Nobody is told to wait, so nobody may have it for a while: the same would happen at once.

@@ -41,6 +41,6 @@ def start_tracker(work: Work, attempt: AttemptPaths) -> None:
             )
         except OSError as error:
             with attempt.log.open("ab") as log:
-                log.write(f"note: nothing is tracked, no process could be started: {error}\n".encode())
+                log.write(f"note: nothing is tracked: no process could be started: {error}\n".encode())
         finally:
             os._exit(0)

@@ -84,10 +84,13 @@ class ClassMatch:
             return (f"{whose} has the same classes in another order: its outputs were rearranged by name",)
         notes = []
         if self.anew:
-            notes.append(f"{whose} does not know {listed(self.anew)}: their outputs start anew")
+            notes.append(f"{whose} does not know {listed(self.anew)}: their outputs are initialised")
         if self.gone:
-            notes.append(f"{whose} knows {listed(self.gone)}, which are no classes here: left behind")
-        return (*notes, f"the outputs of the {len(self.new) - len(self.anew)} other classes go on, by name")
+            notes.append(f"{whose} knows {listed(self.gone)}, which are not classes here: left out")
+        return (
+            *notes,
+            f"the outputs of the {len(self.new) - len(self.anew)} other classes are kept, by name",
+        )
 
 
 def match_classes(old: Sequence[str], new: Sequence[str]) -> ClassMatch:
@@ -156,14 +159,14 @@ def rearranged(old: Tensor, fresh: Tensor, axes: Sequence[ClassAxis], match: Cla
     anew = torch.zeros((1,) * old.dim(), dtype=torch.bool)
     for axis in axes:
         if old.shape[axis.dim] != axis.length(len(match.old)):
-            raise ValueError(f"{old.shape[axis.dim]} outputs are not those of {len(match.old)} classes")
+            raise ValueError(f"{old.shape[axis.dim]} outputs do not match {len(match.old)} classes")
         sources = axis.sources(match.places, len(match.old))
         found = found.index_select(axis.dim, sources.clamp(min=0).to(found.device))
         shape = [1] * old.dim()
         shape[axis.dim] = len(sources)
         anew = anew | (sources < 0).view(shape)
     if found.shape != fresh.shape:
-        raise ValueError(f"its shape is {tuple(old.shape)}, where {tuple(fresh.shape)} is wanted")
+        raise ValueError(f"its shape is {tuple(old.shape)}, where {tuple(fresh.shape)} is needed")
     return torch.where(anew.to(found.device), fresh.to(found), found) if anew.any() else found
 
 

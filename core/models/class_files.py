@@ -47,7 +47,9 @@ def by_names(
             if name in state:
                 found[name] = rearranged(state[name], own[name].detach().cpu(), axes[name], match)
     except (ValueError, IndexError):
-        return state, (f"the file names {len(match.old)} classes, and has not as many outputs: not matched",)
+        return state, (
+            f"the file names {len(match.old)} classes, but has another number of outputs: not matched",
+        )
     return found, match.notes("the file")
 
 
@@ -55,5 +57,7 @@ def with_positions(report: WeightsReport, content: Any, classes: Sequence[str]) 
     """`report`, with a note where outputs for named `classes` were taken by position for want of names."""
     if not classes or report.fresh or not report.loaded or names_in(content) is not None:
         return report
-    note = "the file does not name its classes: its outputs are taken for those of the data, in their order"
+    note = (
+        "the file does not name its classes: its outputs are assumed to be those of the data, in their order"
+    )
     return replace(report, notes=(*report.notes, note))

@@ -62,7 +62,11 @@ def build_classifier(experiment: Experiment, classes: int) -> nn.Module:
         model: nn.Module = get_model(name, weights=None, num_classes=classes, **arguments)
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        what = f"{name} takes no '{unknown[1]}'" if unknown else f"{name} refuses them: {clean(str(error))}"
+        what = (
+            f"{name} does not accept '{unknown[1]}'"
+            if unknown
+            else f"{name} rejects them: {clean(str(error))}"
+        )
         raise UsageError(f"model_args: {what}; see torchvision's page of this network.") from error
     if name.startswith("mnasnet"):
         # Its own loader refuses state dicts that have lost torch's version mark, as in plain mappings.

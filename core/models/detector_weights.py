@@ -35,7 +35,7 @@ BACKBONES = {
 """The classifier whose ImageNet weights a backbone takes, and which of them: those that torchvision takes."""
 _EPS = 1e-5
 _CLASSIFIER_EPS = {"mobilenet_v3_large": 1e-3}
-_WAY_OUT = "give a file of your own (weights: FILE), or start without (weights: none)"
+_WAY_OUT = "give another file (weights: FILE), or start without (weights: none)"
 
 
 def load_detector_weights(

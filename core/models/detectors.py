@@ -113,7 +113,7 @@ def _made(experiment: Experiment, name: str, outputs: int) -> nn.Module:
             made = get_model(name, weights=None, weights_backbone=None, num_classes=outputs, **arguments)
     except (TypeError, ValueError, AttributeError, ZeroDivisionError, AssertionError) as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        what = f"takes no '{unknown[1]}'" if unknown else f"refuses them: {clean(str(error))}"
+        what = f"does not accept '{unknown[1]}'" if unknown else f"rejects them: {clean(str(error))}"
         raise UsageError(f"model_args: {experiment.model} {what}.") from error
     return made
 
@@ -128,7 +128,7 @@ def _require_known(shown: str, name: str, arguments: Mapping[str, Any]) -> None:
     ]
     for word in arguments:
         if word not in numbers:
-            raise UsageError(f"model_args: {shown} takes no '{word}'{did_you_mean(word, numbers)}.")
+            raise UsageError(f"model_args: {shown} does not accept '{word}'{did_you_mean(word, numbers)}.")
 
 
 def _set_predict(model: Any, predict: Predict) -> None:

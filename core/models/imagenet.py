@@ -38,7 +38,7 @@ def hub_file(
     cancelled: Callable[[], bool],
     *,
     others: Callable[[], list[str]] = list,
-    way_out: str = "or give a file of your own: weights: FILE",
+    way_out: str = "or give another file: weights: FILE",
 ) -> tuple[Path, str | None]:
     """The file that torch hub keeps of `url`, and the first digits of its sha256, which its name says.
 
@@ -96,7 +96,7 @@ def _fetch(
 
     def tell(_: int, total: int) -> None:
         if not told:
-            told.append(f"weights: fetching {url}{f', {humanise.size(total)}' if total else ''}")
+            told.append(f"weights: downloading {url}{f', {humanise.size(total)}' if total else ''}")
             log(told[0])
 
     try:
@@ -106,7 +106,7 @@ def _fetch(
         if digest is not None and not sha256.startswith(digest):
             raise CheckpointError(
                 f"{url} came with the sha256 {sha256[:8]}..., not {digest}...: the download was cut short or "
-                "changed on its way; try again, or fetch the file by another way."
+                "changed on its way; try again, or download the file in another way."
             )
         os.replace(temporary, file)
     finally:
@@ -118,9 +118,9 @@ def _unavailable(url: str, file: Path, what: str, error: Exception, urls: list[s
     others = [
         other.name for other in (cached(weights) for weights in urls) if other != file and other.exists()
     ]
-    hint = f" {others[0]}, an earlier file of the same network, is there." if others else ""
+    hint = f" {others[0]}, an earlier file of the same network, is already there." if others else ""
     return (
-        f"The {what} are not here and cannot be fetched ({clean(reason_of(error))}): put {file.name} "
+        f"The {what} are not here and cannot be downloaded ({clean(reason_of(error))}): put {file.name} "
         f"from {url} into {clean(str(file.parent))}, {way_out}.{hint}"
     )
 

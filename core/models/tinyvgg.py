@@ -81,8 +81,8 @@ def _changed(plan: Plan, name: str, arguments: Mapping[str, Any]) -> Plan:
     for key in arguments:
         if key not in _ARGUMENTS:
             raise UsageError(
-                f"model_args: {name} takes no '{key}'{did_you_mean(key, _ARGUMENTS)}: "
-                f"it takes {', '.join(_ARGUMENTS)}."
+                f"model_args: {name} does not accept '{key}'{did_you_mean(key, _ARGUMENTS)}: "
+                f"it accepts {', '.join(_ARGUMENTS)}."
             )
     batch_norm = arguments.get("batch_norm", plan.batch_norm)
     dropout = arguments.get("dropout", plan.dropout)

@@ -82,7 +82,7 @@ def _faults_of(file: Path, build: Callable[..., Any] | None = None) -> Iterator[
         raise UsageError(f"{_shown(file)}:{line or 1}: {_text(error)}.") from error
     except ModuleNotFoundError as error:
         beside = (file.parent / f"{(error.name or '').partition('.')[0]}.py").exists()
-        hint = "the network has to stand alone in its file" if beside else "install it beside labtui"
+        hint = "the network must be in a single file" if beside else "install it in labtui's environment"
         raise UsageError(f"{_sentence(file, error, build)[:-1]}: {hint}.") from error
     except (Exception, SystemExit) as error:
         raise UsageError(_sentence(file, error, build)) from error

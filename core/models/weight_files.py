@@ -84,7 +84,7 @@ def read_content(path: Path, sha256: str | None = None) -> tuple[Any, str]:
     if promised is not None and is_published(path.name) and not found.startswith(promised):
         raise CheckpointError(
             f"weights: {shown} is damaged or cut short: its sha256 begins with {found[:8]}, its name says "
-            f"{promised}; fetch it again."
+            f"{promised}; download it again."
         )
     try:
         with warnings.catch_warnings():

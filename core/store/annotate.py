@@ -32,7 +32,7 @@ def set_tags(run: RunPaths, add: Iterable[str] = (), remove: Iterable[str] = ())
         kept = [tag for tag in tags if tag not in unwanted]
         result = list(dict.fromkeys([*kept, *(tag for tag in wanted if tag not in unwanted)]))
         if len(result) > TAG_LIMIT:
-            raise UsageError(f"Run {run.id} would have {len(result)} tags; {TAG_LIMIT} are the most.")
+            raise UsageError(f"Run {run.id} would have {len(result)} tags; {TAG_LIMIT} is the maximum.")
         return result
 
     change_meta(run, lambda meta: {"tags": changed(meta["tags"])})
@@ -67,7 +67,7 @@ def pin(run: RunPaths, checkpoint: str, on: bool = True) -> None:
         if on and checkpoint not in checkpoint_ids(run):
             raise CheckpointError(
                 f"Run {run.id} has no checkpoint '{clean(checkpoint[:60])}' to pin; "
-                f"labtui show {run.id} lists what there is."
+                f"labtui show {run.id} lists those that exist."
             )
         wanted = pinned | {checkpoint} if on else pinned - {checkpoint}
         if wanted != pinned:
@@ -78,5 +78,5 @@ def pin(run: RunPaths, checkpoint: str, on: bool = True) -> None:
 def _tag(tag: str) -> str:
     tag = clean(tag).strip()
     if not tag:
-        raise UsageError("A tag must have a character in it.")
+        raise UsageError("A tag must not be empty.")
     return tag

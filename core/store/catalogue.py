@@ -77,7 +77,7 @@ def find_run(workspace: Workspace, ref: str) -> RunPaths:
             return found[0]
         if found:
             raise UsageError(
-                f"'{clean(word)}' fits {len(found)} runs: {_listed(found, names)}. Type more of it."
+                f"'{clean(word)}' matches {len(found)} runs: {_listed(found, names)}. Type more of it."
             )
     guess = did_you_mean(word, [*filter(None, names.values()), *by_id])
     raise UsageError(f"No run is called '{clean(ref)}'{guess}; labtui ls lists them.")

@@ -37,7 +37,7 @@ def require_writable(run: RunPaths, *, damaged: bool = False) -> None:
     if not isinstance(version, int) or version > FORMAT:
         raise StateError(
             f"Run {run.id} was made by a newer labtui (format {version}, this one writes {FORMAT}): "
-            "it can be looked at, but not changed. Update labtui to change it."
+            "it can be read, but not changed. Update labtui to change it."
         )
 
 

@@ -60,7 +60,9 @@ def save_files(
     if existing is not None:
         if existing.sha256 == content["sha256"] and verify(existing) is None:
             return existing
-        raise CheckpointError(f"Run {run.id} has another checkpoint {checkpoint} already; it was kept.")
+        raise CheckpointError(
+            f"Run {run.id} has another checkpoint {checkpoint} already; the old one was kept."
+        )
     written = False
     try:
         files.make_dir(run.checkpoints, exist_ok=True)
@@ -76,7 +78,7 @@ def save_files(
             raise RunFailedError(_disk_full(run, checkpoint, len(view))) from error
         if error.errno == errno.EFBIG:
             raise RunFailedError(
-                f"Checkpoint {checkpoint} needs {human_size(len(view))}, more than a file may have in "
+                f"Checkpoint {checkpoint} needs {human_size(len(view))}, but files are limited to less in "
                 f"{run.checkpoints}: raise the limit (ulimit -f), or use another file system, then resume."
             ) from error
         raise
@@ -211,7 +213,7 @@ def _last(run: RunPaths, candidates: list[Checkpoint]) -> Chosen:
         epoch = history.epochs[-1]["epoch"] if history.epochs else 0
     if epoch <= found.epoch:
         return Chosen(found)
-    return Chosen(found, f"epoch {epoch}, the last one, has no checkpoint: {found.id} is the newest there is")
+    return Chosen(found, f"epoch {epoch}, the last one, has no checkpoint: {found.id} is the newest")
 
 
 def _best(run: RunPaths, candidates: list[Checkpoint]) -> Chosen:

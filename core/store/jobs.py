@@ -257,7 +257,7 @@ def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervise
     stop, kill = is_regular(job.stop), is_regular(job.kill)
     asked_to_stop = stop or kill
     if working:
-        odd = "" if supervised else "its supervisor has died; the job goes on alone"
+        odd = "" if supervised else "its supervisor has died; the job continues alone"
         return ("stopping" if asked_to_stop else "running"), odd
     if found.status:
         return ("finished" if found.status == "finished" else "stopped"), ""

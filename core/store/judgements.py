@@ -84,7 +84,7 @@ def read_judgements(predictions: Path) -> dict[str, Judgement]:
         return {}
     items = content.get("judgements")
     if not isinstance(items, list):
-        raise DataError(f"{clean(str(path))} is damaged: put back a copy of it, or move it away.")
+        raise DataError(f"{clean(str(path))} is damaged: restore a copy of it, or move it away.")
     if not isinstance(content.get("format"), int) or content["format"] > FORMAT:
         raise DataError(f"{clean(str(path))} was written by a newer labtui: update labtui to read it.")
     found = [_read(item) for item in mappings_in(items)]
@@ -98,10 +98,10 @@ def judge(run: RunPaths, predictions: Path, judgement: Judgement) -> None:
     the run is locked or of a newer format, OSError.
     """
     if judgement.verdict and judgement.verdict not in VERDICTS:
-        raise UsageError(f"'{clean(judgement.verdict)}' is no judgement: use {', '.join(VERDICTS)}")
+        raise UsageError(f"'{clean(judgement.verdict)}' is not a judgement: use {', '.join(VERDICTS)}")
     note = clean(judgement.note, newlines=True).strip()
     if len(note) > _NOTE_LIMIT:
-        raise UsageError(f"The note has {len(note)} characters; {_NOTE_LIMIT} are the most.")
+        raise UsageError(f"The note has {len(note)} characters; {_NOTE_LIMIT} is the maximum.")
     require_writable(run)
     with meta_lock(run):
         every = read_judgements(predictions)

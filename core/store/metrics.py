@@ -171,7 +171,7 @@ class MetricsWriter:
             missing = missing_lines(old, self._fd, None if there is None else self._attempt)
         finally:
             os.close(old)
-        _log.warning("Another file took the place of %s: metrics go on there.", self.path)
+        _log.warning("%s was replaced by another file: metrics are written there now.", self.path)
         self._pending.extendleft(reversed(missing))
         self._flush()
 

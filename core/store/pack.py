@@ -159,13 +159,15 @@ def _opened(source: Path) -> Iterator[tarfile.TarFile]:
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise DataError(f"{_shown(source)} is no packed run, or is damaged ({clean(str(error))}).") from error
+        raise DataError(
+            f"{_shown(source)} is not a packed run, or is damaged ({clean(str(error))})."
+        ) from error
 
 
 def _manifest(archive: tarfile.TarFile, source: Path) -> Mapping[str, Any]:
     entry = archive.next()
     if entry is None or entry.name != MANIFEST or not entry.isreg() or entry.size > _MAX_MANIFEST:
-        raise DataError(f"{_shown(source)} is no packed run: it has no list of its files.")
+        raise DataError(f"{_shown(source)} is not a packed run: it has no list of its files.")
     content = archive.extractfile(entry)
     assert content is not None
     try:
@@ -185,7 +187,7 @@ def _manifest(archive: tarfile.TarFile, source: Path) -> Mapping[str, Any]:
     if newer:
         raise DataError(f"{_shown(source)} was packed by a newer labtui: update labtui to unpack it.")
     if not good:
-        raise DataError(f"{_shown(source)} is no packed run: its list of files is not one of a run.")
+        raise DataError(f"{_shown(source)} is not a packed run: its list of files is not that of a run.")
     return dict(manifest)
 
 

@@ -138,7 +138,7 @@ def _sentence(run: RunPaths, gone: list[int], found: list[int]) -> str:
     what = f"metrics.jsonl {_fault(run)}{_epochs(gone)}"
     lost = sorted(set(gone) - set(found))
     if not found:
-        return f"{what}; no checkpoint or measurement knows them."
+        return f"{what}; they are in no checkpoint or measurement."
     shown = "they are" if not lost else f"{_epochs(found)} {'is' if len(found) == 1 else 'are'}"
     rest = f", {_epochs(lost)} {'is' if len(lost) == 1 else 'are'} lost" if lost else ""
     return f"{what}: {shown} shown from checkpoints and measurements{rest}."

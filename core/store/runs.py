@@ -140,7 +140,7 @@ def add_request(run: RunPaths, start: str | None, total_epochs: int) -> int:
         winner = files.peek_json(run.request(number)) or {}
         if (winner.get("from"), winner.get("total_epochs")) != (start, total_epochs):
             raise StateError(
-                f"Run {run.id} was asked to go on from {clean(str(winner.get('from')))} to epoch "
+                f"Run {run.id} was asked to continue from {clean(str(winner.get('from')))} to epoch "
                 f"{clean(str(winner.get('total_epochs')))} at the same moment; stop it first to ask for more."
             ) from None
     mark_changed(run.root.parent, run.id)
@@ -317,8 +317,8 @@ def _checked_meta(meta: dict[str, Any]) -> dict[str, Any]:
     name = meta.get("name", "")
     if name and (name.startswith(("-", "@", ".", "/")) or name != name.strip() or clean(name) != name):
         raise UsageError(
-            f"'{clean(name)}' cannot be a run's name: it must not start with '-', '@', '.' or '/', nor hold "
-            "control characters, or spaces at its ends."
+            f"'{clean(name)}' cannot be a run's name: it must not start with '-', '@', '.' or '/', contain "
+            "control characters, or start or end with a space."
         )
     for what, text in [("name", name), *(("tag", tag) for tag in meta.get("tags", ()))]:
         if len(text) > NAME_LIMIT:

@@ -106,7 +106,7 @@ def _derive(
 
     asked_to_stop = request.stop or request.kill
     if training:
-        odd = "" if supervised else "its supervisor has died; the trainer goes on alone"
+        odd = "" if supervised else "its supervisor has died; the trainer continues alone"
         return state("stopping" if asked_to_stop else "running", odd)
     for attempt in reversed(mine):
         if attempt.status == "finished":
@@ -178,7 +178,7 @@ def _kept(run: RunPaths) -> str:
 def failure(attempt: Attempt, log: Path) -> str:
     """Why an attempt (or a job) with an exit.json and no result failed, in words."""
     if attempt.problems and not attempt.error:
-        return f"what came of it cannot be read: {attempt.problems[0].removesuffix('.')}"
+        return f"its result cannot be read: {attempt.problems[0].removesuffix('.')}"
     if attempt.error_type in _GPU_MEMORY:
         epoch = f", epoch {attempt.error_epoch}" if attempt.error_epoch else ""
         return f"out of GPU memory{epoch}"
@@ -210,13 +210,13 @@ def lost(attempt: Attempt, runs: Path, usual: str) -> tuple[State, str]:
         host = clean(host[:_LINE])
         if locks.is_network(str(runs)):
             return "running", f"started on {host}: whether it is alive can only be seen there"
-        return "lost", f"started on {host}, and nothing holds it here"
+        return "lost", f"started on {host}, and no process here runs it"
     if attempt.supervisor.get("boot_id", process.boot_id()) != process.boot_id():
         return "lost", "the machine was restarted"
     if attempt.error:
         return "lost", f"{_first_line(attempt.error)} (its supervisor had died)"
     if attempt.problems:
-        return "lost", f"what came of it cannot be read: {attempt.problems[0].removesuffix('.')}"
+        return "lost", f"its result cannot be read: {attempt.problems[0].removesuffix('.')}"
     if _is_full(runs):
         return "lost", "the disk is full: how it ended could not be written; make room, then resume"
     return "lost", usual
@@ -274,7 +274,7 @@ def _read_request(run: RunPaths, number: int, names: set[str]) -> Request:
     start, when = content.get("from"), content.get("time")
     total = integer_of(content.get("total_epochs"))
     if total is None:
-        problems.append(f"requests/{number:04d}.json does not say how many epochs are wanted.")
+        problems.append(f"requests/{number:04d}.json does not say how many epochs to train.")
         start, total = None, 0
     return Request(
         number=number,

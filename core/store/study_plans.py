@@ -50,8 +50,9 @@ def add_plan(workspace: Workspace, study: str, plan: Plan) -> None:
         if old.pair == plan.pair:
             if old.at_most != plan.at_most:
                 raise StateError(
-                    f"{plan.first} and {plan.second} are already tried with at most {old.at_most} pairs, "
-                    f"and the chance of a false verdict is shared over these; use --at-most {old.at_most}"
+                    f"{plan.first} and {plan.second} are already being tested with at most {old.at_most} "
+                    f"pairs, and the chance of a false verdict is shared among these; "
+                    f"use --at-most {old.at_most}"
                 )
             return
     folder = workspace.runs / _FOLDER

@@ -90,7 +90,7 @@ def broken(run: RunPaths, error: BaseException) -> RunSummary:
         config="",
         model="",
         state="lost",
-        reason=clean(f"it cannot be looked at: {words}"[:_REASON]),
+        reason=clean(f"it cannot be read: {words}"[:_REASON]),
         epoch=0,
         epochs=0,
         best=None,

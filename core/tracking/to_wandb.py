@@ -128,7 +128,7 @@ class Wandb:
     def close(self, outcome: Outcome) -> None:
         """End the run as the attempt ended; older copies go once W&B has all of this one."""
         if self._skipped:
-            self._journal.note(f"{self._skipped} rows before step {self._first} were at W&B already")
+            self._journal.note(f"{self._skipped} rows before step {self._first} were already at W&B")
         self._run.summary["labtui/state"] = outcome.state
         if outcome.reason:
             self._run.summary["labtui/reason"] = outcome.reason
@@ -143,8 +143,8 @@ class Wandb:
     def give_up(self) -> None:
         """Say that W&B has not taken everything."""
         self._journal.tell(
-            f"W&B did not take everything within {FINISH_TIMEOUT:.0f} s of the end; "
-            f"the rest goes with the next attempt, or now with: wandb sync {Path(self._run.dir).parent}"
+            f"W&B did not accept everything within {FINISH_TIMEOUT:.0f} s of the end; "
+            f"the rest is sent with the next attempt, or now with: wandb sync {Path(self._run.dir).parent}"
         )
 
     def _judge(self, row: Row) -> None:

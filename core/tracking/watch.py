@@ -60,7 +60,7 @@ def watch(run: RunPaths, attempt: int) -> int:
     # Attempts may follow each other faster than a tracker ends.
     lock = acquire(run_lock_path(run, "track"), timeout=drain_limit(run) + 30.0)
     if lock is None:
-        journal.tell("the trackers of an earlier attempt do not end, so no copy is made of this one")
+        journal.tell("the trackers of an earlier attempt are still running, so this one is not copied")
         return 1
     workers = [_start(run, attempt, tracker, output) for tracker in trackers]
     try:

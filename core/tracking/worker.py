@@ -51,7 +51,7 @@ def work(run: RunPaths, attempt: int, tracker: str, *, offline: bool = False) ->
         _follow(run, attempt, sink)
     except Exception as error:
         # The one place where any fault of a tracker ends: training goes on, and the copy stays as it is.
-        journal.tell(f"no longer copies the metrics ({sentence(error)}); the run goes on without it")
+        journal.tell(f"no longer copies the metrics ({sentence(error)}); the run continues without it")
         return EXIT_FAILED
     return EXIT_DONE
 

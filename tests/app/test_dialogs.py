@@ -128,7 +128,7 @@ async def test_stop_asks_and_the_safe_answer_has_the_focus(lab: Any, drive: Any,
     run = lab.run(name="mine", state="running", epochs=1)
     async with drive() as ui:
         await ui.press("s")
-        await ui.sees("Stop mine?", "checkpoint and stops", "go on training")
+        await ui.sees("Stop mine?", "checkpoint and stops", "keep training")
         await ui.press("enter")
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
         assert not calls
@@ -196,7 +196,7 @@ async def test_an_unexpected_error_goes_to_the_log(
     lab.run(state="running", epochs=1)
     async with drive() as ui:
         await ui.press("s", "y")
-        await ui.sees("Unexpected error", "RuntimeError: a bug", "training goes on")
+        await ui.sees("Unexpected error", "RuntimeError: a bug", "training continues")
         await ui.press("escape")
         assert ui.app.is_running
     assert "in break_down" in log_path().read_text()
@@ -239,7 +239,7 @@ async def test_measure_says_what_it_comes_to(
         await ui.press("enter")
         await ui.until(lambda: ui.app.screen.detail)
         await ui.press("m")
-        await ui.sees("Measure mine", "3 checkpoints on train: 3 measurements, 1 of them done already")
+        await ui.sees("Measure mine", "3 checkpoints on train: 3 measurements, 1 of them already done")
         assert "test images" not in ui.text()
         await ui.press("right")
         await ui.sees("the best one", "1 checkpoint on train: 1 measurement;")
@@ -282,4 +282,4 @@ async def test_all_measured_already(lab: Any, measurable: RunPaths, drive: Any) 
         lab.measure(measurable, f"a01-e000{epoch}", "train")
     async with drive() as ui:
         await ui.press("m")
-        await ui.sees("all of them done already")
+        await ui.sees("all of them already done")

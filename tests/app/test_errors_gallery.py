@@ -37,7 +37,7 @@ async def test_new_images_image_by_image(
     write_new(run, errors, tmp_path / "new")
     async with drive(*size) as ui:
         screen = await errors.open_errors(ui)
-        await ui.sees("[Images]", NO_TRUTH, "0000.png", "0.95", "surest")
+        await ui.sees("[Images]", NO_TRUTH, "0000.png", "0.95", "top class")
         table = screen.query_one("#new-images", LineTable)
         assert table.has_focus
         rows = [tuple(row.cells[name][0] for name in ("boxes", "score", "surest")) for row in table.rows]
@@ -46,16 +46,16 @@ async def test_new_images_image_by_image(
         assert "objects" not in ui.text()
         await errors.press(ui, "enter")
         assert screen.query_one(CasePicture).has_focus
-        await ui.sees("▀", "P cat .90", "0.60", "1 of 3", "3 boxes, surest cat")
+        await ui.sees("▀", "P cat .90", "0.60", "1 of 3", "3 boxes, top: cat")
         assert "background" not in ui.text()
         assert "judged" not in ui.text()
         assert [row.outcome for row in screen.query_one(BoxTable).rows] == ["", "", ""]
         await errors.press(ui, "1", "m", "v", "n")
-        await ui.sees("0.70", "1 box, surest eel", "2 of 3")
+        await ui.sees("0.70", "1 box, top: eel", "2 of 3")
         await errors.press(ui, "less_than_sign", "less_than_sign", "less_than_sign", "less_than_sign")
-        await ui.sees("◂ 0.30 ▸", "P eel .", "2 boxes, surest eel")
+        await ui.sees("◂ 0.30 ▸", "P eel .", "2 boxes, top: eel")
         await errors.press(ui, "b", "A")
-        await ui.sees("2 boxes, surest cat", "NMS")
+        await ui.sees("2 boxes, top: cat", "NMS")
         assert "0.60" not in ui.text()
         await errors.press(ui, "w")
         await ui.until(lambda: list((lab.workspace.root / "pictures").glob("*-case-00000-image-1.png")))
@@ -84,7 +84,7 @@ async def test_from_measured_images_to_new_ones_and_back(
         await ui.press("enter")
         await ui.until(lambda: screen.model.is_gallery and screen.model.view is not None)
         await errors.settled(ui)
-        await ui.sees("[Images]", "surest")
+        await ui.sees("[Images]", "top class")
         await errors.press(ui, "tab", "escape", "c")
         await ui.type("e0002 val")
         await ui.press("enter")
@@ -105,7 +105,7 @@ async def test_new_images_of_a_classifier(lab: Any, drive: Any, errors: ModuleTy
     np.savez(file, **arrays)
     async with drive(80, 24) as ui:
         await errors.open_errors(ui)
-        await ui.sees("2 images", "likeliest", "0.80 dog", "0.80 eel")
+        await ui.sees("2 images", "most likely", "0.80 dog", "0.80 eel")
         await errors.press(ui, "enter", "n")
         await ui.sees("2 of 2", "eel", "0.80", "▀")
         await errors.press(ui, "tab", "tab", "tab", "tab")

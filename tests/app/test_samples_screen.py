@@ -61,7 +61,7 @@ async def open_pictures(ui: Any) -> PictureGrid:
 async def test_a_page_full_of_pictures(drive: Any, size: tuple[int, int]) -> None:
     async with drive(*size) as ui:
         grid = await open_pictures(ui)
-        await ui.sees("pictures of demo", "class [0]", "page 1", "training images as they are")
+        await ui.sees("pictures of demo", "class [0]", "page 1", "original training images")
         assert "▀" in ui.text()
         columns, rows = grid.room()
         assert len(grid._titles) == columns * rows

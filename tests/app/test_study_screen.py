@@ -140,7 +140,7 @@ async def test_the_table_says_which_is_better_and_whether_we_know(
 async def test_a_failed_trial_says_why_and_how_to_go_on(
     lab: Any, study: Path, drive: Any, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only its failed runs go on: what is missing beside them is not started."""
+    """Only its failed runs continue: what is missing beside them is not started."""
     fill(lab)
     study.write_text(STUDY.replace("seeds: 1}", "seeds: 2}"))
     monkeypatch.setattr(study_runs, "start_run", lambda *_, **__: pytest.fail("a new run was started"))
@@ -150,13 +150,13 @@ async def test_a_failed_trial_says_why_and_how_to_go_on(
     )
     async with drive(120, 34) as ui:
         await opened(ui, "[wild]")
-        assert "go on with failed" not in ui.footer
+        assert "resume failed" not in ui.footer
         await ui.press("G")
-        await ui.sees("seed 0 failed at epoch 3 (r goes on, ⏎ opens it): out of memory", "go on with failed")
+        await ui.sees("seed 0 failed at epoch 3 (r resumes, ⏎ opens it): out of memory", "resume failed")
         await ui.press("r")
         await ui.sees("Go on with the failed runs of [wild]?", "seed 0, epoch 3: out of memory", "to epoch 4")
         await ui.press("y")
-        await ui.until(lambda: said.has("1 run goes on"))
+        await ui.until(lambda: said.has("1 run continues"))
         assert resumed == [4]
 
 
@@ -208,13 +208,13 @@ async def test_start_asks_with_the_number_and_queues(
     async with drive(120, 34) as ui:
         await opened(ui, "1 of 7 runs")
         await ui.press("s")
-        await ui.sees("Start what rates lacks?", "5 new runs and 1 stopped", "to epoch 4")
+        await ui.sees("Start the missing runs of rates?", "5 new runs and 1 stopped", "to epoch 4")
         await ui.press("n")
         assert queued == []
         await ui.press("s")
-        await ui.sees("Start what rates lacks?")
+        await ui.sees("Start the missing runs of rates?")
         await ui.press("y")
-        await ui.until(lambda: said.has("queued 5 new runs; 1 run goes on"))
+        await ui.until(lambda: said.has("queued 5 new runs; 1 run continues"))
         assert len(queued) == 6
         assert "rates fast s2" in queued
 
@@ -224,7 +224,7 @@ async def test_nothing_to_start_says_so(lab: Any, study: Path, drive: Any, said:
     async with drive(120, 34) as ui:
         await opened(ui, "6 of 7 runs")
         await ui.press("s")
-        await ui.until(lambda: said.has("nothing to queue: 1 failed: r on their trial goes on with them"))
+        await ui.until(lambda: said.has("nothing to queue: 1 failed: r on their trial resumes them"))
 
 
 async def test_more_seeds_shows_the_line_and_leaves_the_file(lab: Any, study: Path, drive: Any) -> None:
@@ -259,7 +259,7 @@ async def test_until_decided_states_the_plan_and_starts_a_process_of_its_own(
         await ui.sees("slow against fast, until decided", "20 pairs at", "from 9 on", "share the 5 %")
         await ui.press("ctrl+u")
         await ui.type("2")
-        await ui.sees("expected a number of pairs from 6 to 1000: fewer can decide nothing")
+        await ui.sees("expected a number of pairs from 6 to 1000: fewer cannot decide anything")
         await ui.press("enter")
         assert started == []
         await ui.press("backspace", "8", "enter")
@@ -374,7 +374,14 @@ async def test_every_key_is_in_the_palette_and_in_the_help(lab: Any, study: Path
         assert "Studies" in {command.title for command in screen_commands(ui.app, ui.app.screen)}
         screen = await opened(ui, "fast", "the best")
         titles = {command.title for command in screen_commands(ui.app, screen)}
-        assert {"Start what lacks", "More seeds", "Until decided", "Mark", "Write table", "Report"} <= titles
+        assert {
+            "Start missing runs",
+            "More seeds",
+            "Until decided",
+            "Mark",
+            "Write table",
+            "Report",
+        } <= titles
         await ui.press("question_mark")
-        await ui.sees("more seeds", "until decided", "go on with failed", "zoom in")
+        await ui.sees("more seeds", "until decided", "resume failed", "zoom in")
         assert "fork" not in ui.text()

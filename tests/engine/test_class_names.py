@@ -257,7 +257,7 @@ def test_a_fork_with_fewer_classes_goes_on_and_does_not_measure_the_old_outputs(
     fork = lab.fork(parent, "1", "data.classes=[class2, class0]", total=2)
     lab.attempt(fork)
     text = capsys.readouterr().out
-    assert "knows class1, which are no classes here" in text
+    assert "knows class1, which are not classes here" in text
     assert len(read_checkpoint(fork, choose(fork, "2"))["data"]["classes"]) == 2
     with pytest.raises(CheckpointError, match="trained on other classes"):
         measured(fork, "a00-e0001")

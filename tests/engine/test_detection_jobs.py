@@ -225,7 +225,7 @@ def test_fork_from_head_to_full(box_lab: Any, capsys: pytest.CaptureFixture[str]
     fork = box_lab.fork(parent, "last", "mode=full", "learning_rate=0.001", total=3)
     assert fork.objects.exists()
     assert box_lab.attempt(fork) == "finished"
-    assert "the optimiser starts anew" in capsys.readouterr().out
+    assert "the optimiser starts fresh" in capsys.readouterr().out
     rows = read_history(fork.metrics).epochs
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["lr"] == 0.001

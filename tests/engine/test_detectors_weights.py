@@ -301,7 +301,7 @@ def test_without_network(hub: Path, name: str, weights: str, file: str) -> None:
     text = str(caught.value)
     assert f"put {file} from https://download.pytorch.org/models/{file} into {hub}" in text
     assert "or start without (weights: none)" in text
-    assert "are not here and cannot be fetched" in text
+    assert "are not here and cannot be downloaded" in text
     assert not list(hub.iterdir())
 
 

@@ -115,7 +115,7 @@ def test_more_epochs_on_purpose_count_anew(
     run = lab.train("epochs=20", "early_stop.patience=2")
     assert lab.resume(run, total=10) == "finished"
     assert [row["epoch"] for row in read_history(run.metrics).epochs] == [1, 2, 3, 4, 5]
-    assert "early_stop counts anew" in capsys.readouterr().out
+    assert "early_stop starts counting again" in capsys.readouterr().out
     assert read_json(run.attempt(2).result)["early_stop"] == {"epoch": 5, "best_epoch": 1}
     add_request(run, choose(run, "last").id, 20)
     write_exit(begin_attempt(run, 3, slot="cpu0", threads=1), code=None, signal=9)

@@ -154,9 +154,7 @@ def test_an_argument_that_it_does_not_take(tmp_path: Path) -> None:
 
 def test_a_module_beside_it_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "layers.py").write_text("")
-    with pytest.raises(
-        UsageError, match=r"net\.py:1: .*'layers': the network has to stand alone in its file"
-    ):
+    with pytest.raises(UsageError, match=r"net\.py:1: .*'layers': the network must be in a single file"):
         build_model(experiment(written(tmp_path, "import layers\n")), 3)
 
 

@@ -243,7 +243,7 @@ def test_from_head_to_full(lab: Any, capsys: pytest.CaptureFixture[str]) -> None
     fork = lab.fork(parent, "2", "mode=full", "learning_rate=0.001", total=3)
     assert lab.attempt(fork) == "finished"
     said = capsys.readouterr().out
-    assert "note: the optimiser starts anew, without the parent's momentum: other parameters" in said
+    assert "note: the optimiser starts fresh, without the parent's momentum: other parameters" in said
     assert "fork from a00-e0002: epoch 2, step 14, lr 0.001" in said
     assert lrs(fork) == [0.02, 0.02, 0.001]
     moved = read_checkpoint(fork, choose(fork, "3"))["model"]

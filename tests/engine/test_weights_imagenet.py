@@ -118,7 +118,7 @@ def test_a_download_is_kept_for_the_next_time(hub: str, tmp_path: Path) -> None:
 def test_a_failed_download_leaves_nothing(hub: str, tmp_path: Path, what: str, monkeypatch: Any) -> None:
     error: type[Exception] = CheckpointError
     sentence = (
-        r"cannot be fetched \(.*\): put tiny-\w+\.pth from http.* into .*hub/checkpoints, or give a file"
+        r"cannot be downloaded \(.*\): put tiny-\w+\.pth from http.* into .*hub/checkpoints, or give a file"
     )
     if what == "changed":
         Answers.data = Answers.data[:-1] + b"x"
@@ -155,10 +155,11 @@ def test_an_earlier_file_in_the_cache_is_named_not_used(
     with pytest.raises(CheckpointError) as caught:
         load_weights(fresh(given), given, 3)
     assert str(caught.value) == (
-        "The ImageNet weights of mobilenet_v2 are not here and cannot be fetched (Network is unreachable): "
+        "The ImageNet weights of mobilenet_v2 are not here and cannot be downloaded "
+        "(Network is unreachable): "
         "put mobilenet_v2-7ebf99e0.pth from https://download.pytorch.org/models/mobilenet_v2-7ebf99e0.pth "
-        f"into {folder}, or give a file of your own: weights: FILE. {MOBILENET}, an earlier file of the same "
-        "network, is there."
+        f"into {folder}, or give another file: weights: FILE. {MOBILENET}, an earlier file of the same "
+        "network, is already there."
     )
 
 

@@ -209,7 +209,7 @@ def test_a_card_that_is_not_there_fails_the_run(lab: Workspace, cards: Cards) ->
     state = derive_state(run)
     assert state.state == "failed"
     assert state.reason == (
-        "gpus: GPU 7 cannot be used, it is not there; this machine has: "
+        "gpus: GPU 7 cannot be used, it does not exist; this machine has: "
         "0 (NVIDIA H100, GPU-00000000-feed), 1 (NVIDIA H100, GPU-10000000-feed)"
     )
     assert slot_of(fine) == "gpu1/0"
@@ -260,7 +260,7 @@ def test_a_driver_that_does_not_answer_is_waited_for(
 
 
 def test_a_card_that_falls_silent_is_waited_for(lab: Workspace, cards: Cards, tmp_path: Path) -> None:
-    """A named card that does not answer is not a card that is not there; nor does it pass for free."""
+    """A named card that does not answer is not a card that does not exist; nor does it pass for free."""
     cards.lose(1)
     named, other = new_run(lab, gpus=[1]), new_run(lab)
     assert dispatch.dispatch() == [other.id]

@@ -80,7 +80,7 @@ def test_a_bug_in_a_handler_is_one_sentence(start: Any, homes: Path) -> None:
     assert session.ends() == 1
     assert session.is_restored()
     last = bytes(session.raw).rpartition(b"\x1b[?1049l")[2]
-    assert b"unexpected error: RuntimeError: a bug in a handler; training goes on" in last.replace(
+    assert b"unexpected error: RuntimeError: a bug in a handler; training continues" in last.replace(
         b"\r\n", b" "
     )
     assert b"Traceback" not in last

@@ -64,7 +64,7 @@ def test_what_to_do_about_them(texts: list[str], advice: str) -> None:
     assert bool(font_advice(texts)) == bool(advice)
 
 
-@pytest.mark.parametrize(("name", "words"), [("gone.ttf", "is not there"), ("words.ttf", "is no font")])
+@pytest.mark.parametrize(("name", "words"), [("gone.ttf", "does not exist"), ("words.ttf", "is not a font")])
 def test_a_font_that_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error_files: ModuleType, name: str, words: str
 ) -> None:

@@ -69,9 +69,9 @@ def test_cases_of_an_image_are_told_apart(view: View) -> None:
 
 
 def test_what_cannot_be_judged(run: RunPaths, predictions: Path) -> None:
-    with pytest.raises(UsageError, match="'wrong' is no judgement: use model wrong, label wrong, unclear"):
+    with pytest.raises(UsageError, match="'wrong' is not a judgement: use model wrong, label wrong, unclear"):
         judge(run, predictions, Judgement("a.png", "wrong"))
-    with pytest.raises(UsageError, match="2000 are the most"):
+    with pytest.raises(UsageError, match="2000 is the maximum"):
         judge(run, predictions, Judgement("a.png", "unclear", "x" * 2001))
 
 

@@ -66,7 +66,7 @@ def test_a_folder_is_looked_through_and_written_down(
         "",
         f"note: 1 unreadable image left out: {lab.root}/My Pets/cat/broken.png (empty file)",
         "note: 22 training images held out for validation (seed 0)",
-        "note: the largest class has 10 times the smallest's training images",
+        "note: the largest class has 10 times the smallest class's training images",
         "note: shorter sides of 66 pictures looked at: 40 to 42 pixels",
     ]
     assert err.splitlines() == [
@@ -106,10 +106,11 @@ def test_a_file_that_is_there_is_never_overwritten(
     file.write_text(file.read_text() + "order: frequency\n")
     before = file.read_text()
     code, _, err = run(capsys, "add", "pets")
-    assert (code, err.splitlines()[0]) == (0, f"there already: {file}")
+    assert (code, err.splitlines()[0]) == (0, f"already there: {file}")
     code, out, err = run(capsys, "add", "far/pets")
     assert (code, out) == (2, "")
-    assert err == f"{file} names another data set, in {lab.root}/pets: give this one a name with --name\n"
+    said = f"{file} already describes another data set, in {lab.root}/pets: "
+    assert err == f"{said}give this one another name with --name\n"
     assert file.read_text() == before
     assert run(capsys, "add", "far/pets", "--name", "far-pets")[0] == 0
 
@@ -170,7 +171,11 @@ def test_many_classes_are_summed_up(lab: Workspace, capsys: pytest.CaptureFixtur
             2,
             "--root goes with cifar10, cifar100, mnist, fashionmnist; pets is a folder",
         ),
-        (["pets", "--name", "../x"], 2, "--name: '../x' is no name: letters, digits, _, - and . only"),
+        (
+            ["pets", "--name", "../x"],
+            2,
+            "--name: '../x' is not a valid name: use letters, digits, _, - and .",
+        ),
         (["empty"], 3, "ROOT/empty has no class folders: expected ROOT/empty/CLASS/image.jpg."),
         ([], 2, "labtui data add: missing PATH; see `labtui data add --help`"),
     ],
@@ -255,7 +260,7 @@ def test_samples_are_saved_as_one_picture(
     assert Image.open("s.png").size == (3 * 104 + 8, 2 * 120 + 8)
     before = Path("s.png").read_bytes()
     code, _, err = run(capsys, "samples", config, "--save", "s.png")
-    assert (code, err) == (2, f"--save: {lab.root}/s.png is there already: give another name\n")
+    assert (code, err) == (2, f"--save: {lab.root}/s.png already exists: give another name\n")
     assert Path("s.png").read_bytes() == before
 
 

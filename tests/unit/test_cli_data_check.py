@@ -48,7 +48,7 @@ def test_a_sound_set(lab: Workspace, capsys: pytest.CaptureFixture[str]) -> None
         "without objects      1    0",
         "images              18    2",
         "",
-        "note: corners are taken as written: the smallest is 1, 0 are 0, 19 are 1, 0 boxes reach the full "
+        "note: corners are read as written: the smallest is 1, 0 are 0, 19 are 1, 0 boxes reach the full "
         "width or height",
         "note: 2 training images held out for validation (seed 0)",
         "note: 1 image without objects, kept: JPEGImages/n.png",

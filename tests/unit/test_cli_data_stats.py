@@ -171,7 +171,7 @@ def test_plots_and_markdown_are_written(
     assert set(Path("again/stats.md").read_text().splitlines()) < set(page.splitlines())
     capsys.readouterr()
     assert main(["data", "stats", str(boxed), "--no-pixels", "--plots", "out"]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_plots_without_matplotlib_are_refused_before_anything_is_read(

@@ -223,7 +223,7 @@ def test_new_images_have_a_count_and_their_surest_boxes() -> None:
         [{"path": "a.png", "found": 12, "top": top}, {"path": "b.png", "found": 0, "top": []}]
     )
     assert lines == [
-        "image  boxes  surest",
+        "image  boxes  most confident",
         "a.png     12  cat 0.910  dog 0.500",
         "b.png      0",
     ]
@@ -338,8 +338,9 @@ def test_the_lab_s_form_of_measure_takes_the_training_images_too(
         assert main(["measure", *words]) == 2
     assert asked == [["val"], ["val", "train"], ["test"]]
     capsys.readouterr()
-    assert main(["measure", run.id, "--checkpoint", "x"]) == 2
-    assert "--checkpoint goes with --config" in capsys.readouterr().err
+    for option in ("--name", "--checkpoint"):
+        assert main(["measure", run.id, option, "x"]) == 2
+        assert "--name is only used with --config" in capsys.readouterr().err
 
 
 def test_a_followed_run_s_line_has_the_main_numbers() -> None:

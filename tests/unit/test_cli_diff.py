@@ -68,7 +68,7 @@ def test_settings_and_values(workspace: Workspace, capsys: pytest.CaptureFixture
         "setting             one   two",
         "learning_rate       0.01  0.001",
         "optimizer.momentum  0.9   0.8",
-        "workers             2     4      changes no numbers",
+        "workers             2     4      no effect on results",
         "",
         "              best one  best two    delta  last one  last two",
         "val/accuracy  0.7500@2  0.8750@2  +0.1250  0.6250@3  0.8750@2",
@@ -108,7 +108,7 @@ def test_the_same_run_has_no_differences(workspace: Workspace, capsys: pytest.Ca
     ("other", "words"),
     [
         ({"class_names": ["a", "c"]}, "the classes differ: only the first has b; only the second has c"),
-        ({"class_names": ["b", "a"]}, "the classes have another order"),
+        ({"class_names": ["b", "a"]}, "the classes are in another order"),
         (
             {
                 "splits": {"val": {"paths": ["val/a/0.png"], "labels": [0], "sizes": [9]}},

@@ -111,7 +111,7 @@ def test_the_same_files_again_are_the_same_run(
     assert (again["images"], again["objects"], again["boxes"]) == (2, 3, 4)
     assert again["ap"]["map_50"] == pytest.approx(0.5)
     assert again["missing"] == ["sub/b.png", "a.png"]
-    assert "imported before" in captured.err
+    assert "already imported" in captured.err
     assert f"labtui errors {run} --root elsewhere" in captured.err
     (workspace.root / "gt.json").write_text(json.dumps(TRUTH) + "\n")
     assert imported(capsys) != run
@@ -192,16 +192,16 @@ def test_thresholds_and_cells(workspace: Workspace, capsys: pytest.CaptureFixtur
         (["--kind", "wrong"], "there is no kind 'wrong'"),
         (["--kind", "false alarm"], "all false alarms: --cases false_alarm any"),
         (["--kind", "extra lable"], "did you mean 'extra_label'?"),
-        (["--mistakes", "--kind", "missed"], "--mistakes and --kind do not go together"),
-        (["--judged", "--compare", "x"], "--judged and --compare do not go together"),
+        (["--mistakes", "--kind", "missed"], "--mistakes and --kind cannot be combined"),
+        (["--judged", "--compare", "x"], "--judged and --compare cannot be combined"),
         (["--compare-at", "2"], "give both"),
         (["--save", "gt.json"], "--save: gt.json is a file: give a new folder"),
         (["--save", "pictures"], "--save: pictures is not empty"),
         (["--split", "foo"], "of split 'foo', only of val."),
         (["--split", "train"], "--splits train` makes them"),
         (["--split", "new"], "IMAGES` makes them"),
-        (["--score", "2"], "no number from 0 to 1"),
-        (["--iou", "0.05"], "says nothing"),
+        (["--score", "2"], "not a number from 0 to 1"),
+        (["--iou", "0.05"], "is too low to mean anything"),
         (["--split", "test"], "only of val"),
         (["--at", "5"], "only of a01-e0001"),
         (["--compare", "nobody"], "nobody"),
@@ -244,7 +244,7 @@ def test_text_for_people(workspace: Workspace, capsys: pytest.CaptureFixture[str
     text = capsys.readouterr().out
     assert "2 images, 2 objects, 3 predictions at score >= 0.5, IoU >= 0.5" in text
     assert "correct 1, confused 1, missed 0" in text
-    assert "the score threshold has no part in it" in text
+    assert "the score threshold does not matter" in text
     assert ACCENTS in text
     assert main(["errors", run, "--cases", "Navicula", "any", "--score", "0.1"]) == 0
     assert "a.png" in capsys.readouterr().out
@@ -252,7 +252,7 @@ def test_text_for_people(workspace: Workspace, capsys: pytest.CaptureFixture[str
     assert main(["errors", run, "--group", "genus"]) == 0
     text = capsys.readouterr().out
     assert "most confused with" in text
-    assert "by group: map 0.5000, map_50 0.5000, map_75 0.5000 (boxes matched anew" in text
+    assert "by group: map 0.5000, map_50 0.5000, map_75 0.5000 (recomputed with groups" in text
     assert main(["errors", run, "--agnostic-nms", "0.5", "--score", "0.1"]) == 0
     changes = (
         "boxes 4 -> 4, extra label 0 -> 0, duplicate 0 -> 0, correct 1 -> 1, confused 1 -> 1, missed 0 -> 0"
@@ -301,8 +301,7 @@ def test_intervals_stand_beside_the_numbers(workspace: Workspace, capsys: pytest
     text = capsys.readouterr().out
     assert "0.2500 to 0.7500" in text
     assert (
-        "intervals over images (1000 bootstrap draws, their bias taken off): another seed may differ by more"
-        in text
+        "intervals over images (1000 bootstrap draws, bias removed): another seed may differ by more" in text
     )
 
 
@@ -422,8 +421,8 @@ def test_public_sets(
     [
         ({}, RESULTS, "no list"),
         (TRUTH, {}, "expected a list"),
-        (TRUTH, [{**RESULTS[0], "image_id": 1}], "of images that the annotations have not (id 1)"),
-        (TRUTH, [{**RESULTS[0], "category_id": 1}], "of classes that they have not (id 1)"),
+        (TRUTH, [{**RESULTS[0], "image_id": 1}], "of images that are not in the annotations (id 1)"),
+        (TRUTH, [{**RESULTS[0], "category_id": 1}], "of classes that are not in them (id 1)"),
         ({**TRUTH, "images": [TRUTH["images"][0]] * 2}, RESULTS, "image id 7 is given to"),
         ({**TRUTH, "categories": [{"id": 1}]}, RESULTS, "no id or no name"),
     ],

@@ -83,7 +83,7 @@ def test_whole_images(workspace: Workspace, capsys: pytest.CaptureFixture[str]) 
     assert [row["group"] for row in groups["per_group"]] == ["Navicula", "Achnanthes"]
     assert main(["errors", run, "--iou", "0.7", "--group", "genus"]) == 0
     captured = capsys.readouterr()
-    assert "--iou and --agnostic-nms have no part" in captured.err
+    assert "--iou and --agnostic-nms have no effect" in captured.err
     assert "by group: accuracy 1.0000, accuracy_macro 1.0000 (probabilities summed" in captured.out
     assert main(["errors", run, "--cases", "1", "2"]) == 0
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("a.png"))
@@ -95,7 +95,7 @@ def test_new_images_without_annotations(workspace: Workspace, capsys: pytest.Cap
     found = document(capsys, "errors", run)
     assert (found["labelled"], found["ap"]["map"], found["cases_total"]) == (False, None, 0)
     assert main(["errors", run, "--save", "out"]) == 0
-    assert "no annotations: nothing is right or wrong" in capsys.readouterr().out
+    assert "no annotations: nothing can be called right or wrong" in capsys.readouterr().out
     assert document(capsys, "errors", run, "--cases", "false_alarm", "3")["cases_total"] == 1
     for option in (["--mistakes"], ["--group", "genus"], ["--judged"]):
         assert main(["errors", run, *option]) == 3

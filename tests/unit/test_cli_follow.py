@@ -124,7 +124,7 @@ def test_the_second_interrupt_detaches(scene: Scene, capsys: pytest.CaptureFixtu
     scene.plan = [signalled(signal.SIGINT), signalled(signal.SIGINT)]
     assert follow(scene.run) == 130
     assert scene.stops == 1
-    assert f"{scene.run.id} goes on in the background" in capsys.readouterr().err
+    assert f"{scene.run.id} continues in the background" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])

@@ -24,9 +24,10 @@ def told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str,
         (["train", "--confg", "x"], ["--config"]),
         (
             ["train", "--config", "x", "--epoch", "0"],
-            ["--epoch: expected a whole number of at least 1, got '0'"],
+            ["--more/--epoch: expected a whole number of at least 1, got '0'"],
         ),
         (["train", "--config", "x", "--epoch", "two"], ["--epoch", "got 'two'"]),
+        (["train", "--config", "x", "--more", "1", "--epochs", "2"], ["not allowed with", "--more"]),
         (
             ["train", "--config", "x", "--epoch", "1", "--epochs", "2"],
             ["--epochs", "not allowed with", "--epoch"],

@@ -247,7 +247,7 @@ def test_csv_in_the_lab_s_columns(workspace: Workspace, capsys: pytest.CaptureFi
         "2,0.5,0.875,0.75,0.25",
     ]
     assert main(["metrics", "@last", "--format", "lab"]) == 2
-    assert "goes with --csv" in capsys.readouterr().err
+    assert "is only used with --csv" in capsys.readouterr().err
 
 
 GPU = GpuStatus(

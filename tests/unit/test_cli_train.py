@@ -120,7 +120,7 @@ def test_flags_change_the_config(workspace: Workspace, calls: list[dict[str, Any
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (["mode=head"], "warning: mode head with weights none: all but the head is random"),
+        (["mode=head"], "warning: mode head with weights none: everything but the head is random"),
         (
             ["mode=split", "back_lr=0.01", "head_lr=0.1"],
             "warning: mode split with weights none: what back_lr",
@@ -178,11 +178,12 @@ def test_further_epochs_without_a_run_start_one(workspace: Workspace, calls: lis
     assert calls[0]["start"].epochs == 2
 
 
+@pytest.mark.parametrize("option", ["--more", "--epoch"])
 def test_further_epochs_continue_the_newest_finished_run(
-    workspace: Workspace, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    option: str, workspace: Workspace, calls: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = made(workspace, "finished")
-    assert main(["train", "--config", "small", "--epoch", "2"]) == 0
+    assert main(["train", "--config", "small", option, "2"]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{run.id}\n"
     assert f"continuing {run.id}" in captured.err
@@ -206,11 +207,12 @@ def test_the_run_with_equal_settings_wins_over_a_newer_one_with_others(
     assert calls[0]["resume"] == same.id
 
 
-def test_a_name_singles_out_the_run(workspace: Workspace, calls: list[dict[str, Any]]) -> None:
+@pytest.mark.parametrize("option", ["--name", "--checkpoint"])
+def test_a_name_singles_out_the_run(option: str, workspace: Workspace, calls: list[dict[str, Any]]) -> None:
     one = made(workspace, "finished", name="one")
     made(workspace, "finished", name="two")
-    assert main(["train", "--config", "small", "--epoch", "1", "--checkpoint", "one"]) == 0
-    assert main(["train", "--config", "small", "--epoch", "1", "--checkpoint", "three"]) == 0
+    assert main(["train", "--config", "small", "--epoch", "1", option, "one"]) == 0
+    assert main(["train", "--config", "small", "--epoch", "1", option, "three"]) == 0
     assert calls[0]["resume"] == one.id
     assert calls[1]["name"] == "three"
 

@@ -201,7 +201,7 @@ def test_a_change_of_the_sides_makes_another_run(lab: Workspace) -> None:
         ),
         ("measure: {random: on}", "3 measure.random: measure.random is for classifiers, not for detectors"),
         ("label_smoothing: 0.1", "3 label_smoothing: label_smoothing is for classifiers, not for detectors"),
-        ("metric: val/top5", "3 metric: detectors are not measured by val/top5: auto fits every model"),
+        ("metric: val/top5", "3 metric: detectors are not measured by val/top5: auto works with every model"),
         ("trainable_layers: 6", "3 trainable_layers: must be at most 5, got 6"),
         ("flipud: true", "3 flipud: unknown key (did you mean 'augment.vflip'?)"),
         ("score_thresh: 0.1", "3 score_thresh: unknown key (did you mean 'predict.score_floor'?)"),
@@ -216,7 +216,7 @@ def test_what_a_detector_does_not_take(lab: Workspace, text: str, said: str) -> 
     [
         (
             "image_size: {min: 200, max: 300}",
-            "3 image_size: tinyvgg_a takes square images: image_size is one number",
+            "3 image_size: tinyvgg_a needs square images: image_size is one number",
         ),
         ("image_size: x", "3 image_size: expected a whole number, got 'x'"),
         ("weights: coco", "3 weights: COCO weights are for detectors: use imagenet or none"),
@@ -229,7 +229,7 @@ def test_what_a_detector_does_not_take(lab: Workspace, text: str, said: str) -> 
             "predict: {max_det: 10}",
             "3 predict: predict is for detectors: a classifier has one answer for each image",
         ),
-        ("metric: val/map", "3 metric: classifiers are not measured by val/map: auto fits every model"),
+        ("metric: val/map", "3 metric: classifiers are not measured by val/map: auto works with every model"),
     ],
 )
 def test_what_a_classifier_does_not_take(lab: Workspace, text: str, said: str) -> None:
@@ -329,12 +329,12 @@ def test_yaml_files_of_both_kinds_as_data(lab: Workspace) -> None:
         (
             "{root: x, format: folder}",
             "fasterrcnn",
-            "format: a detector needs boxes, which `format: folder` has not",
+            "format: a detector needs boxes, which `format: folder` does not have",
         ),
         (
             "{root: x, format: cifar10}",
             "fasterrcnn",
-            "format: a detector needs boxes, which `format: cifar10` has not",
+            "format: a detector needs boxes, which `format: cifar10` does not have",
         ),
         (
             "{root: x, format: synthetic}",
@@ -354,7 +354,7 @@ def test_yaml_files_of_both_kinds_as_data(lab: Workspace) -> None:
         (
             "{root: x, kaggle: a/b}",
             "fasterrcnn",
-            "kaggle: kaggle puts the data set in a folder of its own: no root",
+            "kaggle: kaggle chooses the folder of the data set: leave data.root out",
         ),
         (
             "{root: x, kaggle: b}",

@@ -198,8 +198,8 @@ def test_problems_name_the_file_they_stand_in(lab: Workspace) -> None:
 @pytest.mark.parametrize(
     ("extends", "said"),
     [
-        ("a.yaml", "LAB/configs/a.yaml:3: extends: goes round in a circle: a.yaml -> a.yaml"),
-        ("b.yaml", "LAB/configs/b.yaml:1: extends: goes round in a circle: a.yaml -> b.yaml -> a.yaml"),
+        ("a.yaml", "LAB/configs/a.yaml:3: extends: forms a circle: a.yaml -> a.yaml"),
+        ("b.yaml", "LAB/configs/b.yaml:1: extends: forms a circle: a.yaml -> b.yaml -> a.yaml"),
         ("none.yaml", "LAB/configs/a.yaml:3: extends: no such file: LAB/configs/none.yaml"),
         (
             "bad.yaml",

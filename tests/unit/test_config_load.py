@@ -121,7 +121,7 @@ def test_the_message_of_a_refused_number_names_file_line_and_key(lab: Workspace)
         ("image_size: 15", "3 image_size: must be at least 16, got 15"),
         (
             "augment: {scale: 36, pad_crop: 4}",
-            "3 augment.scale: scale and pad_crop do not go together: both cut out image_size",
+            "3 augment.scale: scale and pad_crop cannot be combined: both cut out image_size",
         ),
         ("augment: {scale: 24}", "3 augment.scale: scale must be at least image_size, got 24 and 32"),
     ],
@@ -353,7 +353,7 @@ def test_a_later_override_wins(lab: Workspace) -> None:
         ("=3", "--set: expected KEY=VALUE, got '=3'"),
         ("a..b=3", "--set: expected KEY=VALUE, got 'a..b=3'"),
         ("tags=[a", "--set: tags: not valid YAML: expected ',' or ']', but got '<stream end>'"),
-        ("augment.scale=40", "--set: augment.scale: scale and pad_crop do not go together"),
+        ("augment.scale=40", "--set: augment.scale: scale and pad_crop cannot be combined"),
         ("image_size=64", "--set: image_size: scale must be at least image_size, got 40 and 64"),
     ],
 )

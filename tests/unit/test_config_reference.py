@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "configs.md").read_text(encoding="utf-8")
 ROWS = [
     row
     for section in PAGE.split("\n## ")
-    if "| key | takes | default |" in section
+    if "| key | accepts | default |" in section
     for row in re.findall(r"^\| `([\w.]+)` \| (.+?) \| .+? \| (.+) \|$", section, flags=re.MULTILINE)
 ]
 TAKES = {key: takes for key, takes, _ in ROWS}

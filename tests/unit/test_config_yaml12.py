@@ -155,7 +155,7 @@ def bomb(levels: int) -> str:
         ("a: !mine 3", "the tag '!mine' is not allowed"),
         ("a: !!int x", "the tag 'tag:yaml.org,2002:int' is not allowed"),
         ("? [a, b]\n: 1", "a key must be a word"),
-        ("a: {<<: 3}", "`<<` takes a mapping or a list of mappings"),
+        ("a: {<<: 3}", "`<<` needs a mapping or a list of mappings"),
     ],
 )
 def test_what_is_refused(text: str, said: str) -> None:

@@ -196,15 +196,15 @@ def test_two_sets_in_one_folder_are_not_guessed(tmp_path: Path, torchvision_file
     [
         (
             "cifar10",
-            "ROOT has no cifar-10-batches-py, where the files of CIFAR-10 lie: `labtui data add cifar10 "
-            "--root ROOT` fetches them, or put cifar-10-python.tar.gz (from "
+            "ROOT has no cifar-10-batches-py with the files of CIFAR-10: `labtui data add cifar10 "
+            "--root ROOT` downloads them, or put cifar-10-python.tar.gz (from "
             "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz, then `tar -xzf "
             "cifar-10-python.tar.gz`) there.",
         ),
         (
             "mnist",
-            "ROOT has no MNIST/raw, where the files of MNIST lie: `labtui data add mnist --root ROOT` "
-            "fetches them, or put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+            "ROOT has no MNIST/raw with the files of MNIST: `labtui data add mnist --root ROOT` "
+            "downloads them, or put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
             "t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz (from "
             "https://ossci-datasets.s3.amazonaws.com/mnist/) there.",
         ),
@@ -261,12 +261,12 @@ def damaged(change: Callable[[bytes], bytes], name: str = "data_batch_1") -> Cal
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (damaged(lambda data: data[: len(data) // 2]), "data_batch_1 is damaged or no file of CIFAR ("),
+        (damaged(lambda data: data[: len(data) // 2]), "data_batch_1 is damaged or not a file of CIFAR ("),
         (damaged(lambda _: b""), "data_batch_1: it is empty: get the data set again."),
-        (damaged(lambda _: b"<html>404</html>"), "data_batch_1 is damaged or no file of CIFAR ("),
+        (damaged(lambda _: b"<html>404</html>"), "data_batch_1 is damaged or not a file of CIFAR ("),
         (
             damaged(lambda _: pickle.dumps([1, 2])),
-            "data_batch_1 is no file of CIFAR: get the data set again.",
+            "data_batch_1 is not a file of CIFAR: get the data set again.",
         ),
         (
             damaged(lambda _: pickle.dumps({"labels": [1]})),
@@ -306,9 +306,9 @@ def test_pictures_and_labels_must_be_as_many(tmp_path: Path, torchvision_files: 
     [
         (lambda data: data[:-3], "is cut off or damaged"),
         (lambda data: data + b"x", "is cut off or damaged"),
-        (lambda data: data[:10], "is no idx file of pictures"),
-        (lambda data: b"\0\0\x08\x01" + data[4:], "is no idx file of pictures"),
-        (lambda data: data[:4] + b"\xff" * 12 + data[16:], "is no idx file of pictures"),
+        (lambda data: data[:10], "is not an idx file of pictures"),
+        (lambda data: b"\0\0\x08\x01" + data[4:], "is not an idx file of pictures"),
+        (lambda data: data[:4] + b"\xff" * 12 + data[16:], "is not an idx file of pictures"),
     ],
 )
 def test_damaged_idx_files(
@@ -445,7 +445,7 @@ def test_an_array_larger_than_its_bytes_is_refused(tmp_path: Path, torchvision_f
     for shape in (b"(J\x00\x00\x00\x40J\x00\x00\x00\x40t", b"(J\xff\xff\xff\xffJ\xfa\xff\xff\xfft"):
         file = tmp_path / "batch"
         file.write_bytes(content.replace(b"(J\x02\0\0\0J\x03\0\0\0t", shape))
-        with pytest.raises(DataError, match="holds an array that is not whole: it was not opened"):
+        with pytest.raises(DataError, match="holds an incomplete array: it was not opened"):
             read_pickle(file)
 
 
@@ -464,7 +464,8 @@ def test_a_changed_file_is_noticed(tmp_path: Path, torchvision_files: ModuleType
     with pytest.raises(DataError) as caught:
         require_unchanged(dataset)
     assert str(caught.value) == (
-        f"The data set is not what this run began with: {file} is gone or changed. Put it back, or start a "
+        f"The data set is not the one that this run started with: {file} is gone or changed. "
+        "Put it back, or start a "
         "new run."
     )
 
@@ -499,7 +500,7 @@ def test_a_member_is_a_picture(tmp_path: Path, torchvision_files: ModuleType) ->
     [
         (
             "cifar-10-batches-py/data_batch_1#00020",
-            "has 20 pictures, but number 20 is asked for: restore it.",
+            "has 20 pictures, but number 20 is needed: restore the file.",
         ),
         ("cifar-10-batches-py/data_batch_7#00000", "is missing: put it back, or start a new run."),
     ],

@@ -155,14 +155,14 @@ def test_a_class_that_only_val_has_is_refused(root: Path) -> None:
     (lists / "train.txt").write_text("a00\nb00\n")
     (lists / "val.txt").write_text("c0\n")
     with pytest.raises(
-        DataError, match="the val images have the class gamma, which the training images have not"
+        DataError, match="the val images have the class gamma, which the training images do not have"
     ):
         opened(root)
 
 
 def test_too_few_to_hold_any_out(tmp_path: Path, box_files: ModuleType) -> None:
     box_files.voc(tmp_path, {"1": [A], "2": [B]})
-    with pytest.raises(DataError, match="There are too few images to hold any out for validation"):
+    with pytest.raises(DataError, match="There are too few images to hold some out for validation"):
         opened(tmp_path)
     assert check_dataset(DataConfig(root=tmp_path)).outcome == "ok"
 

@@ -163,7 +163,7 @@ def test_categories_that_cannot_be(write: Write, document: Document) -> None:
     found = write(document)
     assert told(found)[:3] == [
         "annotations.json: category id 10 is given to a and c",
-        "annotations.json: categories 20 and 30 are both called b: taken as one class",
+        "annotations.json: categories 20 and 30 are both called b: treated as one class",
         "annotations.json: a category has no id or no name: {'id': None, 'name': 'd'}",
     ]
 
@@ -206,7 +206,8 @@ def test_boxes_that_are_not_xywh_are_warned_and_read_on_request(
     found = write(document)
     (said,) = [text for text in told(found) if "may be" in text]
     assert said == (
-        f"boxes may be {kind}, not xywh: 2 of 3 boxes reach beyond their images as xywh, none as {kind}; set "
+        f"boxes may be {kind}, not xywh: 2 of 3 boxes would reach outside their images as xywh, "
+        f"none as {kind}; set "
         f"data.boxes to {kind}"
     )
     asked = check_dataset(DataConfig(root=tmp_path, boxes=kind))  # type: ignore[arg-type]
@@ -219,7 +220,7 @@ def test_boxes_that_are_not_xywh_are_warned_and_read_on_request(
 def test_boxes_in_shares_are_suspected(write: Write, document: Document) -> None:
     for record in document["annotations"]:
         record["bbox"] = [0.1, 0.2, 0.3, 0.4]
-    assert "boxes may be shares of width and height, not pixels: no number is above 1" in told(
+    assert "boxes may be fractions of width and height, not pixels: no number is above 1" in told(
         write(document)
     )
 
@@ -278,7 +279,7 @@ def test_names_never_lead_out_of_the_folder(
     document["images"][0]["file_name"] = name
     found = write(document)
     assert told(found) == [
-        f"annotations.json: {name} leads out of the folder of images: left out with its 2 objects"
+        f"annotations.json: {name} points outside the folder of images: left out with its 2 objects"
     ]
     assert list(boxes(read(tmp_path))) == ["images/y.png"]
 
@@ -301,7 +302,7 @@ def test_one_file_listed_twice(write: Write, document: Document) -> None:
     document["images"].append({"id": 3, "file_name": "x.png"})
     found = write(document)
     assert told(found) == [
-        "annotations.json: images/x.png is listed twice, with other objects: the first counts"
+        "annotations.json: images/x.png is listed twice, with different objects: the first counts"
     ]
     assert (found.images, found.objects) == (2, 3)
 
@@ -310,8 +311,11 @@ def test_one_file_listed_twice(write: Write, document: Document) -> None:
     ("data", "said"),
     [
         (b"{", "annotations.json:1: not JSON: Expecting property name enclosed in double quotes"),
-        (b"[]", "annotations.json is no COCO file of annotations: it holds a list, as files of results do"),
-        (b'{"images": []}', "annotations.json is no COCO file: it has no list annotations, categories"),
+        (
+            b"[]",
+            "annotations.json is not a COCO file of annotations: it holds a list, as files of results do",
+        ),
+        (b'{"images": []}', "annotations.json is not a COCO file: it has no list annotations, categories"),
         (b'{"a":' * 5000, "annotations.json is not JSON: "),
         (b'{"images": "\xff"}', "annotations.json is not JSON: "),
     ],
@@ -405,7 +409,7 @@ def test_classes_match_by_name_over_the_splits(tmp_path: Path, box_files: Module
     assert dict(same.splits["val"].per_class) == {"a": 0, "b": 1}
     assert "val has the classes in another order than train: matched by name" in [n.text for n in same.notes]
     assert told(classes(["a", "b"], ["a", "c"], "c")) == [
-        "the val images have the class c, which the training images have not: classes are matched by name",
+        "the val images have the class c, which the training images do not have: classes are matched by name",
         "val does not declare the class b, which train does",
     ]
     assert told(classes(["a", "b"], ["a", "b", "c"], "a")) == [
@@ -444,8 +448,8 @@ def test_results_of_other_data_are_refused_with_examples(tmp_path: Path, box_fil
     with pytest.raises(DataError) as caught:
         read_results(file, ["1"], [10])
     assert str(caught.value) == (
-        f"{file} has 3 predictions of images that the annotations have not (id 8, 9) and 4 predictions of "
-        "classes that they have not (id 7): is it of the same data set?"
+        f"{file} has 3 predictions of images that are not in the annotations (id 8, 9) and 4 predictions of "
+        "classes that are not in them (id 7): is it for the same data set?"
     )
-    with pytest.raises(DataError, match="is no file of results: expected a list"):
+    with pytest.raises(DataError, match="is not a file of results: expected a list"):
         read_results(box_files.write_json(tmp_path / "x.json", {}), ["1"], [10])

@@ -59,9 +59,9 @@ def one(body: str) -> str:
         (one("<name> alpha </name>" + box(1, 2, 9, 9)), 1, 0, ""),
         (f"<regions><objects>{one(box(1, 2, 9, 9))}</objects></regions>", 1, 0, ""),
         (one(box(1, 2, 9, 9) + one(box(3, 3, 7, 7))), 2, 0, ""),
-        (one(box(1, 2, 9, 9) + f"<more>{box(30, 3, 37, 7)}</more>"), 1, 1, "is of no object"),
+        (one(box(1, 2, 9, 9) + f"<more>{box(30, 3, 37, 7)}</more>"), 1, 1, "belongs to no object"),
         (one(box(1, 2, 9, 9) + f"<part><name>head</name>{box(3, 3, 7, 7)}</part>"), 1, 0, ""),
-        (f"<thing><name>alpha</name>{box(1, 2, 9, 9)}</thing>", 0, 1, "is of no object"),
+        (f"<thing><name>alpha</name>{box(1, 2, 9, 9)}</thing>", 0, 1, "belongs to no object"),
     ],
     ids=range(12),
 )
@@ -82,16 +82,16 @@ def test_several_sizes_and_names_of_files(tmp_path: Path, box_files: ModuleType)
     box_files.xml(root / "Annotations/2.xml", [B], body="<filename>3.png</filename>")
     found = check(root)
     assert [str(item) for item in found.warnings] == [
-        "Annotations/1.xml: gives several sizes, 6 x 4, 64 x 48; the image's own is used",
-        "Annotations/2.xml: gives several filenames, 2.png, 3.png: the image of the file's own name, 2.png, "
-        "is taken",
+        "Annotations/1.xml: gives several sizes, 6 x 4, 64 x 48; the image's real size is used",
+        "Annotations/2.xml: gives several filenames, 2.png, 3.png: the image with the file's name, 2.png, "
+        "is used",
     ]
     assert (found.images, found.objects) == (3, 3)
 
 
 def test_shares_where_pixels_are_meant(tmp_path: Path, box_files: ModuleType) -> None:
     root = box_files.voc(tmp_path, {"1": [("alpha", 0.1, 0.2, 0.5, 0.9)], "2": [("alpha", 0, 0, 1, 1)]})
-    assert any("may be shares of width and height" in item.text for item in check(root).warnings)
+    assert any("may be fractions of width and height" in item.text for item in check(root).warnings)
 
 
 # COCO
@@ -265,7 +265,7 @@ def test_numbers_behind_the_box(tmp_path: Path, box_files: ModuleType, tail: str
     root = box_files.yolo(tmp_path, {"a": line * 1, "b": LINE + line, "c": ""})
     found = check(root)
     assert (found.objects, found.empty_images, found.left_out) == (2, 1, ())  # equal boxes of b count once
-    text = f"has {said} behind its box, as predictions have, which is left aside; so has 1 more"
+    text = f"has {said} after its box, as predictions have, which is ignored; so has 1 more"
     assert f"labels/train/a.txt:1: {text}" in [str(item) for item in found.warnings]
     assert corners(root, "yolo") == [[40, 15, 60, 35]]
 

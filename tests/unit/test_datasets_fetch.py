@@ -155,7 +155,7 @@ def test_what_broke_off_goes_on(server: Server, cifar10: bytes, tmp_path: Path, 
     root = tmp_path / "data"
     server.ranges, server.break_after = ranges, 5000
     said = refused("cifar10", root)
-    assert said.startswith("CIFAR-10 cannot be fetched (127.0.0.1: ")
+    assert said.startswith("CIFAR-10 cannot be downloaded (127.0.0.1: ")
     assert visible(root) == [".cifar-10-python.tar.gz.part"]
     assert (root / ".cifar-10-python.tar.gz.part").stat().st_size == 5000
     server.break_after = None
@@ -186,7 +186,9 @@ def test_what_has_another_checksum_is_refused(server: Server, cifar10: bytes, tm
     server.files["cifar-10-python.tar.gz"] = b"<html>please log in</html>"
     root = tmp_path / "data"
     said = refused("cifar10", root)
-    assert said.startswith("CIFAR-10 cannot be fetched (127.0.0.1: what came is not cifar-10-python.tar.gz).")
+    assert said.startswith(
+        "CIFAR-10 cannot be downloaded (127.0.0.1: the downloaded file is not cifar-10-python.tar.gz)."
+    )
     assert visible(root) == []
 
 
@@ -195,13 +197,13 @@ def test_without_a_network_it_says_what_to_put_where(
 ) -> None:
     offer(server, monkeypatch, "cifar10", {"cifar-10-python.tar.gz": b"x"}, "http://127.0.0.1:9")
     assert refused("cifar10", tmp_path) == (
-        "CIFAR-10 cannot be fetched (127.0.0.1: Connection refused). On a machine with a network get "
+        "CIFAR-10 cannot be downloaded (127.0.0.1: Connection refused). On a machine with a network get "
         "http://127.0.0.1:9/cifar-10-python.tar.gz, put it in ROOT and give this command again."
     )
     files = {f"{name}-idx-ubyte.gz": b"x" for name in "abcd"}
     offer(server, monkeypatch, "mnist", files, f"{server.address}/none")
     assert refused("mnist", tmp_path) == (
-        "MNIST cannot be fetched (127.0.0.1: 404 Not Found). On a machine with a network get a-idx-ubyte.gz, "
+        "MNIST cannot be downloaded (127.0.0.1: 404 Not Found). On a machine with a network get a-idx-ubyte.gz, "
         "b-idx-ubyte.gz, c-idx-ubyte.gz, d-idx-ubyte.gz from "
         f"{server.address}/none/, put them in ROOT/MNIST/raw and give this command again."
     )

@@ -214,7 +214,7 @@ def test_hidden_and_strange_files_are_left_out(tmp_path: Path) -> None:
     assert dataset.counts("train") == (5, 6)
     assert "train/cat/deep/er/9.jpg" in dataset.splits["train"].paths
     assert dataset.notes == (
-        "1 file in class folders that is no image left out",
+        "1 file in class folders that is not an image left out",
         f"1 image outside class folders, in {tmp_path}/train left out",
     )
 
@@ -225,7 +225,7 @@ def test_names_that_are_not_utf_8_are_left_out(tmp_path: Path) -> None:
     os.link(source, os.fsencode(tmp_path / "train/cat") + b"/\xff\xfe.png")
     dataset = open_dataset(config(tmp_path))
     assert dataset.counts("train") == (4, 6)
-    assert dataset.notes == ("1 file in class folders that is no image left out",)
+    assert dataset.notes == ("1 file in class folders that is not an image left out",)
 
 
 def test_class_names_are_harmless_for_terminals(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_other_refusals(tmp_path: Path) -> None:
         (
             config(no_test, val="test"),
             "data.val is test, but ROOT/no_test has no folder test: name the folder in data.test, or set "
-            "data.val to null to hold a part of the training images out.",
+            "data.val to null to hold out a part of the training images.",
         ),
         (
             config(no_train),
@@ -341,7 +341,8 @@ def test_other_refusals(tmp_path: Path) -> None:
         ),
         (
             config(strange),
-            "ROOT/strange/val has a class dgo that the training folder has not (did you mean 'dog'?).",
+            "ROOT/strange/val has a class dgo, which the training folder does not have "
+            "(did you mean 'dog'?).",
         ),
         (config(bare), "ROOT/bare/val has no images of the training classes."),
         (config(single), "Every class has a single image: nothing can be held out for validation."),

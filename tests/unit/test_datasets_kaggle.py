@@ -98,7 +98,7 @@ def test_failures_are_one_sentence(
     with pytest.raises(DataError) as caught:
         open_dataset(DATA)
     assert str(caught.value) == (
-        f"ada/diatoms cannot be fetched from Kaggle ({why}): check network, name and login, or get it "
+        f"ada/diatoms cannot be downloaded from Kaggle ({why}): check network, name and login, or get it "
         "by hand and name its folder in data.root."
     )
 
@@ -115,13 +115,13 @@ def test_errors_of_the_client_s_own(cache: Path, monkeypatch: pytest.MonkeyPatch
 def test_without_the_package(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_client(monkeypatch)
     said = (
-        "ada/diatoms is fetched with the package kagglehub, which is not installed: `pip install "
+        "ada/diatoms is downloaded with the package kagglehub, which is not installed: `pip install "
         "'labtui[kaggle]'`, or get it by hand and name its folder in data.root."
     )
     for call in (open_dataset, require_root):
         with pytest.raises(DataError) as caught:
             call(DATA)
         assert str(caught.value) == said
-    with pytest.raises(DataError, match="ada/diatoms is fetched from Kaggle when training starts"):
+    with pytest.raises(DataError, match="ada/diatoms is downloaded from Kaggle when training starts"):
         outline(DATA)
     assert newest_fetched("ada/diatoms") is None

@@ -139,7 +139,7 @@ def test_one_folder_inside_the_other(tmp_path: Path, inner: str, split: str) -> 
     assert labels(dataset, "val").keys() <= {
         f"{base}/{name}/{n}.png" for name in ("cat", "dog") for n in range(10)
     }
-    assert dataset.notes[0] == f"the data set lies in {inner}"
+    assert dataset.notes[0] == f"the data set is in {inner}"
 
 
 def test_folders_without_images_beside_it(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_splits_inside_classes_may_be_uneven(tmp_path: Path) -> None:
     dataset = opened(tmp_path)
     assert sizes(dataset) == {"train": 18, "val": 2, "test": 1}
     assert dataset.notes[:2] == (
-        "1 image beside the folders train, val and test left out",
+        "1 image next to the folders train, val and test left out",
         "no test images of dog",
     )
 
@@ -517,7 +517,7 @@ def test_a_class_only_in_the_validation_list_is_refused(tmp_path: Path) -> None:
     table(tmp_path / "train.csv", "file,label", "a.png,cat", "b.png,dog")
     table(tmp_path / "val.csv", "file,label", "c.png,cat", "d.png,dgo")
     assert refused(tmp_path) == (
-        "ROOT/val.csv has a class dgo that the training folder has not (did you mean 'dog'?)."
+        "ROOT/val.csv has a class dgo, which the training folder does not have (did you mean 'dog'?)."
     )
 
 
@@ -539,7 +539,7 @@ def test_images_in_two_places_are_not_guessed(tmp_path: Path) -> None:
     make(tmp_path, "images/a.png", "images/b.png", "train/a.png", "train/b.png")
     table(tmp_path / "labels.csv", "a.png,cat", "b.png,dog")
     assert refused(tmp_path).startswith(
-        "ROOT/labels.csv fits the images in ROOT/images and those in ROOT/train: name one, as data.train:"
+        "ROOT/labels.csv matches the images in ROOT/images and those in ROOT/train: name one, as data.train:"
     )
 
 

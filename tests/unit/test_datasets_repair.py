@@ -140,7 +140,7 @@ def test_annotations_of_the_turned_picture() -> None:
     found = Findings()
     kept = mend(image(box(36, 0, 48, 16), size=(48, 64)), looked(48, 64, turn=6), found)
     assert [item.corners for item in kept] == [(36, 0, 48, 16)]
-    assert [item.text for item in found.of("note")] == ["a.png is turned upright, as its EXIF data say"]
+    assert [item.text for item in found.of("note")] == ["a.png is rotated, as its EXIF data say"]
     assert not found.of("warning")
 
 
@@ -148,30 +148,31 @@ def test_annotations_of_the_picture_as_stored_are_turned_too() -> None:
     kept, told, _ = mended(image(box(0, 0, 16, 12), size=(64, 48)), looked(48, 64, turn=6))
     assert kept == [(36, 0, 48, 16)]
     assert told == [
-        "a.xml: a.png is 48 x 64 when turned as its EXIF data say, not 64 x 48; the boxes are turned with it"
+        "a.xml: a.png is 48 x 64 when rotated as its EXIF data say, not 64 x 48; "
+        "the boxes are rotated with it"
     ]
 
 
 def test_boxes_that_fit_only_the_turned_picture_are_of_it() -> None:
     kept, told, _ = mended(image(box(0, 50, 16, 60), size=(64, 48)), looked(48, 64, turn=6))
     assert kept == [(0, 50, 16, 60)]
-    assert "the boxes fit so" in told[0]
+    assert "the boxes fit that" in told[0]
 
 
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ((0, 0), "the size is given as 0 x 0; the image's own is used"),
+        ((0, 0), "the size is given as 0 x 0; the image's real size is used"),
         ((48, 64), "width and height are swapped: a.png is 64 x 48, not 48 x 64"),
-        ((60, 20), "a.png is 64 x 48, not 60 x 20; the image's own size is used"),
+        ((60, 20), "a.png is 64 x 48, not 60 x 20; the image's real size is used"),
         (
             (128, 96),
-            "a.png is 64 x 48, not 128 x 96; the image's own size is used: the boxes may be meant for a "
+            "a.png is 64 x 48, not 128 x 96; the image's real size is used: the boxes may be meant for a "
             "picture 2 times as large",
         ),
         (
             (32, 24),
-            "a.png is 64 x 48, not 32 x 24; the image's own size is used: the boxes may be meant for a "
+            "a.png is 64 x 48, not 32 x 24; the image's real size is used: the boxes may be meant for a "
             "picture 2 times smaller",
         ),
     ],
@@ -202,7 +203,7 @@ def test_looks(tmp_path: Path, box_files: ModuleType) -> None:
     }
     assert (looks["a.jpg"].fault, looks["a.jpg"].damage, looks["a.jpg"].size) == ("", "", (64, 48))
     assert (looks["cut.jpg"].fault, looks["cut.jpg"].size) == ("", (64, 48))
-    assert looks["cut.jpg"].damage == "it is cut off; what is missing is grey"
+    assert looks["cut.jpg"].damage == "it is cut off; the missing part is grey"
     assert looks["cut.png"].fault
     assert looks["text.jpg"].fault == "not an image"
     assert looks["none.jpg"].fault == "empty file"

@@ -88,7 +88,7 @@ def test_changed_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         require_unchanged(dataset)
     assert str(caught.value) == (
-        f"The data set is not what this run began with: {tmp_path}/ü/1.png is gone or changed. "
+        f"The data set is not the one that this run started with: {tmp_path}/ü/1.png is gone or changed. "
         "Put it back, or start a new run."
     )
     (tmp_path / "a/0.png").unlink()

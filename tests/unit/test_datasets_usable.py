@@ -70,7 +70,7 @@ def test_labels_all_in_pixels(tmp_path: Path, box_files: ModuleType) -> None:
     ("bad", "said"),
     [
         (PIXELS, "1 of 1 dropped object has coordinates outside 0 to 1, first labels/val/v.txt:1"),
-        ("7 0.5 0.5 0.2 0.2\n", "1 of 1 dropped object has a class that is not there"),
+        ("7 0.5 0.5 0.2 0.2\n", "1 of 1 dropped object has a class that does not exist"),
         ("", "their annotations have no objects; name images with objects in data.val"),
     ],
 )
@@ -98,7 +98,7 @@ def test_annotations_of_other_images(tmp_path: Path, box_files: ModuleType) -> N
     for name in ("x", "y"):
         box_files.picture(tmp_path / f"set/images/{name}.png")
     box_files.write_json(tmp_path / "set/annotations.json", document)
-    assert "3 of 3 dropped objects have an image that is not there" in refused(tmp_path / "set")
+    assert "3 of 3 dropped objects have an image that does not exist" in refused(tmp_path / "set")
 
 
 def test_no_picture_can_be_read(tmp_path: Path, box_files: ModuleType) -> None:
@@ -121,7 +121,7 @@ def test_no_object_of_the_wanted_classes(tmp_path: Path, box_files: ModuleType) 
 def test_a_held_out_part_without_an_object_is_refused(tmp_path: Path, box_files: ModuleType) -> None:
     root = box_files.yolo(tmp_path, {"1": LINE, "2": "", "3": None})
     assert check(root).outcome == "ok"
-    with pytest.raises(DataError, match=r"too few have one to hold any out: name images .* in data\.val"):
+    with pytest.raises(DataError, match=r"too few have one to hold some out: name images .* in data\.val"):
         opened(root)
 
 
@@ -161,7 +161,7 @@ def test_yolo(tmp_path: Path, box_files: ModuleType, bad: str, empty: Any) -> No
     found = check(root, empty=empty)
     assert (found.images, found.empty_images, found.objects, found.dropped) == (7, 1, 5, 2)
     assert found.left_out == ("images/train/lost.png",)
-    text = "1 image lost all its objects and is left out, not taken for empty: images/train/lost.png"
+    text = "1 image lost all its objects and is left out, not treated as empty: images/train/lost.png"
     assert text in [item.text for item in found.warnings]
     dataset = opened(root, empty=empty)
     assert text in dataset.notes

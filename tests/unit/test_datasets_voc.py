@@ -80,7 +80,7 @@ def test_files_without_one_object_are_an_error(tmp_path: Path, box_files: Module
         ("<object><name>a</name><bndbox><xmin>1</xmin></bndbox></object>", "box 2 has no ymin, dropped"),
         (
             "<object><name>a</name><bndbox><xmin>1</xmin><ymin>x</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>",
-            "box 2 has 'x' for a number, dropped",
+            "box 2 has 'x' instead of a number, dropped",
         ),
         (
             "<object><name>a</name><bndbox><xmin>1</xmin><ymin>nan</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
@@ -152,11 +152,11 @@ def test_broken_empty_and_strange_files(tmp_path: Path, box_files: ModuleType) -
     found = check(root)
     assert (found.images, found.objects, found.empty_images) == (1, 1, 0)
     assert told(found) == [
-        "Annotations/bomb.xml:1: cannot be read: it has a document type or entities: take them out; its "
+        "Annotations/bomb.xml:1: cannot be read: it has a document type or entities: remove them; its "
         "image is left out",
         "Annotations/broken.xml:3: cannot be read: mismatched tag; its image is left out",
         "Annotations/empty.xml: cannot be read: it is empty; its image is left out",
-        "Annotations/html.xml:1: is no annotation: it begins with <html>; left out",
+        "Annotations/html.xml:1: is not an annotation: it begins with <html>; left out",
     ]
 
 
@@ -247,7 +247,7 @@ def test_one_based_corners(tmp_path: Path, box_files: ModuleType) -> None:
     }
     notes = [note.text for note in check(root).notes if note.text.startswith("corners")]
     assert notes == [
-        "corners are taken as written, but may count from 1: the smallest is 1, 0 are 0, 2 are 1, 1 box "
+        "corners are read as written, but may count from 1: the smallest is 1, 0 are 0, 2 are 1, 1 box "
         "reaches the full width or height; then set data.one_based to true"
     ]
 
@@ -381,6 +381,7 @@ def test_a_format_that_is_not_there(tmp_path: Path, box_files: ModuleType) -> No
     box_files.picture(tmp_path / "a/1.png")
     (said,) = told(check(tmp_path, format="voc"))
     assert said == (
-        f"{tmp_path} has no folder of XML files beside one of images: expected Annotations and JPEGImages, "
+        f"{tmp_path} has no folder of XML files next to a folder of images: "
+        "expected Annotations and JPEGImages, "
         "or xmls and images"
     )

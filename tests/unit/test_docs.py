@@ -27,7 +27,7 @@ def test_every_metric_has_its_row_in_the_page() -> None:
     rows = {row.split("`")[1]: row for row in table.splitlines() if row.startswith("| `")}
     assert list(rows) == [metric.name for metric in METRICS]
     for metric in METRICS:
-        better = {"max": "| more |", "min": "| less |", None: "|  |"}[metric.better]
+        better = {"max": "| higher |", "min": "| lower |", None: "|  |"}[metric.better]
         assert better in rows[metric.name]
         assert ("*best*" in rows[metric.name]) is (f"val/{metric.name}" in SELECTABLE)
 

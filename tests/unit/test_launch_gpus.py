@@ -249,7 +249,11 @@ def test_gpus_are_named_by_index_or_uuid(wanted: list[int | str], indices: list[
 @pytest.mark.parametrize(
     ("wanted", "visible", "words"),
     [
-        ([3], None, r"GPU 3 cannot be used, it is not there; .* 0 \(A, GPU-0a1\), 1 \(B, GPU-1b2\), 2 \(C, "),
+        (
+            [3],
+            None,
+            r"GPU 3 cannot be used, it does not exist; .* 0 \(A, GPU-0a1\), 1 \(B, GPU-1b2\), 2 \(C, ",
+        ),
         (["GPU-1"], None, "GPU GPU-1 cannot be used"),
         ([1], "0,2", r"CUDA_VISIBLE_DEVICES=0,2 hides it; this machine has: 0 \(A, GPU-0a1\), 2 \(C,"),
         ([-1], None, "GPU -1 cannot be used"),

@@ -89,7 +89,7 @@ def test_known_networks_have_no_code(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "net.py is not there"), ("#" * 1_100_000, "net.py cannot be used: it is longer than 1 MiB")],
+    [(None, "net.py does not exist"), ("#" * 1_100_000, "net.py cannot be used: it is longer than 1 MiB")],
 )
 def test_a_file_that_cannot_be_kept(
     workspace: Workspace, loaded: Loaded, content: str | None, words: str
@@ -130,19 +130,19 @@ def test_a_damaged_copy_is_not_passed_on(workspace: Workspace, run: RunPaths, da
         (run.code / "net.py").write_text("evil = True\n")
     else:
         (run.code / "net.py").unlink()
-    with pytest.raises(StateError, match=f"net.py is not the network that run {run.id} began with"):
+    with pytest.raises(StateError, match=f"net.py is not the network that run {run.id} started with"):
         control.resume_run(workspace, run, fork=True)
 
 
 def test_forks_never_load_weights(run: RunPaths) -> None:
-    with pytest.raises(UsageError, match=r"a fork goes on with its checkpoint's weights; .* new run"):
+    with pytest.raises(UsageError, match=r"a fork continues with its checkpoint's weights; .* new run"):
         plan_resume(run, overrides=["weights=/tmp/w.pt"])
 
 
 def test_weights_that_are_not_there_are_refused_at_the_start(workspace: Workspace) -> None:
     words = ["model=resnet18", "weights=./w.pt"]
     path = Path.cwd() / "w.pt"
-    with pytest.raises(UsageError, match=f"weights: the file {path} is not there; correct the path"):
+    with pytest.raises(UsageError, match=f"weights: the file {path} does not exist; correct the path"):
         control.start_run(workspace, load_experiment("own", words, workspace=workspace), argv=[])
     file = workspace.root / "w.pt"
     file.touch()
@@ -158,7 +158,7 @@ def test_the_plan_counts_what_is_kept(run: RunPaths) -> None:
 @pytest.mark.parametrize("gpus", ["[0]", "[GPU-feed]"])
 def test_a_gpu_that_is_not_there_is_refused_at_the_start(workspace: Workspace, gpus: str) -> None:
     loaded = load_experiment("own", [f"gpus={gpus}"], workspace=workspace)
-    with pytest.raises(MissingGpuError, match="cannot be used, it is not there; this machine has: none"):
+    with pytest.raises(MissingGpuError, match="cannot be used, it does not exist; this machine has: none"):
         control.start_run(workspace, loaded, argv=[])
 
 

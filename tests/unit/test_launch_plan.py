@@ -170,7 +170,7 @@ def test_nothing_saved_starts_anew(workspace: Workspace, loaded: Loaded) -> None
     run = made(workspace, loaded, 0, "failed")
     plan = plan_resume(run)
     assert plan.start is None
-    assert plan.sentence.startswith("nothing was saved yet: starts anew at epoch 1")
+    assert plan.sentence.startswith("nothing was saved yet: starts again at epoch 1")
     control.resume_run(workspace, run)
     assert requests(run)[-1].start is None
     with pytest.raises(CheckpointError, match="nothing to fork"):

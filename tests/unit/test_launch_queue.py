@@ -253,7 +253,7 @@ def test_what_could_not_begin_lets_others_pass_for_longer_each_time(
     assert dispatch.dispatch() == [good.id]
     assert started == [good.id, "waiter"]
     assert waiting_reasons()[str(bad.root)].startswith(
-        "could not begin: no space left on device: /x (tried 3"
+        "could not start: no space left on device: /x (tried 3"
     )
     clock = time.time() + 41
     monkeypatch.setattr(time, "time", lambda: clock)

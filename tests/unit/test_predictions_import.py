@@ -62,7 +62,7 @@ def taken(tmp_path: Path, results: Any, truth: Any = TRUTH) -> tuple[ImportedPre
         ([BOX, *[box(score=None)] * 6], 1, "predictions 2, 3, 4 and 3 more have no box or no score, dropped"),
         ([BOX, box(bbox=[20, 20, -5, 40])], 1, "prediction 2 has a negative width or height, dropped"),
         ([BOX, box(bbox=[20, 20, 0, 40])], 2, ""),
-        ([box(score=90), box(score=-0.5)], 2, "predictions 1, 2 have a score outside 0 to 1"),
+        ([box(score=90), box(score=-0.5)], 2, "predictions 1, 2 have a score outside the range 0 to 1"),
         ([box(image_id="1", category_id="1", bbox=["20", "20.5", 40, 40], score="0.9")], 1, ""),
         ([], 0, ""),
         ({"annotations": [BOX], "images": [], "categories": []}, 1, ""),
@@ -88,16 +88,16 @@ def test_what_is_taken(tmp_path: Path, results: Any, kept: int, note: str) -> No
         (b"[" * 100_000, "not JSON"),
         (b"\x00\x01\xfe\xff", "not JSON"),
         (5, "expected a list"),
-        (TRUTH, "is a file of annotations: the file of predictions comes second"),
-        ([BOX, None], "prediction 2 is no mapping"),
-        ([[BOX]], "prediction 1 is no mapping"),
+        (TRUTH, "is a file of annotations: give the file of predictions second"),
+        ([BOX, None], "prediction 2 is not a mapping"),
+        ([[BOX]], "prediction 1 is not a mapping"),
         ([box(category_id=0), box()], "classes seem to count from 0, those of the annotations count from 1"),
-        ([box(category_id=7)], r"1 prediction of classes that they have not \(id 7\): is it of the same"),
+        ([box(category_id=7)], r"1 prediction of classes that are not in them \(id 7\): is it for the same"),
         (
             [box(image_id=n) for n in (1, 7, 8, 9, 10)],
             r"4 predictions of images .* \(id 7, 8, 9 and 1 more\)",
         ),
-        ([{"bbox": [1, 2, 3, 4]}], r"images that the annotations have not \(id none\)"),
+        ([{"bbox": [1, 2, 3, 4]}], r"images that are not in the annotations \(id none\)"),
         ([box(image_id=[1])], r"\(id \[1\]\)"),
         ([{**BOX, "bbox": None, "segmentation": [[0, 0, 9, 0, 9, 9]]}], "no prediction in it has a box"),
     ],
@@ -114,7 +114,7 @@ def test_images_may_be_named_by_their_files(tmp_path: Path, spelt: Any) -> None:
     ids = [int(word) if (word := spelt(name)).isdecimal() else word for name in ("sub/0012.png", "b.png")]
     made, errors = taken(tmp_path, [box(image_id=ids[1], category_id=2), box(image_id=ids[0])])
     assert errors.at(0.5).kinds["correct"] == 2
-    assert made.notes == ("dt.json: names images by their files, not by id: taken so",)
+    assert made.notes == ("dt.json: names images by file, not by id: accepted",)
 
 
 def test_a_file_name_of_two_images_names_none(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_boxes_of_another_kind_are_doubted(tmp_path: Path, boxes: list[list[floa
         ({"images": [{**item, "file_name": "b.png"} for item in TRUTH["images"]]}, "1 image file given more"),
         (
             {"annotations": [{**TRUTH["annotations"][0], "image_id": n} for n in range(3, 9)]},
-            "annotations 1, 2, 3 and 3 more are of an image or a class that the file has not, dropped",
+            "annotations 1, 2, 3 and 3 more are of an image or a class that is not in the file, dropped",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_images_that_lost_all_their_annotations_are_named(tmp_path: Path) -> Non
     annotations = [{**item, "bbox": []} if item["image_id"] == 1 else item for item in TRUTH["annotations"]]
     made, _ = taken(tmp_path, [], {**TRUTH, "annotations": annotations})
     name = next(item["file_name"] for item in TRUTH["images"] if item["id"] == 1)
-    assert f"dropped; 1 image so left without an object: {name}" in " ".join(made.notes)
+    assert f"dropped; 1 image left without an object: {name}" in " ".join(made.notes)
 
 
 def test_annotations_without_images_are_refused(tmp_path: Path) -> None:

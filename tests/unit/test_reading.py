@@ -109,7 +109,7 @@ def test_bytes_that_are_no_text(data: bytes, words: str) -> None:
     ("data", "words"),
     [
         pytest.param(b"", "it is empty", id="empty"),
-        pytest.param(b'{"a": 1,\n"b"', "x:2: it is not whole JSON", id="torn"),
+        pytest.param(b'{"a": 1,\n"b"', "x:2: it is not complete JSON", id="torn"),
         pytest.param(b"[1]", "it holds a JSON list, not an object", id="list"),
     ],
 )

@@ -229,10 +229,10 @@ def test_what_somebody_wrote_is_not_replaced(lab: Workspace, damage: str) -> Non
 def test_a_damaged_spec_is_named(lab: Workspace) -> None:
     run = RunPaths(lab.runs / "run-format1")
     run.spec.write_text('{"format": 1,')
-    with pytest.raises(LabError, match=r"spec\.json:1: it is not whole JSON"):
+    with pytest.raises(LabError, match=r"spec\.json:1: it is not complete JSON"):
         change_meta(run, lambda _: {"note": "x"})
     shown = next(item for item in Catalogue(lab, index=False).refresh() if item.id == run.id)
-    assert shown.problems == ("spec.json:1: it is not whole JSON (unexpected end of data).",)
+    assert shown.problems == ("spec.json:1: it is not complete JSON (unexpected end of data).",)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -191,7 +191,7 @@ HERE = {"boot_id": process.boot_id(), "host": process.host(), "pid": 1, "ticks":
         ),
         ({"start": HERE}, "lost", "supervisor and job died together"),
         ({"start": {**HERE, "boot_id": "another"}}, "lost", "the machine was restarted"),
-        ({"start": {**HERE, "host": "far"}}, "lost", "started on far, and nothing holds it here"),
+        ({"start": {**HERE, "host": "far"}}, "lost", "started on far, and no process here runs it"),
         ({"result": {"status": "stopped"}, "exit": {"code": 0}}, "stopped", ""),
         ({"result": {"status": "finished"}, "exit": {"code": None, "signal": 9}}, "finished", ""),
     ],
@@ -212,7 +212,7 @@ def test_a_supervisor_may_die_alone(run: RunPaths) -> None:
     begin_job(job, slot="cpu0", threads=1)
     with take_job(job):  # type: ignore[union-attr]
         found = read_job(job)
-    assert (found.state, found.reason) == ("running", "its supervisor has died; the job goes on alone")
+    assert (found.state, found.reason) == ("running", "its supervisor has died; the job continues alone")
 
 
 @pytest.mark.parametrize("name", ["job.json", "progress.json", "start.json", "result.json", "exit.json"])

@@ -166,7 +166,7 @@ def test_what_is_no_pack(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
     new = Workspace(tmp_path / "new")
     new.root.mkdir()
-    with pytest.raises(DataError, match="is no packed run"):
+    with pytest.raises(DataError, match="is not a packed run"):
         unpack_run(tmp_path / "x", new)
 
 

@@ -121,7 +121,7 @@ def test_what_nothing_knows_is_lost_and_said(run: RunPaths) -> None:
     summary = summarise(run)
     assert (summary.epoch, summary.best) == (5, None)
     assert summary.problems == (
-        "metrics.jsonl is missing, and with it epochs 1 to 5; no checkpoint or measurement knows them.",
+        "metrics.jsonl is missing, and with it epochs 1 to 5; they are in no checkpoint or measurement.",
     )
 
 

@@ -68,7 +68,7 @@ def seen(run: RunPaths) -> tuple[str, str]:
     return derived.state, derived.reason
 
 
-ODD = "its supervisor has died; the trainer goes on alone"
+ODD = "its supervisor has died; the trainer continues alone"
 TOGETHER = "supervisor and trainer died together"
 WAITING = "waiting for a free slot"
 
@@ -175,7 +175,7 @@ ROWS: dict[str, tuple[Callable[[RunPaths], object], tuple[str, ...], tuple[str, 
     "lost: another machine": (
         lambda run: begin(run, supervisor={**process.identify(), "host": "box\x1b7"}),
         (),
-        ("lost", "started on box␛7, and nothing holds it here"),
+        ("lost", "started on box␛7, and no process here runs it"),
     ),
     "queued: another trainer held the lock": (
         lambda run: exited(begin(run), code=75),

@@ -126,12 +126,15 @@ def test_where_the_schedule_depends_on_them_the_epochs_count(workspace: Workspac
         ),
         pytest.param(
             "base: base\ngrid: {seed: [1, 2]}\n",
-            ["2 grid.seed: seeds are given by `seeds` and `vary`, so that they pair"],
+            ["2 grid.seed: seeds are given by `seeds` and `vary`, so that trials can be paired"],
             id="seed-in-grid",
         ),
         pytest.param(
             "base: base\ntrials: [{epochs: 3}]\n",
-            ["2 trials.0.epochs: give `epochs` once, for all trials: other lengths do not compare"],
+            [
+                "2 trials.0.epochs: give `epochs` once, for all trials: "
+                "runs of different lengths cannot be compared"
+            ],
             id="epochs-in-a-trial",
         ),
         pytest.param(
@@ -177,7 +180,7 @@ def test_names(workspace: Workspace) -> None:
     made = study(workspace, "base: base\ntrials: [{name: tall, batch: 4}, {name: taller, batch: 8}]\n")
     assert made.trial("tall").name == "tall"
     assert made.trial("ALLER").name == "taller"
-    with pytest.raises(ConfigError, match="'all' fits 2 trials: tall, taller"):
+    with pytest.raises(ConfigError, match="'all' matches 2 trials: tall, taller"):
         made.trial("all")
     with pytest.raises(
         ConfigError, match=r"no trial is called 'tal1' \(did you mean 'tall'\?\): tall, taller"

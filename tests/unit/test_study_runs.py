@@ -232,11 +232,11 @@ def test_plans_are_fixed_before_the_first_look(workspace: Workspace) -> None:
     path = workspace.configs / "studies" / "s.yaml"
     plan_of(path, workspace, ("slow", "fast"), 12, None)
     assert plan_of(path, workspace, ("fast", "slow"), 12, None).at_most == 12
-    with pytest.raises(StateError, match="already tried with at most 12 pairs"):
+    with pytest.raises(StateError, match="already being tested with at most 12 pairs"):
         plan_of(path, workspace, ("slow", "fast"), 20, None)
     with pytest.raises(UsageError, match="cannot be compared with itself"):
         plan_of(path, workspace, ("slow", "slow"), 12, None)
-    with pytest.raises(UsageError, match="--at-most 5: so few pairs can decide nothing, it takes 6"):
+    with pytest.raises(UsageError, match="--at-most 5: too few pairs to decide anything, the minimum is 6"):
         plan_of(path, workspace, ("slow", "fast"), 5, None)
 
 
@@ -300,7 +300,7 @@ def test_a_dry_run_queues_nothing(workspace: Workspace, capsys: pytest.CaptureFi
     assert main(["--workspace", str(workspace.root), "study", "s", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "s: 0 of 4 runs, 3 not queued, 1 stopped"
-    assert lines[1].startswith("slow, seed 0: goes on from epoch 1 (")
+    assert lines[1].startswith("slow, seed 0: continues from epoch 1 (")
     assert lines[2:] == ["slow, seed 1: starts", "fast, seed 0: starts", "fast, seed 1: starts"]
     assert len(list(workspace.runs.glob("2*"))) == 1
 

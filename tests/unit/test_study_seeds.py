@@ -107,6 +107,6 @@ def test_questions_name_what_would_happen(workspace: Workspace) -> None:
     assert study_text.start_question(view) == "Queues 6 new runs, to epoch 3."
     assert study_text.second_of(view, "batch=16", []) == "batch=32"
     assert study_text.second_of(view, "batch=16", ["batch=16"]) == "batch=32"
-    assert step_words(Step(("x",), ("y", "z"))) == "queued 1 new run; 2 runs go on"
-    assert step_words(Step()) == "nothing to queue: every run is there"
+    assert step_words(Step(("x",), ("y", "z"))) == "queued 1 new run; 2 runs continue"
+    assert step_words(Step()) == "nothing to queue: no run is missing"
     assert step_words(Step(failures=("a, seed 0: no disk",))) == "a, seed 0: no disk"

@@ -129,7 +129,7 @@ def test_map_is_the_mean_over_classes_with_objects_and_says_n() -> None:
 def test_without_objects_nothing_is_said_of_ap() -> None:
     means = averages(class_rows(BOXES[1:2]))
     line = text(run_text.class_line(row(split="val"), "val", means, "worst", best=False)[1])
-    assert line == "n = 0: AP says nothing without objects "
+    assert line == "n = 0: no AP without objects "
 
 
 def test_an_absent_class_is_a_dash_with_no_images() -> None:

@@ -41,7 +41,7 @@ def workspace(tmp_path: Path) -> Workspace:
             ["data.val=test"],
             [
                 "12 training images in 2 classes",
-                "2 to validate: the test images, the best epoch is chosen on them",
+                "2 to validate: the test images; the best epoch is chosen on them",
             ],
         ),
         (["batch=5", "data.val=test"], ["3 steps an epoch with batch 5"]),

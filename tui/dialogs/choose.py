@@ -90,7 +90,7 @@ class ChooseDialog(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog wide" if self._wide else "dialog"):
             yield Static(self._title, markup=False, classes="dialog-title")
-            yield Input(id="filter", compact=True, placeholder=f"{len(self._choices)} here: type to find")
+            yield Input(id="filter", compact=True, placeholder=f"{len(self._choices)} choices: type to find")
             yield ChoiceTable(id="choices", empty="no match")
             yield Static("", markup=False, classes="dialog-hint", id="hint")
 
@@ -115,7 +115,7 @@ class ChooseDialog(ModalScreen[str | None]):
             self.table.action_end(-1)
         hint = "⏎ select · esc cancel"
         if self._free:
-            hint = f"⏎ takes “{typed}”" if typed and not rows else f"⏎ takes it; {self._free}"
+            hint = f"⏎ select “{typed}”" if typed and not rows else f"⏎ select; {self._free}"
         self.query_one("#hint", Static).update(hint)
 
     @on(Input.Submitted, "#filter")

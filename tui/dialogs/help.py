@@ -62,7 +62,7 @@ class HelpDialog(ModalScreen[None]):
         text.append(f" {'⠂⠂⠂':>9} ", colors.series[0])
         text.append(" dotted: train; full line: validation; grey: epochs that a resume trained again\n")
         text.append(f" {'•••':>9} ", colors.ramp[-2])
-        text.append(" one score against another: a point an epoch, from early to late by colour\n")
+        text.append(" one metric against another: a point per epoch, coloured from early to late\n")
         return text
 
     def action_close(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SPLITS = (
     ("train", "training images"),
     ("val", "validation images"),
-    ("test", "test images: choose nothing by them"),
+    ("test", "test images: do not choose by them"),
 )
 
 
@@ -147,7 +147,7 @@ def sentence(plan: MeasurePlan) -> str:
     total = f"{humanise.count(plan.total)} measurement{'s' * (plan.total > 1)}"
     text = f"{humanise.count(count)} checkpoint{'s' * (count > 1)} on {splits}: {total}"
     if plan.done == plan.total:
-        return f"{text}, all of them done already"
-    known = f", {plan.done} of them done already" if plan.done else ""
+        return f"{text}, all of them already done"
+    known = f", {plan.done} of them already done" if plan.done else ""
     notes = "".join(f"; {note}" for note in plan.notes)
-    return f"{text}{known}{notes}; takes a slot of its own, and training goes on"
+    return f"{text}{known}{notes}; uses its own slot, and training continues"

@@ -87,7 +87,7 @@ class ResumeDialog(ModalScreen[None]):
                 yield Input(id="set", compact=True, placeholder="learning_rate=1e-3 (this forks)")
             with Horizontal(classes="form-line"):
                 yield Static("fork", markup=False, classes="form-label")
-                yield Toggle("train a copy, leave this run as it is", self._fork, id="fork")
+                yield Toggle("train a copy, leave this run unchanged", self._fork, id="fork")
             yield Static("", markup=False, id="plan")
             with Horizontal(classes="dialog-buttons"):
                 yield Button(plain("esc  cancel"), id="cancel", compact=True)
@@ -109,7 +109,7 @@ class ResumeDialog(ModalScreen[None]):
 
     def _show_checkpoints(self, checkpoints: Sequence[Checkpoint], chosen: str | None) -> None:
         table = self.query_one("#from", CheckpointTable)
-        table.empty = "nothing was saved yet: training starts anew"
+        table.empty = "nothing was saved yet: training starts again"
         table.metric = self._run.metric or table.metric
         table.best = self._run.best.checkpoint if self._run.best else None
         table.set_rows(sorted(checkpoints, key=lambda item: (item.epoch, item.step), reverse=True))

@@ -70,10 +70,10 @@ class UntilDialog(ModalScreen[int | None]):
         self.query_one("#start", Button).disabled = pairs is None
         if pairs is not None:
             text = until_words(planned_looks(pairs), pairs)
-            said.update(f"{text} An earlier start has fixed the number." if self._fixed else text)
+            said.update(f"{text} The number was fixed when it was first started." if self._fixed else text)
         else:
             least = next(number for number in range(1, _LIMIT) if planned_looks(number))
-            said.update(f"expected a number of pairs from {least} to {_LIMIT}: fewer can decide nothing")
+            said.update(f"expected a number of pairs from {least} to {_LIMIT}: fewer cannot decide anything")
 
     @on(Input.Submitted)
     def _submitted(self) -> None:
@@ -94,7 +94,7 @@ class UntilDialog(ModalScreen[int | None]):
 def until_words(looks: Sequence[int], at_most: int) -> str:
     """What `D` would do with this plan of looks."""
     return (
-        f"Adds seeds to both until one is better beyond chance, {at_most} pairs at most. Looks at each pair "
-        f"from {looks[0]} on; the looks share the 5 % chance of a false verdict, so the number is fixed now. "
-        "Goes on when the screens are left."
+        f"Adds seeds to both until one is better beyond chance, {at_most} pairs at most. Tests after each "
+        f"pair from {looks[0]} on; the tests share the 5 % chance of a false verdict, so the number is fixed "
+        "now. Continues when the screens are left."
     )

@@ -60,7 +60,9 @@ class ImageCache:
             if not (root / path.partition("#")[0]).exists():
                 where = clean(str(root))
                 return OpenedImage(
-                    None, None, f"no image (R says where they are): {clean(path)} is not in {where}"
+                    None,
+                    None,
+                    f"image not found (press R to set the folder): {clean(path)} is not in {where}",
                 )
             return OpenedImage(None, None, str(error))
         with self._lock:

@@ -82,4 +82,4 @@ def save_picture(
                 return file, font_advice(texts)
     except OSError as error:
         raise DataError(f"{clean(str(folder))}: {error.strerror}") from None
-    raise DataError(f"{clean(str(folder))} is full of pictures of this: move some away.")
+    raise DataError(f"{clean(str(folder))} has too many pictures of this case: move some away.")

@@ -47,11 +47,17 @@ class DataScreen(Counting):
             "y",
             "log",
             "log steps",
-            tooltip="bars in equal ratios, or in equal steps; the map of places, or a list",
+            tooltip="bars in equal ratios, or in equal steps; positions as a map, or a list",
         ),
-        Binding("slash", "filter", "filter", key_display="/", tooltip="only bars with these letters"),
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            key_display="/",
+            tooltip="only bars with these letters in their names",
+        ),
         Binding("o", "sort", "sort", tooltip="bars by name, or by number"),
-        Binding("a", "augmented", "augmented", tooltip="originals beside what training makes of them"),
+        Binding("a", "augmented", "augmented", tooltip="originals next to augmented versions"),
         Binding("w", "save", "write plots", tooltip="stats.md and plots, into pictures/"),
         Binding("tab", "next_pane(1)", "next pane", show=False),
         Binding("shift+tab", "next_pane(-1)", "previous pane", show=False),
@@ -176,7 +182,7 @@ class DataScreen(Counting):
             self.heat.show(page.bars, page.grid)
         else:
             rows = data_state.bars_of(page, log=self.in_ratios, words=self.words, by_name=self.by_name)
-            self.figures.empty = "none" if not self.words else "no bar has these letters"
+            self.figures.empty = "none" if not self.words else "no match"
             self.figures.set_rows(rows)
         title = page.title + (f"  /{self.words}" if self.words else "")
         if page.waiting:
@@ -349,7 +355,7 @@ class DataScreen(Counting):
 
     def action_filter(self) -> None:
         if not self.query(FilterLine):
-            line = FilterLine(self.words, "letters of a name")
+            line = FilterLine(self.words, "part of a name")
             self.mount(line, before="#status")
             line.focus()
 

@@ -32,7 +32,7 @@ def save_figures(config: Callable[[], DataConfig], folder: Path, name: str, spli
         (path for number in range(1, _MOST) if not (path := folder / f"{name}-data-{number}").exists()), None
     )
     if target is None:
-        raise DataError(f"{clean(str(folder))} is full of figures of this: move some away.")
+        raise DataError(f"{clean(str(folder))} has too many plots of this: move some away.")
     with tempfile.TemporaryDirectory(prefix="labtui-") as scratch:
         file = Path(scratch, "data.yaml")
         file.write_text(yaml.safe_dump(_given(plain(config())), allow_unicode=True), encoding="utf-8")
@@ -48,7 +48,7 @@ def save_figures(config: Callable[[], DataConfig], folder: Path, name: str, spli
     if not (target / "stats.md").exists():
         lines = done.stderr[-_LAST:].decode("utf-8", "replace").strip().splitlines()
         raise LabError(
-            clean(lines[-1]) if lines else f"The plots were not written: it ended with {done.returncode}."
+            clean(lines[-1]) if lines else f"The plots were not written: exit code {done.returncode}."
         )
     return target
 

@@ -93,7 +93,7 @@ def _disk(experiment: Experiment, forecast: Forecast, checkpoint: int, workspace
     needed = disk_estimate(experiment, checkpoint, predictions)
     free = free_space(workspace)
     of = "" if free is None else f" of {humanise.size(free)} free"
-    short = ": not enough, checkpoint.keep saves room" if free is not None and needed > free else ""
+    short = ": not enough, checkpoint.keep saves space" if free is not None and needed > free else ""
     return [f"checkpoint: ≈ {humanise.size(checkpoint)}", f"disk: ≈ {humanise.size(needed)}{of}{short}"]
 
 
@@ -114,12 +114,12 @@ def _data(experiment: Experiment, data: Outline) -> list[str]:
         lines.append(f"  {count(data.train)} training images {classes}")
     else:
         lines.append(f"  {count(data.train)} training images")
-        held = ", those held out included" if data.held_out else ""
+        held = ", including those held out" if data.held_out else ""
         lines.append(f"  {count(data.objects)} objects {classes}{held}")
     if data.held_out:
         lines.append(f"  {count(data.val)} more held out for validation")
     elif data.val_is_test:
-        lines.append(f"  {count(data.val)} to validate: the test images, the best epoch is chosen on them")
+        lines.append(f"  {count(data.val)} to validate: the test images; the best epoch is chosen on them")
     else:
         lines.append(f"  {count(data.val)} to validate")
     if data.test:

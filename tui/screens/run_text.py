@@ -182,7 +182,7 @@ def _means_of_boxes(means: Means, brief: bool) -> list[Span]:
     """`AP .4657  AP50 .8319  mean of 3 classes, n = 921`: n is what the numbers rest on."""
     objects = f"n = {humanise.count(means.count)}"
     if means.macro is None:
-        return [(f"{objects}: AP says nothing without objects ", "muted")]
+        return [(f"{objects}: no AP without objects ", "muted")]
     spans = [("AP ", "muted"), (humanise.metric(means.macro), "text")]
     if means.at_50 is not None:
         spans += [("  AP50 ", "muted"), (humanise.metric(means.at_50), "text")]
@@ -194,14 +194,14 @@ def no_classes(run: RunSummary, split: str) -> str:
     """Why there is nothing to say of the classes, and what to do."""
     if split == "val" and run.state in ACTIVE and not run.epoch:
         return "nothing measured yet: validation follows the first epoch"
-    return f"nothing measured on {split}: m measures"
+    return f"nothing measured on {split}: press m"
 
 
 def no_network(run: RunSummary) -> str:
     """Why nothing is said of the network."""
     if run.state in ACTIVE:
-        return "not known yet: it is written down when training starts"
-    return "not known: this run kept no summary of its network"
+        return "not known yet: it is stored when training starts"
+    return "not known: this run has no summary of its network"
 
 
 def epoch_of(checkpoint: str) -> tuple[int, int, str]:

@@ -42,7 +42,7 @@ class RunsScreen(RunKeys, LiveScreen):
         Binding("N", "next_match(-1)", "previous match", show=False),
         Binding("n", "launch", "new run"),
         Binding("a", "archived", "archived runs"),
-        Binding("d", "data", "data set", tooltip="figures of the data set that a config trains on"),
+        Binding("d", "data", "data set", tooltip="statistics of the config's data set"),
         Binding("space", "mark", "mark", key_display="space"),
         Binding("v", "apart", "four charts"),
         Binding("slash", "filter", "filter", key_display="/"),

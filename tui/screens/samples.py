@@ -32,7 +32,7 @@ class SamplesScreen(Screen[None]):
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
         Binding("n", "page(1)", "other pictures"),
         Binding("N", "page(-1)", "previous pictures", show=False),
-        Binding("a", "augmented", "augmented or as they are"),
+        Binding("a", "augmented", "augmented or original"),
         Binding("plus,equals_sign", "larger(1)", "larger", key_display="+"),
         Binding("minus", "larger(-1)", "smaller", key_display="-"),
     ]
@@ -81,7 +81,7 @@ class SamplesScreen(Screen[None]):
         count = rows if self.augmented else min(columns * rows, _MOST)
         self._show_top(reading=True)
         if self.grid.is_empty:
-            self.grid.say("reading pictures: a process of its own loads them, which takes a few seconds …")
+            self.grid.say("reading pictures: this takes a few seconds …")
         self._reader.stop()
         self._reader = SampleReader()
         self._read(self._reader, self.augmented, self.page, max(count, 1))
@@ -111,7 +111,7 @@ class SamplesScreen(Screen[None]):
             self._show_top()
 
     def _show_top(self, *, reading: bool = False) -> None:
-        what = "original and what training sees of it" if self.augmented else "training images as they are"
+        what = "original and what training sees of it" if self.augmented else "original training images"
         right = [("reading … ", "muted")] if reading else [(f"page {self.page + 1} ", "muted")]
         self.query_one("#top", SpanLine).show(
             [(" labtui ▸ ", "muted"), (f"pictures of {self._about}", "title"), (f"  {what}", "muted")], right

@@ -52,8 +52,8 @@ class StudyScreen(LiveScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "app.pop_screen", "back", key_display="esc"),
-        Binding("s", "start", "start what lacks"),
-        Binding("r", "retry", "go on with failed"),
+        Binding("s", "start", "start missing runs"),
+        Binding("r", "retry", "resume failed"),
         Binding("space", "mark", "mark", key_display="space"),
         Binding("plus", "more_seeds", "more seeds", key_display="+"),
         Binding("D", "until", "until decided"),

@@ -40,7 +40,9 @@ def start(screen: StudyHost, view: StudyView) -> None:
     if not question:
         screen.say(study_text.nothing_lacks(view))
         return
-    dialog = ConfirmDialog(f"Start what {view.study.name} lacks?", question, yes="queue them", no="leave it")
+    dialog = ConfirmDialog(
+        f"Start the missing runs of {view.study.name}?", question, yes="queue them", no="cancel"
+    )
     screen.lab.push_screen(dialog, lambda yes: _go_on(screen, "") if yes else None)
 
 
@@ -53,12 +55,12 @@ def retry(screen: StudyHost, view: StudyView, cell: Cell) -> None:
         f"seed {run.seed}, epoch {run.epoch + 1}: {run.reason or 'failed'}" for run in failed
     )
     dialog = ConfirmDialog(
-        f"Go on with the failed runs of {cell.trial}?",
+        f"Resume the failed runs of {cell.trial}?",
         "\n".join(
-            [*list(reasons)[:8], f"Each goes on from its last checkpoint to epoch {view.study.epochs}."]
+            [*list(reasons)[:8], f"Each continues from its last checkpoint to epoch {view.study.epochs}."]
         ),
-        yes="go on",
-        no="leave them",
+        yes="resume",
+        no="cancel",
     )
     screen.lab.push_screen(dialog, lambda yes: _go_on(screen, cell.trial) if yes else None)
 

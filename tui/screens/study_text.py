@@ -79,7 +79,7 @@ def rows(view: StudyView) -> list[TrialRow]:
         if cell.value is None:
             glyph, tone = _stands(cell)
             if any(run.status == "failed" for run in cell.runs):
-                said = f"{said} (r goes on)"
+                said = f"{said} (r resumes)"
         elif verdict is not None:
             difference = words.difference_text(verdict)
             said = words.verdict_words(verdict, view.table.mode)
@@ -131,11 +131,11 @@ def about(snapshot: StudySnapshot, trial: str | None) -> list[Span]:
         run = failed[0]
         more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
         spans.append((f"  seed {run.seed}{more} failed at epoch {run.epoch + 1}", "bad"))
-        spans.append((" (r goes on, ⏎ opens it)", "muted"))
+        spans.append((" (r resumes, ⏎ opens it)", "muted"))
         return [*spans, (f": {run.reason or 'no reason known'}", "bad")]
     if cell.notes:
         goes = any(run.status in _GOES_ON and not run.early for run in cell.runs)
-        return [*spans, (f"  {cell.notes[0]}{'; s goes on with it' if goes else ''}", "warning")]
+        return [*spans, (f"  {cell.notes[0]}{'; s continues it' if goes else ''}", "warning")]
     if cell.value is None:
         return [*spans, (f"  {_counted(cell.runs)}", "muted")]
     table = view.table
@@ -188,13 +188,13 @@ def start_question(view: StudyView) -> str:
         return ""
     parts = [f"{humanise.count(new)} new run{'s' * (new != 1)}"] if new else []
     if again:
-        parts.append(f"{humanise.count(again)} stopped, lost or short one{'s' * (again != 1)} to go on")
+        parts.append(f"{humanise.count(again)} stopped, lost or short one{'s' * (again != 1)} to resume")
     text = f"Queues {' and '.join(parts)}, to epoch {view.study.epochs}."
     if view.left:
-        text += f" All will have ended in {humanise.eta(view.left)} at today's pace."
+        text += f" All will have ended in {humanise.eta(view.left)} at the current pace."
     if failed := view.count("failed"):
-        stay = "1 failed run stays as it is" if failed == 1 else f"{failed} failed runs stay as they are"
-        text += f" {stay}: r on the trial goes on."
+        stay = "1 failed run is not resumed" if failed == 1 else f"{failed} failed runs are not resumed"
+        text += f" {stay}: r on the trial resumes."
     return text
 
 
@@ -203,7 +203,7 @@ def nothing_lacks(view: StudyView) -> str:
     waiting, running, failed = (view.count(status) for status in ("queued", "running", "failed"))
     words_of = [f"{count} {word}" for count, word in ((running, "running"), (waiting, "waiting")) if count]
     if failed:
-        words_of.append(f"{failed} failed: r on their trial goes on with them")
+        words_of.append(f"{failed} failed: r on their trial resumes them")
     return f"nothing to queue: {', '.join(words_of)}" if words_of else "nothing to queue: every run has ended"
 
 

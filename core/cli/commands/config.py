@@ -23,7 +23,9 @@ def add(parser: ArgumentParser) -> None:
     add_json(check)
     add_workspace(check)
     check.set_defaults(act=_check)
-    keys = actions.add_parser("keys", help="every key of a config: what it takes, its default, what it is")
+    keys = actions.add_parser(
+        "keys", help="every key of a config: what it accepts, its default, what it does"
+    )
     keys.add_argument("--markdown", action="store_true", help="as a page of documentation")
     keys.set_defaults(act=_keys)
 

@@ -26,14 +26,14 @@ _KNOWN = ", ".join(PUBLISHED_FORMATS)
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.description = "Find out what a data set is and what is wrong with it; look at its pictures."
+    parser.description = "Describe a data set, find what is wrong with it, count it, look at its pictures."
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     adding = actions.add_parser(
         "add",
         help="detect the format of a data set and write configs/data/NAME.yaml",
         description=(
-            "Look through a data set, say what is in it, and write configs/data/NAME.yaml for configs to "
-            f"name. Given {_KNOWN}, fetch that set first when it is not there; a folder of such a name is "
+            "Read a data set, say what is in it, and write configs/data/NAME.yaml for configs to "
+            f"name. Given {_KNOWN}, download that set first if it is missing; a folder of such a name is "
             "./NAME."
         ),
     )
@@ -42,7 +42,10 @@ def add(parser: ArgumentParser) -> None:
     )
     adding.add_argument("--name", metavar="NAME", help="name in configs/data/ (default: the folder's)")
     adding.add_argument(
-        "--root", metavar="DIR", type=folder, help="where to fetch to (default: data/NAME of the workspace)"
+        "--root",
+        metavar="DIR",
+        type=folder,
+        help="where to download to (default: data/NAME of the workspace)",
     )
     add_json(adding)
     add_workspace(adding)
@@ -64,9 +67,9 @@ def add(parser: ArgumentParser) -> None:
     checking.set_defaults(act=_check)
     stats = actions.add_parser(
         "stats",
-        help="counts, areas, shapes, places, sizes, duplicates; the images behind every number",
+        help="counts, areas, shapes, positions, sizes, duplicates; the images behind every number",
         description=(
-            "Count a data set: classes, objects an image, box areas, aspect ratios, where objects lie, image "
+            "Count a data set: classes, objects an image, box areas, aspect ratios, positions, image "
             "sizes, brightness, sharpness, duplicates. Figures that need no pixels come at once; the images "
             "are read once and then remembered."
         ),
@@ -81,24 +84,28 @@ def add(parser: ArgumentParser) -> None:
     stats.add_argument(
         "--plots", metavar="DIR", type=folder, help="write stats.md and plots (PNG, SVG) into a folder"
     )
-    stats.add_argument("--split", metavar="NAME", default="", help="of one split alone: train, val or test")
-    stats.add_argument("--no-pixels", action="store_true", help="leave out what needs the images to be read")
+    stats.add_argument("--split", metavar="NAME", default="", help="only this split: train, val or test")
+    stats.add_argument("--no-pixels", action="store_true", help="leave out figures that need the pixels")
     _add_settings(stats)
     add_json(stats)
     add_workspace(stats)
     stats.set_defaults(act=_stats)
     samples = actions.add_parser(
         "samples",
-        help="training pictures of a config, as they are or as augmentation changes them",
+        help="training pictures of a config, original or augmented",
         description="Show training pictures in the terminal, or save them as one PNG file.",
     )
     samples.add_argument("config", metavar="CONFIG", help="config file, or the name of one in configs/")
     samples.add_argument(
-        "--augment", action="store_true", help="beside each picture what training makes of it"
+        "--augment", action="store_true", help="show an augmented version next to each picture"
     )
     samples.add_argument("--count", metavar="N", type=positive, help="pictures (default: 8, augmented 4)")
     samples.add_argument(
-        "--seed", metavar="N", type=not_negative, default=0, help="which pictures (default: 0)"
+        "--seed",
+        metavar="N",
+        type=not_negative,
+        default=0,
+        help="seed that chooses the pictures (default: 0)",
     )
     samples.add_argument("--save", metavar="FILE", type=Path, help="write a PNG file instead")
     samples.add_argument(
@@ -128,7 +135,7 @@ def _add(args: Namespace) -> int:
         out_json(as_json(added))
     else:
         out("\n".join(summary(added)))
-    say(f"{'wrote' if added.written else 'there already:'} {added.file}")
+    say(f"{'wrote' if added.written else 'already there:'} {added.file}")
     say(f"train on it with: {next_command(args.workspace, added)}")
     return 0
 
@@ -178,7 +185,7 @@ def _stats(args: Namespace) -> int:
         out("\n".join(stats_text.lines(found, stats.later_pages(first, found))))
     if args.plots is not None:
         files = stats.write_folder(found, args.plots.absolute())
-        say(f"wrote {files[0]} and {len(files) - 1} plots beside it")
+        say(f"wrote {files[0]} and {len(files) - 1} plots next to it")
     return DataError.exit_code if table.problems else 0
 
 
@@ -214,7 +221,7 @@ def _samples(args: Namespace) -> int:
     if target is not None and target.suffix.lower() != ".png":
         raise UsageError(f"--save: {clean(str(args.save))} must end in .png")
     if target is not None and target.exists():
-        raise UsageError(f"--save: {clean(str(target))} is there already: give another name")
+        raise UsageError(f"--save: {clean(str(target))} already exists: give another name")
     if target is None and not is_terminal(sys.stdout):
         raise UsageError("pictures need a terminal; give --save FILE.png")
     loaded = load_experiment(args.config, args.settings, data=args.data, workspace=args.workspace)
@@ -227,7 +234,7 @@ def _samples(args: Namespace) -> int:
     try:
         save(mosaic, target)
     except FileExistsError:
-        raise UsageError(f"--save: {clean(str(target))} is there already: give another name") from None
+        raise UsageError(f"--save: {clean(str(target))} already exists: give another name") from None
     say(f"wrote {target}")
     return 0
 

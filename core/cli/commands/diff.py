@@ -19,10 +19,10 @@ from core.store.records import RunSummary
 from core.text import middle_cut
 
 _DESCRIPTION = """\
-Compare two runs: only the settings that differ, then best and last value of every measure, and the classes
+Compare two runs: only the settings that differ, then the best and last value of every metric, and the classes
 that differ most at each run's best checkpoint.
 
-Best is the best epoch by that measure, its number after @. A difference is only printed when both runs
+Best is the best epoch by that metric, its number after @. A difference is only printed when both runs
 were measured on the same images, classes and in the same way; else it says what differs."""
 _WIDTH = 40
 _LABEL = 16
@@ -106,7 +106,7 @@ def lines(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> list[s
     classes = class_lines(found.classes, (names[0], names[1]))
     if classes:
         ask = f"labtui errors {summaries[0].id} --compare {summaries[1].id}"
-        shown += ["", *classes, f"which of them is more than chance: {ask}"]
+        shown += ["", *classes, f"which of these differences is more than chance: {ask}"]
     if found.estimates:
         shown += ["", *estimate_lines(found.estimates)]
     if found.differences:
@@ -129,4 +129,4 @@ def _point(value: Value | None) -> dict[str, Any] | None:
 
 
 def _remark(result: bool) -> str:
-    return "" if result else "changes no numbers"
+    return "" if result else "no effect on results"

@@ -14,7 +14,7 @@ from core.launch.queue import QueueView, register
 def add(parser: ArgumentParser) -> None:
     parser.description = (
         "Start queued runs of all your workspaces, as far as slots are free; prints their ids. What could "
-        "not begin and waits before the next try is tried at once."
+        "not be started and waits for its next try is tried at once."
     )
     add_json(parser)
 

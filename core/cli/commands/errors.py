@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from core.store.paths import RunPaths
 
 _DESCRIPTION = """\
-What a run gets wrong: matrix, kinds of error, a row a class, single cases; from saved predictions, so that
-thresholds can be tried without the model.
+What a run gets wrong: matrix, kinds of error, a row per class, single cases; from saved predictions, so that
+thresholds can be tried without running the model.
 
-A missed object is one that nothing found; a false alarm a box that is no object: duplicate, extra label (on
-an object of another class that is found already), loose box, loose + wrong class, background.
+A missed object has no matching box; a false alarm is a box without a matching object: duplicate, extra label
+(on an object of another class that is already matched), loose box, loose + wrong class, background.
 
-Kinds and cases follow the thresholds; AP never does. With --group the matrix is summed over groups, their AP
-that of groups matched anew."""
+Kinds and cases follow the thresholds; AP never does. With --group the matrix is summed over groups, and AP is
+recomputed with groups as classes."""
 _LISTED, _IN_JSON, _SAVED = 20, 10_000, 50
 
 
@@ -39,12 +39,16 @@ def add(parser: ArgumentParser) -> None:
         "--at", metavar="WHICH", help="best, last, an epoch or a checkpoint id (default: best)"
     )
     parser.add_argument("--split", metavar="SPLIT", help="val, train, test, new (default: val)")
-    parser.add_argument("--score", metavar="S", type=_share, help="predictions of at least this score")
-    parser.add_argument("--iou", metavar="T", type=_overlap, help="least IoU of a match (default: 0.5)")
+    parser.add_argument("--score", metavar="S", type=_share, help="minimum score of a prediction")
+    parser.add_argument("--iou", metavar="T", type=_overlap, help="minimum IoU of a match (default: 0.5)")
     parser.add_argument(
-        "--agnostic-nms", metavar="T", type=_share, help="as if NMS had not kept classes apart, at this IoU"
+        "--agnostic-nms", metavar="T", type=_share, help="class-agnostic NMS of the saved boxes, at this IoU"
     )
-    parser.add_argument("--group", choices=("genus", "two"), help="by the first, or first two words of names")
+    parser.add_argument(
+        "--group",
+        choices=("genus", "two"),
+        help="classes grouped by the first, or first two words of their names",
+    )
     parser.add_argument(
         "--cases",
         metavar=("GT", "PRED"),
@@ -55,13 +59,15 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--mistakes", action="store_true", help="labels that are likely wrong, the likeliest first"
     )
-    parser.add_argument("--judged", action="store_true", help="cases that somebody has judged")
-    parser.add_argument("--compare", metavar="RUN", help="with another run on the same images")
+    parser.add_argument("--judged", action="store_true", help="cases that have been judged")
+    parser.add_argument("--compare", metavar="RUN", help="compare with another run on the same images")
     parser.add_argument(
         "--compare-at", metavar="WHICH", help="checkpoint of the other run (default: as --at)"
     )
-    parser.add_argument("--limit", metavar="N", type=positive, help="most cases to list and to draw")
-    parser.add_argument("--root", metavar="DIR", type=Path, help="where the images lie now (remembered)")
+    parser.add_argument(
+        "--limit", metavar="N", type=positive, help="maximum number of cases to list and to draw"
+    )
+    parser.add_argument("--root", metavar="DIR", type=Path, help="where the images are now (remembered)")
     parser.add_argument(
         "--save", metavar="DIR", type=Path, help="new folder for pictures of matrix and cases"
     )
@@ -81,12 +87,14 @@ def run(args: Namespace) -> int:
         say(f"no box below {errors.floor:g} was kept: --score {args.score:g} counts as {errors.floor:g}")
     say(f"{found.id}, {source.checkpoint} on {source.split}")
     if errors.kind == "classification" and (args.iou, args.agnostic_nms) != (None, None):
-        say("these are classes of whole images: --iou and --agnostic-nms have no part in them")
+        say("this run classifies whole images: --iou and --agnostic-nms have no effect")
         args.iou = args.agnostic_nms = None
     args.iou = IOU if args.iou is None else args.iou
     view = errors.at(score, args.iou, agnostic_nms=args.agnostic_nms)
     if not errors.labelled and (args.mistakes or args.group or args.judged):
-        raise DataError(f"{source.file.name}: these images have no annotations, so nothing in it is wrong.")
+        raise DataError(
+            f"{source.file.name}: these images have no annotations, so nothing can be called wrong."
+        )
     root = _root(args, found, errors)
     if args.save is not None:
         _require_new(args.save)
@@ -126,7 +134,7 @@ def _root(args: Namespace, run: RunPaths, errors: Errors) -> Path:
     try:
         save_root(run, errors.root, folder)
     except (StateError, OSError) as error:
-        say(f"--root holds for this once: {error}")
+        say(f"--root is used this time, but not remembered: {error}")
     return folder
 
 
@@ -183,7 +191,7 @@ def _lines(args: Namespace, view: View, cases: list[Case], total: int) -> list[s
     grouped = view.grouped(_words(args)) if args.group else None
     lines += ["", *matrix_lines(view, grouped)]
     if grouped:
-        lines += [f"spelt alike: {one} and {other}" for one, other in grouped.likely_typos]
+        lines += [f"similar names: {one} and {other}" for one, other in grouped.likely_typos]
         return [*lines, "", *group_lines(view, _words(args))]
     return [*lines, "", *class_lines(view)]
 
@@ -258,7 +266,7 @@ def _save(args: Namespace, view: View, cases: list[Case], root: Path) -> None:
         missing += not has_image(root, case.path)
         draw_case(view, case, root).save(folder / f"case-{number:04d}-{case.kind}.png")
     if missing:
-        say(f"images of {missing} cases are not in {clean(str(root))}: --root DIR says where they lie now")
+        say(f"images of {missing} cases are not in {clean(str(root))}: --root DIR says where they are now")
     if advice := font_advice([*view.errors.classes, *(case.path for case in cases)]):
         say(advice)
     say(f"matrix and {len(cases)} cases in {clean(str(folder))}")
@@ -276,7 +284,7 @@ def _require_options(args: Namespace) -> None:
     for name, others in (("--judged", list(given)), ("--mistakes", ["--cases", "--kind"])):
         for other in others:
             if given[name] and given[other] and name != other:
-                raise UsageError(f"{name} and {other} do not go together: give one of them")
+                raise UsageError(f"{name} and {other} cannot be combined: give one of them")
     if args.compare_at is not None and args.compare is None:
         raise UsageError("--compare-at is a checkpoint of the run that --compare names: give both")
 
@@ -301,12 +309,12 @@ def _share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0 to 1")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 to 1")
     return value
 
 
 def _overlap(text: str) -> float:
     value = _share(text)
     if value < 0.1:
-        raise argparse.ArgumentTypeError(f"an IoU of {text} says nothing: give 0.1 to 1")
+        raise argparse.ArgumentTypeError(f"an IoU of {text} is too low to mean anything: give 0.1 to 1")
     return value

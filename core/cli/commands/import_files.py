@@ -16,13 +16,13 @@ from core.text import clean
 
 _DESCRIPTION = """\
 Make runs of old TinyVGG checkpoint files ({state_dict, optimizer, epoch, logs} or {model_state_dict,
-best_val_acc}). Nothing in the files is executed: what holds more than tensors and numbers is refused.
+best_val_acc}). Nothing in the files is executed: a file that holds more than tensors and numbers is refused.
 
 Files of one series (c_m_36_44_f_40_ep_15.pth, ..._ep_20.pth, ...) become one run with a checkpoint each
 and the joined curve. Names say model, scales and epoch; the weights must fit the model tensor by tensor.
 The four lists of logs become train/loss, train/accuracy, val/loss_random and val/accuracy_random: the
 lab measured under the training's random changes. The run is read-only; `labtui measure RUN --data D`
-measures it, `weights: FILE` in a config trains on from it."""
+measures it, `weights: FILE` in a config starts training from it."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -61,7 +61,7 @@ def run(args: Namespace) -> int:
         for note in made["notes"]:
             say(f"note: {note}")
         count = len(made["checkpoints"])
-        words = "was imported before" if made["known"] else f"{count} checkpoint{'s' if count > 1 else ''}"
+        words = "was already imported" if made["known"] else f"{count} checkpoint{'s' if count > 1 else ''}"
         say(f"{made['id']}: {words}; `labtui show {made['id']}` shows it")
         if not args.json:
             out(made["id"])

@@ -31,6 +31,6 @@ def run(args: Namespace) -> int:
     say(
         f"made {len(made)} files; `cd {workspace.root}` and `labtui` open it"
         if made
-        else "everything is there already; nothing was changed"
+        else "everything is already there; nothing was changed"
     )
     return 0

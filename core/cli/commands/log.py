@@ -23,9 +23,9 @@ _INTERVAL = 0.3
 
 def add(parser: ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    parser.add_argument("-f", "--follow", action="store_true", help="follow the log until the run ends")
     which = parser.add_mutually_exclusive_group()
-    add_job(which, "the log of this job in place of the training's")
+    add_job(which, "the log of this job instead of the training's")
     which.add_argument(
         "--attempt", metavar="N", type=positive, help="the log of attempt N (default: the newest)"
     )

@@ -20,7 +20,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--tag", metavar="WORD", action="append", default=[], help="only runs with this tag; may be repeated"
     )
-    parser.add_argument("--archived", action="store_true", help="also runs that were put away")
+    parser.add_argument("--archived", action="store_true", help="also archived runs")
     add_json(parser)
 
 
@@ -38,7 +38,7 @@ def run(args: Namespace) -> int:
             for problem in summary.problems:
                 say(f"note: {summary.id}: {problem}")
     elif every:
-        say(f"none of the {len(every)} runs fits")
+        say(f"none of the {len(every)} runs matches")
     else:
         say(f"no runs in {args.workspace.runs} yet: `labtui train --config FILE` starts one")
     return 0

@@ -26,13 +26,13 @@ from core.words import job_ending
 _DESCRIPTION = """\
 Measure checkpoints of a run: losses, accuracies or COCO's 12 numbers, per class; and save the predictions.
 
-What has been measured already is not measured again, so a stopped or killed measure goes on when the
+What has been measured already is not measured again, so a stopped or killed measurement continues when the
 same command is given again. A checkpoint that cannot be read is named and left out (exit 4); the others
-are measured. It runs as a job with a slot of its own: Ctrl-C stops it and keeps what is done, a hang-up
+are measured. It runs as a job in its own slot: Ctrl-C stops it and keeps what is done, a lost connection
 leaves it running. The test images are measured only when --splits asks for them.
 
 `labtui measure --config F` does for a detector what the lab's measure.py did: the validation loss and the mAP
-of the training images, of every checkpoint of the config's newest run."""
+of the training images, of every checkpoint of the config's newest run (--checkpoint NAME is --name NAME)."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -40,8 +40,14 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "run", metavar="RUN", nargs="?", help="run id, unique prefix or part of it, name, or @last"
     )
-    parser.add_argument("--config", metavar="F", help="the newest run of this config, in place of RUN")
-    parser.add_argument("--checkpoint", metavar="NAME", help="with --config: its newest run of this name")
+    parser.add_argument("--config", metavar="F", help="the newest run of this config, instead of RUN")
+    parser.add_argument(
+        "--name",
+        "--checkpoint",
+        dest="name",
+        metavar="NAME",
+        help="with --config: its newest run with this name",
+    )
     parser.add_argument(
         "--at",
         metavar="WHICH",
@@ -52,7 +58,7 @@ def add(parser: ArgumentParser) -> None:
         "--splits",
         metavar="S",
         type=_words,
-        help="val, train, test, with commas between (default: val; for a detector by --config val,train)",
+        help="val, train, test, separated by commas (default: val; for a detector by --config val,train)",
     )
     parser.add_argument(
         "--data",
@@ -60,7 +66,9 @@ def add(parser: ArgumentParser) -> None:
         help="other data with the same classes: a folder, or the name of a file in configs/data/; "
         "a folder without train and val is measured whole, as val",
     )
-    parser.add_argument("--batch", metavar="N", type=positive, help="images at a time; changes no number")
+    parser.add_argument(
+        "--batch", metavar="N", type=positive, help="images at a time; does not change results"
+    )
     parser.add_argument(
         "--worker", metavar="N", type=not_negative, help="accepted for compatibility, no effect"
     )
@@ -86,7 +94,7 @@ def run(args: Namespace) -> int:
     for note in plan.notes:
         say(f"{found.id}: {note}")
     job = start_job(args.workspace, found, "measure", plan.content)
-    known = f", {plan.done} of them known" if plan.done else ""
+    known = f", {plan.done} of them already measured" if plan.done else ""
     say(f"{job.root.name} of {found.id}: {plan.total} to measure on {', '.join(plan.splits)}{known}")
     return carry_out(job, args, document, _tell)
 
@@ -146,18 +154,18 @@ def _run(args: Namespace) -> RunPaths:
     if (args.run is None) == (args.config is None):
         raise UsageError("labtui measure: give RUN, or --config F for the newest run of a config")
     if args.run is not None:
-        if args.checkpoint:
+        if args.name:
             raise UsageError(
-                "labtui measure: --checkpoint goes with --config; --at chooses checkpoints of a run"
+                "labtui measure: --name is only used with --config; --at chooses checkpoints of a run"
             )
         return find_run(args.workspace, args.run)
     from core.config.layers import find_config
 
     source = find_config(args.config, args.workspace)
     for summary in Catalogue(args.workspace).refresh():
-        if summary.config == source.stem and args.checkpoint in (None, summary.name):
+        if summary.config == source.stem and args.name in (None, summary.name):
             return RunPaths(args.workspace.runs / summary.id)
-    name = f" of the name {args.checkpoint}" if args.checkpoint else ""
+    name = f" with the name {args.name}" if args.name else ""
     raise UsageError(f"{source} has no run{name} yet: `labtui train --config {args.config}` starts one")
 
 

@@ -28,7 +28,7 @@ _PLACE = ("epoch", "step", "attempt", "t")
 def add(parser: ArgumentParser) -> None:
     add_run(parser)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="one row an epoch, as comma-separated values")
+    form.add_argument("--csv", action="store_true", help="one row per epoch, as comma-separated values")
     form.add_argument("--plot", action="store_true", help="all charts as text instead of the table")
     add_json(form)
     parser.add_argument(
@@ -43,7 +43,7 @@ def add(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     if args.format == "lab" and not args.csv:
-        raise UsageError("labtui metrics: --format lab goes with --csv")
+        raise UsageError("labtui metrics: --format lab is only used with --csv")
     found = find_run(args.workspace, args.run)
     if args.json:
         out_json(metrics_document(found))

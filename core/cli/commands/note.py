@@ -14,7 +14,7 @@ from core.store.runs import read_meta
 def add(parser: ArgumentParser) -> None:
     parser.description = 'Write a note on a run; without TEXT print it. An empty TEXT ("") removes it.'
     add_run(parser)
-    parser.add_argument("text", metavar="TEXT", nargs="*", help="the note; it replaces the one before")
+    parser.add_argument("text", metavar="TEXT", nargs="*", help="the new note; it replaces the old one")
     add_json(parser)
 
 

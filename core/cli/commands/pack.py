@@ -16,7 +16,7 @@ from core.text import clean
 
 _DESCRIPTION = """\
 Write a run that has ended to one file with checksums; `labtui unpack FILE` makes it a run elsewhere. By
-default its best, last and pinned checkpoints go along, and all that was measured. The images do not."""
+default its best, last and pinned checkpoints are included, and all that was measured. The images are not."""
 
 
 def add(parser: ArgumentParser) -> None:

@@ -12,10 +12,10 @@ from core.store.checkpoints import look_up
 
 
 def add(parser: ArgumentParser) -> None:
-    parser.description = "Keep a checkpoint for good, whatever `checkpoint.keep` says; --off gives it free."
+    parser.description = "Keep a checkpoint for good, whatever `checkpoint.keep` says; --off removes the pin."
     add_run(parser)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="an epoch, best, last or a checkpoint id")
-    parser.add_argument("--off", action="store_true", help="it may be removed again")
+    parser.add_argument("--off", action="store_true", help="unpin: it may be removed again")
     add_json(parser)
 
 

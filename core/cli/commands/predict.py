@@ -16,7 +16,7 @@ from core.store.jobs import JobState
 from core.words import job_ending
 
 _DESCRIPTION = """\
-Look at new images: a table of the likeliest classes, or of the surest of the objects found, and a set of
+Look at new images: a table of the most probable classes, or of the most confident boxes, and a set of
 predictions in the run's folder.
 
 Images that cannot be read are named and left out; the exit code is then 3."""
@@ -74,7 +74,7 @@ def image_lines(images: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for image in images
     ]
-    header = ("image", "boxes", "surest") if boxes else ("image", "likeliest")
+    header = ("image", "boxes", "most confident") if boxes else ("image", "most likely")
     width = max(len(header), *map(len, rows))
     return table(
         [*header, *[""] * (width - len(header))],

@@ -16,8 +16,8 @@ _IMPORT = """\
 Make a finished, read-only run of detections in COCO's results format, to look at its errors.
 
 GT.json holds images, annotations and categories; DT.json a list of {image_id, category_id, bbox, score}.
-Boxes are taken as written. Images that are not below DIR are named; their boxes can be looked at all the
-same. The same two files again are the run that they already are."""
+Boxes are used as written. Images that are not below DIR are named; their boxes can still be looked
+at. Importing the same two files again gives the same run."""
 _EXPORT = """\
 Write a run's saved boxes as a file of COCO results, which other tools open.
 
@@ -66,13 +66,13 @@ def _import(args: Namespace) -> int:
             f"such as {clean(made.missing[0])}: their boxes are kept"
         )
     if made.known:
-        say(f"{made.run.id}: these two files were imported before")
+        say(f"{made.run.id}: these two files were already imported")
         if made.root != args.images.absolute():
             there = clean(str(args.images))
             say(f"its images were in {clean(str(made.root))}: labtui errors {made.run.id} --root {there}")
     say(
         f"{made.run.id}: {made.boxes} boxes, {made.objects} objects in {made.images} images; "
-        f"`labtui errors {made.run.id}` tells what is wrong in them"
+        f"`labtui errors {made.run.id}` shows what is wrong in them"
     )
     if args.json:
         out_json(
@@ -101,7 +101,8 @@ def _export(args: Namespace) -> int:
     source = read_predictions(found.file)
     if not isinstance(source, BoxPredictions):
         raise DataError(
-            f"{clean(str(found.file))} holds probabilities of classes, no boxes: COCO has no place for it."
+            f"{clean(str(found.file))} holds class probabilities, not boxes: "
+            "COCO's format has no field for them."
         )
     files = [path for path in (args.truth, args.out) if path is not None]
     if args.truth is not None and args.truth == args.out:
@@ -121,7 +122,7 @@ def _export(args: Namespace) -> int:
 
 def _require_new(path: Path) -> None:
     if path.exists():
-        raise UsageError(f"{clean(str(path))} is there already: give another name")
+        raise UsageError(f"{clean(str(path))} already exists: give another name")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {clean(str(path.absolute().parent))}")
 
@@ -132,4 +133,4 @@ def _write(path: Path, document: object) -> None:
         with open(path, "x", encoding="utf-8") as file:
             json.dump(document, file)
     except FileExistsError:
-        raise UsageError(f"{clean(str(path))} is there already: give another name") from None
+        raise UsageError(f"{clean(str(path))} already exists: give another name") from None

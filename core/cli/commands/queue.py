@@ -22,7 +22,7 @@ from core.words import job_progress
 
 def add(parser: ArgumentParser) -> None:
     parser.description = (
-        "Show the GPUs and slots of this machine, the runs and jobs of this workspace that are at work, and "
+        "Show the GPUs and slots of this machine, the runs and jobs of this workspace that are running, and "
         "all that wait, in the order in which they are served, each with the reason."
     )
     add_json(parser)

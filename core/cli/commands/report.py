@@ -26,7 +26,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument("what", metavar="RUN|STUDY", nargs="+", help="runs, or one study")
     parser.add_argument("--out", metavar="DIR", type=Path, help="new folder (default: report-NAME)")
     parser.add_argument(
-        "--cases", metavar="N", type=not_negative, default=12, help="worst cases of each run (12)"
+        "--cases", metavar="N", type=not_negative, default=12, help="worst cases of each run (default: 12)"
     )
     parser.add_argument("--title", metavar="TEXT", help="title of the page")
     parser.add_argument("--data", metavar="D", help="data set of a study, as given to labtui study")
@@ -46,7 +46,7 @@ def run(args: Namespace) -> int:
         out_json({"folder": str(folder), "html": str(folder / "report.html"), "bytes": page})
     else:
         out(str(folder / "report.html"))
-        say(f"{size(page)}; {folder / 'report.md'} and its pictures lie beside it")
+        say(f"{size(page)}; {folder / 'report.md'} and its pictures are next to it")
     return 0
 
 

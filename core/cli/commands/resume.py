@@ -10,7 +10,7 @@ from core.launch.control import plan_resume, resume_run
 from core.store.catalogue import find_run
 
 _DESCRIPTION = """\
-Go on with a run from its last checkpoint, or from the one that --from names; curves join up.
+Continue a run from its last checkpoint, or from the one that --from names; the curves are joined.
 A setting that changes results makes a fork: a new run that starts from the checkpoint."""
 
 
@@ -26,7 +26,7 @@ def add(parser: ArgumentParser) -> None:
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--epochs", metavar="TOTAL", type=positive, help="train up to epoch TOTAL")
-    length.add_argument("--more", metavar="N", type=positive, help="train N epochs from the checkpoint on")
+    length.add_argument("--more", metavar="N", type=positive, help="train N more epochs from the checkpoint")
     add_settings(parser, "change one setting; may be repeated")
     parser.add_argument("--fork", action="store_true", help="make a new run even if nothing changes")
     parser.add_argument("--foreground", action="store_true", help="follow the run; Ctrl-C saves and stops it")

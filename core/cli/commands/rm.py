@@ -17,7 +17,7 @@ from core.store.runs import remove_run, request_stop
 
 def add(parser: ArgumentParser) -> None:
     add_run(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--yes", action="store_true", help="do not ask before deleting")
     add_json(parser)
 
 

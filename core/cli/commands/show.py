@@ -26,8 +26,8 @@ from core.store.measures import measures
 from core.store.restore import read_run_history
 
 _DESCRIPTION = """\
-Show a run: how it stands, whether to train it on, its network and what of it is trained, the disk that it
-takes, checkpoints, what was measured, jobs, and the accuracy or precision of each class at the best
+Show a run: its state, whether to train further, its network and which parts are trained, the disk space that
+it uses, checkpoints, what was measured, jobs, and the accuracy or precision of each class at the best
 checkpoint."""
 
 

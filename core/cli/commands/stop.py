@@ -16,12 +16,12 @@ from core.store.state import derive_state
 
 def add(parser: ArgumentParser) -> None:
     parser.description = (
-        "Save a checkpoint and stop; a resume goes on from there. With --job a measuring or predicting job "
-        "of the run stops, keeping what it has done, and training goes on."
+        "Save a checkpoint and stop; a resume continues from there. With --job a measuring or predicting job "
+        "of the run stops, keeping what it has done, and training continues."
     )
     add_run(parser)
     parser.add_argument("--kill", action="store_true", help="end it at once, without saving")
-    add_job(parser, "stop this job in place of the training")
+    add_job(parser, "stop this job instead of the training")
     add_json(parser)
 
 
@@ -35,7 +35,7 @@ def run(args: Namespace) -> int:
     if args.json:
         out_json({"id": found.id, "state": state})
     elif was == "queued" and state == "stopped":
-        say(f"{found.id} is taken off the queue; `labtui resume {found.id}` queues it again")
+        say(f"{found.id} is removed from the queue; `labtui resume {found.id}` queues it again")
     elif args.kill:
         say(f"{found.id} is being killed; its last checkpoint stays")
     else:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from core.cli.study_view import StudyView
 
 _DESCRIPTION = """\
-Queue the runs that a study lacks, and print its table. Run it again at any time: runs that exist with the
-same settings count, whoever started them; stopped and lost ones go on; a trial that was added to the file is
-added. Trials stand in configs/studies/NAME.yaml:
+Queue the missing runs of a study, and print its table. Run it again at any time: runs that exist with the
+same settings count, whoever started them; stopped and lost ones are resumed; a trial that was added to the
+file is added. Trials are in configs/studies/NAME.yaml:
 
   base: ../my-config.yaml        seeds: 3          (or [0, 1, 2])
   grid: {learning_rate: [0.01, 0.001], augment.hflip: [true, false]}
@@ -26,7 +26,8 @@ added. Trials stand in configs/studies/NAME.yaml:
 
 Verdicts pair the seeds that two trials share. A difference is claimed only where a BCa bootstrap interval and
 an exact sign-flip test agree; below six pairs nothing can be decided. --until-decided A B adds pairs of seeds
-until the verdict stands or --at-most N pairs are done; its looks share the 5 % chance of a false verdict."""
+until the verdict is clear or --at-most N pairs are done; the tests share the 5 % chance of a false
+verdict."""
 _POLL = 2.0
 _FORMATS = ("text", "md", "csv", "tex")
 _PAIRS = 20
@@ -34,13 +35,15 @@ _PAIRS = 20
 
 def add(parser: ArgumentParser) -> None:
     parser.description = _DESCRIPTION
-    parser.add_argument("study", metavar="F", nargs="?", help="file, or name of one in configs/studies")
+    parser.add_argument(
+        "study", metavar="F", nargs="?", help="study file, or the name of one in configs/studies"
+    )
     parser.add_argument(
         "--data", metavar="D", help="data set of all trials: a name in configs/data, or a folder"
     )
     parser.add_argument("--table", action="store_true", help="only print the table, queue nothing")
     parser.add_argument("--dry-run", action="store_true", help="say what would be queued")
-    parser.add_argument("--retry", action="store_true", help="let failed runs go on too")
+    parser.add_argument("--retry", action="store_true", help="resume failed runs too")
     parser.add_argument("--yes", action="store_true", help="queue more than 1000 runs without asking")
     parser.add_argument(
         "--wait", action="store_true", help="wait until all runs have ended, stop rules applied"
@@ -48,7 +51,7 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--until-decided", metavar=("A", "B"), nargs=2, help="add pairs of seeds to two trials, until decided"
     )
-    parser.add_argument("--at-most", metavar="N", type=positive, help="with at most N pairs (default: 20)")
+    parser.add_argument("--at-most", metavar="N", type=positive, help="at most N pairs (default: 20)")
     parser.add_argument("--baseline", metavar="TRIAL", help="compare with this trial (default: the best)")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="how the table is printed")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the table to this new file")
@@ -64,7 +67,7 @@ def run(args: Namespace) -> int:
     if args.study is None:
         return _list(args)
     if args.at_most is not None and args.until_decided is None:
-        raise UsageError("--at-most goes with --until-decided A B")
+        raise UsageError("--at-most is only used with --until-decided A B")
     if args.out is not None and args.out.exists():
         raise UsageError(f"{args.out} exists: --out writes a new file")
     path = find_study(args.study, args.workspace)
@@ -100,10 +103,10 @@ def _queue(args: Namespace, view: StudyView) -> int:
     if step.started or step.resumed:
         say(f"queued {len(step.started)} new runs, resumed {len(step.resumed)}")
     if step.withdrawn:
-        say(f"taken out of the queue: {len(step.withdrawn)} runs")
+        say(f"removed from the queue: {len(step.withdrawn)} runs")
     failed = view.count("failed")
     if failed and not args.retry:
-        say(f"{failed} runs have failed; --retry lets them go on")
+        say(f"{failed} runs have failed; --retry resumes them")
     return LabError.exit_code if step.failures else 0
 
 
@@ -114,7 +117,7 @@ def _apply_rules(args: Namespace, view: StudyView) -> None:
     if view.count("queued") and rule_reached(view.study, view.runs):
         step = advance(args.workspace, view.study, view.runs, argv=args.argv)
         if step.withdrawn:
-            say(f"{step.stopped}; taken out of the queue: {len(step.withdrawn)} runs")
+            say(f"{step.stopped}; removed from the queue: {len(step.withdrawn)} runs")
 
 
 def _dry(args: Namespace, view: StudyView) -> int:
@@ -130,9 +133,9 @@ def _dry(args: Namespace, view: StudyView) -> int:
     out(progress_line(view))
     verbs = {
         "missing": "starts",
-        "short": "goes on to epoch",
-        "stopped": "goes on from",
-        "lost": "goes on from",
+        "short": "continues to epoch",
+        "stopped": "continues from",
+        "lost": "continues from",
     }
     for run in lacking:
         epoch = {"missing": "", "short": f" {view.study.epochs}"}.get(run.status, f" epoch {run.epoch}")
@@ -159,7 +162,7 @@ def _until(args: Namespace, path: Path) -> int:
             path, args.workspace, plan, data=args.data, argv=args.argv, say=say, show=show
         )
     except KeyboardInterrupt:
-        say("queued runs go on; the same command again goes on with the study")
+        say("queued runs continue; the same command again continues the study")
         return INTERRUPTED
     if args.json:
         out_json(document(view))

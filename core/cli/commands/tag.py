@@ -12,7 +12,7 @@ from core.store.catalogue import find_run
 from core.store.runs import read_meta
 
 _DESCRIPTION = """\
-Add tags to a run (`good` or `+good`) and take them away (`-old`); without words, print them.
+Add tags to a run (`good` or `+good`) and remove them (`-old`); without words, print them.
 `labtui ls --tag good` lists the runs that have one."""
 
 

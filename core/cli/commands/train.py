@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from core.config.load import Loaded
 
 _DESCRIPTION = """\
-Start a run in the background and print its id. It goes on when this terminal closes.
+Start a run in the background and print its id. It continues when this terminal closes.
 
---epoch N trains N further epochs: it continues the newest finished run of this same config, or starts
-one. --epochs TOTAL is the epoch to end at, counted from the very first. Before the start it says how much
-disk the run will take."""
+--more N trains N further epochs: it continues the newest finished run of this same config, or starts one.
+--epochs TOTAL is the epoch to end at, counted from the very first. The expected disk use is printed before
+the start. --epoch N and --checkpoint NAME are the lab's names of --more and --name."""
 
 
 def add(parser: ArgumentParser) -> None:
@@ -34,7 +34,9 @@ def add(parser: ArgumentParser) -> None:
         "--config", metavar="F", required=True, help="config file, or the name of one in configs/"
     )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epoch", metavar="N", type=positive, help="train N further epochs")
+    length.add_argument(
+        "--more", "--epoch", dest="more", metavar="N", type=positive, help="train N further epochs"
+    )
     length.add_argument("--epochs", metavar="TOTAL", type=positive, help="train up to epoch TOTAL")
     parser.add_argument(
         "--data", metavar="D", help="data set: a folder, or the name of a file in configs/data/"
@@ -51,9 +53,11 @@ def add(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--gpus", metavar="L", help="the GPU to use, by index as in nvidia-smi or by UUID, like 2"
     )
-    parser.add_argument("--checkpoint", metavar="NAME", default="", help="name of the run")
     parser.add_argument(
-        "--new", action="store_true", help="start a new run even if --epoch could continue one"
+        "--name", "--checkpoint", dest="name", metavar="NAME", default="", help="name of the run"
+    )
+    parser.add_argument(
+        "--new", action="store_true", help="start a new run even if --more could continue one"
     )
     parser.add_argument("--foreground", action="store_true", help="follow the run; Ctrl-C saves and stops it")
     add_json(parser)
@@ -63,7 +67,7 @@ def run(args: Namespace) -> int:
     # Before the seconds that the estimate takes.
     require_state_home()
     loaded = load(args)
-    kin = newest_kin(args.workspace, loaded, args.checkpoint) if args.epoch and not args.new else None
+    kin = newest_kin(args.workspace, loaded, args.name) if args.more and not args.new else None
     found = _start(args, loaded) if kin is None else _continue(args, loaded, kin)
     if args.json:
         out_json({"id": found.id})
@@ -81,7 +85,7 @@ def load(args: Namespace) -> Loaded:
     from core.config.load import load_experiment
 
     flags = {
-        "epochs": args.epochs or args.epoch,
+        "epochs": args.epochs or args.more,
         "batch": args.batch,
         "workers": args.worker,
         "prefetch": args.prefetch,
@@ -100,7 +104,7 @@ def _start(args: Namespace, loaded: Loaded) -> RunPaths:
         say(estimate)
     if words := random_words(loaded.experiment):
         say(f"warning: {words}")
-    found = start_run(args.workspace, loaded, argv=args.argv, name=args.checkpoint)
+    found = start_run(args.workspace, loaded, argv=args.argv, name=args.name)
     hint = "" if args.foreground else f"; `labtui` or `labtui log {found.id} -f` shows it"
     say(started_words(found) + hint)
     return found
@@ -113,7 +117,7 @@ def _continue(args: Namespace, loaded: Loaded, kin: Kin) -> RunPaths:
         options = change_options(loaded.experiment, kin.changed)
         raise UsageError(
             f"these are not the settings of run {run_id}: {changes}; --new starts a new run, "
-            f"`labtui resume {run_id} --fork --more {args.epoch} {options}` forks that one"
+            f"`labtui resume {run_id} --fork --more {args.more} {options}` forks that one"
         )
     if state in ACTIVE:
         raise StateError(
@@ -124,10 +128,10 @@ def _continue(args: Namespace, loaded: Loaded, kin: Kin) -> RunPaths:
         raise StateError(
             f"run {run_id} of this config {'was lost' if state == 'lost' else state} "
             f"at epoch {kin.summary.epoch} of {kin.summary.epochs}: "
-            f"`labtui resume {run_id}` goes on with it, --new starts another"
+            f"`labtui resume {run_id}` continues it, --new starts another"
         )
-    say(f"continuing {run_id} at epoch {kin.summary.epoch + 1} for {args.epoch} further epochs")
-    return resume_run(args.workspace, kin.run, more=args.epoch, argv=args.argv)
+    say(f"continuing {run_id} at epoch {kin.summary.epoch + 1} for {args.more} further epochs")
+    return resume_run(args.workspace, kin.run, more=args.more, argv=args.argv)
 
 
 def started_words(found: RunPaths) -> str:

@@ -15,7 +15,7 @@ from core.text import clean
 
 _DESCRIPTION = """\
 Make a packed run a run of this workspace, each file checked against its checksum. --data-root says where its
-images lie here, so that errors show them and `labtui resume` can go on."""
+images are here, so that errors show them and `labtui resume` can continue."""
 _LOOKED_AT = 50
 
 
@@ -43,7 +43,7 @@ def run(args: Namespace) -> int:
     else:
         out(made.run)
         if root is None:
-            say("--data-root was not given: without its images the run can be looked at, but not go on")
+            say("--data-root was not given: without its images the run can be looked at, but not continued")
     return 0
 
 
@@ -63,7 +63,7 @@ def _move_data(new: RunPaths, root: Path) -> None:
     lost = [path for path in looked if not os.path.lexists(root / str(path).partition("::")[0])]
     if lost:
         raise DataError(
-            f"{clean(str(root))} has not the images of this run: {clean(str(lost[0]))} is not there "
+            f"{clean(str(root))} does not have the images of this run: {clean(str(lost[0]))} is not there "
             f"({len(lost)} of {len(looked)} looked for)."
         )
     write_json(new.split, {**split, "root": str(root)})

@@ -24,7 +24,7 @@ def add(parser: ArgumentParser) -> None:
     )
     add_run(parser)
     parser.add_argument("--timeout", metavar="S", type=seconds, help="give up after S seconds (exit 5)")
-    add_job(parser, "wait for this job in place of the training")
+    add_job(parser, "wait for this job instead of the training")
     add_json(parser)
 
 
@@ -67,9 +67,9 @@ def ending(found: RunPaths, summary: RunSummary) -> str:
         return f"{found.id} finished{early} {at}{tail}"
     if summary.state == "stopped":
         how = f" ({summary.reason})" if summary.reason else ""
-        return f"{found.id} stopped {at}{how}; `labtui resume {found.id}` goes on"
+        return f"{found.id} stopped {at}{how}; `labtui resume {found.id}` continues it"
     reason = f": {summary.reason}" if summary.reason else ""
     return (
         f"{found.id} {'failed' if summary.state == 'failed' else 'was lost'} {at}{reason}; "
-        f"`labtui log {found.id}` shows its log, `labtui resume {found.id}` goes on"
+        f"`labtui log {found.id}` shows its log, `labtui resume {found.id}` continues it"
     )

@@ -170,8 +170,8 @@ def _intervals(told: Sequence[Reported], names: Sequence[str]) -> list[Block]:
             ]
     if not rows:
         return []
-    header = ("run", "metric", "value", f"{share} over images", "guessing")
-    note = "Intervals speak of other images like these, not of other seeds."
+    header = ("run", "metric", "value", f"{share} over images", "chance level")
+    note = "Intervals are about other images like these, not about other seeds."
     return [Table(header, tuple(rows), frozenset({2, 3, 4})), Text(note)]
 
 

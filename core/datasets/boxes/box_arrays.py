@@ -113,7 +113,7 @@ def unpack(data: bytes, images: Mapping[str, int]) -> dict[str, Boxes]:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             if int(arrays["format"]) > OBJECTS_FORMAT:
                 raise DataError(
-                    "objects.npz was written by a newer labtui: update labtui to go on with this run."
+                    "objects.npz was written by a newer labtui: update labtui to continue this run."
                 )
             return {split: _unpacked(arrays, split, count) for split, count in images.items()}
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile):

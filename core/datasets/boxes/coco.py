@@ -89,7 +89,9 @@ class _File:
                 text = f"category id {number.value} is given to {names[number.value]} and {name}"
                 self._found.error(self._shown, text)
             elif name in ids and ids[name] != number.value:
-                text = f"categories {ids[name]} and {number.value} are both called {name}: taken as one class"
+                text = (
+                    f"categories {ids[name]} and {number.value} are both called {name}: treated as one class"
+                )
                 self._found.warn(self._shown, text)
             names.setdefault(number.value, name)
             ids.setdefault(name, number.value)
@@ -137,11 +139,11 @@ class _File:
         match = files.find(name, anywhere=True)
         plain = name.replace("\\", "/")
         if match is None:
-            why = "leads out of the folder of images" if not is_confined(plain) else "does not exist"
+            why = "points outside the folder of images" if not is_confined(plain) else "does not exist"
             twins = files.twins(plain)
             return None, f"could be {some(twins)}" if len(twins) > 1 else why
         if not is_confined(plain):
-            text = f"{clean(name)} leads out of the folder of images; {clean(match.path)} in it is taken"
+            text = f"{clean(name)} points outside the folder of images; {clean(match.path)} in it is used"
             self._found.warn(self._shown, text)
         elif match.how != "exact":
             self._found.note(self._shown, f"{clean(name)} is {clean(match.path)}")
@@ -154,7 +156,7 @@ class _File:
         used: set[int] = set()
         for index, record in enumerate(records, 1):
             if not isinstance(record, dict):
-                self._found.drop(self._shown, f"annotation number {index} is no mapping", why=Why.NO_BOX)
+                self._found.drop(self._shown, f"annotation number {index} is not a mapping", why=Why.NO_BOX)
                 continue
             number = as_integer(record.get("id"))
             where, mended, own = f"annotation {index}", "", 0

@@ -40,13 +40,13 @@ def read_coco(path: Path) -> dict[str, list[Any]]:
     document = read_json_file(path)
     name = clean(str(path))
     if not isinstance(document, dict):
-        raise DataError(f"{name} is no COCO file of annotations: it holds a list, as files of results do.")
+        raise DataError(f"{name} is not a COCO file of annotations: it holds a list, as files of results do.")
     twice = [key for key in _LISTS if key in document.get(TWICE, ())]
     if twice:
         raise DataError(f"{name} gives `{twice[0]}` more than once: put them into one list.")
     absent = [name for name in _LISTS if not isinstance(document.get(name), list)]
     if absent:
-        raise DataError(f"{name} is no COCO file: it has no list {some(absent)}.")
+        raise DataError(f"{name} is not a COCO file: it has no list {some(absent)}.")
     return {name: document[name] for name in _LISTS}
 
 

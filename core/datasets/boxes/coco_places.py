@@ -143,7 +143,7 @@ def _complete(source: BoxSource, root: Path | None) -> BoxSource:
         if len(mine) == 1:
             return BoxSource(source.split, source.images, mine[0])
     raise DataError(
-        f"{clean(str(source.images))} has no single COCO file beside it: name it in "
+        f"{clean(str(source.images))} has no single COCO file next to it: name it in "
         f"data.{source.split}.annotations."
     )
 

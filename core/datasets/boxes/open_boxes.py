@@ -35,7 +35,9 @@ def open_boxed(data: DataConfig, name: str) -> Dataset:
     told = [say_stripped(lost)] if lost else []
     notes = [*boxed.places.notes, *_summary(boxed), *told, *notes, *parts.notes, *parts.leaks]
     if "val" not in splits:
-        raise DataError("There are too few images to hold any out for validation: name some in data.val.")
+        raise DataError(
+            "There are too few images to hold some out for validation: name validation images in data.val."
+        )
     for split in ("train", "val"):
         _require_usable(data, split, splits[split], names, boxed)
     lists = {split: _file_list(images) for split, images in splits.items()}
@@ -118,7 +120,8 @@ def stripped(boxed: Boxed, names: Sequence[str]) -> tuple[str, ...]:
 def say_stripped(paths: Sequence[str]) -> str:
     """One sentence on images that lost all their objects."""
     lost = f"{count(len(paths), 'image')} lost all {'its' if len(paths) == 1 else 'their'} objects"
-    return f"{lost} and {'is' if len(paths) == 1 else 'are'} left out, not taken for empty: {some(paths, 20)}"
+    verb = "is" if len(paths) == 1 else "are"
+    return f"{lost} and {verb} left out, not treated as empty: {some(paths, 20)}"
 
 
 def _require_usable(
@@ -137,7 +140,7 @@ def _require_usable(
     if kept:
         raise DataError(f"{text} that is not difficult: set data.difficult to keep, or add others.")
     if split == "val" and "val" not in boxed.splits:
-        raise DataError(f"{text}: too few have one to hold any out: name images with objects in data.val.")
+        raise DataError(f"{text}: too few have one to hold some out: name images with objects in data.val.")
     raise DataError(f"{text}: name images with objects in data.{split}.")
 
 

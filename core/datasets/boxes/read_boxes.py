@@ -138,7 +138,7 @@ def _once(raw: RawSplit, found: Findings) -> list[RawImage]:
         first = by_path.setdefault(image.path, image)
         if first is image or first.boxes == image.boxes:
             continue
-        text = f"{image.path} is listed twice, with other objects: the first counts"
+        text = f"{image.path} is listed twice, with different objects: the first counts"
         number = len(_said(image) - _said(first)) or max(0, image.lost - first.lost)
         if number:
             others = f"{count(number, 'object')} of the other"
@@ -171,9 +171,9 @@ def _note_modes(images: tuple[Seen, ...], found: Findings) -> None:
     """Say which pictures are not plain 8-bit RGB, and what is done with them."""
     kinds: dict[str, Callable[[str, bool], bool]] = {
         "16-bit grey, scaled to 8 bits": lambda mode, _: mode.startswith("I"),
-        "grey, taken as RGB": lambda mode, _: mode in ("L", "1", "LA"),
-        "CMYK, taken as RGB": lambda mode, _: mode == "CMYK",
-        "of few colours, taken as RGB": lambda mode, _: mode == "P",
+        "grey, read as RGB": lambda mode, _: mode in ("L", "1", "LA"),
+        "CMYK, read as RGB": lambda mode, _: mode == "CMYK",
+        "with a palette, read as RGB": lambda mode, _: mode == "P",
         "transparent in places, put on white": lambda _, clear: clear,
     }
     readable = [seen for seen in images if seen.readable]
@@ -185,7 +185,7 @@ def _note_modes(images: tuple[Seen, ...], found: Findings) -> None:
             found.note("", f"{count(len(names), 'image')} {text}: {some(names)}")
     odd = [s.raw.path for s in readable if s.look.format and not _named_so(s.raw.path, s.look.format)]
     if odd:
-        found.note("", f"{count(len(odd), 'image')} in another format than the ending says: {some(odd)}")
+        found.note("", f"{count(len(odd), 'image')} in another format than the file name says: {some(odd)}")
 
 
 def _named_so(path: str, kind: str) -> bool:
@@ -201,7 +201,7 @@ def _compare_classes(boxed: Boxed) -> None:
         used = {box.name for image in raw.images for box in image.boxes}
         strange = sorted(used - known)
         if strange:
-            text = f"the {split} images have {_classes(strange)}, which the training images have not"
+            text = f"the {split} images have {_classes(strange)}, which the training images do not have"
             boxed.found.error("", f"{text}: classes are matched by name")
         declared = sorted(set(raw.names or ()) - known - used)
         if declared:

@@ -102,26 +102,28 @@ def _turning(image: RawImage, look: Look, found: Findings) -> int:
         return 1
     shown = f"{stated[0]} x {stated[1]}"
     if min(stated) <= 0:
-        found.warn(image.file, f"the size is given as {shown}; the image's own is used")
+        found.warn(image.file, f"the size is given as {shown}; the image's real size is used")
         return 1
     if stated == look.size:
         if look.turn != 1:
-            found.note(image.file, f"{image.path} is turned upright, as its EXIF data say")
+            found.note(image.file, f"{image.path} is rotated, as its EXIF data say")
         return 1
     really = f"{look.size[0]} x {look.size[1]}"
     if stated == look.stored:
         if _needs(image, look.size) and not _needs(image, look.stored):
-            text = f"{image.path} is {really} when turned as its EXIF data say, not {shown}; the boxes fit so"
+            text = (
+                f"{image.path} is {really} when rotated as its EXIF data say, not {shown}; the boxes fit that"
+            )
             found.warn(image.file, text)
             return 1
-        text = f"{image.path} is {really} when turned as its EXIF data say, not {shown}"
-        found.warn(image.file, f"{text}; the boxes are turned with it")
+        text = f"{image.path} is {really} when rotated as its EXIF data say, not {shown}"
+        found.warn(image.file, f"{text}; the boxes are rotated with it")
         return look.turn
     if stated == (look.size[1], look.size[0]):
         found.warn(image.file, f"width and height are swapped: {image.path} is {really}, not {shown}")
         return 1
     across, down = look.size[0] / stated[0], look.size[1] / stated[1]
-    text = f"{image.path} is {really}, not {shown}; the image's own size is used"
+    text = f"{image.path} is {really}, not {shown}; the image's real size is used"
     if abs(across / down - 1) < _SCALED:
         text += f": the boxes may be meant for a picture {_factor(across)}"
     found.warn(image.file, text)

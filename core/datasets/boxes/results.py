@@ -62,7 +62,7 @@ def read_results(
         named = _places(images, by_name, _image)
         if None not in named.values():
             image_at = named
-            found.warn(name, "names images by their files, not by id: taken so")
+            found.warn(name, "names images by file, not by id: accepted")
     label_at = _places(labels, {str(number): index for index, number in enumerate(category_ids)}, _category)
     _require_known(shown, images, labels, image_at, label_at, category_ids)
     boxes, scores = _numbers(records)
@@ -79,10 +79,10 @@ def read_results(
     if len(records) and not len(good):
         raise DataError(
             f"{shown}: no prediction in it has a box and a score: results have bbox (x, y, width, height) "
-            "and score; masks alone cannot be looked at."
+            "and score; masks alone cannot be used."
         )
     outside = whole & ((scores < 0) | (scores > 1))
-    _tell(found, name, outside, "a score outside 0 to 1, where thresholds are")
+    _tell(found, name, outside, "a score outside the range 0 to 1")
     image = np.array([image_at[value] for value in images], np.int64)[good]
     label = np.array([label_at[value] for value in labels], np.int64)[good]
     order = np.argsort(image, kind="stable")
@@ -104,12 +104,12 @@ def _records(path: Path) -> list[dict[str, Any]]:
         if any("score" in record for part in lists for record in part[:1] if isinstance(record, dict)):
             document = lists[0]
         elif "images" in document:
-            raise DataError(f"{shown} is a file of annotations: the file of predictions comes second.")
+            raise DataError(f"{shown} is a file of annotations: give the file of predictions second.")
     if not isinstance(document, list):
-        raise DataError(f"{shown} is no file of results: expected a list of predictions.")
+        raise DataError(f"{shown} is not a file of results: expected a list of predictions.")
     wrong = next((number for number, item in enumerate(document, 1) if not isinstance(item, dict)), None)
     if wrong is not None:
-        raise DataError(f"{shown}: prediction {wrong} is no mapping.")
+        raise DataError(f"{shown}: prediction {wrong} is not a mapping.")
     return document
 
 
@@ -186,14 +186,14 @@ def _require_known(
     if strange:
         ids = some(dict.fromkeys(_said(value) for value in strange), _SHOWN)
         parts.append(
-            f"{count(len(strange), 'prediction')} of images that the annotations have not (id {ids})"
+            f"{count(len(strange), 'prediction')} of images that are not in the annotations (id {ids})"
         )
     other = [value for value in labels if label_at[value] is None]
     if other:
         ids = some(dict.fromkeys(_said(value) for value in other), _SHOWN)
-        parts.append(f"{count(len(other), 'prediction')} of classes that they have not (id {ids})")
+        parts.append(f"{count(len(other), 'prediction')} of classes that are not in them (id {ids})")
     if parts:
-        hint = "is it of the same data set?"
+        hint = "is it for the same data set?"
         if not strange and 0 in other and min(category_ids, default=0) == 1:
             hint = "its classes seem to count from 0, those of the annotations count from 1."
         raise DataError(f"{shown} has {' and '.join(parts)}: {hint}")

@@ -73,7 +73,7 @@ def _nothing_in(boxed: Boxed, split: str) -> str:
     if images and not readable:
         first = images[0]
         why = f"none of {count(len(images), f'{split} image')} can be read, such as {first.raw.path}"
-        return f"{why} ({first.look.fault}): put whole files there, or name other images in data.{split}"
+        return f"{why} ({first.look.fault}): put complete files there, or name other images in data.{split}"
     if not images:
         number = count(len(raw.left_out), f"{split} image")
         return f"none of {number} has an annotation file that can be read: `labtui data check` names them"

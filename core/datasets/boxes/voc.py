@@ -28,7 +28,7 @@ from core.errors import DataError, UnreadableError
 from core.reading import read_bytes
 from core.text import clean
 
-_DOUBTFUL = "has no annotation file of its own, but may have objects in one that is left out: left out too"
+_DOUBTFUL = "has no annotation file, but may have objects in one that is left out: left out too"
 
 
 def read_split(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
@@ -141,7 +141,7 @@ class _Reader:
             self._unreadable(path, f"cannot be read: {error.reason}; its image is left out")
             return None
         if root.tag != "annotation" and not any(root.child(tag) for tag in ("object", "objects", "size")):
-            self._unreadable(path, f"is no annotation: it begins with <{root.tag}>; left out", root.line)
+            self._unreadable(path, f"is not an annotation: it begins with <{root.tag}>; left out", root.line)
             return None
         split.annotated += 1
         return Annotation(path, shown, root)
@@ -162,7 +162,7 @@ class _Reader:
         given = names[0] if len(names) == 1 else ""
         own = self._first(folder, stem)
         if len(names) > 1:
-            taken = f"the image of the file's own name, {clean(own)}, is taken" if own else "left out"
+            taken = f"the image with the file's name, {clean(own)}, is used" if own else "left out"
             self._found.warn(annotation.shown, f"gives several filenames, {some(names)}: {taken}")
             if own is None:
                 others = [self._first(folder, name) for name in names]
@@ -172,7 +172,7 @@ class _Reader:
             by_name = self._first(folder, given, exact=True)
             if by_name is not None:
                 if own is not None and own != by_name:
-                    text = f"filename is {clean(given)}, which is taken, but there is {clean(own)} too"
+                    text = f"filename is {clean(given)}, which is used, but there is {clean(own)} too"
                     self._found.warn(annotation.shown, text)
                 return by_name
         if own is None and given:
@@ -185,7 +185,7 @@ class _Reader:
             self._doubtful.update(dict.fromkeys(twins if objects.written else (), False))
             return None
         if given and _plain_stem(given) != _plain_stem(own.rpartition("/")[2]):
-            text = f"filename is {clean(given)}, but the image of the file's own name, {clean(own)}, is taken"
+            text = f"filename is {clean(given)}, but the image with the file's name, {clean(own)}, is used"
             self._found.warn(annotation.shown, text)
         elif given and given != own.rpartition("/")[2] and has_image_suffix(given):
             self._found.note(annotation.shown, f"filename is {clean(given)}; the image is {clean(own)}")

@@ -55,7 +55,7 @@ def read_objects(annotation: Annotation, shift: float, ids: dict[str, int], foun
             if identity.isdecimal():
                 _note_id(there[0].name, int(identity), annotation.shown, node.line, ids, found)
     for node in _stray(annotation.root):
-        reader.drop(f"the box on line {node.line} is of no object", node.line, Why.OTHER)
+        reader.drop(f"the box on line {node.line} belongs to no object", node.line, Why.OTHER)
     return Objects(tuple(boxes), reader.lost)
 
 
@@ -72,9 +72,9 @@ def size_of(annotation: Annotation, found: Findings) -> tuple[int, int] | None:
         return sizes.pop()
     if sizes:
         several = some(f"{width} x {height}" for width, height in sorted(sizes))
-        found.warn(annotation.shown, f"gives several sizes, {several}; the image's own is used")
+        found.warn(annotation.shown, f"gives several sizes, {several}; the image's real size is used")
     else:
-        found.note(annotation.shown, "gives no size; the image's own is used")
+        found.note(annotation.shown, "gives no size; the image's real size is used")
     return None
 
 
@@ -103,7 +103,7 @@ class _Objects:
                 seen.add(corners)
                 yield RawBox(name, corners, own.rstrip(","), place.line, difficult)
         if len(seen) > 1:
-            text = f"{where}, {name}, has {count(len(seen), 'box', 'boxes')}: each is taken as an object"
+            text = f"{where}, {name}, has {count(len(seen), 'box', 'boxes')}: each counts as an object"
             self._found.warn(self._shown, text, node.line)
 
     def drop(self, text: str, line: int, why: Why, objects: int = 1) -> None:
@@ -124,7 +124,7 @@ class _Objects:
             self.drop(text, node.line, Why.SEVERAL, objects)
             return ""
         if names[0] != clean(written[0]):
-            text = f"{where}: '{clean(written[0])}' is read as '{names[0]}', white space or accents put right"
+            text = f"{where}: '{clean(written[0])}' is read as '{names[0]}', white space or accents corrected"
             self._found.note(self._shown, text, node.line)
         return names[0]
 
@@ -134,7 +134,7 @@ class _Objects:
             return False
         said = {text.lower() in _TRUE for text in texts}
         if len(said) > 1:
-            text = f"{where} is said to be difficult and not to be: taken as difficult"
+            text = f"{where} is marked difficult and not difficult: treated as difficult"
             self._found.warn(self._shown, text, node.line)
         return True in said
 
@@ -157,7 +157,7 @@ class _Objects:
             if number is None
         ]
         if wrong:
-            self.drop(f"{where} has '{clean(wrong[0])}' for a number", box.line, Why.NUMBERS)
+            self.drop(f"{where} has '{clean(wrong[0])}' instead of a number", box.line, Why.NUMBERS)
             return None
         different = [list(dict.fromkeys(values)) for values in numbers]
         twice = [tag for tag, values in zip(_CORNERS, different, strict=True) if len(values) > 1]
@@ -207,7 +207,7 @@ def _stray(node: Node) -> list[Node]:
 
 def _note_id(name: str, identity: int, shown: str, line: int, ids: dict[str, int], found: Findings) -> None:
     if ids.setdefault(name, identity) != identity:
-        text = f"class {name} has the id {identity}, but {ids[name]} elsewhere; classes are told by name"
+        text = f"class {name} has the id {identity}, but {ids[name]} elsewhere; classes are matched by name"
         found.warn(shown, text, line)
 
 

@@ -38,7 +38,7 @@ def _found(root: Path, *, val_is_test: bool) -> BoxPlaces:
         if years:
             raise DataError(f"{clean(str(base))} holds {some(years)}: name one in data.root.")
     raise DataError(
-        f"{clean(str(root))} has no folder of XML files beside one of images: expected Annotations and "
+        f"{clean(str(root))} has no folder of XML files next to a folder of images: expected Annotations and "
         "JPEGImages, or xmls and images."
     )
 

@@ -100,7 +100,7 @@ def _parse(data: bytes, encoding: str | None) -> Node:
         stack[-1].text += words
 
     def refuse(*_: Any) -> None:
-        raise XmlError("it has a document type or entities: take them out", parser.CurrentLineNumber)
+        raise XmlError("it has a document type or entities: remove them", parser.CurrentLineNumber)
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end

@@ -102,22 +102,22 @@ class _Reader:
             split.names = tuple(map(str, range(max(self._numbers, default=-1) + 1)))
         elif self._numbers and 0 not in self._numbers and len(self._names) in self._numbers:
             text = f"class numbers seem to count from 1: none is 0, some are {len(self._names)}"
-            self._found.warn("", f"{text}; they are taken as counted from 0")
+            self._found.warn("", f"{text}; they are read as counted from 0")
 
     def _say_how_read(self) -> None:
         """What was taken otherwise than as a plain box, once for each kind with the first line of it."""
         for extra, number in self._extras.items():
             file, line = self._first[extra]
             more = f"; so {'has' if number == 2 else 'have'} {number - 1} more" if number > 1 else ""
-            text = f"has {extra} behind its box, as predictions have, which is left aside{more}"
+            text = f"has {extra} after its box, as predictions have, which is ignored{more}"
             self._found.warn(file, text, line)
         layout = self._layout
         if layout.found and layout.keypoints is not None:
             number, each = layout.keypoints
-            text = f"lines are taken as boxes with {count(number, 'keypoint')} of {each} numbers each"
+            text = f"lines are read as boxes with {count(number, 'keypoint')} of {each} numbers each"
             self._found.warn("", f"{text}: say so in data.yaml, as kpt_shape: [{number}, {each}]")
         if layout.doubtful:
-            text = "lines may be polygons or boxes with keypoints: taken as polygons"
+            text = "lines may be polygons or boxes with keypoints: read as polygons"
             self._found.warn("", f"{text}; if they have keypoints, give kpt_shape in data.yaml")
 
     def _images(self, part: BoxSource) -> Iterator[Path]:
@@ -139,7 +139,7 @@ class _Reader:
             yield path
         if not taken:
             first = clean(read_list(part.list)[0].name)
-            raise DataError(f"{clean(str(part.list))}: none of its images is there; the first is '{first}'.")
+            raise DataError(f"{clean(str(part.list))}: none of its images exists; the first is '{first}'.")
 
     def _lines(self, path: Path, file: str) -> list[str] | None:
         try:
@@ -157,7 +157,7 @@ class _Reader:
             values = _numbers(words[1:])
             if values is None:
                 said = clean(text.strip()[:60])
-                self._drop(file, f"{where} has '{said}' where numbers should be", line, Why.NUMBERS)
+                self._drop(file, f"{where} has '{said}' instead of numbers", line, Why.NUMBERS)
                 continue
             corners, extra = self._layout.read(values)
             if corners is None:
@@ -177,7 +177,7 @@ class _Reader:
             name = spelled(word)
             if self._names is not None and name in self._names:
                 return name
-            self._drop(file, f"{where} has '{clean(word[:40])}' for a class number", line, Why.CLASS)
+            self._drop(file, f"{where} has '{clean(word[:40])}' instead of a class number", line, Why.CLASS)
             return None
         index = int(number)
         self._numbers.add(index)

@@ -130,7 +130,9 @@ class FolderFormat:
             folder_of = classes_of(source, naming)
             strange = [name for name in folder_of if name not in classes]
             if strange:
-                problems.append(f"{source.shown} has a class {strange[0]} that the training folder has not")
+                problems.append(
+                    f"{source.shown} has a class {strange[0]}, which the training folder does not have"
+                )
             scanned = scan(source, {name: folder_of.get(name, classes[name]) for name in names}, naming)
             splits[split] = scanned.images
             notes += scanned.notes
@@ -204,7 +206,9 @@ def _other_split(
     strange = [name for name in folder_of if name not in all_classes]
     if strange and (source.list is None or folder_of == {name: name for name in folder_of}):
         guess = did_you_mean(strange[0], all_classes)
-        raise DataError(f"{source.shown} has a class {strange[0]} that the training folder has not{guess}.")
+        raise DataError(
+            f"{source.shown} has a class {strange[0]}, which the training folder does not have{guess}."
+        )
     before = len(notes)
     chosen = {name: folder_of.get(name, folder) for name, folder in classes.items()}
     images = _readable(scan(source, chosen, naming), notes)

@@ -86,7 +86,7 @@ def look(root: Path) -> Found:
         found = _by_folders(base) or by_lists(base, _by_classes(base)) or _by_parts(base) or _by_classes(base)
         if found is not None:
             where = clean(os.path.relpath(base, root))
-            notes = (f"the data set lies in {where}", *found.notes) if base != root else found.notes
+            notes = (f"the data set is in {where}", *found.notes) if base != root else found.notes
             return replace(found, notes=notes)
         inner = _only_folder(base)
         if inner is None:

@@ -117,7 +117,7 @@ def listed(path: Path, folders: Sequence[Path], listing: Listing | None = None) 
     if len(fits) > 1:
         first_folder, second_folder = list(fits.values())[:2]
         raise DataError(
-            f"{clean(str(path))} fits the images in {clean(str(first_folder))} and those in "
+            f"{clean(str(path))} matches the images in {clean(str(first_folder))} and those in "
             f"{clean(str(second_folder))}: name one, as data.train: {{images: FOLDER, list: FILE}}."
         )
     return Source(next(iter(fits.values())), path)

@@ -103,9 +103,11 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
                     other += 1
         scanned.images[shown] = sorted(images)
     if other:
-        scanned.notes.append(_count(other, "file", "in class folders that is no image", "that are no images"))
+        scanned.notes.append(
+            _count(other, "file", "in class folders that is not an image", "that are no images")
+        )
     if outside and source.part == "train":
-        scanned.notes.append(_count(outside, "image", "beside the folders train, val and test", ""))
+        scanned.notes.append(_count(outside, "image", "next to the folders train, val and test", ""))
     loose = [name for name in names_in(source.images) if is_image_name(name)] if source.part is None else []
     if loose:
         shown = clean(str(source.images))

@@ -67,8 +67,8 @@ def no_root(what: str = "the folder of the data set") -> DataError:
 def no_test_images(reason: str, what: str) -> DataError:
     """That `data.val: test` finds none, for the `reason`; `what` is to be named instead."""
     return DataError(
-        f"data.val is test, but {reason}: name {what} in data.test, or set data.val to null to hold a part "
-        "of the training images out."
+        f"data.val is test, but {reason}: name {what} in data.test, or set data.val to null to hold out "
+        "a part of the training images."
     )
 
 
@@ -91,7 +91,9 @@ def class_folders(folder: Path) -> dict[str, str]:
     for name in subfolders(folder):
         shown = clean(name)
         if shown in found:
-            raise DataError(f"{clean(str(folder))} has two class folders that read {shown!r}: rename one.")
+            raise DataError(
+                f"{clean(str(folder))} has two class folders that are shown as {shown!r}: rename one."
+            )
         found[shown] = name
     return found
 

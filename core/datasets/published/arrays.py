@@ -146,14 +146,15 @@ def array_folder(root: Path, name: str) -> Path:
     folder = _folder(root, known) or _flat(root, known)
     if folder is None:
         raise DataError(
-            f"{clean(str(root))} has no {known.folder}, where the files of {known.title} lie: "
-            f"`labtui data add {name} --root {clean(str(root))}` fetches them, or put {packed(known)} there."
+            f"{clean(str(root))} has no {known.folder} with the files of {known.title}: "
+            f"`labtui data add {name} --root {clean(str(root))}` downloads them, "
+            f"or put {packed(known)} there."
         )
     absent = [file for file in needed(known) if _file(folder, file) is None]
     if absent:
         raise DataError(
             f"{clean(str(folder / absent[0]))} is missing: "
-            f"`labtui data add {name} --root {clean(str(root))}` fetches {known.title} again."
+            f"`labtui data add {name} --root {clean(str(root))}` downloads {known.title} again."
         )
     return folder
 

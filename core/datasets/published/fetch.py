@@ -129,11 +129,11 @@ def _download(archive: Archive, file: Path, known: Published, root: Path, progre
                 os.replace(part, file)
                 return
             part.unlink()
-            reasons.append(f"{urlsplit(url).hostname}: what came is not {archive.name}")
+            reasons.append(f"{urlsplit(url).hostname}: the downloaded file is not {archive.name}")
             if not began:
                 break
     raise DataError(
-        f"{known.title} cannot be fetched ({'; '.join(map(clean, reasons))}). On a machine with a network "
+        f"{known.title} cannot be downloaded ({'; '.join(map(clean, reasons))}). On a machine with a network "
         f"get {_by_hand(known)}, put {'it' if len(known.archives) == 1 else 'them'} in "
         f"{clean(str(file.parent))} and give this command again."
     )
@@ -150,6 +150,6 @@ def _by_hand(known: Published) -> str:
 def _locked(root: Path, known: Published) -> Iterator[None]:
     lock = acquire(root / f".{Path(known.folder).parts[0]}.lock", timeout=_WAIT)
     if lock is None:
-        raise DataError(f"{known.title} is being fetched to {clean(str(root))} by another process.")
+        raise DataError(f"{known.title} is being downloaded to {clean(str(root))} by another process.")
     with lock:
         yield

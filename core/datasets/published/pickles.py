@@ -41,7 +41,7 @@ class _Array:
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
-            raise _Refused("holds an array that is not whole")
+            raise _Refused("holds an incomplete array")
         self._fill(shape=state[1], dtype=state[2], turned=state[3], data=state[4])
 
     def _fill(self, *, shape: object, dtype: object, turned: object, data: object) -> None:
@@ -49,14 +49,14 @@ class _Array:
             raise _Refused("holds an array that is not of bytes")
         raw = data.encode("latin-1") if isinstance(data, str) else data
         if not isinstance(raw, (bytes, bytearray)) or not isinstance(shape, tuple):
-            raise _Refused("holds an array that is not whole")
+            raise _Refused("holds an incomplete array")
         count = 1
         for side in shape:
             if not isinstance(side, int) or side < 0:
-                raise _Refused("holds an array that is not whole")
+                raise _Refused("holds an incomplete array")
             count *= side
         if count != len(raw):
-            raise _Refused("holds an array that is not whole")
+            raise _Refused("holds an incomplete array")
         self.shape, self.data = tuple(shape), bytes(raw)
 
 
@@ -72,7 +72,7 @@ def _from_buffer(data: object, dtype: object, shape: object, order: object = "C"
 
 def _encode(text: object, encoding: object = "latin1") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise _Refused("holds an array that is not whole")
+        raise _Refused("holds an incomplete array")
     return text.encode("latin-1")
 
 
@@ -109,10 +109,10 @@ def read_pickle(path: Path) -> dict[str, Any]:
         raise DataError(f"{shown} {refused}: it was not opened. Get the data set again.") from None
     except Exception as error:
         raise DataError(
-            f"{shown} is damaged or no file of CIFAR ({type(error).__name__}): get the data set again."
+            f"{shown} is damaged or not a file of CIFAR ({type(error).__name__}): get the data set again."
         ) from None
     if not isinstance(value, dict):
-        raise DataError(f"{shown} is no file of CIFAR: get the data set again.")
+        raise DataError(f"{shown} is not a file of CIFAR: get the data set again.")
     return {_text(key): _plain(item) for key, item in value.items()}
 
 

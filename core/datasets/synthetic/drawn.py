@@ -77,7 +77,7 @@ def drawn_already(data: DataConfig) -> bool:
             return False
         raise DataError(
             f"{shown} is not empty and was not drawn by labtui: give another data.root, "
-            "or leave data.synthetic out to use the folder as it is."
+            "or remove data.synthetic to use the folder unchanged."
         ) from None
     except UnreadableError:
         there = None

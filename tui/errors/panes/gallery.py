@@ -21,12 +21,12 @@ BOX_COLUMNS = (
     Column("image", "image", 40),
     Column("boxes", "boxes", 5, "right"),
     Column("score", "score", 5, "right"),
-    Column("surest", "surest", 16, middle=True),
+    Column("surest", "top class", 16, middle=True),
 )
 CLASS_COLUMNS = (
     Column("image", "image", 40),
     Column("score", "score", 5, "right"),
-    Column("surest", "likeliest", 16, middle=True),
+    Column("surest", "most likely", 16, middle=True),
 )
 
 
@@ -51,7 +51,7 @@ class GalleryPane(Pane):
             return None
         words, boxes = row.cells["surest"][0], row.cells["boxes"][0]
         if self.model.has_boxes:
-            words = f"{boxes} box{'es' * (boxes != '1')}{f', surest {words}' * bool(words)}"
+            words = f"{boxes} box{'es' * (boxes != '1')}{f', top: {words}' * bool(words)}"
         return Sight(int(row.key), words=words)
 
     def opened(self, errors: Errors) -> None:

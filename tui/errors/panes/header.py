@@ -42,7 +42,7 @@ class HeaderPane(Pane):
             "A",
             "nms",
             "NMS over classes",
-            tooltip="without boxes that overlap a better one of any class",
+            tooltip="without boxes that overlap a better box of any class",
         ),
         Binding("g", "groups", "groups", tooltip="groups by the first one or two words of the names"),
         Binding("c", "source", "checkpoint, split", tooltip="another checkpoint or split, or new images"),

@@ -84,7 +84,7 @@ class ImagesPane(Pane):
     def _show_grid(self, made: tuple[Any, list[str]]) -> None:
         pixels, titles = made
         if pixels is None:
-            self.grid.say("none of the pictures is there: R, in a picture, says where they are now")
+            self.grid.say("no images found: press R in a picture to set the folder")
         else:
             self.grid.show(pixels, titles)
 

@@ -72,7 +72,7 @@ class JudgingPane(Pane):
         if case is None or view is None:
             return
         before = self.model.judged.on(view, case)
-        choices = [Choice(before.note, "as it is")] if before is not None and before.note else []
+        choices = [Choice(before.note, "current note")] if before is not None and before.note else []
 
         def noted(text: str | None) -> None:
             current = self.model.view

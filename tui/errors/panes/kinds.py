@@ -39,21 +39,21 @@ BEFORE_COLUMN = Column("before", "no NMS", 7, "right")
 _ABOUT = {
     "correct": ("", "right class, right place"),
     "confused": ("Cls", "right place, another class"),
-    "missed": ("Miss", "an object that nothing was found for"),
-    "duplicate": ("Dupe", "a second box of the right class on an object that is found"),
+    "missed": ("Miss", "an object without a matching box"),
+    "duplicate": ("Dupe", "another box of the right class on a matched object"),
     "extra_label": (
         "",
-        "another class on an object that is found (dAP: with confused); A drops it",
+        "another class on a matched object (dAP: with confused); A drops it",
     ),
     "loose": ("Loc", "the right class, but the box fits badly"),
     "loose_wrong": ("Both", "the wrong class and the box fits badly"),
     "background": ("Bkg", "a box where nothing is annotated"),
-    "ignored": ("", "a box on a crowd or a difficult object: counts neither way"),
+    "ignored": ("", "a box on a crowd or a difficult object: not counted"),
 }
 _ABOUT_CLASSES = {
     "correct": "right class",
     "confused": "another class",
-    "missed": "the likeliest class is below the threshold",
+    "missed": "the most likely class is below the threshold",
 }
 
 
@@ -119,7 +119,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
             "about": (about, "muted"),
         }
         rows.append(TableRow(kind, cells))
-    about = "where a sure model disagrees with the label: 2 marks a wrong one"
+    about = "confident predictions that disagree with the label; 2 marks a wrong label"
     cells = {"kind": ("likely wrong labels", "text"), "about": (about, "muted")}
     rows.append(TableRow(MISTAKES, cells))
     lean, words = view.imbalance(), ""

@@ -84,7 +84,7 @@ class MatrixPane(Pane):
     def action_filter(self) -> None:
         if not self.screen.query(FilterLine):
             line = FilterLine("")
-            line.placeholder = "parts of the names of classes"
+            line.placeholder = "part of a class name"
             self.screen.mount(line, before=self.screen.query_one(KeyBar))
             line.focus()
 

@@ -55,12 +55,12 @@ class PicturePane(Pane):
         Binding("p", "layer('predicted')", "predictions", tooltip="show or hide predicted boxes"),
         Binding("L", "layer('labels')", "show or hide labels", show=False),
         Binding("e", "layer('only')", "only this error", tooltip="only the boxes of this error, or all"),
-        Binding("v", "beside", "truth beside", tooltip="truth and predictions beside each other"),
+        Binding("v", "beside", "side by side", tooltip="truth and predictions side by side"),
         Binding(
             "V", "full", "full picture", tooltip="the picture in the terminal's own pixels (Sixel, Kitty)"
         ),
         Binding("w", "save", "write picture", tooltip="write this picture, or the matrix, as a PNG file"),
-        Binding("R", "root", "where the images are", tooltip="say in which folder the images are now"),
+        Binding("R", "root", "set image folder", tooltip="set the folder that the images are in now"),
     )
 
     def __init__(
@@ -149,7 +149,7 @@ class PicturePane(Pane):
         table.set_rows(rows)
         if not same:
             table.action_end(-1)
-        table.border_title = plain("Boxes" if errors.kind == "detection" else "Likeliest classes")
+        table.border_title = plain("Boxes" if errors.kind == "detection" else "Most likely classes")
         if table.has_focus:
             self._mark_box()
         self.query_one("#picture-side").border_title = plain(image_name(shown.path))
@@ -269,7 +269,7 @@ class PicturePane(Pane):
             self.model.image_root = folder
             self.conductor.root_changed()
             self.look()
-            self.notify(f"images are looked for in {clean(str(folder))} from now on", markup=False)
+            self.notify(f"image folder set to {clean(str(folder))}", markup=False)
 
     # -- pictures for elsewhere
 
