@@ -150,9 +150,9 @@ def test_one_spike_is_no_rate_too_high() -> None:
             Schedule("plateau", 0.1, 0.01, 20, since_drop=2), "train on", "fell 2 epochs ago", id="fell"
         ),
         pytest.param(Schedule("cosine", 0.1, 0.05, 12), "train on", "falls for 12 epochs", id="cosine"),
-        pytest.param(Schedule("cosine", 0.1, 0.0, 0), "enough", "schedule is spent", id="cosine-spent"),
+        pytest.param(Schedule("cosine", 0.1, 0.0, 0), "enough", "schedule has ended", id="cosine-spent"),
         pytest.param(
-            Schedule("plateau", 0.1, 1e-6, 20, floor=1e-6), "enough", "schedule is spent", id="floor"
+            Schedule("plateau", 0.1, 1e-6, 20, floor=1e-6), "enough", "schedule has ended", id="floor"
         ),
         pytest.param(Schedule("none", 0.1, 0.1, 20), "enough", "flat within noise", id="none"),
     ],

@@ -52,7 +52,7 @@ def test_tags_are_added_and_taken_away(workspace: Workspace, capsys: pytest.Capt
     assert capsys.readouterr().out == "good new\n"
     assert read_meta(run)["tags"] == ("good", "new")
     assert main(["tag", "first", "+"]) == 2
-    assert "a character" in capsys.readouterr().err
+    assert "must not be empty" in capsys.readouterr().err
     assert main(["tag", "first", "-x", "--jsn"]) == 2
     assert "no '--jsn' here" in capsys.readouterr().err
 
@@ -69,7 +69,7 @@ def test_ls_finds_runs_by_tag(workspace: Workspace, capsys: pytest.CaptureFixtur
         assert found == {runs[at].id for at in expected}
     assert main(["ls", "--tag", "bad"]) == 0
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "none of the 2 runs fits\n")
+    assert (captured.out, captured.err) == ("", "none of the 2 runs matches\n")
     assert main(["ls"]) == 0
     assert "good, big" in capsys.readouterr().out
 

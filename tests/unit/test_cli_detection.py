@@ -223,7 +223,7 @@ def test_new_images_have_a_count_and_their_surest_boxes() -> None:
         [{"path": "a.png", "found": 12, "top": top}, {"path": "b.png", "found": 0, "top": []}]
     )
     assert lines == [
-        "image  boxes  most confident",
+        "image  boxes  top",
         "a.png     12  cat 0.910  dog 0.500",
         "b.png      0",
     ]

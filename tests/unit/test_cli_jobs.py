@@ -232,7 +232,7 @@ def test_predict_prints_the_likeliest_classes(
     }
     assert main(["predict", run.id, "pictures/val"]) == 3
     captured = capsys.readouterr()
-    assert captured.out.splitlines() == ["image      most likely", "cat/0.png  dog 0.750  cat 0.250"]
+    assert captured.out.splitlines() == ["image      top", "cat/0.png  dog 0.750  cat 0.250"]
     assert "left out: /x/bad.png cannot be read as an image" in captured.err
     assert str(run.predictions / "a01-e0001-new-0001.npz") in captured.err
     inside = workspace.root / "pictures" / "val"

@@ -105,7 +105,7 @@ def test_a_queued_run_can_be_stopped_and_is_then_stopped(
 ) -> None:
     first = make_run(workspace)
     assert main(["stop", first.id]) == 0
-    assert "is taken off the queue" in capsys.readouterr().err
+    assert "is removed from the queue" in capsys.readouterr().err
     run = make_run(workspace)
     assert main(["stop", run.id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"id": run.id, "state": "stopped"}

@@ -203,8 +203,8 @@ def test_without_a_network_it_says_what_to_put_where(
     files = {f"{name}-idx-ubyte.gz": b"x" for name in "abcd"}
     offer(server, monkeypatch, "mnist", files, f"{server.address}/none")
     assert refused("mnist", tmp_path) == (
-        "MNIST cannot be downloaded (127.0.0.1: 404 Not Found). On a machine with a network get a-idx-ubyte.gz, "
-        "b-idx-ubyte.gz, c-idx-ubyte.gz, d-idx-ubyte.gz from "
+        "MNIST cannot be downloaded (127.0.0.1: 404 Not Found). On a machine with a network get "
+        "a-idx-ubyte.gz, b-idx-ubyte.gz, c-idx-ubyte.gz, d-idx-ubyte.gz from "
         f"{server.address}/none/, put them in ROOT/MNIST/raw and give this command again."
     )
 

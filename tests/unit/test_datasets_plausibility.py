@@ -55,7 +55,7 @@ def images(tmp_path: Path) -> Path:
 def kind_in(notes: str) -> str:
     """What sentences say that boxes may be."""
     words = {
-        "fractions": ("may be shares", "look like fractions"),
+        "fractions": ("may be fractions", "look like fractions"),
         "xyxy": ("may be xyxy", "none would as x1, y1, x2, y2"),
         "cxcywh": ("may be cxcywh", "none would as centre x, centre y, width, height"),
     }

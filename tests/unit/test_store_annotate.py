@@ -57,7 +57,7 @@ def test_a_tag_that_cannot_be(run: RunPaths, tag: str) -> None:
 
 
 def test_there_are_only_so_many_tags(run: RunPaths) -> None:
-    with pytest.raises(UsageError, match="51 tags; 50 are the most"):
+    with pytest.raises(UsageError, match="51 tags; 50 is the maximum"):
         annotate.set_tags(run, [f"t{n}" for n in range(50)])
 
 

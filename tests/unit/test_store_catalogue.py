@@ -184,7 +184,7 @@ def test_what_is_not_found_or_not_clear_is_an_error(lab: Workspace, tmp_path: Pa
         find_run(lab, "x")
     for number in range(7):
         make(lab, f"2025010{number + 1}-000000-vgg-aaa{number}", name="twice" if number < 2 else "")
-    with pytest.raises(UsageError, match=r"fits 7 runs: .*aaa6, .* and 2 more"):
+    with pytest.raises(UsageError, match=r"matches 7 runs: .*aaa6, .* and 2 more"):
         find_run(lab, "vgg")
     with pytest.raises(UsageError, match=r"fits 2 runs: .*\(twice\)"):
         find_run(lab, "twice")

@@ -136,7 +136,7 @@ def test_trials_on_other_images_have_no_difference() -> None:
         pytest.param({"status": "lost", "epoch": 4}, "seed 1 was lost at epoch 4", False, id="lost"),
         pytest.param(
             {"status": "short", "epoch": 7, "early": True},
-            "seed 1 stopped early at epoch 7, by its own rule",
+            "seed 1 stopped early at epoch 7, by its early_stop",
             True,
             id="early",
         ),

@@ -74,7 +74,7 @@ def image_lines(images: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for image in images
     ]
-    header = ("image", "boxes", "most confident") if boxes else ("image", "most likely")
+    header = ("image", "boxes", "top") if boxes else ("image", "top")
     width = max(len(header), *map(len, rows))
     return table(
         [*header, *[""] * (width - len(header))],
