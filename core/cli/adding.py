@@ -62,7 +62,9 @@ def add_data_set(
         config = DataConfig.model_validate({"format": given, "root": where, "order": "file"})
     else:
         if root is not None:
-            raise UsageError(f"--root goes with {', '.join(PUBLISHED_FORMATS)}; {clean(given)} is a folder")
+            raise UsageError(
+                f"--root is only used with {', '.join(PUBLISHED_FORMATS)}; {clean(given)} is a folder"
+            )
         where = _place(given)
         found = data_format(DataConfig(root=where))
         order = {"order": "file"} if found in PUBLISHED_FORMATS else {}

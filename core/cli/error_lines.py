@@ -120,7 +120,7 @@ def matrix_lines(view: View, grouped: Grouped | None = None) -> list[str]:
         for at in order
         if wrong.ravel()[at]
     ]
-    return table(("truth", "taken for", "count"), rows, "llr") if rows else ["no confusions"]
+    return table(("truth", "predicted", "count"), rows, "llr") if rows else ["no confusions"]
 
 
 def group_lines(view: View, words: int) -> list[str]:

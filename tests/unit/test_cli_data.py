@@ -169,7 +169,7 @@ def test_many_classes_are_summed_up(lab: Workspace, capsys: pytest.CaptureFixtur
         (
             ["pets", "--root", "x"],
             2,
-            "--root goes with cifar10, cifar100, mnist, fashionmnist; pets is a folder",
+            "--root is only used with cifar10, cifar100, mnist, fashionmnist; pets is a folder",
         ),
         (
             ["pets", "--name", "../x"],

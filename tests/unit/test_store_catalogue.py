@@ -186,7 +186,7 @@ def test_what_is_not_found_or_not_clear_is_an_error(lab: Workspace, tmp_path: Pa
         make(lab, f"2025010{number + 1}-000000-vgg-aaa{number}", name="twice" if number < 2 else "")
     with pytest.raises(UsageError, match=r"matches 7 runs: .*aaa6, .* and 2 more"):
         find_run(lab, "vgg")
-    with pytest.raises(UsageError, match=r"fits 2 runs: .*\(twice\)"):
+    with pytest.raises(UsageError, match=r"matches 2 runs: .*\(twice\)"):
         find_run(lab, "twice")
     with pytest.raises(UsageError, match="did you mean 'twice'"):
         find_run(lab, "twicf")

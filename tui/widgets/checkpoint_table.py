@@ -28,7 +28,7 @@ class CheckpointTable(LineTable[Checkpoint]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "choose", "go on from here", key_display="⏎"),
+        Binding("enter", "choose", "continue from here", key_display="⏎"),
     ]
     metric = "val/accuracy"
     best: str | None = None

@@ -69,7 +69,7 @@ def add(parser: ArgumentParser) -> None:
         "stats",
         help="counts, areas, shapes, positions, sizes, duplicates; the images behind every number",
         description=(
-            "Count a data set: classes, objects an image, box areas, aspect ratios, positions, image "
+            "Count a data set: classes, objects per image, box areas, aspect ratios, positions, image "
             "sizes, brightness, sharpness, duplicates. Figures that need no pixels come at once; the images "
             "are read once and then remembered."
         ),

@@ -57,7 +57,7 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--kind", metavar="KIND", help="cases of one kind, such as extra_label")
     parser.add_argument(
-        "--mistakes", action="store_true", help="labels that are likely wrong, the likeliest first"
+        "--mistakes", action="store_true", help="labels that are likely wrong, most likely first"
     )
     parser.add_argument("--judged", action="store_true", help="cases that have been judged")
     parser.add_argument("--compare", metavar="RUN", help="compare with another run on the same images")
