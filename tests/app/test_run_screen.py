@@ -255,7 +255,7 @@ async def test_a_run_without_a_summary_of_its_network_says_so(lab: Any, drive: A
     lab.run()
     async with drive() as ui:
         await ui.press("enter", "4")
-        await ui.sees("this run kept no summary of its network")
+        await ui.sees("this run has no summary of its network")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -96,7 +96,7 @@ def test_damaged_file_is_named_with_the_newest_good_one(
     with pytest.raises(CheckpointError) as caught:
         lab.resume(run)
     assert str(last.file) in str(caught.value)
-    assert "newest good checkpoint is a01-e0002" in str(caught.value)
+    assert "newest usable checkpoint is a01-e0002" in str(caught.value)
     error = read_json(run.attempt(2).error)
     assert error is not None
     assert (error["type"], error["message"]) == ("CheckpointError", str(caught.value))
@@ -145,7 +145,7 @@ def resign(run: RunPaths, identifier: str) -> None:
         (lambda content: content.update(format=2), "has format 2"),
         (lambda content: content.update(rng={}), "does not fit this run"),
         (lambda content: content["optimizer"].update(param_groups=[]), "does not fit this run"),
-        (lambda content: content["data"].update(batch=99), "made on other data, batch or seed"),
+        (lambda content: content["data"].update(batch=99), "made with other data, batch or seed"),
         (lambda content: content.update(step_in_epoch=8), "beyond its epoch's last step"),
     ],
 )

@@ -92,9 +92,9 @@ def test_auto_on_a_cpu_slot_is_the_cpu(lab: Any, broken: None, capsys: pytest.Ca
     experiment = parse_experiment(experiment_run.config.read_text(), experiment_run.config)
     assert resolve(experiment_run, experiment, "cpu0").device == "cpu"
     assert "not used" not in capsys.readouterr().out
-    assert "its first attempt settled on cpu" not in capsys.readouterr().out
+    assert "its first attempt chose cpu" not in capsys.readouterr().out
     assert resolve(experiment_run, experiment, "gpu0/0").device == "cpu"
-    assert "its first attempt settled on cpu: fork it" in capsys.readouterr().out
+    assert "its first attempt chose cpu: fork it" in capsys.readouterr().out
 
 
 def test_a_job_says_why(broken: None) -> None:

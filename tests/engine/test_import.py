@@ -216,7 +216,7 @@ def test_what_does_not_fit_is_refused_naming_the_shapes(workspace: Workspace, tm
     torch.save({"state_dict": {"weight": torch.zeros(3, 4)}}, tmp_path / "odd.pth")
     with pytest.raises(UsageError, match="no TinyVGG fits it: give --model"):
         import_files(Wish(workspace, (tmp_path / "odd.pth",)))
-    with pytest.raises(UsageError, match="10 classes apart, --classes names 2"):
+    with pytest.raises(UsageError, match="distinguishes 10 classes, --classes names 2"):
         import_files(Wish(workspace, (path,), model="tinyvgg_d", classes=("a", "b")))
     assert [run.name for run in workspace.runs.iterdir() if not run.name.startswith(".")] == [made.run.id]
 
@@ -282,7 +282,7 @@ def test_an_imported_run_is_measured_like_the_run_it_came_from(lab: Any, tmp_pat
     copy.parent.mkdir()
     torch.save({"state_dict": content["model"], "epoch": 1, "note": "another file"}, copy)
     (without,) = import_files(Wish(lab.workspace, (copy,), classes=CLASSES))
-    with pytest.raises(StateError, match="no data of its own: give --data"):
+    with pytest.raises(StateError, match="no data set: give --data"):
         plan_measure(lab.workspace, without.run)
     plan = plan_measure(lab.workspace, without.run, data=str(lab.pictures))
     row = measured(without.run, plan.content)

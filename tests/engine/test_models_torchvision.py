@@ -125,7 +125,7 @@ def test_arguments_reach_the_network() -> None:
         ("resnet18", {"dropout": 0.1}, "model_args: resnet18 takes no 'dropout'"),
         ("resnet18", {"pretrained": True}, "pretrained cannot be given to resnet18: use the key weights"),
         ("resnet18", {"num_classes": 3}, "num_classes cannot be given"),
-        ("squeezenet1_1", {"dropout": 2}, "squeezenet1_1 refuses them: dropout probability"),
+        ("squeezenet1_1", {"dropout": 2}, "squeezenet1_1 rejects them: dropout probability"),
         ("resnet18", {"norm_layer": "none"}, "resnet18 refuses them"),
         ("densenet121", {"growth_rate": 8}, "densenet121 refuses them"),
     ],

@@ -339,7 +339,7 @@ def test_a_random_part_that_stays_so_is_told_at_the_start_only(
     lab: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = lab.train("epochs=1", "mode=head")
-    note = "note: mode head with weights none: all but the head is random and stays so"
+    note = "note: mode head with weights none: everything but the head is random and stays so"
     assert capsys.readouterr().out.count(note) == 1
     lab.fork(run, "1", "mode=head", total=2)
     assert note not in capsys.readouterr().out

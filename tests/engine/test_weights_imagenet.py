@@ -206,6 +206,6 @@ def test_a_cut_copy_of_the_real_file_is_found_by_its_name(mobilenet: Path, tmp_p
 
 def test_a_published_name_is_held_to_its_hash(tmp_path: Path) -> None:
     with pytest.raises(
-        CheckpointError, match=r"is damaged or cut short: .* its name says b0353104; fetch it again"
+        CheckpointError, match=r"is damaged or cut short: .* its name says b0353104; download it again"
     ):
         read_weights(saved(tmp_path / MOBILENET, {"w": torch.zeros(1)}))

@@ -417,7 +417,7 @@ def test_a_network_that_breaks_away_delays_the_end_by_a_limit(
         began = time.monotonic()
         impatient(played)
         assert time.monotonic() - began < 20
-    assert "W&B did not take everything" in played.attempt_log
+    assert "W&B did not accept everything" in played.attempt_log
     assert "wandb sync" in played.attempt_log
 
 
@@ -442,7 +442,7 @@ def test_a_finish_that_hangs_is_given_up(fake: Callable[..., Played]) -> None:
     played.end()
     played.run.tracking.mkdir()
     assert impatient(played) == 1
-    assert "W&B did not take everything" in played.attempt_log
+    assert "W&B did not accept everything" in played.attempt_log
 
 
 def test_a_tracker_that_dies_is_noticed(fake: Callable[..., Played]) -> None:
