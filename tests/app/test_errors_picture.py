@@ -134,7 +134,7 @@ async def test_missing_images_keep_their_boxes(
     async with drive(160, 50) as ui:
         await errors.open_errors(ui)
         await errors.press(ui, "enter", "enter")
-        await ui.sees("R says where they are", "0000.png is not in", "T dog", "P cat .90")
+        await ui.sees("R sets the folder", "0000.png is not in", "T dog", "P cat .90")
         assert "▀" not in ui.text()
         await errors.press(ui, "R")
         await ui.sees("Where are the images?", "when measured")

@@ -154,7 +154,7 @@ async def test_a_failed_trial_says_why_and_how_to_go_on(
         await ui.press("G")
         await ui.sees("seed 0 failed at epoch 3 (r resumes, ⏎ opens it): out of memory", "resume failed")
         await ui.press("r")
-        await ui.sees("Go on with the failed runs of [wild]?", "seed 0, epoch 3: out of memory", "to epoch 4")
+        await ui.sees("Resume the failed runs of [wild]?", "seed 0, epoch 3: out of memory", "to epoch 4")
         await ui.press("y")
         await ui.until(lambda: said.has("1 run continues"))
         assert resumed == [4]
@@ -259,7 +259,7 @@ async def test_until_decided_states_the_plan_and_starts_a_process_of_its_own(
         await ui.sees("slow against fast, until decided", "20 pairs at", "from 9 on", "share the 5 %")
         await ui.press("ctrl+u")
         await ui.type("2")
-        await ui.sees("expected a number of pairs from 6 to 1000: fewer cannot decide anything")
+        await ui.sees("expected a number of pairs from 6 to 1000: fewer are not enough")
         await ui.press("enter")
         assert started == []
         await ui.press("backspace", "8", "enter")

@@ -73,7 +73,7 @@ class UntilDialog(ModalScreen[int | None]):
             said.update(f"{text} The number was fixed when it was first started." if self._fixed else text)
         else:
             least = next(number for number in range(1, _LIMIT) if planned_looks(number))
-            said.update(f"expected a number of pairs from {least} to {_LIMIT}: fewer cannot decide anything")
+            said.update(f"expected a number of pairs from {least} to {_LIMIT}: fewer are not enough")
 
     @on(Input.Submitted)
     def _submitted(self) -> None:

@@ -62,7 +62,7 @@ class ImageCache:
                 return OpenedImage(
                     None,
                     None,
-                    f"image not found (press R to set the folder): {clean(path)} is not in {where}",
+                    f"no image (R sets the folder): {clean(path)} is not in {where}",
                 )
             return OpenedImage(None, None, str(error))
         with self._lock:
