@@ -46,7 +46,7 @@ def _more(verdict: Verdict) -> str:
         return "too small a difference to detect with any practical number of pairs"
     if verdict.outcome == "too_few" and (verdict.deviation is None or not verdict.mean):
         return f"at least {verdict.needed} more needed"
-    return f"about {verdict.needed} more needed ({POWER:.0%} chanceif the difference is as measured)"
+    return f"about {verdict.needed} more needed ({POWER:.0%} chance if the difference is as measured)"
 
 
 def _looks(verdict: Verdict) -> str:
