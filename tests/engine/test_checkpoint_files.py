@@ -68,6 +68,7 @@ def test_sidecar_tells_what_the_file_is(run: RunPaths) -> None:
         "val/loss",
         "val/accuracy",
         "val/accuracy_macro",
+        "val/f1_macro",
     }
     assert choose(run, "last").mid_epoch
     assert choose(run, "last").epoch == 3
