@@ -17,8 +17,8 @@ from core.store.runs import add_request
 from core.store.state import derive_state
 
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
-# Every operation in `make soak`; every 29th, from another one on in each case, in the daily run.
-EVERY = 1 if SOAK else 29
+# Every operation in `make soak`; every 61st, from another one on in each case, in the daily run.
+EVERY = 1 if SOAK else 61
 OVERRIDES = (
     "epochs=2",
     "batch=17",

@@ -221,7 +221,15 @@ def test_a_run_stopped_within_an_epoch_goes_on_to_the_same_bits(
     assert lab.resume(stopped, total=2) == "finished"
     assert sha(stopped) == sha(whole)
     assert curve(stopped) == curve(whole)
-    names = {"accuracy", "loss", "accuracy_macro", "accuracy_tta", "accuracy_random", "loss_random"}
+    names = {
+        "accuracy",
+        "loss",
+        "accuracy_macro",
+        "f1_macro",
+        "accuracy_tta",
+        "accuracy_random",
+        "loss_random",
+    }
     for run in (whole, stopped):
         for row in read_history(run.metrics).epochs:
             assert {name[4:] for name in row if name.startswith("val/")} == names

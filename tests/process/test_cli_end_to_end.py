@@ -114,7 +114,9 @@ def checked(ended: Ended, code: int) -> Ended:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, forker: Forker) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch, "_spawn_supervisor", importlib.import_module("forked_labtui").spawn)
+        patch.setattr(
+            dispatch, "_spawn_supervisor", importlib.import_module("tests.process.forked_labtui").spawn
+        )
         place = Lab(tmp_path_factory.mktemp("cli"), forker)
         yield place
         for run in place.json("ls"):

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("shared_homes")
 
 EPOCHS = 4
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
-KILLS = 200 if SOAK else 12
+KILLS = 200 if SOAK else 8
 CONFIG = """\
 data: {format: synthetic, root: ../pictures, synthetic: {images: 90, classes: 4, groups: 2, size: 32}}
 model: tinyvgg_a
@@ -186,7 +186,7 @@ def test_a_killed_starter_leaves_a_whole_run_or_none(
     assert labtui("train", "--config", "tiny", "--new").wait(60) == 0
     took = time.monotonic() - began
     rng = random.Random(f"starter-{os.environ.get('LABTUI_SOAK', '')}")
-    for _ in range(40 if SOAK else 5):
+    for _ in range(40 if SOAK else 3):
         starter = labtui("train", "--config", "tiny", "--new")
         time.sleep(rng.uniform(0, took))  # the random moment of the kill
         starter.kill()

@@ -65,7 +65,9 @@ def lab(tmp_path: Path, forker: Forker, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("LABTUI_CPU_SLOTS", "4")
     monkeypatch.setenv("FORK_SERVER", str(forker.path))
     monkeypatch.chdir(root)
-    monkeypatch.setattr(dispatch, "_spawn_supervisor", importlib.import_module("forked_labtui").spawn)
+    monkeypatch.setattr(
+        dispatch, "_spawn_supervisor", importlib.import_module("tests.process.forked_labtui").spawn
+    )
     return Lab(root)
 
 

@@ -32,7 +32,7 @@ from core.store.runs import remove_run
 from core.store.state import derive_state
 from tests.process.process_tools import stub_run, until
 
-KILLS = 60 if os.environ.get("LABTUI_SOAK") else 9
+KILLS = 60 if os.environ.get("LABTUI_SOAK") else 6
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.process.process_tools import Forker, config_run, until
 pytestmark = pytest.mark.usefixtures("shared_homes")
 
 SOAK = bool(os.environ.get("LABTUI_SOAK"))
-KILLS = 100 if SOAK else 8
+KILLS = 100 if SOAK else 6
 EPOCHS = 4
 SPLITS = ("train", "val", "test")
 CONFIG = """\

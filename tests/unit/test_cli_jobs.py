@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -328,7 +329,12 @@ def test_a_hang_up_leaves_the_job_alone(
 ) -> None:
     job = waiting_job(run)
     quick(Script(job, lambda _: os.kill(os.getpid(), 1)))
-    followed = follow_job(job)
+    # Under nohup a hang-up would be ignored.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        followed = follow_job(job)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert not job.stop.exists()
     assert (followed.left, followed.interrupted, followed.code) == (True, False, 0)
     assert f"labtui wait {run.id} --job measure-0001" in capsys.readouterr().err
