@@ -343,7 +343,7 @@ def test_measure_predict_and_compare(lab: Lab, finished: str) -> None:
     assert document["unreadable"] == []
     assert "finished" in measured.stderr
     again = lab("measure", finished, "--at", "best", "--splits", "train")
-    assert re.match(r"checkpoint  split  images +loss  accuracy  accuracy_macro\n", again.stdout)
+    assert re.match(r"checkpoint  split  images +loss  accuracy  accuracy_macro  f1_macro\n", again.stdout)
     picture = next(path for path in (lab.root / "pictures").rglob("*.png"))
     predicted = lab.json("predict", finished, str(picture))
     assert [top["class"] for top in predicted["images"][0]["top"]]

@@ -112,4 +112,4 @@ def test_train_further_measure_and_the_table(lab: Lab) -> None:
     _, refused = lab("train --config small-split --epoch 1 --batch 4", code=2)
     assert "batch 8 -> 4" in refused
     _, refused = lab("measure --config small-split --checkpoint nobody", code=2)
-    assert "no run of the name nobody" in refused
+    assert "no run with the name nobody" in refused
