@@ -283,7 +283,7 @@ async def test_a_network_that_cannot_be_built_is_said_and_not_started(
         await ui.press("enter")
         await ui.sees("model of the new run")
         ui.app.screen.query_one("#filter").value = str(lab.workspace.configs / "net.py") + ":build"
-        await ui.sees("⏎ takes")
+        await ui.sees("⏎ select")
         await ui.press("enter")
         await ui.sees("✗ net.py has no build")
         await ui.press("ctrl+s")

@@ -229,7 +229,7 @@ async def test_nothing_measured_says_what_to_press(lab: Any, drive: Any) -> None
     lab.run(epochs=1)
     async with drive() as ui:
         await ui.press("enter", "3")
-        await ui.sees("nothing measured on val: m measures")
+        await ui.sees("nothing measured on val: press m")
 
 
 @pytest.mark.parametrize("size", SIZES)

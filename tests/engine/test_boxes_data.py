@@ -107,7 +107,7 @@ def test_turned_photos_are_upright(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
     flat = cached_pictures(tmp_path, ["a.png"], np.array([[20, 30]]), (20, 30))
     assert np.array_equal(flat.view(30, 20, 3).numpy(), np.rot90(pixels, -1))
-    with pytest.raises(DataError, match=r"a\.png has 20x30 pixels, but its boxes were read for 30x20"):
+    with pytest.raises(DataError, match=r"a\.png has 20x30 pixels, where its boxes were read for 30x20"):
         cached_pictures(tmp_path, ["a.png"], np.array([[30, 20]]), (20, 30))
 
 

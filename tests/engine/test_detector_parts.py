@@ -62,12 +62,16 @@ def test_kept_anchors_are_torchvisions() -> None:
         ("fasterrcnn", {"num_classes": 5}, "num_classes cannot be given to fasterrcnn: the data say"),
         ("fasterrcnn", {"min_size": 800}, "use the key image_size"),
         ("retinanet", {"score_thresh": 0.1}, "use the key predict.score_floor"),
-        ("retinanet", {"depth": 3}, "retinanet takes no 'depth'"),
-        ("fasterrcnn", {"rpn_nms_tresh": 0.5}, "takes no 'rpn_nms_tresh' .did you mean 'rpn_nms_thresh'"),
-        ("ssd300_vgg16", {"size": 512}, "ssd300_vgg16 takes no 'size'"),
-        ("retinanet", {"fg_iou_thresh": "all"}, "retinanet refuses them"),
-        ("fasterrcnn_small", {"depth": 3}, "fasterrcnn_small takes no 'depth'"),
-        ("retinanet_small", {"hidden": 3}, "retinanet_small takes no 'hidden'"),
+        ("retinanet", {"depth": 3}, "retinanet does not accept 'depth'"),
+        (
+            "fasterrcnn",
+            {"rpn_nms_tresh": 0.5},
+            "does not accept 'rpn_nms_tresh' .did you mean 'rpn_nms_thresh'",
+        ),
+        ("ssd300_vgg16", {"size": 512}, "ssd300_vgg16 does not accept 'size'"),
+        ("retinanet", {"fg_iou_thresh": "all"}, "retinanet rejects them"),
+        ("fasterrcnn_small", {"depth": 3}, "fasterrcnn_small does not accept 'depth'"),
+        ("retinanet_small", {"hidden": 3}, "retinanet_small does not accept 'hidden'"),
     ],
 )
 def test_arguments_that_it_does_not_take(name: str, arguments: dict[str, Any], words: str) -> None:

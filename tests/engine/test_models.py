@@ -149,7 +149,10 @@ def test_arguments_change_presets() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"drop_out": 0.1}, r"model_args: tinyvgg_v4 takes no 'drop_out' \(did you mean 'dropout'\?\)"),
+        (
+            {"drop_out": 0.1},
+            r"model_args: tinyvgg_v4 does not accept 'drop_out' \(did you mean 'dropout'\?\)",
+        ),
         ({"dropout": 1}, "dropout must be a number from 0 to below 1, not 1"),
         ({"dropout": True}, "dropout must be a number"),
         ({"batch_norm": 1}, "batch_norm must be true or false, not 1"),

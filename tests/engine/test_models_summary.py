@@ -125,7 +125,7 @@ def test_the_largest_network_takes_no_storage() -> None:
     [
         ({"model": "alexnet"}, "alexnet needs images of at least 63 pixels"),
         ({"model": "/no/net.py:build"}, "/no/net.py: no such file"),
-        ({"model": "resnet18", "model_args": {"x": 1}}, "resnet18 takes no 'x'"),
+        ({"model": "resnet18", "model_args": {"x": 1}}, "resnet18 does not accept 'x'"),
     ],
 )
 def test_faults_of_the_network_are_in_the_document(keys: dict[str, Any], sentence: str) -> None:

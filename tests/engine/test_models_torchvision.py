@@ -122,12 +122,12 @@ def test_arguments_reach_the_network() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "sentence"),
     [
-        ("resnet18", {"dropout": 0.1}, "model_args: resnet18 takes no 'dropout'"),
+        ("resnet18", {"dropout": 0.1}, "model_args: resnet18 does not accept 'dropout'"),
         ("resnet18", {"pretrained": True}, "pretrained cannot be given to resnet18: use the key weights"),
         ("resnet18", {"num_classes": 3}, "num_classes cannot be given"),
         ("squeezenet1_1", {"dropout": 2}, "squeezenet1_1 rejects them: dropout probability"),
-        ("resnet18", {"norm_layer": "none"}, "resnet18 refuses them"),
-        ("densenet121", {"growth_rate": 8}, "densenet121 refuses them"),
+        ("resnet18", {"norm_layer": "none"}, "resnet18 rejects them"),
+        ("densenet121", {"growth_rate": 8}, "densenet121 rejects them"),
     ],
 )
 def test_arguments_that_it_does_not_take(name: str, arguments: dict[str, Any], sentence: str) -> None:
