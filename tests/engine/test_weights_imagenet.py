@@ -117,7 +117,9 @@ def test_a_download_is_kept_for_the_next_time(hub: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["changed", "cut short", "not found", "nobody there", "stopped"])
 def test_a_failed_download_leaves_nothing(hub: str, tmp_path: Path, what: str, monkeypatch: Any) -> None:
     error: type[Exception] = CheckpointError
-    sentence = r"cannot be downloaded \(.*\): put tiny-\w+\.pth from http.* into .*hub/checkpoints, or give another file"
+    sentence = (
+        r"cannot be downloaded \(.*\): put tiny-\w+\.pth from http.* into .*hub/checkpoints, or give another"
+    )
     if what == "changed":
         Answers.data = Answers.data[:-1] + b"x"
         sentence = "came with the sha256 .* try again"
