@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from core.analysis.image_job import read_images
+from tests.app.shown_samples import cells_and_betas
 from tui.screens.data import DataScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.samples import SamplesScreen
@@ -29,19 +30,9 @@ def child(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def boxed(lab: Any, tmp_path: Path, box_files: ModuleType) -> Path:
+def boxed(lab: Any, tmp_path: Path) -> Path:
     """A config on a set with boxes: three images with, one without, one whose pixels are gone."""
-    root: Path = box_files.voc(
-        tmp_path / "set",
-        {
-            "one": [("cell [a]", 2, 2, 20, 20), ("cell [a]", 30, 20, 60, 40)],
-            "two": [("beta", 5, 5, 25, 45)],
-            "three": [],
-            "four": [("cell [a]", 1, 1, 40, 40)],
-        },
-    )
-    (root / "JPEGImages" / "five.png").write_bytes(b"")
-    box_files.xml(root / "Annotations" / "five.xml", [("beta", 1, 1, 9, 9)], filename="five.png")
+    root = cells_and_betas(tmp_path / "set")
     (root / "JPEGImages" / "four.png").write_bytes((root / "JPEGImages" / "one.png").read_bytes())
     for file in (lab.workspace.configs).glob("*.yaml"):
         file.unlink()

@@ -28,6 +28,7 @@ from core.store.attempts import record_attempt
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
 from core.store.runs import create_run
+from tests.app.shown_samples import NETWORK, cells_and_betas
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "screens"
 SIZES = [(80, 24), (120, 34), (160, 50)]
@@ -41,18 +42,6 @@ trials:
   - {name: fast, learning_rate: 0.1}
   - {name: "[wild]", learning_rate: 0.5, seeds: 1}
 """
-NETWORK = {
-    "model": "tinyvgg_a",
-    "parameters": 154218,
-    "trainable": 154218,
-    "parts": [
-        {"name": "backbone", "parameters": 141000, "trainable": 141000},
-        {"name": "head", "parameters": 13218, "trainable": 13218},
-    ],
-    "layers": [],
-    "checkpoint_bytes": 1_250_000,
-    "error": None,
-}
 
 
 class Clock:
@@ -126,7 +115,7 @@ def trial(lab: Any, clock: Clock, rate: float, seed: int, best: float) -> None:
 
 
 @pytest.fixture
-def filled(lab: Any, clock: Clock, errors: ModuleType, box_files: ModuleType, tmp_path: Path) -> None:
+def filled(lab: Any, clock: Clock, errors: ModuleType, tmp_path: Path) -> None:
     """A study, a detector, runs in all states; the newest has boxes, and a data set with boxes is there."""
     (lab.workspace.configs / "studies").mkdir()
     (lab.workspace.configs / "studies" / "rates.yaml").write_text(STUDY)
@@ -135,17 +124,7 @@ def filled(lab: Any, clock: Clock, errors: ModuleType, box_files: ModuleType, tm
         trial(lab, clock, 0.01, seed, 0.4 + 0.01 * seed)
         trial(lab, clock, 0.1, seed, 0.7 + 0.02 * seed)
     (lab.workspace.configs / "other.yaml").unlink()
-    root = box_files.voc(
-        tmp_path / "set",
-        {
-            "one": [("cell [a]", 2, 2, 20, 20), ("cell [a]", 30, 20, 60, 40)],
-            "two": [("beta", 5, 5, 25, 45)],
-            "three": [],
-            "four": [("cell [a]", 1, 1, 40, 40)],
-        },
-    )
-    (root / "JPEGImages" / "five.png").write_bytes(b"")
-    box_files.xml(root / "Annotations" / "five.xml", [("beta", 1, 1, 9, 9)], filename="five.png")
+    root = cells_and_betas(tmp_path / "set")
     (lab.workspace.configs / "boxes.yaml").write_text(f"data: {root}\nmodel: fasterrcnn_small\n")
     states: dict[str, dict[str, Any]] = {
         "beta": {"state": "failed", "reason": "loss is not finite at epoch 4"},

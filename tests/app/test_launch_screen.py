@@ -9,24 +9,13 @@ import pytest
 
 from core.config.fields import field_specs
 from core.store.paths import RunPaths
+from tests.app.shown_samples import NETWORK
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch_preview import Forecast
 from tui.screens.runs import RunsScreen
 from tui.widgets.form import FormTable
 
 SIZES = [(80, 24), (160, 50)]
-NETWORK = {
-    "model": "tinyvgg_a",
-    "parameters": 154218,
-    "trainable": 154218,
-    "parts": [
-        {"name": "backbone", "parameters": 141000, "trainable": 141000},
-        {"name": "head", "parameters": 13218, "trainable": 13218},
-    ],
-    "layers": [],
-    "checkpoint_bytes": 1_250_000,
-    "error": None,
-}
 
 
 @pytest.fixture(autouse=True)
