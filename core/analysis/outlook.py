@@ -207,9 +207,10 @@ def _troubles(
             "go back to an earlier epoch with a lower learning rate"
         )
         return [Trouble("not_finite", odd, text)]
-    if len(losses) >= 4 and (trouble := _too_high(losses)):
+    learns = _loss_says_little(rows, metric, mode)
+    if not learns and len(losses) >= 4 and (trouble := _too_high(losses)):
         found.append(trouble)
-    stuck = _not_moving(losses)
+    stuck = None if learns else _not_moving(losses)
     level = _level(rows, metric)
     if stuck is not None and not found:
         found.append(stuck)
@@ -225,6 +226,21 @@ def _troubles(
         )
         found.append(Trouble("schedule_spent", losses[-1][0] if losses else 0, text))
     return found
+
+
+def _loss_says_little(rows: Sequence[Mapping[str, float]], metric: str, mode: str) -> bool:
+    """Whether a detector's metric rises: then its loss may rise as well.
+
+    The loss of its boxes counts more, the more of its proposals lie on objects.
+    """
+    if not any(name.startswith("train/loss_") for row in rows for name in row):
+        return False
+    sign = rank(1, "min" if mode == "min" else "max")
+    values = [sign * row[metric] for row in rows if math.isfinite(row.get(metric, math.nan))]
+    if len(values) < 2:
+        return False
+    recent = values[-3:] if len(values) > 3 else values[-1:]
+    return float(np.median(recent)) > float(np.median(values[: -len(recent)]))
 
 
 def _too_high(losses: Sequence[tuple[int, float]]) -> Trouble | None:

@@ -134,6 +134,38 @@ def test_what_is_wrong(columns: dict[str, Any], kind: str, word: str) -> None:
     assert word in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("values", "losses", "expected"),
+    [
+        pytest.param(
+            [0.013, 0.049, 0.047, 0.129, 0.194, 0.202], [0.77, 0.79, 0.91, 0.81, 0.89, 0.85], [], id="learns"
+        ),
+        pytest.param([0.01, 0.05, 0.2, 0.3, 0.35], [0.4, 0.6, 0.9, 1.1, 1.2], [], id="learns-loss-rises"),
+        pytest.param([0.013, 0.049, 0.12], [0.77, 0.79, 0.91], [], id="three-epochs"),
+        pytest.param(
+            [0.013, 0.012, 0.013, 0.012, 0.013, 0.011],
+            [0.77, 0.79, 0.78, 0.78, 0.79, 0.77],
+            ["not_moving"],
+            id="stuck",
+        ),
+        pytest.param(
+            [0.2, 0.3, 0.35, 0.1, 0.02, 0.01],
+            [0.8, 0.5, 0.4, 0.9, 1.4, 1.9],
+            ["rate_too_high"],
+            id="breaks-down",
+        ),
+    ],
+)
+def test_the_loss_of_a_detector_that_learns_may_rise(
+    values: list[float], losses: list[float], expected: list[str]
+) -> None:
+    made = [
+        {"epoch": epoch, "val/map": value, "train/loss": loss, "train/loss_box_reg": loss / 2}
+        for epoch, (value, loss) in enumerate(zip(values, losses, strict=True), start=1)
+    ]
+    assert kinds(outlook(made, "val/map", "max")) == expected
+
+
 def test_one_spike_is_no_rate_too_high() -> None:
     made = rows(12, train__loss=lambda e: 2.0 if e == 11 else falling(e), val__accuracy=lambda e: 0.5)
     assert kinds(judged(made)) == []
