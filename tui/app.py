@@ -51,18 +51,11 @@ class LabApp(Lab):
         # Set without a word to the watchers: at the start nothing is drawn in the old colours yet.
         self.set_reactive(LabApp.theme, chosen if chosen in self.available_themes else theme.DARK.name)
         self.stylesheet.set_variables(self.get_css_variables())
-        self._is_styled = False
 
     def get_default_screen(self) -> Screen[Any]:
         screen = RunsScreen()
         screen.fit(self.size)
         return screen
-
-    def refresh_css(self, animate: bool = True) -> None:
-        """Style everything anew; the first time it has just been styled."""
-        if self._is_styled:
-            super().refresh_css(animate)
-        self._is_styled = True
 
     def on_ready(self) -> None:
         gc.freeze()
