@@ -45,7 +45,7 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         assert [row.cells["state"][0] for row in rows] == ["broken", "fixed", "fixed", "still wrong"]
         await errors.press(ui, "down", "enter")
         assert screen.model.step == "picture"
-        await ui.sees("@2", "@3", "2 of 4", "dog: A → cat, B right (fixed)")
+        await ui.sees("@2", "@3", "2 of 4", "dog: A → cat, B correct (fixed)")
         lines = ui.lines()
         row = next((line for line in lines if "A demo" in line and "B demo" in line), ui.text())
         middle = row.index("│", row.index("A demo"))
@@ -56,13 +56,13 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         assert max(at["P cat .90"]) < middle < min(at["P eel .80"])
         assert sum(line.count(" T dog ") for line in lines) >= 2
         listed = {(row.letter, row.name, row.outcome) for row in screen.query_one(BoxTable).rows}
-        assert {("A", "cat", "confused"), ("B", "dog", "right"), ("B", "eel", "extra label")} <= listed
+        assert {("A", "cat", "confused"), ("B", "dog", "correct"), ("B", "eel", "extra label")} <= listed
         await errors.press(ui, "1")
         assert "model wrong" not in ui.text()
         await errors.press(ui, "n")
-        await ui.sees("3 of 4", "dog: A missed, B right (fixed)")
+        await ui.sees("3 of 4", "dog: A missed, B correct (fixed)")
         await errors.press(ui, "b", "b")
-        await ui.sees("1 of 4", "cat: A right, B missed (broken)")
+        await ui.sees("1 of 4", "cat: A correct, B missed (broken)")
         await errors.press(ui, "greater_than_sign", "greater_than_sign")
         await ui.sees("◂ 0.60 ▸", "1 of 4")
         assert screen.query_one(CasePicture).has_focus

@@ -57,8 +57,8 @@ async def test_boxes_are_gone_through_one_by_one(predicted: Any, drive: Any, err
         assert [(row.letter, row.name, row.outcome, row.main) for row in boxes.rows] == [
             ("T", "dog", "confused", True),
             ("P", "cat", "confused", True),
-            ("T", "cat", "right", False),
-            ("P", "cat", "right", False),
+            ("T", "cat", "correct", False),
+            ("P", "cat", "correct", False),
             ("P", "eel", "extra label", False),
         ]
         assert boxes.rows[1].score == 0.9

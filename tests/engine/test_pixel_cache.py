@@ -215,7 +215,7 @@ def test_a_changed_file_of_many_gets_a_cache_of_its_own(tmp_path: Path) -> None:
     os.utime(tmp_path / "images", ns=(1, 1))
     assert (cached_pixels(tmp_path, names, 28)[1:-1] == 9).all()
     assert len(cache_files()) == 2
-    with pytest.raises(DataError, match="has 5 pictures, but number 9 is asked for"):
+    with pytest.raises(DataError, match="has 5 pictures, but number 9 is needed"):
         cached_pixels(tmp_path, [member("images", 9)], 28)
 
 

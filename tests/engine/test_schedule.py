@@ -198,7 +198,7 @@ def test_longer_than_planned_holds_the_rate_and_says_so(lab: Any, capsys: pytest
     run = lab.train("scheduler={name: step, every: 1, factor: 0.5}", "epochs=3")
     lab.resume(run, total=5)
     assert rows(run) == pytest.approx([0.02, 0.01, 0.005, 0.005, 0.005])
-    assert "schedule ends at epoch 3 and the learning rate is held" in capsys.readouterr().out
+    assert "schedule ends at epoch 3 and the learning rate stays constant after it" in capsys.readouterr().out
 
 
 def test_a_fork_begins_its_schedule_at_its_start_even_after_a_stop(lab: Any, stop_after: Any) -> None:

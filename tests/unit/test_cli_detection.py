@@ -371,7 +371,7 @@ def test_columns_of_the_lab_are_metrics() -> None:
 
 def test_classes_of_a_classifier_have_precision_where_it_was_measured() -> None:
     row = {"class": "a", "n": 3, "correct": 2, "accuracy": 2 / 3}
-    assert class_table([row], "class")[0].split() == ["class", "images", "right", "accuracy"]
+    assert class_table([row], "class")[0].split() == ["class", "images", "correct", "accuracy"]
     header, *lines = class_table([{**row, "precision": 0.5, "recall": 2 / 3, "f1": None}], "class")
-    assert header.split() == ["class", "images", "right", "accuracy", "precision", "F1"]
+    assert header.split() == ["class", "images", "correct", "accuracy", "precision", "F1"]
     assert lines[-1].split() == ["a", "3", "2", "0.6667", "0.5000", "–"]

@@ -281,9 +281,9 @@ def test_show_lists_jobs_and_measures(run: RunPaths, capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().out.splitlines()
     assert "measured   split  images  accuracy" in lines
     assert "a01-e0001  val        30    0.5000  /other" in lines
-    assert "class, val at a01-e0001  images  right  accuracy" in lines
-    assert "c␛at                         20      5    0.2500" in lines
-    assert "dog                           0      0         –" in lines
+    assert "class, val at a01-e0001  images  correct  accuracy" in lines
+    assert "c␛at                         20        5    0.2500" in lines
+    assert "dog                           0        0         –" in lines
     assert any(line.startswith("measure-0001  … queued") for line in lines)
 
 

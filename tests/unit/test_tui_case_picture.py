@@ -173,7 +173,7 @@ def test_two_models_each_with_the_truth() -> None:
     assert [(row.key, row.letter, row.outcome) for row in listed] == [
         ("o0", "T", "confused"),
         ("A0", "A", "confused"),
-        ("B7", "B", "right"),
+        ("B7", "B", "correct"),
         ("o1", "T", "missed"),
         ("A1", "A", "below threshold"),
     ]

@@ -94,7 +94,7 @@ def rows(
     truth = shown.objects[0].label if shown.objects else None
     first = likeliest[0][0]
     for label, score in likeliest:
-        what = "" if truth is None else "right" if label == truth else "wrong" if label == first else ""
+        what = "" if truth is None else "correct" if label == truth else "wrong" if label == first else ""
         listed.append(BoxRow(f"p{label}", "P", names[label], score, None, what, label == first))
     return _ordered(listed)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.analysis.cases import Case
 
 KIND_WORDS = {
-    "correct": "right",
+    "correct": "correct",
     "confused": "confused",
     "missed": "missed",
     "duplicate": "duplicate",
@@ -53,5 +53,5 @@ def case_words(case: Case, names: Sequence[str]) -> str:
     if case.truth is None:
         return f"{names[case.predicted]}"
     if case.truth == case.predicted:
-        return f"{names[case.truth]} right"
+        return f"{names[case.truth]} correct"
     return f"{names[case.truth]} → {names[case.predicted]}"
