@@ -17,9 +17,9 @@ from core.analysis.predictions import FORMAT, BoxPredictions, arrays_as_predicti
 from core.analysis.scene import Scene
 from core.config.load import dump, parse_experiment
 from core.config.workspace import Workspace
-from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, read_coco
+from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, image_names, read_coco
 from core.datasets.boxes.results import read_results
-from core.datasets.findings import Findings, count, some
+from core.datasets.findings import Findings, count, grouped, some
 from core.datasets.names import spelled
 from core.datasets.plausibility import suspect_copies, suspect_results, suspect_twins
 from core.errors import DataError
@@ -296,10 +296,10 @@ def _images(path: Path, records: list[Any]) -> dict[str, tuple[str, tuple[int, i
         raise DataError(f"{clean(str(path))} has no images: its list is empty.")
     for record in records:
         key = _key(record.get("id")) if isinstance(record, dict) else ""
-        name = record.get("file_name") if isinstance(record, dict) else None
+        names = image_names(record) if isinstance(record, dict) else ()
         if not key:
             raise DataError(f"{clean(str(path))}: an image has no id.")
-        inside = _confined(str(name if isinstance(name, str) and name.strip() else key))
+        inside = _confined(names[0] if names else key)
         if key in images:
             both = f"{clean(images[key][0])} and {clean(inside)}"
             raise DataError(f"{clean(str(path))}: image id {clean(key)} is given to {both}.")
@@ -351,7 +351,7 @@ def _config(images: Path) -> str:
 
 
 def _notes(found: Findings) -> list[str]:
-    return [str(item) for item in (*found.of("error"), *found.of("warning"))]
+    return [str(item) for item in grouped((*found.of("error"), *found.of("warning")))]
 
 
 def _packed(arrays: Mapping[str, Any]) -> bytes:

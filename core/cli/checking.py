@@ -16,7 +16,8 @@ def lines(check: Check) -> list[str]:
     where = f"{clean(str(check.root))}: " if check.root is not None else ""
     found = [f"{where}{check.summary()}"]
     if check.changed_files:
-        found.append(f"{count(check.changed_files)} of {count(check.images)} files changed or skipped")
+        files = "file" if check.changed_files == 1 else "files"
+        found.append(f"{count(check.changed_files)} {files} changed or skipped")
     if check.splits and not check.errors:
         found += ["", *_classes(check)]
     told = [

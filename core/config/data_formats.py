@@ -43,7 +43,7 @@ _TABLE = (
     DataFormat("voc", "images with boxes (VOC)", f"{_BOXES}.voc", "detection", settings=_VOC),
     DataFormat("diatom", "images with boxes (Diatom)", f"{_BOXES}.voc", "detection", settings=_VOC),
     DataFormat("coco", "images with boxes (COCO)", f"{_BOXES}.coco", "detection", (".json",), _COCO),
-    DataFormat("yolo", "images with boxes (YOLO)", f"{_BOXES}.yolo", "detection", (".yaml", ".yml")),
+    DataFormat("yolo", "images with boxes (YOLO)", f"{_BOXES}.yolo", "detection", (".yaml", ".yml", ".data")),
     DataFormat(
         "synthetic", "synthetic images", "core.datasets.synthetic.drawn_format", None, settings=("empty",)
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.config.data_formats import BOX_FORMATS
 from core.config.schema import DataConfig
-from core.datasets.findings import Finding, Findings, as_rows, count
+from core.datasets.findings import Finding, Findings, as_rows, count, grouped
 from core.datasets.format import data_format, format_of
 from core.datasets.image_header import exif_words, look_at
 from core.datasets.leaks import shared_images
@@ -116,8 +116,8 @@ class Check:
         changes = (
             [f"{self.repaired} repaired", f"{self.dropped} dropped"] if self.format in BOX_FORMATS else []
         )
-        changes += [count(len(self.warnings), "warning")]
-        changes += [count(len(self.errors), "error")] if self.errors else []
+        changes += [count(sum(item.number for item in self.warnings), "warning")]
+        changes += [count(sum(item.number for item in self.errors), "error")] if self.errors else []
         return f"{text}; {', '.join(changes)}"
 
 
@@ -164,8 +164,8 @@ def check_images(dataset: Dataset, name: str) -> Check:
         counts=counts,
         splits=splits,
         held_out=any("held out for validation" in note for note in dataset.notes),
-        notes=tuple(found.of("note")),
-        warnings=tuple(found.of("warning")),
+        notes=grouped(found.of("note")),
+        warnings=grouped(found.of("warning")),
     )
 
 

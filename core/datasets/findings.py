@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Literal
 
 from core.text import clean
 
 Level = Literal["error", "warning", "note"]
+_MOST_ALIKE = 20
+# What differs between complaints of one kind: quoted words, names of files, numbers.
+_PARTICULARS = re.compile(r"'[^']*'|\S*[/.]\w+\S*|\S*\d\S*")
 
 
 class Why(Enum):
@@ -47,13 +51,14 @@ class Finding:
     """One sentence on one file. `file` is as people should read it, `line` counts from 1, 0 when unknown.
 
     An error keeps the set from being used; a warning says what was changed, dropped or looks wrong; a note
-    what is unusual but fine.
+    what is unusual but fine. `number` of such findings are said by this one, the first of them.
     """
 
     level: Level
     file: str
     line: int
     text: str
+    number: int = 1
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
@@ -120,6 +125,24 @@ class Findings:
         return item
 
 
+def grouped(items: Iterable[Finding]) -> tuple[Finding, ...]:
+    """`items` in their order; more than 20 that differ only in names and numbers become their first one."""
+    given = list(items)
+    kinds: dict[tuple[Level, str], list[Finding]] = {}
+    for item in given:
+        kinds.setdefault((item.level, _PARTICULARS.sub("*", item.text)), []).append(item)
+    told: dict[int, Finding] = {}
+    for alike in kinds.values():
+        if len(alike) <= _MOST_ALIKE:
+            told.update({id(item): item for item in alike})
+            continue
+        files = len({item.file for item in alike})
+        where = f" in {count(files, 'file')}" if files > 1 else ""
+        text = f"{alike[0].text} (the first of {len(alike)} such{where})"
+        told[id(alike[0])] = replace(alike[0], text=text, number=len(alike))
+    return tuple(told[id(item)] for item in given if id(item) in told)
+
+
 def some(names: Iterable[str], most: int = 5) -> str:
     """The first names of many: `a, b, c and 4 more`."""
     shown = list(names)
@@ -133,7 +156,13 @@ def count(number: int, thing: str, plural: str | None = None) -> str:
 
 
 def as_rows(items: Iterable[Finding]) -> list[Mapping[str, str | int]]:
-    """Findings as JSON has them: file and text, and the line where it is known."""
+    """Findings as JSON has them: file and text, the line where it is known, the number of more than one."""
     return [
-        {"file": item.file, **({"line": item.line} if item.line else {}), "text": item.text} for item in items
+        {
+            "file": item.file,
+            **({"line": item.line} if item.line else {}),
+            "text": item.text,
+            **({"count": item.number} if item.number > 1 else {}),
+        }
+        for item in items
     ]

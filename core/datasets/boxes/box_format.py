@@ -11,7 +11,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawImage, RawSplit
 from core.datasets.boxes.check_boxes import check_boxed
 from core.datasets.boxes.open_boxes import open_boxed
-from core.datasets.boxes.read_boxes import Boxed, read_boxed
+from core.datasets.boxes.read_boxes import Boxed, is_no_split, read_boxed
 from core.datasets.boxes.usable import objects_at_hand
 from core.datasets.check import Check
 from core.datasets.class_folders.scan import class_order
@@ -75,9 +75,8 @@ class BoxFormat:
     def _read(self, data: DataConfig) -> tuple[BoxPlaces, dict[str, RawSplit], Findings]:
         found = Findings()
         places = self.places(data, data.root)
-        raws: dict[str, RawSplit] = {
-            source.split: self.read_split(source, places, data, found) for source in places.sources()
-        }
+        read = [(source, self.read_split(source, places, data, found)) for source in places.sources()]
+        raws = {source.split: raw for source, raw in read if not is_no_split(source, raw, data)}
         return places, raws, found
 
 

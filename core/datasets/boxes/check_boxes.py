@@ -8,7 +8,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.open_boxes import classes_of, say_stripped, split_images, stripped
 from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.check import Check, SplitCheck
-from core.datasets.findings import count, some
+from core.datasets.findings import count, grouped, some
 from core.errors import DataError
 
 
@@ -65,9 +65,9 @@ def _filled(boxed: Boxed, names: tuple[str, ...], splits: Mapping[str, tuple[See
         splits={split: _split_check(split_images, names) for split, split_images in splits.items()},
         held_out="val" in splits and "val" not in boxed.splits,
         changed_files=found.files(),
-        notes=tuple(found.of("note")),
-        warnings=tuple(found.of("warning")),
-        errors=tuple(found.of("error")),
+        notes=grouped(found.of("note")),
+        warnings=grouped(found.of("warning")),
+        errors=grouped(found.of("error")),
     )
 
 

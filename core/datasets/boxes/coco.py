@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,14 @@ from core.config.schema import DataConfig
 from core.datasets.boxes import coco_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.box_format import BoxFormat
-from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, looks_like_coco, read_coco
+from core.datasets.boxes.coco_file import (
+    TWICE,
+    as_integer,
+    as_number,
+    image_names,
+    looks_like_coco,
+    read_coco,
+)
 from core.datasets.boxes.image_index import ImageIndex, Match, is_confined
 from core.datasets.findings import Findings, Why, count, some
 from core.datasets.format import Format
@@ -106,10 +113,11 @@ class _File:
         images: dict[str, _Image] = {}
         missing: list[str] = []
         for index, record in enumerate(records, 1):
-            name = record.get("file_name") if isinstance(record, dict) else None
-            if not isinstance(name, str) or not name.strip():
+            names = image_names(record) if isinstance(record, dict) else ()
+            if not names:
                 self._found.warn(self._shown, f"image {index} has no file_name: left out")
                 continue
+            name = names[0]
             if twice := _twice(record, "id", "file_name"):
                 self._found.error(self._shown, f"image {index}, {clean(name)}, gives its {twice} twice")
                 continue
@@ -121,7 +129,7 @@ class _File:
                 text = f"image id {clean(key)} is given to {clean(images[key].name)} and to {clean(name)}"
                 self._found.error(self._shown, f"{text}: their objects cannot be told apart")
                 continue
-            match, absent = self._found_file(files, name)
+            match, absent = self._found_file(files, names)
             if match is None:
                 missing.append(name)
             path = os.path.relpath(folder / match.path, self._root) if match else ""
@@ -134,9 +142,11 @@ class _File:
             )
         return images
 
-    def _found_file(self, files: ImageIndex, name: str) -> tuple[Match | None, str]:
+    def _found_file(self, files: ImageIndex, names: Sequence[str]) -> tuple[Match | None, str]:
         """The file of an image, or why there is none."""
-        match = files.find(name, anywhere=True)
+        exact = (match for name in names if (match := files.find(name)) and match.how == "exact")
+        name = names[0]
+        match = next(exact, None) or files.find(name, anywhere=True)
         plain = name.replace("\\", "/")
         if match is None:
             why = "points outside the folder of images" if not is_confined(plain) else "does not exist"

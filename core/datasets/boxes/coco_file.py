@@ -6,8 +6,10 @@ import json
 import math
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import orjson
 
@@ -26,6 +28,7 @@ _SPACED = re.compile(rb'"\s+:')
 TWICE = "\0twice"
 """A key that no file has: the names of those that a mapping gives more than once, with different values."""
 _KEYS = re.compile(rb'"(images|annotations|categories|image_id|file_name|bbox)"\s*:')
+_NAMES, _ADDRESSES = ("file_name", "filename"), ("coco_url", "flickr_url", "url")
 
 
 class Integer(NamedTuple):
@@ -120,6 +123,22 @@ def looks_like_coco(path: Path) -> bool:
     mapping = text.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"{")
     keys = {found[1] for found in _KEYS.finditer(text)}
     return mapping and len(keys) > 1 and bool(keys & {b"images", b"annotations", b"categories"})
+
+
+def image_names(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the file of an image may be called, the likeliest first: as `file_name` says, else as its address.
+
+    LVIS gives addresses only; the folder in one (`train2017/1.jpg`) is that of the image.
+    """
+    for key in _NAMES:
+        if isinstance(name := record.get(key), str) and name.strip():
+            return (name,)
+    for key in _ADDRESSES:
+        if isinstance(address := record.get(key), str):
+            parts = [part for part in unquote(urlsplit(address).path).split("/") if part]
+            if parts:
+                return tuple(dict.fromkeys(("/".join(parts[-2:]), parts[-1])))
+    return ()
 
 
 def as_integer(value: object) -> Integer | None:

@@ -11,7 +11,7 @@ from typing import Any
 from core.config.schema import DataConfig, SplitName
 from core.datasets.boxes.annotation_folders import ANNOTATION_FOLDERS, IMAGE_FOLDERS, bases, has, inside
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
-from core.datasets.boxes.coco_file import looks_like_coco
+from core.datasets.boxes.coco_file import image_names, looks_like_coco
 from core.datasets.boxes.image_index import is_confined, is_junk
 from core.datasets.class_folders.split_folders import (
     SPLITS,
@@ -66,11 +66,13 @@ def coco_files(root: Path) -> list[Path]:
 
 def images_of(file: Path, root: Path, records: Sequence[Any]) -> Path:
     """The folder that the images named in `file` are in: the one where most of the first are found."""
-    names = [record.get("file_name") for record in records[:_TRIED] if isinstance(record, dict)]
-    plain = [name.replace("\\", "/") for name in names if isinstance(name, str)]
+    given = [image_names(record) for record in records[:_TRIED] if isinstance(record, dict)]
+    plain = [[name.replace("\\", "/") for name in names] for names in given if names]
     best, most = file.parent, -1
     for folder in dict.fromkeys(_image_folders(file, root)):
-        hits = sum(is_confined(name) and os.path.isfile(folder / name) for name in plain)
+        hits = sum(
+            any(is_confined(name) and os.path.isfile(folder / name) for name in names) for names in plain
+        )
         if hits > most:
             best, most = folder, hits
         if plain and hits == len(plain):

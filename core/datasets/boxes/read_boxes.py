@@ -10,14 +10,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.config.schema import DataConfig
-from core.datasets.boxes.annotations import BoxPlaces, Corners, RawBox, RawImage, RawSplit
+from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.repair import Kept, mend, without_look
 from core.datasets.boxes.usable import require_objects
 from core.datasets.findings import Finding, Findings, Why, count, some
 from core.datasets.format import format_of
 from core.datasets.image_header import Look, exif_words, look_at
 from core.datasets.plausibility import sized_boxes, suspect_names
+from core.datasets.unlisted import unlisted_images
 from core.errors import DataError
+from core.reading import shown
 
 if TYPE_CHECKING:
     from core.datasets.boxes.box_format import BoxFormat
@@ -109,9 +111,18 @@ def read_boxed(data: DataConfig, name: str) -> Boxed:
     for source in places.sources():
         before = len(found.losses)
         raw = reader.read_split(source, places, data, found)
+        if is_no_split(source, raw, data):
+            told = f"no {source.split} images: {empty_place(source)} has none"
+            places = replace(places, notes=(*places.notes, told))
+            continue
         raws[source.split] = raw
         splits[source.split] = tuple(_seen(image, places, looks, found) for image in _once(raw, found))
         losses[source.split] = found.losses[before:]
+    listed = [
+        path for raw in raws.values() for path in (*raw.left_out, *(image.path for image in raw.images))
+    ]
+    if others := unlisted_images(places.root, listed):
+        found.note("", others)
     boxed = Boxed(name, places, raws, splits, found, losses)
     _note_modes(boxed.images, found)
     require_objects(boxed)
@@ -122,6 +133,18 @@ def read_boxed(data: DataConfig, name: str) -> Boxed:
             data, sized_boxes((seen.raw, seen.look) for seen in boxed.images if seen.readable), found
         )
     return boxed
+
+
+def is_no_split(source: BoxSource, raw: RawSplit, data: DataConfig) -> bool:
+    """Whether a split was found that the config does not name, and nothing is in it."""
+    return (
+        source.split != "train" and getattr(data, source.split) is None and not (raw.images or raw.left_out)
+    )
+
+
+def empty_place(source: BoxSource) -> str:
+    """The folder or file of a split without images, for people."""
+    return shown(source.list or source.images or source.annotations or "")
 
 
 def objects_by_class(images: tuple[Seen, ...]) -> Counter[str]:

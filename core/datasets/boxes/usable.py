@@ -74,6 +74,8 @@ def _nothing_in(boxed: Boxed, split: str) -> str:
         first = images[0]
         why = f"none of {count(len(images), f'{split} image')} can be read, such as {first.raw.path}"
         return f"{why} ({first.look.fault}): put complete files there, or name other images in data.{split}"
+    if not images and not raw.left_out:
+        return f"there are no {split} images: name some in data.{split}"
     if not images:
         number = count(len(raw.left_out), f"{split} image")
         return f"none of {number} has an annotation file that can be read: `labtui data check` names them"

@@ -18,13 +18,14 @@ from core.datasets.boxes.box_format import BoxFormat
 from core.datasets.boxes.image_index import ImageIndex, files_below, is_encodable, is_junk
 from core.datasets.boxes.list_files import read_list
 from core.datasets.boxes.yolo_lines import Layout, layout_of
+from core.datasets.boxes.yolo_lists import ListedImages
 from core.datasets.boxes.yolo_places import labels_of
 from core.datasets.findings import Findings, Why, count, some
 from core.datasets.format import Format
 from core.datasets.images import SUFFIXES
 from core.datasets.names import spelled
 from core.errors import DataError, LabError, UnreadableError
-from core.reading import exists, read_text
+from core.reading import exists, read_text, shown
 from core.text import clean
 
 _SAMPLE = 400
@@ -56,26 +57,44 @@ class _Reader:
         self._lost = 0
 
     def take(self, part: BoxSource, split: RawSplit) -> None:
-        for path in self._images(part):
-            label = labels_of(path, part)
-            shown = os.path.relpath(path, self._root)
-            self._labels[label] = shown
+        images = [(path, labels_of(path, part)) for path in self._images(part)]
+        sharing: dict[Path, list[str]] = {}
+        for path, label in images:
+            sharing.setdefault(label, []).append(os.path.relpath(path, self._root))
+        for path, label in images:
+            image = os.path.relpath(path, self._root)
+            self._labels.setdefault(label, image)
             if part.list is None:
                 self._folders.add(label.parent)
             boxes: tuple[RawBox, ...] = ()
             self._lost = 0
             file = os.path.relpath(label, self._root)
             if exists(label):
-                split.annotated += 1
+                split.annotated += self._labels[label] == image
                 lines = self._lines(label, file)
                 if lines is None:
-                    split.left_out.append(shown)
+                    split.left_out.append(image)
+                    continue
+                if len(set(sharing[label])) > 1:
+                    split.left_out.append(image)
+                    self._of_several(sharing[label], lines, file)
                     continue
                 boxes = tuple(self._boxes(lines, file))
             else:
-                self._without.append(shown)
-            identity = os.path.splitext(shown)[0].replace(os.sep, "/")
-            split.images.append(RawImage(shown, file, identity, boxes, relative=True, lost=self._lost))
+                self._without.append(image)
+            identity = os.path.splitext(image)[0].replace(os.sep, "/")
+            split.images.append(RawImage(image, file, identity, boxes, relative=True, lost=self._lost))
+
+    def _of_several(self, images: list[str], lines: list[str], file: str) -> None:
+        """A label file that may be of one image or another: nobody knows of which."""
+        objects = sum(bool(line.strip()) for line in lines)
+        text = f"could be of {some(images)}: left out"
+        if objects:
+            self._found.drop(
+                file, f"{text}, its {count(objects, 'object')}", why=Why.SEVERAL, objects=objects
+            )
+        else:
+            self._found.warn(file, text)
 
     def finish(self, source: BoxSource, split: RawSplit) -> None:
         """What can be said only when all images are known."""
@@ -86,6 +105,8 @@ class _Reader:
                     own = any(other in path.parents for other in self._folders if other != folder)
                     if not own:
                         self._found.warn(os.path.relpath(path, self._root), "has no image: left out")
+        if not split.images and not split.left_out and source.split == "train":
+            raise DataError(f"{shown(source.images or self._root)} has no images: put them there.")
         if self._without and not split.annotated:
             expected = next(iter(self._labels), Path())
             text = f"none of {count(len(self._without), 'image')} has a label file, as {expected}"
@@ -123,23 +144,28 @@ class _Reader:
     def _images(self, part: BoxSource) -> Iterator[Path]:
         if part.list is None:
             assert part.images is not None
-            files = ImageIndex(part.images)
-            if not files.paths:
-                raise DataError(f"{clean(str(part.images))} has no images.")
-            yield from (part.images / path for path in files.paths)
+            yield from (part.images / path for path in ImageIndex(part.images).paths)
             return
-        shown = os.path.relpath(part.list, self._root)
+        file = os.path.relpath(part.list, self._root)
         taken = 0
+        images = ListedImages(part, self._root)
         for entry in read_list(part.list):
-            path = yolo_places.listed(entry.name, part, self._root)
+            path = images.find(entry.name)
             if path is None or not is_encodable(str(path)) or is_junk(path.name):
-                self._found.warn(shown, f"there is no image {clean(entry.name)}: left out", entry.line)
+                self._found.warn(file, f"there is no image {clean(entry.name)}: left out", entry.line)
                 continue
             taken += 1
             yield path
         if not taken:
             first = clean(read_list(part.list)[0].name)
-            raise DataError(f"{clean(str(part.list))}: none of its images exists; the first is '{first}'.")
+            raise DataError(
+                f"{clean(str(part.list))}: none of its images exists; the first is '{first}': name their "
+                f"folder, as data.{part.split}: {{images: FOLDER, list: FILE}}."
+            )
+        if images.moved:
+            first = clean(images.moved[0])
+            text = f"{count(len(images.moved), 'image')} not where the list says, as {first}"
+            self._found.note(file, f"{text}: found by name inside the data set")
 
     def _lines(self, path: Path, file: str) -> list[str] | None:
         try:
@@ -213,8 +239,8 @@ def _layout(places: BoxPlaces) -> Layout:
 
 def _sampled(part: BoxSource, places: BoxPlaces) -> Iterator[Path]:
     if part.list is not None:
-        paths = (yolo_places.listed(entry.name, part, places.root) for entry in read_list(part.list))
-        yield from filter(None, paths)
+        images = ListedImages(part, places.root)
+        yield from filter(None, (images.find(entry.name) for entry in read_list(part.list)))
     elif part.images is not None:
         yield from (part.images / path for path in files_below(part.images, *SUFFIXES))
 

@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from core.config.schema import DataConfig, SplitName, SplitPaths
-from core.config.yaml12 import Place, parse_document
 from core.datasets.boxes.annotation_folders import IMAGE_FOLDERS, annotations_near, bases, has, images_near
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
 from core.datasets.boxes.image_index import files_below
+from core.datasets.boxes.yolo_files import described, file_of, is_yolo_file
 from core.datasets.class_folders.labels import class_names_in
 from core.datasets.class_folders.split_folders import (
     SPLITS,
-    names_in,
     no_root,
     no_test_images,
     require_folder,
     split_folders,
     subfolders,
 )
-from core.datasets.findings import count, some
 from core.datasets.names import spelled
 from core.errors import DataError, UnreadableError
-from core.reading import exists, read_bytes, read_text, shown
+from core.reading import exists, read_text
 from core.text import clean
 
 _NAME_FILES = ("classes.txt", "obj.names", "labels.txt")
-_YAML = (".yaml", ".yml")
-_YAML_STEMS = ("data", "dataset")
-_KEY_LINE = re.compile(rb"^(names|nc|train|val)[ \t]*:", re.MULTILINE)
 
 
 def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     """Train, val and test: as the config names them, else as data.yaml does, else found. Raises DataError."""
     if root is not None:
         require_folder(root if not root.is_file() else root.parent)
-    file = yaml_of(root) if root is not None else None
+    file = file_of(root) if root is not None else None
     folder = root.parent if root is not None and root.is_file() else root
     named = {
         split: _complete(split, paths, folder)
@@ -49,10 +42,10 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     notes: list[str] = []
     names = keypoints = None
     if file is not None:
-        document = _read_yaml(file)
-        names = _names(document, file, notes)
-        keypoints = _keypoints(document, file)
-        sources = _by_yaml(document, file) | named
+        told = described(file, frozenset(named))
+        names, keypoints = told.names, told.keypoints
+        notes += told.notes
+        sources = told.sources | named
     elif "train" in named:
         sources = named
     elif folder is not None:
@@ -60,7 +53,10 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     else:
         raise no_root()
     if "train" not in sources:
-        raise DataError(f"{clean(str(file))} names no training images: give `train` there.")
+        raise DataError(
+            f"{clean(str(file))} names no training images: give `train` there, or name their folder in "
+            "data.train."
+        )
     if data.val == "test":
         if "test" not in sources:
             raise no_test_images(f"{clean(str(root))} names no test images", "their folder")
@@ -82,27 +78,11 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     )
 
 
-def yaml_of(root: Path) -> Path | None:
-    """The data.yaml of Ultralytics' tools: `root` itself, else the only one of its kind in it."""
-    if root.is_file():
-        return root if root.suffix.lower() in _YAML else None
-    for base in bases(root):
-        files = sorted(base / name for name in names_in(base) if name.lower().endswith(_YAML))
-        known = [path for path in files if _is_yolo(path)]
-        usual = [path for path in known if path.stem.lower() == "data"]
-        if len(known) == 1 or usual:
-            return (usual or known)[0]
-        if known:
-            shown = some(path.name for path in known)
-            raise DataError(f"{clean(str(base))} has {shown}: name the one that counts in data.root.")
-    return None
-
-
 def looks_like_yolo(root: Path) -> bool:
-    """Whether there is a data.yaml, or label files beside images."""
+    """Whether there is a data.yaml or obj.data, or label files beside images."""
     if root.is_file():
-        return root.suffix.lower() in _YAML and _is_yolo(root)
-    return yaml_of(root) is not None or any(_label_folders(base) for base in bases(root))
+        return is_yolo_file(root)
+    return file_of(root) is not None or any(_label_folders(base) for base in bases(root))
 
 
 def labels_of(image: Path, source: BoxSource) -> Path:
@@ -121,126 +101,6 @@ def labels_of(image: Path, source: BoxSource) -> Path:
                 return swapped
     beside = image.parent / "labels" / name
     return beside if beside.parent.is_dir() else image.parent / name
-
-
-def listed(name: str, source: BoxSource, root: Path) -> Path | None:
-    """The image file that a line of a list names, None when it is not there."""
-    assert source.list is not None
-    entry = name.replace("\\", "/") if not os.path.exists(name) else name
-    folders = [source.list.parent, root, *([source.images] if source.images else [])]
-    for folder in folders:
-        path = Path(os.path.normpath(folder / entry))
-        if path.is_file():
-            return path
-    return None
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    tree = parse_document(read_text(file), Place(file, 1, file.parent))
-    if tree.problems and tree.incomplete:
-        problem = tree.problems[0]
-        raise UnreadableError(shown(file), clean(problem.text), problem.line)
-    return tree.value
-
-
-def _is_yolo(file: Path) -> bool:
-    """Whether a YAML file is a data.yaml. Raises UnreadableError for one that cannot be understood."""
-    try:
-        keys = set(_read_yaml(file))
-    except UnreadableError:
-        if file.stem.lower() in _YAML_STEMS or _speaks_of_classes(file):
-            raise
-        return False
-    if file.stem.lower() in _YAML_STEMS and "nc" in keys and bool(keys & {"train", "val"}):
-        return True
-    return "names" in keys and bool(keys & {"train", "val", "path", "nc"})
-
-
-def _speaks_of_classes(file: Path) -> bool:
-    """Whether there are lines of a data.yaml in a file that as a whole cannot be understood."""
-    try:
-        data = read_bytes(file)
-    except UnreadableError:
-        return False
-    return len({found[1] for found in _KEY_LINE.finditer(data)}) > 1
-
-
-def _names(document: dict[str, Any], file: Path, notes: list[str]) -> tuple[str, ...]:
-    """The class names of data.yaml, a list or a mapping from numbers. Raises DataError without any."""
-    given, shown = document.get("names"), clean(str(file))
-    if isinstance(given, dict):
-        try:
-            numbered = {int(key): name for key, name in given.items()}
-        except ValueError:
-            raise DataError(f"{shown}: `names` must map numbers to class names.") from None
-        if sorted(numbered) != list(range(len(numbered))):
-            raise DataError(f"{shown}: `names` must number the classes from 0 without gaps.")
-        given = [numbered[index] for index in range(len(numbered))]
-    if not isinstance(given, list) or not given:
-        raise DataError(f"{shown} has no `names`: give the class names as a list, names: [NAME, NAME].")
-    names = tuple(spelled(_word(name)) for name in given)
-    if "" in names:
-        raise DataError(f"{shown}: name {names.index('')} of `names` is empty.")
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise DataError(f"{shown}: `names` has '{twice[0]}' twice.")
-    count_given = document.get("nc")
-    if isinstance(count_given, int) and count_given != len(names):
-        notes.append(f"{clean(file.name)} says nc: {count_given}, but has {count(len(names), 'name')}")
-    return names
-
-
-def _keypoints(document: dict[str, Any], file: Path) -> tuple[int, int] | None:
-    """`kpt_shape` of data.yaml: how many keypoints a box has, and the numbers of each."""
-    given = document.get("kpt_shape")
-    if given is None:
-        return None
-    whole = isinstance(given, list) and len(given) == 2 and all(type(number) is int for number in given)
-    if not whole or given[0] < 1 or given[1] not in (2, 3):
-        raise DataError(
-            f"{clean(str(file))}: `kpt_shape` must be [keypoints, 2] or [keypoints, 3], as [17, 3]."
-        )
-    return given[0], given[1]
-
-
-def _word(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-
-
-def _by_yaml(document: dict[str, Any], file: Path) -> dict[SplitName, BoxSource]:
-    base = file.parent
-    given = document.get("path")
-    tops = [base]
-    if isinstance(given, str) and given.strip():
-        tops = [Path(os.path.normpath(base / os.path.expanduser(given))), base]
-    found: dict[SplitName, BoxSource] = {}
-    for split in SPLITS:
-        entries = document.get(split, document.get("valid") if split == "val" else None)
-        entries = entries if isinstance(entries, list) else [entries] if entries else []
-        parts = [_entry(split, entry, tops, file) for entry in entries]
-        if parts:
-            first, *more = parts
-            found[split] = BoxSource(split, first.images, first.annotations, first.list, tuple(more))
-    return found
-
-
-def _entry(split: SplitName, entry: object, tops: list[Path], file: Path) -> BoxSource:
-    """One folder or list that data.yaml names; Roboflow's `../train/images` lies in the yaml's own folder."""
-    if not isinstance(entry, str):
-        raise DataError(f"{clean(str(file))}: `{split}` must be a folder or a list of images.")
-    plain = entry.replace("\\", "/")
-    tried = [Path(os.path.normpath(top / plain)) for top in tops]
-    tried += [
-        Path(os.path.normpath(top / plain.removeprefix("../"))) for top in tops if plain.startswith("../")
-    ]
-    for path in tried:
-        if path.is_dir():
-            return BoxSource(split, path)
-        if path.is_file():
-            return BoxSource(split, list=path)
-    raise DataError(
-        f"{clean(str(file))}: `{split}` is {clean(entry)}, but {clean(str(tried[0]))} does not exist."
-    )
 
 
 def _by_folders(root: Path) -> dict[SplitName, BoxSource]:
