@@ -32,6 +32,7 @@ class DataFormat:
     published: bool = False
 
 
+TABLE = "csv"
 _BOXES, _FILES = "core.datasets.boxes", "core.datasets.published.arrays"
 _VOC, _COCO = ("difficult", "one_based"), ("boxes",)
 _TABLE = (
@@ -44,6 +45,9 @@ _TABLE = (
     DataFormat("diatom", "images with boxes (Diatom)", f"{_BOXES}.voc", "detection", settings=_VOC),
     DataFormat("coco", "images with boxes (COCO)", f"{_BOXES}.coco", "detection", (".json",), _COCO),
     DataFormat("yolo", "images with boxes (YOLO)", f"{_BOXES}.yolo", "detection", (".yaml", ".yml", ".data")),
+    DataFormat(
+        TABLE, "images with boxes (CSV)", f"{_BOXES}.box_tables", "detection", (".csv", ".tsv"), _COCO
+    ),
     DataFormat(
         "synthetic", "synthetic images", "core.datasets.synthetic.drawn_format", None, settings=("empty",)
     ),

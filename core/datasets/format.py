@@ -7,8 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from core.config.data_formats import BOX_FORMATS, DATA_FORMATS, formats_in
+from core.config.data_formats import BOX_FORMATS, DATA_FORMATS, TABLE, formats_in
 from core.config.data_schema import DataConfig, SplitPaths
+from core.datasets.class_folders.layout import has_class_folders
 from core.datasets.class_folders.split_folders import split_folders, subfolders
 from core.datasets.findings import some
 from core.datasets.published.catalogue import PUBLISHED
@@ -76,6 +77,8 @@ def data_format(data: DataConfig) -> str:
     if names and "train" in split_folders(data.root):
         names.append("folder")
     names += _with_boxes(data.root)
+    if names == [TABLE] and has_class_folders(data.root):
+        names.append("folder")
     if len(names) > 1:
         raise DataError(
             f"{clean(str(data.root))} holds {' and '.join(names)}: say which in data.format, "
@@ -96,7 +99,9 @@ def _is_classes(name: str) -> bool:
 
 
 def _with_boxes(path: Path) -> list[str]:
-    return [name for name in BOX_FORMATS if format_of(name).detect(path)]
+    """The formats with boxes that a path looks like; a table beside files of another is taken for a copy."""
+    names = [name for name in BOX_FORMATS if name != TABLE and format_of(name).detect(path)]
+    return names or [name for name in (TABLE,) if format_of(name).detect(path)]
 
 
 def _of_file(path: Path) -> str:
@@ -106,8 +111,8 @@ def _of_file(path: Path) -> str:
     if not formats_in(path.suffix):
         return "folder"
     raise DataError(
-        f"{clean(str(path))} is a file, but neither a COCO file of annotations nor a data.yaml of YOLO: "
-        "give the folder of the data set."
+        f"{clean(str(path))} is a file, but neither a COCO file of annotations nor a data.yaml of YOLO nor a "
+        "table of boxes: give the folder of the data set."
     )
 
 

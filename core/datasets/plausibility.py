@@ -109,6 +109,13 @@ def suspect_xywh(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -
         )
 
 
+def suspect_table(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -> None:
+    """Warn of boxes of a table that seem to mean something else; not where the config says what they are."""
+    if data.boxes == "auto":
+        _corners_or_sizes(boxes, found)
+        suspect_xywh(data, boxes, found)
+
+
 def suspect_results(
     found: Findings,
     file: str,

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from core.config.schema import DataConfig, SplitPaths
-from core.datasets.class_folders import labels as label_files
+from core.datasets import tables as label_tables
 from core.datasets.dataset import Dataset
 from core.datasets.open import open_dataset, require_root
 from core.datasets.outline import outline
@@ -594,9 +594,9 @@ def test_a_long_list_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     make(tmp_path, *FLAT)
     table(tmp_path / "labels.csv", "a.png,cat", "b.png,dog", "c.png,cat", "d.png,dog")
     reads: list[Path] = []
-    real = label_files.read_text  # type: ignore[attr-defined]
+    real = label_tables.read_text  # type: ignore[attr-defined]
     monkeypatch.setattr(
-        label_files, "read_text", lambda path, *more: (reads.append(path), real(path, *more))[1]
+        label_tables, "read_text", lambda path, *more: (reads.append(path), real(path, *more))[1]
     )
     open_dataset(DataConfig(root=tmp_path))
     assert reads.count(tmp_path / "labels.csv") == 1

@@ -6,11 +6,13 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.config.schema import DataConfig
-from core.datasets.boxes import coco_places
+from core.datasets.boxes import annotation_files
+from core.datasets.boxes.annotation_files import FileKind
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.box_format import BoxFormat
 from core.datasets.boxes.coco_file import (
@@ -64,7 +66,8 @@ class _File:
         split = RawSplit(annotated=1)
         names = self._categories(document["categories"], split)
         records = document["images"]
-        folder = source.images or coco_places.images_of(self._path, self._root, records)
+        given = [image_names(record) for record in records if isinstance(record, dict)]
+        folder = source.images or annotation_files.images_of(self._path, self._root, given)
         images = self._images(records, folder)
         for where, record, source_id, mended in self._annotations(document["annotations"]):
             self._add(where, record, source_id, mended, images, names)
@@ -313,12 +316,21 @@ def _boxes_in(bbox: object) -> int:
     return len(bbox) // 4 if len(bbox) % 4 == 0 else 0
 
 
+_FILES = FileKind(
+    "COCO file",
+    (".json",),
+    looks_like_coco,
+    "annotations/instances_train.json or annotations.json",
+    others=("captions", "person_keypoints", "keypoints", "stuff", "panoptic", "image_info", "predictions"),
+)
+
+
 def _looks_like(path: Path) -> bool:
     if path.is_file():
         return path.suffix.lower() == ".json" and looks_like_coco(path)
-    return bool(coco_places.coco_files(path))
+    return bool(annotation_files.files_of(_FILES, path))
 
 
 FORMATS: dict[str, Format] = {
-    "coco": BoxFormat("coco", _looks_like, coco_places.find, read_split, suspect_xywh)
+    "coco": BoxFormat("coco", _looks_like, partial(annotation_files.find, _FILES), read_split, suspect_xywh)
 }

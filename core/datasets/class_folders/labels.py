@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,23 +12,22 @@ from typing import NamedTuple
 
 from core.datasets.class_folders.split_folders import split_word
 from core.datasets.images import SUFFIXES, has_image_suffix
+from core.datasets.tables import (
+    FILE_COLUMN,
+    LABEL_COLUMN,
+    SPLIT_COLUMN,
+    cells_of,
+    is_unnamed,
+    plain,
+    read_lines,
+)
 from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_text, shown
 from core.text import clean
 
-_FILE_COLUMN = re.compile(
-    r"file|file_?names?|fname|files|images?|image_(name|file|id|path)|imagefile|img|img_(name|path)|id|path|"
-    r"file_?paths?|name"
-)
-_LABEL_COLUMN = re.compile(
-    r"labels?|label_(name|id)|class(es)?|class_?name|class_id|categor(y|ies)|target|species|breed|y"
-)
-_SPLIT_COLUMN = re.compile(r"split|set|subset|partition|data_?set|usage")
-_MOST_BYTES = 200_000_000
 _SUFFIX = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.+?\.(?:{_SUFFIX}))(?:\s+(.*))?", re.IGNORECASE)
 _NUMBERED = re.compile(r"(\d+)[\s,:]+(.+)")
-_DELIMITERS = "\t,;"
 
 
 @dataclass(frozen=True)
@@ -67,8 +64,8 @@ def read_listing(path: Path) -> Listing:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _size: int, _time: int) -> Listing:
-    lines = _lines(path)
-    cells = _cells(path, lines)
+    lines = read_lines(path)
+    cells = cells_of(path, lines)
     rows = _bare_or_pairs(path, lines) if cells is None else _table(path, cells)
     kept = [row for row in rows if row.label != ""]
     labelled = any(row.label for row in kept)
@@ -89,32 +86,6 @@ def _read(path: Path, _size: int, _time: int) -> Listing:
     if not once:
         raise DataError(f"{clean(str(path))} names no images{' with a label' if rows else ''}.")
     return Listing(path, once, labelled, any(row.split for row in once), len(rows) - len(kept))
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Lines that say something, with their numbers."""
-    text = read_text(path, _MOST_BYTES)
-    numbered = enumerate((line.strip() for line in text.splitlines()), 1)
-    return [(number, line) for number, line in numbered if line and not line.startswith("#")]
-
-
-def _cells(path: Path, lines: Sequence[tuple[int, str]]) -> list[tuple[int, list[str]]] | None:
-    """The lines cut into cells, or None for a file that is no table."""
-    sample = [line for _, line in lines[:50]]
-    table = path.suffix.lower() in (".csv", ".tsv")
-    for delimiter in _DELIMITERS:
-        counts = {len(_cut(line, delimiter)) for line in sample}
-        if counts and min(counts) > 1 and (len(counts) == 1 or table):
-            return [(number, _cut(line, delimiter)) for number, line in lines]
-    return [(number, _cut(line, ",")) for number, line in lines] if table else None
-
-
-def _cut(line: str, delimiter: str) -> list[str]:
-    try:
-        cells = next(csv.reader(io.StringIO(line), delimiter=delimiter, skipinitialspace=True), [])
-    except csv.Error:
-        cells = line.split(delimiter)
-    return [cell.strip() for cell in cells]
 
 
 def _bare_or_pairs(path: Path, lines: Sequence[tuple[int, str]]) -> list[Row]:
@@ -148,8 +119,8 @@ def _table(path: Path, cells: list[tuple[int, list[str]]]) -> list[Row]:
     uneven = next((number for number, row in body if len(row) != width), None)
     if uneven is not None:
         raise DataError(f"{shown}:{uneven}: expected {width} columns as in the first line.")
-    names = [_plain(name) for name in header] if header else [""] * width
-    kept = [i for i, name in enumerate(names) if not (_unnamed(name) if header else _empty(body, i))]
+    names = [plain(name) for name in header] if header else [""] * width
+    kept = [i for i, name in enumerate(names) if not (is_unnamed(name) if header else _empty(body, i))]
     if not body:
         return []
     columns = [[row[i] for _, row in body] for i in kept]
@@ -157,7 +128,7 @@ def _table(path: Path, cells: list[tuple[int, list[str]]]) -> list[Row]:
     header = [header[i] for i in kept] if header else None
     file = _file_column(shown, names, columns, header)
     split = next(
-        (i for i, name in enumerate(names) if _SPLIT_COLUMN.fullmatch(name) and _splits(columns[i])), None
+        (i for i, name in enumerate(names) if SPLIT_COLUMN.fullmatch(name) and _splits(columns[i])), None
     )
     label = _label_column(shown, names, columns, header, {file, split})
     rows = []
@@ -173,19 +144,10 @@ def _header(cells: list[tuple[int, list[str]]]) -> tuple[list[str] | None, list[
     first = cells[0][1]
     if any(has_image_suffix(cell) for cell in first):
         return None, cells
-    columns = (_FILE_COLUMN, _LABEL_COLUMN, _SPLIT_COLUMN)
-    known = any(column.fullmatch(_plain(cell)) for cell in first for column in columns)
+    columns = (FILE_COLUMN, LABEL_COLUMN, SPLIT_COLUMN)
+    known = any(column.fullmatch(plain(cell)) for cell in first for column in columns)
     below = any(has_image_suffix(cell) for cell in cells[1][1]) if len(cells) > 1 else False
     return (first, cells[1:]) if known or below else (None, cells)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s-]+", "_", name.strip().lower())
-
-
-def _unnamed(name: str) -> bool:
-    """Whether a column is the row number that pandas writes."""
-    return not name or name.startswith("unnamed")
 
 
 def _empty(rows: Sequence[tuple[int, list[str]]], index: int) -> bool:
@@ -198,7 +160,7 @@ def _splits(column: Sequence[str]) -> bool:
 
 def _file_column(shown: str, names: list[str], columns: list[list[str]], header: list[str] | None) -> int:
     with_suffix = [i for i, column in enumerate(columns) if column and all(map(has_image_suffix, column))]
-    known = [i for i, name in enumerate(names) if _FILE_COLUMN.fullmatch(name)]
+    known = [i for i, name in enumerate(names) if FILE_COLUMN.fullmatch(name)]
     for choice in ([i for i in with_suffix if i in known], with_suffix, known):
         if len(choice) == 1:
             return choice[0]
@@ -218,7 +180,7 @@ def _label_column(
     taken: set[int | None],
 ) -> int | None:
     rest = [i for i in range(len(columns)) if i not in taken]
-    known = [i for i in rest if _LABEL_COLUMN.fullmatch(names[i])]
+    known = [i for i in rest if LABEL_COLUMN.fullmatch(names[i])]
     if not rest:
         return None
     if len(known) == 1:

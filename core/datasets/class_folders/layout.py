@@ -14,6 +14,7 @@ from core.datasets.class_folders.split_folders import (
     SPLITS,
     Found,
     Source,
+    class_folders,
     has_images,
     has_loose_images,
     is_flat,
@@ -21,6 +22,7 @@ from core.datasets.class_folders.split_folders import (
     no_test_images,
     require_folder,
     split_folders,
+    split_in,
     split_word,
     subfolders,
 )
@@ -94,6 +96,17 @@ def look(root: Path) -> Found:
         base = inner
     there = {split: Source(root / name) for split, name in split_folders(root).items()}
     return Found(Source(root), there.get("val"), there.get("test"))
+
+
+def has_class_folders(root: Path) -> bool:
+    """Whether folders in `root` are at least two classes, as far as their names and images tell."""
+    try:
+        train = look(root).train
+        names = class_folders(train.images)
+    except DataError:
+        return False
+    folders = [name for name in names.values() if name.lower() not in PICTURES and not split_in(name)]
+    return train.list is None and sum(has_images(train.images / name) for name in folders) > 1
 
 
 def _given(split: SplitPaths | None) -> Source | None:

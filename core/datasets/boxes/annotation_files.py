@@ -1,17 +1,15 @@
-"""Where the splits of a COCO data set lie: which JSON file is for which split, and where its images are."""
+"""Where splits lie that have a file of annotations each: which is for which, and where its images are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from core.config.schema import DataConfig, SplitName
 from core.datasets.boxes.annotation_folders import ANNOTATION_FOLDERS, IMAGE_FOLDERS, bases, has, inside
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
-from core.datasets.boxes.coco_file import image_names, looks_like_coco
 from core.datasets.boxes.image_index import is_confined, is_junk
 from core.datasets.class_folders.split_folders import (
     SPLITS,
@@ -23,19 +21,35 @@ from core.datasets.class_folders.split_folders import (
     subfolders,
 )
 from core.datasets.findings import some
-from core.datasets.images import SUFFIXES
+from core.datasets.images import SUFFIXES, has_image_suffix
 from core.errors import DataError
 from core.reading import exists
 from core.text import clean
 
 _TRIED = 50
-_OTHER_KINDS = ("captions", "person_keypoints", "keypoints", "stuff", "panoptic", "image_info", "predictions")
 
 
-def find(data: DataConfig, root: Path | None) -> BoxPlaces:
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of file that has the annotations of many images.
+
+    `word` is for people, `endings` of its name, `looks_like` whether a file is one; `expected` says what is
+    missing where none is. `folders` (in small letters) may hold them besides folders of splits; `others`
+    begin the names of files of that kind that are for something else.
+    """
+
+    word: str
+    endings: tuple[str, ...]
+    looks_like: Callable[[Path], bool]
+    expected: str
+    folders: tuple[str, ...] = ANNOTATION_FOLDERS
+    others: tuple[str, ...] = ()
+
+
+def find(kind: FileKind, data: DataConfig, root: Path | None) -> BoxPlaces:
     """Train, val and test: as the config names them, else found below `root`. Raises DataError."""
     sources = {
-        split: _complete(BoxSource(split, paths.images, paths.annotations, paths.list), root)
+        split: _complete(kind, BoxSource(split, paths.images, paths.annotations, paths.list), root)
         for split in SPLITS
         if (paths := getattr(data, split)) is not None and paths != "test"
     }
@@ -43,7 +57,7 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
         if root is None:
             raise no_root()
         require_folder(root.parent if root.is_file() else root)
-        sources = _found(root) | sources
+        sources = _found(kind, root) | sources
     if data.val == "test":
         if "test" not in sources:
             raise no_test_images(f"{clean(str(root))} has no file for test", "the file")
@@ -55,24 +69,26 @@ def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     )
 
 
-def coco_files(root: Path) -> list[Path]:
-    """The JSON files of annotations in `root`, in its folder of annotations and in folders of splits."""
+def files_of(kind: FileKind, root: Path) -> list[Path]:
+    """The files of that kind in `root`, in its folder of annotations and in folders of splits."""
     for base in bases(root):
-        found = [path for folder in _folders(base) for path in _json_files(folder) if looks_like_coco(path)]
+        found = [
+            path for folder in _folders(kind, base) for path in _files(kind, folder) if kind.looks_like(path)
+        ]
         if found:
             return found
     return []
 
 
-def images_of(file: Path, root: Path, records: Sequence[Any]) -> Path:
-    """The folder that the images named in `file` are in: the one where most of the first are found."""
-    given = [image_names(record) for record in records[:_TRIED] if isinstance(record, dict)]
-    plain = [[name.replace("\\", "/") for name in names] for names in given if names]
+def images_of(file: Path, root: Path, given: Sequence[Sequence[str]]) -> Path:
+    """The folder that the images of `file` are in: the one where most of the first are found.
+
+    `given` has what each image may be called.
+    """
+    plain = [[name.replace("\\", "/") for name in names] for names in given[:_TRIED] if names]
     best, most = file.parent, -1
     for folder in dict.fromkeys(_image_folders(file, root)):
-        hits = sum(
-            any(is_confined(name) and os.path.isfile(folder / name) for name in names) for names in plain
-        )
+        hits = sum(any(is_confined(name) and _is_image(folder / name) for name in names) for names in plain)
         if hits > most:
             best, most = folder, hits
         if plain and hits == len(plain):
@@ -83,17 +99,28 @@ def images_of(file: Path, root: Path, records: Sequence[Any]) -> Path:
     return next(iter(with_images), best)
 
 
-def _found(root: Path) -> dict[SplitName, BoxSource]:
+def _is_image(path: Path) -> bool:
+    """Whether there is a file `path`, or one that only has an ending more."""
+    if has_image_suffix(path.name):
+        return os.path.isfile(path)
+    return any(
+        os.path.isfile(f"{path}{ending}") for suffix in SUFFIXES for ending in (suffix, suffix.upper())
+    )
+
+
+def _found(kind: FileKind, root: Path) -> dict[SplitName, BoxSource]:
     if root.is_file():
         if split_in(root.stem) in (None, "train"):
-            siblings = [path for path in _json_files(root.parent) if _family(path) == _family(root)]
+            siblings = [path for path in _files(kind, root.parent) if _family(path) == _family(root)]
             siblings = [path for path in siblings if path != root and split_in(path.stem) in ("val", "test")]
             files = [root, *siblings] if split_in(root.stem) == "train" else [root]
         else:
             return {"train": BoxSource("train", annotations=root)}
     else:
-        files = coco_files(root)
-    plain = [path for path in files if not path.stem.lower().startswith(_OTHER_KINDS)]
+        files = files_of(kind, root)
+    plain = (
+        [path for path in files if not path.stem.lower().startswith(kind.others)] if kind.others else files
+    )
     by_split: dict[SplitName | None, list[Path]] = {}
     for path in plain or files:
         by_split.setdefault(_split_of(path, root), []).append(path)
@@ -110,10 +137,7 @@ def _found(root: Path) -> dict[SplitName, BoxSource]:
         if len(by_split) == 1:
             (twins,) = by_split.values()
             return {"train": BoxSource("train", annotations=twins[0])}
-        raise DataError(
-            f"{clean(str(root))} has no COCO file for training: expected annotations/instances_train.json or "
-            "annotations.json."
-        )
+        raise DataError(f"{clean(str(root))} has no {kind.word} for training: expected {kind.expected}.")
     return {split: BoxSource(split, annotations=by_split[split][0]) for split in SPLITS if split in by_split}
 
 
@@ -127,10 +151,12 @@ def _family(path: Path) -> str:
     return " ".join(word for word in path.stem.lower().replace("_", " ").split() if not split_in(word))
 
 
-def _complete(source: BoxSource, root: Path | None) -> BoxSource:
-    """A split of the config with the JSON file that it does not name."""
+def _complete(kind: FileKind, source: BoxSource, root: Path | None) -> BoxSource:
+    """A split of the config with the file that it does not name."""
     if source.list is not None:
-        raise DataError(f"data.{source.split}.list is not for COCO files: name the JSON file in annotations.")
+        raise DataError(
+            f"data.{source.split}.list is not for this format: name the {kind.word} in annotations."
+        )
     if source.images is not None:
         require_folder(source.images)
     if source.annotations is not None:
@@ -140,25 +166,29 @@ def _complete(source: BoxSource, root: Path | None) -> BoxSource:
     assert source.images is not None
     near = [source.images, source.images.parent, *([root] if root is not None and root.is_dir() else [])]
     for folder in near:
-        found = [path for place in _folders(folder) for path in _json_files(place) if looks_like_coco(path)]
+        found = [
+            path for inner in _folders(kind, folder) for path in _files(kind, inner) if kind.looks_like(path)
+        ]
         mine = [path for path in found if split_in(path.stem) in (source.split, None)]
         if len(mine) == 1:
             return BoxSource(source.split, source.images, mine[0])
     raise DataError(
-        f"{clean(str(source.images))} has no single COCO file next to it: name it in "
+        f"{clean(str(source.images))} has no single {kind.word} next to it: name it in "
         f"data.{source.split}.annotations."
     )
 
 
-def _folders(base: Path) -> Iterator[Path]:
+def _folders(kind: FileKind, base: Path) -> Iterator[Path]:
     yield base
     for name in subfolders(base):
-        if name.lower() in ANNOTATION_FOLDERS or split_in(name):
+        if name.lower() in kind.folders or split_in(name):
             yield base / name
 
 
-def _json_files(folder: Path) -> list[Path]:
-    names = sorted(name for name in names_in(folder) if name.lower().endswith(".json") and not is_junk(name))
+def _files(kind: FileKind, folder: Path) -> list[Path]:
+    names = sorted(
+        name for name in names_in(folder) if name.lower().endswith(kind.endings) and not is_junk(name)
+    )
     return [folder / name for name in names]
 
 
