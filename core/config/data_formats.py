@@ -41,10 +41,12 @@ _TABLE = (
     DataFormat("cifar100", "CIFAR-100", _FILES, "classification", fixed_splits=True, published=True),
     DataFormat("mnist", "MNIST", _FILES, "classification", fixed_splits=True, published=True),
     DataFormat("fashionmnist", "FashionMNIST", _FILES, "classification", fixed_splits=True, published=True),
+    DataFormat("idx", "idx files", _FILES, "classification", fixed_splits=True),
     DataFormat("voc", "images with boxes (VOC)", f"{_BOXES}.voc", "detection", settings=_VOC),
     DataFormat("diatom", "images with boxes (Diatom)", f"{_BOXES}.voc", "detection", settings=_VOC),
     DataFormat("coco", "images with boxes (COCO)", f"{_BOXES}.coco", "detection", (".json",), _COCO),
     DataFormat("yolo", "images with boxes (YOLO)", f"{_BOXES}.yolo", "detection", (".yaml", ".yml", ".data")),
+    DataFormat("cvat", "images with boxes (CVAT)", f"{_BOXES}.cvat", "detection", (".xml",)),
     DataFormat(
         TABLE, "images with boxes (CSV)", f"{_BOXES}.box_tables", "detection", (".csv", ".tsv"), _COCO
     ),

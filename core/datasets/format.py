@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.config.data_formats import BOX_FORMATS, DATA_FORMATS, TABLE, formats_in
 from core.config.data_schema import DataConfig, SplitPaths
-from core.datasets.class_folders.layout import has_class_folders
+from core.datasets.class_folders.layout import has_class_folders, has_classes
 from core.datasets.class_folders.split_folders import split_folders, subfolders
 from core.datasets.findings import some
 from core.datasets.published.catalogue import PUBLISHED
+from core.datasets.recognised import refuse_recognised
 from core.errors import DataError
 from core.text import clean
 
@@ -86,6 +87,8 @@ def data_format(data: DataConfig) -> str:
         )
     if not names:
         _refuse_packed(data.root)
+        if not has_classes(data.root):
+            refuse_recognised(data.root)
     return names[0] if names else "folder"
 
 
@@ -111,8 +114,8 @@ def _of_file(path: Path) -> str:
     if not formats_in(path.suffix):
         return "folder"
     raise DataError(
-        f"{clean(str(path))} is a file, but neither a COCO file of annotations nor a data.yaml of YOLO nor a "
-        "table of boxes: give the folder of the data set."
+        f"{clean(str(path))} is a file, but no COCO file, data.yaml of YOLO, file of CVAT or table of boxes: "
+        "give the folder of the data set."
     )
 
 

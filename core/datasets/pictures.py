@@ -30,7 +30,12 @@ T = TypeVar("T")
 _MEMBER = re.compile(r"(.+)#(\d{5,})", re.DOTALL)
 _OPEN = 8
 _GZIP = b"\x1f\x8b"
-_IDX = b"\0\0\x08"
+_IDX = b"\0\0"
+_IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_MOST_BYTE = 255
+BINARY = ".bin"
+_CIFAR = 3 * 32 * 32
+_TWO_LABELS = ("train", "test")
 _MOST_PIXELS = 1 << 32
 _IMAGES = 3
 
@@ -137,6 +142,8 @@ def release() -> None:
 
 def read_pictures(path: Path) -> Pictures:
     """All pictures in `path`: a batch of CIFAR, or an idx file, which may be gzipped. Raises DataError."""
+    if path.suffix.lower() == BINARY:
+        return read_records(path)[0]
     if _is_idx(path):
         return Pictures(read_idx(path, _IMAGES)[..., None])
     from core.datasets.published.pickles import read_pickle
@@ -155,10 +162,27 @@ def cifar_pictures(path: Path, content: Mapping[str, Any]) -> Pictures:
     return Pictures(np.frombuffer(data, np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
+def read_records(path: Path) -> tuple[Pictures, NDArray[np.uint8]]:
+    """The pictures of a file of CIFAR's "binary version", and their labels (n, 1), of CIFAR-100 (n, 2).
+
+    A record is a label byte, in CIFAR-100 one for the group and one for the class, and 1024 bytes each of
+    red, green and blue (https://www.cs.toronto.edu/~kriz/cifar.html). Raises DataError.
+    """
+    import numpy as np
+
+    data = _content(path)
+    labels = 2 if path.stem.lower() in _TWO_LABELS else 1
+    if len(data) % (labels + _CIFAR):
+        raise DataError(f"{shown(path)} is cut off or damaged: get the data set again.")
+    rows = np.frombuffer(data, np.uint8).reshape(-1, labels + _CIFAR)
+    return Pictures(rows[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), rows[:, :labels]
+
+
 def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     """The array of bytes in an idx file (3 axes: images, 1: labels). Raises DataError.
 
-    The format: http://yann.lecun.com/exdb/mnist/ (magic 0x0000 08 axes, sides as big-endian int32, bytes).
+    The format: http://yann.lecun.com/exdb/mnist/ (magic 0x0000, type, axes; sides as big-endian int32;
+    numbers, big-endian). Numbers of other types must be those of bytes, 0 to 255.
     """
     import numpy as np
 
@@ -168,16 +192,23 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
             head = file.read(4 + 4 * axes)
             sides = tuple(int.from_bytes(head[4 * i + 4 : 4 * i + 8], "big") for i in range(axes))
             count = math.prod(sides)
-            if len(head) < 4 + 4 * axes or head[:4] != _IDX + bytes([axes]) or count > _MOST_PIXELS:
+            kind = _IDX_TYPES.get(head[2]) if len(head) == 4 + 4 * axes and head[:2] == _IDX else None
+            if kind is None or head[3] != axes or count > _MOST_PIXELS:
                 what = "pictures" if axes == _IMAGES else "labels"
                 raise DataError(f"{name} is not an idx file of {what}: get the data set again.")
-            values = file.read(count)
-            whole = len(values) == count and not file.read(1)
+            size = count * np.dtype(kind).itemsize
+            values = file.read(size)
+            whole = len(values) == size and not file.read(1)
     except (OSError, EOFError, ValueError, zlib.error):
         raise DataError(f"{name} cannot be read: it is cut off or damaged. Get the data set again.") from None
     if not whole:
         raise DataError(f"{name} is cut off or damaged: get the data set again.")
-    return np.frombuffer(values, np.uint8).reshape(sides)
+    numbers = np.frombuffer(values, kind)
+    if kind == _IDX_TYPES[8]:
+        return numbers.reshape(sides)
+    if not ((numbers >= 0) & (numbers <= _MOST_BYTE) & (numbers % 1 == 0)).all():
+        raise DataError(f"{name} has numbers that are not whole from 0 to 255: write them as bytes.")
+    return numbers.astype(np.uint8).reshape(sides)
 
 
 def _content(path: Path) -> bytes:
@@ -202,7 +233,7 @@ def _is_idx(path: Path) -> bool:
         raise UnreadableError(shown(path), (error.strerror or "cannot be read").lower()) from error
     finally:
         os.close(fd)
-    return head.startswith(_GZIP) or head == _IDX
+    return head.startswith(_GZIP) or (head[:2] == _IDX and head[2] in _IDX_TYPES)
 
 
 _Stamp = tuple[str, int, int]

@@ -17,7 +17,7 @@ FILE_COLUMN = re.compile(
     r"file_?paths?|name"
 )
 LABEL_COLUMN = re.compile(
-    r"labels?|label_(name|id)|class(es)?|class_?name|class_id|categor(y|ies)|target|species|breed|y"
+    r"labels?|label_?(name|id)|class(es)?|class_?(name|id)|categor(y|ies)|target|species|breed|y"
 )
 SPLIT_COLUMN = re.compile(r"split|set|subset|partition|data_?set|usage")
 _MOST_BYTES = 200_000_000

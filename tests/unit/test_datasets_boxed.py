@@ -277,7 +277,7 @@ def test_two_formats_are_a_question(tmp_path: Path, box_files: ModuleType) -> No
 def test_files_that_are_no_data_set(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{}")
     (error,) = check_dataset(DataConfig(root=tmp_path / name)).errors
-    assert "is a file, but neither a COCO file of annotations nor a data.yaml of YOLO nor a table of boxes" in error.text
+    assert "is a file, but no COCO file, data.yaml of YOLO" in error.text
 
 
 def experiment(root: Path, model: str) -> Experiment:

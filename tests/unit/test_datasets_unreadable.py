@@ -15,7 +15,7 @@ from core.config.schema import DataConfig, SplitPaths
 from core.config.workspace import Workspace
 from core.datasets.boxes.coco_file import read_json_file
 from core.datasets.check import check_dataset
-from core.datasets.class_folders.labels import class_names_in
+from core.datasets.class_folders.class_names import class_names_in
 from core.datasets.open import open_dataset
 from core.errors import LabError, UnreadableError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from core.datasets.class_folders.split_folders import (
 from core.datasets.findings import some
 from core.datasets.images import SUFFIXES, has_image_suffix
 from core.errors import DataError
-from core.reading import exists
+from core.reading import exists, shown
 from core.text import clean
 
 _TRIED = 50
@@ -67,6 +67,26 @@ def find(kind: FileKind, data: DataConfig, root: Path | None) -> BoxPlaces:
     return BoxPlaces(
         base, sources["train"], sources.get("val"), sources.get("test"), val_is_test=data.val == "test"
     )
+
+
+def with_parts(
+    kind: FileKind, data: DataConfig, root: Path | None, splits_in: Callable[[Path], Collection[SplitName]]
+) -> BoxPlaces:
+    """`find` for files that may say for each image which split it is of; `splits_in` has those of a file.
+
+    Raises DataError.
+    """
+    places = find(kind, data.model_copy(update={"val": None}) if data.val == "test" else data, root)
+    train = places.train
+    assert train.annotations is not None
+    named = splits_in(train.annotations)
+    parts = {split: replace(train, split=split) for split in SPLITS if split in named and "train" in named}
+    val, test = places.val or parts.get("val"), places.test or parts.get("test")
+    if data.val == "test":
+        if test is None:
+            raise no_test_images(f"{shown(root or train.annotations)} has no {kind.word} for test", "it")
+        val = replace(test, split="val")
+    return replace(places, val=val, test=test, val_is_test=data.val == "test")
 
 
 def files_of(kind: FileKind, root: Path) -> list[Path]:

@@ -76,7 +76,9 @@ class BoxFormat:
         found = Findings()
         places = self.places(data, data.root)
         read = [(source, self.read_split(source, places, data, found)) for source in places.sources()]
-        raws = {source.split: raw for source, raw in read if not is_no_split(source, raw, data)}
+        raws: dict[str, RawSplit] = {
+            source.split: raw for source, raw in read if not is_no_split(source, raw, data)
+        }
         return places, raws, found
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from core.config.schema import DataConfig, SplitName
 from core.datasets.boxes import annotation_files
-from core.datasets.boxes.annotation_files import FileKind
+from core.datasets.boxes.annotation_files import FileKind, with_parts
 from core.datasets.boxes.annotation_folders import ANNOTATION_FOLDERS, IMAGE_FOLDERS
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.box_format import BoxFormat
 from core.datasets.boxes.image_index import ImageIndex, is_confined
 from core.datasets.boxes.table_columns import Columns, columns_by_content, columns_by_name, numbers_in
-from core.datasets.class_folders.split_folders import SPLITS, no_test_images, split_word
+from core.datasets.class_folders.split_folders import split_word
 from core.datasets.findings import Findings, Why, count, some
 from core.datasets.format import Format
 from core.datasets.names import spelled
@@ -60,29 +60,7 @@ class Table:
 
 def find(data: DataConfig, root: Path | None) -> BoxPlaces:
     """Train, val and test, which one table may name for its rows. Raises DataError."""
-    val_is_test = data.val == "test"
-    try:
-        places = annotation_files.find(_FILES, data, root)
-    except DataError:
-        if not val_is_test:
-            raise
-        places = annotation_files.find(_FILES, data.model_copy(update={"val": None}), root)
-        places = replace(places, val_is_test=True)
-    train = places.train
-    assert train.annotations is not None
-    named = _table(train.annotations).splits
-    if "train" in named:
-        parts = {split: replace(train, split=split) for split in SPLITS if split in named}
-        places = replace(
-            places,
-            val=places.val or parts.get("val"),
-            test=places.test or parts.get("test"),
-        )
-    if val_is_test:
-        if places.test is None:
-            raise no_test_images(f"{shown(root or train.annotations)} has no file for test", "the file")
-        places = replace(places, val=replace(places.test, split="val"))
-    return places
+    return with_parts(_FILES, data, root, lambda file: _table(file).splits)
 
 
 def read_split(source: BoxSource, places: BoxPlaces, data: DataConfig, found: Findings) -> RawSplit:
@@ -104,7 +82,11 @@ class _Reader:
         self._found = found
         self._file = os.path.relpath(source.annotations, places.root)
         wanted = "test" if source.split == "val" and places.val_is_test else source.split
-        self._lines = [line for line in table.lines if not table.splits or line.split == wanted]
+        by_split = "train" in table.splits
+        self._lines = [line for line in table.lines if not by_split or line.split == wanted]
+        without = sum(line.split is None for line in table.lines) if by_split else 0
+        if without:
+            found.warn(self._file, f"{count(without, 'row')} of no split train, val or test: left out")
         names = list(dict.fromkeys(line.image for line in self._lines))
         self._names = names
         given = [(name,) for name in names]
@@ -169,17 +151,20 @@ class _Reader:
     def _box(self, line: Line) -> RawBox | None:
         where = f"the box on line {line.number}"
         cells = numbers_in(line.box[0]) if len(line.box) == 1 else line.box
-        if len(cells) != 4:
-            text = f"{where} has {count(len(cells), 'number')}, not 4"
-            return self._drop(text, line, Why.SEVERAL if len(cells) > 4 else Why.NO_BOX)
-        try:
-            a, b, c, d = map(float, cells)
-        except ValueError:
-            said = next(cell for cell in cells if not _is_number(cell))
-            return self._drop(f"{where} has '{clean(said[:40])}' instead of a number", line, Why.NUMBERS)
         name = spelled(line.label) if self._table.columns.label is not None else _ONLY_CLASS
+        numbers = [_number(cell) for cell in cells]
+        if len(cells) != 4:
+            why = Why.SEVERAL if len(cells) > 4 else Why.NO_BOX
+            self._drop(f"{where} has {count(len(cells), 'number')}, not 4", line, why)
+            return None
+        if None in numbers:
+            said = clean(cells[numbers.index(None)][:40])
+            self._drop(f"{where} has '{said}' instead of a number", line, Why.NUMBERS)
+            return None
         if not name:
-            return self._drop(f"{where} has no class", line, Why.CLASS)
+            self._drop(f"{where} has no class", line, Why.CLASS)
+            return None
+        a, b, c, d = (number for number in numbers if number is not None)
         corners: Corners = (a, b, c, d)
         if self._four == "xywh":
             corners = (a, b, a + c, b + d)
@@ -262,20 +247,19 @@ def _line(number: int, row: Sequence[str], columns: Columns) -> Line:
 
 def _are_fractions(lines: Sequence[Line]) -> bool:
     numbers = [
-        float(cell)
+        number
         for line in lines
         for cell in (numbers_in(line.box[0]) if len(line.box) == 1 else line.box)
-        if _is_number(cell)
+        if (number := _number(cell)) is not None
     ]
     return bool(numbers) and max(numbers) <= _FRACTION and any(number % 1 for number in numbers)
 
 
-def _is_number(cell: str) -> bool:
+def _number(cell: str) -> float | None:
     try:
-        float(cell)
+        return float(cell)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 _FILES = FileKind(

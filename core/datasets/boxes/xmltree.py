@@ -22,12 +22,13 @@ class XmlError(Exception):
 
 
 class Node:
-    """One element: its tag in lower case without namespace, its text, its line, and what is in it."""
+    """One element: its tag in lower case without namespace, its attributes, text, line, and what is in it."""
 
-    __slots__ = ("children", "line", "tag", "text")
+    __slots__ = ("attributes", "children", "line", "tag", "text")
 
-    def __init__(self, tag: str, line: int) -> None:
+    def __init__(self, tag: str, line: int, attributes: dict[str, str]) -> None:
         self.tag = tag
+        self.attributes = attributes
         self.line = line
         self.text = ""
         self.children: list[Node] = []
@@ -82,12 +83,12 @@ def parse_xml(data: bytes) -> Node:
 def _parse(data: bytes, encoding: str | None) -> Node:
     parser = expat.ParserCreate(encoding)
     parser.buffer_text = True
-    top = Node("", 0)
+    top = Node("", 0, {})
     stack = [top]
     push, pop = stack.append, stack.pop
 
-    def start(tag: str, _: Any) -> None:
-        node = Node(_local(tag), parser.CurrentLineNumber)
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        node = Node(_local(tag), parser.CurrentLineNumber, attributes)
         stack[-1].children.append(node)
         push(node)
         if len(stack) > _MAX_DEPTH + 1:

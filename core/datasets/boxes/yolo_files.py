@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from core.config.data_formats import DATA_FORMATS
+from core.config.schema import SplitName
 from core.config.yaml12 import Place, parse_document
 from core.datasets.boxes.annotation_folders import bases
-from core.datasets.boxes.annotations import BoxSource, SplitName
+from core.datasets.boxes.annotations import BoxSource
 from core.datasets.boxes.yolo_lists import moved_path
-from core.datasets.class_folders.labels import class_names_in
+from core.datasets.class_folders.class_names import class_names_in
 from core.datasets.class_folders.split_folders import SPLITS, names_in
 from core.datasets.findings import count, some
 from core.datasets.names import spelled

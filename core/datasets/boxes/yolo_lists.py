@@ -50,10 +50,10 @@ class ListedImages:
             path = Path(os.path.normpath(folder / entry))
             if path.is_file():
                 return path
-        path = self._elsewhere(entry)
-        if path is not None:
+        found = self._elsewhere(entry)
+        if found is not None:
             self.moved.append(name)
-        return path
+        return found
 
     def _elsewhere(self, entry: str) -> Path | None:
         ends = list(_ends(entry))

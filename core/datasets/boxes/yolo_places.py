@@ -11,7 +11,7 @@ from core.datasets.boxes.annotation_folders import IMAGE_FOLDERS, annotations_ne
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
 from core.datasets.boxes.image_index import files_below
 from core.datasets.boxes.yolo_files import described, file_of, is_yolo_file
-from core.datasets.class_folders.labels import class_names_in
+from core.datasets.class_folders.class_names import class_names_in
 from core.datasets.class_folders.split_folders import (
     SPLITS,
     no_root,

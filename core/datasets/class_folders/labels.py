@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
+from core.config.schema import SplitName
 from core.datasets.class_folders.split_folders import split_word
 from core.datasets.images import SUFFIXES, has_image_suffix
 from core.datasets.tables import (
@@ -22,12 +22,14 @@ from core.datasets.tables import (
     read_lines,
 )
 from core.errors import DataError, MissingFileError, UnreadableError
-from core.reading import read_text, shown
+from core.reading import exists, is_regular, shown
 from core.text import clean
 
 _SUFFIX = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.+?\.(?:{_SUFFIX}))(?:\s+(.*))?", re.IGNORECASE)
-_NUMBERED = re.compile(r"(\d+)[\s,:]+(.+)")
+_LABELS_OF = "image_class_labels.txt"
+_SEVERAL = "\0several"
+_MARKS = {"": False, "0": False, "0.0": False, "1": True, "1.0": True}
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list file. `labelled`: its rows give labels; else the first folder of each path is the class."""
+    """A list file. `labelled`: its rows give labels; else the first folder of each path is the class.
+
+    `unlabelled` rows give no class, `several` more than one: they are not among the `rows`.
+    """
 
     path: Path
     rows: tuple[Row, ...]
     labelled: bool
     has_splits: bool
     unlabelled: int = 0
+    several: int = 0
 
 
 def read_listing(path: Path) -> Listing:
@@ -64,10 +70,9 @@ def read_listing(path: Path) -> Listing:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, _size: int, _time: int) -> Listing:
-    lines = read_lines(path)
-    cells = cells_of(path, lines)
-    rows = _bare_or_pairs(path, lines) if cells is None else _table(path, cells)
-    kept = [row for row in rows if row.label != ""]
+    rows = _rows(path)
+    several = sum(row.label == _SEVERAL for row in rows)
+    kept = [row for row in rows if row.label not in ("", _SEVERAL)]
     labelled = any(row.label for row in kept)
     seen: dict[str, Row] = {}
     for row in kept:
@@ -85,7 +90,49 @@ def _read(path: Path, _size: int, _time: int) -> Listing:
     once = tuple(seen.values())
     if not once:
         raise DataError(f"{clean(str(path))} names no images{' with a label' if rows else ''}.")
-    return Listing(path, once, labelled, any(row.split for row in once), len(rows) - len(kept))
+    return Listing(
+        path, once, labelled, any(row.split for row in once), len(rows) - len(kept) - several, several
+    )
+
+
+def _rows(path: Path) -> list[Row]:
+    if joined_list(path.parent) == path:
+        return _joined(path.parent)
+    lines = read_lines(path)
+    cells = cells_of(path, lines)
+    return _bare_or_pairs(path, lines) if cells is None else _table(path, cells)
+
+
+def joined_list(base: Path) -> Path | None:
+    """images.txt where image_class_labels.txt beside it gives the class of each number, as in CUB-200."""
+    path = base / "images.txt"
+    return path if is_regular(path) and is_regular(base / _LABELS_OF) else None
+
+
+def _joined(base: Path) -> list[Row]:
+    """The rows of `ID path`, `ID class`, `ID 1` (training, 0: test) and `CLASS name` lines, put together.
+
+    https://www.vision.caltech.edu/datasets/cub_200_2011/
+    """
+    names, labels = _pairs(base / "classes.txt"), _pairs(base / _LABELS_OF)
+    training = _pairs(base / "train_test_split.txt")
+    rows = []
+    for number, line in read_lines(base / "images.txt"):
+        identity, _, file = line.strip().partition(" ")
+        label = labels.get(identity, "")
+        split: SplitName | None = None
+        if training:
+            split = "train" if training.get(identity) == "1" else "test"
+        rows.append(Row(number, file.strip(), names.get(label, label), split))
+    return rows
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    """What lines of two words map; nothing where there is no such file. Raises UnreadableError."""
+    if not exists(path):
+        return {}
+    halves = (line.strip().partition(" ") for _, line in read_lines(path))
+    return {first: clean(rest.strip()) for first, _, rest in halves}
 
 
 def _bare_or_pairs(path: Path, lines: Sequence[tuple[int, str]]) -> list[Row]:
@@ -130,12 +177,22 @@ def _table(path: Path, cells: list[tuple[int, list[str]]]) -> list[Row]:
     split = next(
         (i for i, name in enumerate(names) if SPLIT_COLUMN.fullmatch(name) and _splits(columns[i])), None
     )
-    label = _label_column(shown, names, columns, header, {file, split})
-    rows = []
+    marked = _marked_columns(names, columns, {file, split}) if header else []
+    label = _label_column(shown, names, columns, header, {file, split}) if not marked else None
+    rows, single = [], 0
     for at, (number, _) in enumerate(body):
         text = clean(columns[label][at]) if label is not None else None
+        if marked and header:
+            ones = [header[i] for i in marked if _MARKS[columns[i][at]]]
+            text = clean(ones[0]) if len(ones) == 1 else _SEVERAL if ones else ""
+            single += len(ones) == 1
         word = split_word(columns[split][at]) if split is not None else None
         rows.append(Row(number, columns[file][at], text, word))
+    if marked and header and single * 2 < len(rows):
+        raise DataError(
+            f"{shown} marks one of {_and([header[i] for i in marked])} in {single} of {len(rows)} rows only: "
+            "an image must have one class; call the column that names it `label`."
+        )
     return rows
 
 
@@ -172,6 +229,15 @@ def _file_column(shown: str, names: list[str], columns: list[list[str]], header:
     raise DataError(f"{shown}: no column names the images: call it `file`.")
 
 
+def _marked_columns(names: list[str], columns: list[list[str]], taken: set[int | None]) -> list[int]:
+    """The columns of a one-hot table: two or more, called as the classes, with a 1 for the class of a row."""
+    rest = [i for i in range(len(columns)) if i not in taken]
+    if len(rest) < 2 or any(LABEL_COLUMN.fullmatch(names[i]) for i in rest):
+        return []
+    marked = [i for i in rest if all(cell in _MARKS for cell in columns[i])]
+    return marked if len(marked) == len(rest) else []
+
+
 def _label_column(
     shown: str,
     names: list[str],
@@ -195,68 +261,23 @@ def _label_column(
             f"{shown}: columns {_and([header[i] for i in known] if header else [])} may all be the "
             "label: keep one of them."
         )
+    if header is None:  # others may be numbers, as those of a box
+        rest = [i for i in rest if not all(map(_is_number, columns[i]))] or rest
     if len(rest) == 1:
         return rest[0]
     raise DataError(f"{shown}: cannot tell which of {len(columns)} columns is the label: call it `label`.")
 
 
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
 def _and(words: Sequence[str]) -> str:
     return " and ".join(f"`{clean(word)}`" for word in words)
-
-
-class ClassNames(NamedTuple):
-    """The names of a classes.txt, as `written` on its lines and without the numbers before them.
-
-    `first` is the number of the first name; None when the lines are not numbered, and `names` are `written`.
-    """
-
-    names: tuple[str, ...]
-    written: tuple[str, ...]
-    first: int | None = None
-
-
-def class_names_in(file: Path) -> ClassNames | None:
-    """The names in a classes.txt, one a line, perhaps numbered (`0 cat`); None when there is no such file.
-
-    A number counts as one only where all lines have one, they count up by one from 0 or 1, and no two lines
-    are the same without it: `1 euro` and `2 euro` are two names.
-
-    Raises UnreadableError when it is there but unreadable or empty: other names would only be guessed.
-    """
-    try:
-        text = read_text(file)
-    except MissingFileError:
-        return None
-    if not text.strip():
-        raise UnreadableError(shown(file), "it is empty: write one class name a line, or remove it")
-    lines = tuple(clean(line.strip()) for line in text.splitlines() if line.strip())
-    found = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
-    names = tuple(match[2].strip() for match in found)
-    if names and len(set(names)) == len(lines):
-        first = int(found[0][1])
-        if first in (0, 1) and [int(match[1]) for match in found] == list(range(first, first + len(names))):
-            return ClassNames(names, lines, first)
-    return ClassNames(lines, lines)
-
-
-def named(labels: Sequence[str], known: ClassNames, shown: str) -> Mapping[str, str]:
-    """Class name of each label, for numbers of `known` names.
-
-    As the file numbers them; where it does not, from 0, or from 1 when they must be.
-
-    Raises DataError when a number has no name, or a name two numbers.
-    """
-    names = known.names
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{shown} has numbers for labels, but classes.txt has the name '{twice}' twice.")
-    numbers = {label: int(label) for label in labels}
-    least, most = min(numbers.values()), max(numbers.values())
-    start = known.first if known.first is not None else 1 if least >= 1 and most == len(names) else 0
-    wrong = [label for label, number in numbers.items() if not start <= number < len(names) + start]
-    if wrong:
-        raise DataError(f"{shown} has the label {wrong[0]}, but classes.txt has {len(names)} names.")
-    return {label: names[number - start] for label, number in numbers.items()}
 
 
 def finder(folder: Path) -> Callable[[str], str | None]:

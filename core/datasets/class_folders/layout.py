@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitName, SplitPaths
-from core.datasets.class_folders.lists import by_lists, list_files, list_kind, listed, one_of
+from core.datasets.class_folders.labels import read_listing
+from core.datasets.class_folders.lists import (
+    by_lists,
+    labelled_list,
+    left_out,
+    list_files,
+    list_kind,
+    listed,
+    one_of,
+)
 from core.datasets.class_folders.split_folders import (
     PICTURES,
     SPLITS,
@@ -26,7 +34,8 @@ from core.datasets.class_folders.split_folders import (
     split_word,
     subfolders,
 )
-from core.errors import DataError
+from core.datasets.findings import some
+from core.errors import DataError, UnreadableError
 from core.text import clean
 
 _DEPTH = 3
@@ -109,6 +118,17 @@ def has_class_folders(root: Path) -> bool:
     return train.list is None and sum(has_images(train.images / name) for name in folders) > 1
 
 
+def has_classes(root: Path) -> bool:
+    """Whether a list or folders in `root` name the classes of its images."""
+    try:
+        listed = look(root).train.list is not None
+    except UnreadableError:
+        return True
+    except DataError:
+        return False
+    return listed or has_class_folders(root)
+
+
 def _given(split: SplitPaths | None) -> Source | None:
     if split is not None and split.images is None:
         raise DataError(
@@ -124,28 +144,43 @@ def _by_folders(base: Path) -> Found | None:
         return None
     sources: dict[SplitName, Source] = {}
     notes: list[str] = []
+    used: list[Path] = []
     for split, name in folders.items():
         inner = _unwrapped(base / name)
+        if split != "train" and not has_images(inner):
+            notes.append(f"{clean(name)} is left out: it has no images")
+            continue
         lists = [path for path in list_files(inner) if list_kind(path) in ("whole", split)]
-        if subfolders(inner) and not _beside_images(inner, lists):
+        pictures = _pictures_alone(inner)
+        if subfolders(inner) and not pictures:
             sources[split] = Source(inner)
         elif lists:
-            sources[split] = listed(one_of(lists, inner), [inner, base])
+            listing = read_listing(one_of(lists, inner))
+            sources[split] = listed(listing.path, [inner, base], listing, split)
+            notes += left_out(listing)
         elif split == "train":
             return None
-        elif split == "test":
+        elif (source := labelled_list(split, inner, pictures, base)) is not None:
+            sources[split] = source
+            used += [source.list] if source.list is not None else []
+        elif split == "test" or pictures:
             notes.append(f"{clean(name)} is left out: its images have no class folders")
         else:
             sources[split] = Source(inner)
-    unused = [clean(path.name) for path in list_files(base) if list_kind(path) is not None]
+    strange = [name for name in subfolders(base) if name not in folders.values() and has_images(base / name)]
+    if strange:
+        notes.append(f"{some(strange)} left out: not one of the splits")
+    others = [path for path in list_files(base) if path not in used]
+    unused = [clean(path.name) for path in others if list_kind(path) is not None]
     if unused:
         notes.append(f"{', '.join(unused)} not used: the folders name the classes")
     return Found(sources["train"], sources.get("val"), sources.get("test"), tuple(notes))
 
 
-def _beside_images(folder: Path, lists: Sequence[Path]) -> bool:
-    """Whether the only folders beside a list hold its images rather than classes."""
-    return bool(lists) and all(name.lower() in PICTURES for name in subfolders(folder))
+def _pictures_alone(folder: Path) -> list[Path]:
+    """The folders in `folder` when all of them hold images rather than classes: `images`, flat."""
+    inside = [folder / name for name in subfolders(folder)]
+    return inside if all(path.name.lower() in PICTURES and is_flat(path) for path in inside) else []
 
 
 def _by_parts(base: Path) -> Found | None:

@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.config.schema import SplitName
-from core.datasets.class_folders.labels import Listing, finder, read_listing
+from core.datasets.class_folders.labels import Listing, finder, joined_list, read_listing
 from core.datasets.class_folders.split_folders import (
     PICTURES,
     SPLITS,
     Found,
     Source,
+    has_images,
     names_in,
+    split_folders,
     split_in,
     split_named,
     subfolders,
@@ -26,7 +28,7 @@ from core.text import clean
 _LIST_FOLDERS = ("meta", "splits", "split", "lists", "labels", "annotations", "imagesets")
 _WHOLE = re.compile(
     r"labels?|annotations?|data|dataset|metadata|index|list|file_?list|all|image_labels|image_class_labels|"
-    r"images_labels"
+    r"images_labels|_classes"
 )
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _TRIED = 20
@@ -37,6 +39,8 @@ def by_lists(base: Path, classes: Found | None) -> Found | None:
 
     Raises DataError when lists contradict the folders or each other.
     """
+    if (images := joined_list(base)) is not None:
+        return _by_rows(read_listing(images), base / "images")
     folders = [base, *(base / name for name in subfolders(base) if name.lower() in _LIST_FOLDERS)]
     by_kind: dict[str, list[Path]] = {}
     for path in (path for folder in folders for path in list_files(folder)):
@@ -58,13 +62,18 @@ def by_lists(base: Path, classes: Found | None) -> Found | None:
     if real_classes and not listing.has_splits and _agrees(base, listing):
         return None
     source = listed(listing.path, _around(base), listing)
+    return _by_rows(listing, source.images)
+
+
+def _by_rows(listing: Listing, images: Path) -> Found:
+    """One list for all images, whose rows may name their splits."""
     if not listing.has_splits:
-        return Found(source, notes=_unlabelled(listing))
+        return Found(Source(images, listing.path), notes=left_out(listing))
     there = {row.split for row in listing.rows}
-    parts = {part: Source(source.images, source.list, part) for part in SPLITS if part in there}
+    parts = {part: Source(images, listing.path, part) for part in SPLITS if part in there}
     if "train" not in parts:
         raise DataError(f"{clean(str(listing.path))} has no rows of the split train.")
-    return Found(parts["train"], parts.get("val"), parts.get("test"), _unlabelled(listing))
+    return Found(parts["train"], parts.get("val"), parts.get("test"), left_out(listing))
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -94,14 +103,37 @@ def one_of(paths: Sequence[Path], folder: Path) -> Path:
     return paths[0]
 
 
-def listed(path: Path, folders: Sequence[Path], listing: Listing | None = None) -> Source:
+def labelled_list(split: SplitName, folder: Path, pictures: Sequence[Path], base: Path) -> Source | None:
+    """The images in `folder`, or in `pictures` in it, by the one list for `split` in these or in `base`.
+
+    None where no list, or more than one, gives a class for each.
+    """
+    found: list[Source] = []
+    for place in dict.fromkeys((folder, *pictures, base)):
+        for path in list_files(place):
+            if split_in(path.stem) != split and (place == base or list_kind(path) != "whole"):
+                continue
+            try:
+                listing = read_listing(path)
+                source = listed(path, [folder], listing, split) if listing.labelled else None
+            except DataError:
+                continue
+            found += [source] if source is not None else []
+    return found[0] if len(found) == 1 else None
+
+
+def listed(
+    path: Path, folders: Sequence[Path], listing: Listing | None = None, split: SplitName | None = None
+) -> Source:
     """The list `path` with the one of `folders`, or a folder in them, that its paths start from.
+
+    A list for one `split` is not about the folders of another.
 
     Raises DataError when none fits, or two with different images.
     """
     listing = listing or read_listing(path)
     entries = [row.file for row in listing.rows[:_TRIED]]
-    tried = list(dict.fromkeys([path.parent, *_within(folders)]))
+    tried = list(dict.fromkeys([path.parent, *_within(folders, split)]))
     fits: dict[str, Path] = {}
     for folder in tried:
         find = finder(folder)
@@ -135,8 +167,13 @@ def _split_lists(base: Path, by_kind: dict[str, list[Path]]) -> Found:
         elif labelled and not listing.labelled:
             notes.append(f"{clean(path.name)} is left out: it gives no labels")
             continue
-        sources[split] = listed(path, _around(base), listing)
-        notes += _unlabelled(listing)
+        sources[split] = listed(path, _around(base, split), listing, split)
+        notes += left_out(listing)
+    notes += [
+        f"{clean(name)} is left out: no list gives labels for its images"
+        for split, name in split_folders(base).items()
+        if split not in sources and has_images(base / name)
+    ]
     return Found(sources["train"], sources.get("val"), sources.get("test"), tuple(notes))
 
 
@@ -156,18 +193,23 @@ def _are_helpers(base: Path, folders: Sequence[Path]) -> bool:
     return sum(name.lower() not in PICTURES and not split_in(name) for name in rest) < 2
 
 
-def _around(base: Path) -> list[Path]:
-    return [base, *(base / name for name in subfolders(base) if name.lower() in PICTURES or split_in(name))]
+def _around(base: Path, split: SplitName | None = None) -> list[Path]:
+    """Folders that may hold the images of a list; not those of another split than the list's."""
+    names = [name for name in subfolders(base) if name.lower() in PICTURES or split_in(name)]
+    return [base, *(base / name for name in names if split is None or split_in(name) in (None, split))]
 
 
-def _within(folders: Sequence[Path]) -> Iterator[Path]:
+def _within(folders: Sequence[Path], split: SplitName | None) -> Iterator[Path]:
     for folder in folders:
-        yield folder
-        yield from (
-            folder / name for name in subfolders(folder) if name.lower() in PICTURES or split_in(name)
-        )
+        yield from _around(folder, split)
 
 
-def _unlabelled(listing: Listing) -> tuple[str, ...]:
-    count, name = listing.unlabelled, clean(listing.path.name)
-    return (f"{count} row{'s' if count > 1 else ''} of {name} left out: no label",) if count else ()
+def left_out(listing: Listing) -> tuple[str, ...]:
+    """Sentences on rows that give no class, or several."""
+    reasons = {"no label": listing.unlabelled, "several classes": listing.several}
+    name = clean(listing.path.name)
+    return tuple(
+        f"{number} row{'s' if number > 1 else ''} of {name} left out: {reason}"
+        for reason, number in reasons.items()
+        if number
+    )

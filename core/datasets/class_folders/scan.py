@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config.schema import DataConfig
-from core.datasets.class_folders.labels import Listing, Row, class_names_in, finder, named, read_listing
+from core.datasets.class_folders.class_names import class_names_in, named
+from core.datasets.class_folders.labels import Listing, Row, finder, read_listing
 from core.datasets.class_folders.split_folders import (
     Source,
     class_folders,
@@ -41,13 +42,23 @@ class Names:
         places = [root, *(folder for s in lists if s.list for folder in (s.list.parent, s.images))]
         files = [folder / "classes.txt" for folder in dict.fromkeys(places) if folder is not None]
         file = next((file for file in files if exists(file)), None)
-        if labels and file is not None and all(label.isdecimal() for label in labels):
-            names = class_names_in(file)
-            if names is not None:
-                self._of = named(list(labels), names, lists[0].shown)
+        if not labels or not all(label.isdecimal() for label in labels):
+            return
+        train = sources[0] if sources else None
+        folders = _by_number(class_folders(train.images)) if train and not labelled(train) else {}
+        if all(int(label) in folders for label in labels):
+            self._of = {label: folders[int(label)] for label in labels}
+        elif file is not None and (names := class_names_in(file)) is not None:
+            self._of = named(list(labels), names, lists[0].shown)
 
     def __call__(self, label: str | None) -> str:
         return self._of[label or ""]
+
+
+def _by_number(names: Collection[str]) -> dict[int, str]:
+    """Class folders by the numbers that they are called: 7 is `00007`; nothing where one is no number."""
+    numbers = {int(name): name for name in names if name.isdecimal()}
+    return numbers if len(numbers) == len(names) else {}
 
 
 def labelled(source: Source) -> bool:

@@ -143,11 +143,13 @@ def part_folder(folder: Path, part: str) -> Path | None:
 def split_folders(base: Path, ignore: Path | None = None) -> dict[SplitName, str]:
     """The folder of each split, by name. Raises DataError when there are two for one.
 
-    Folders of images beside others of images are classes, though one be called train.
+    Folders of images beside others of images are classes, though one be called train; not so where a split
+    has folders in it.
     """
     names = [name for name in subfolders(base) if base / name != ignore]
     flat = {name for name in names if split_in(name) and is_flat(base / name)}
-    if flat and any(is_flat(base / name) for name in names if not split_in(name)):
+    deep = any(split_in(name) and name not in flat for name in names)
+    if flat and not deep and any(is_flat(base / name) for name in names if not split_in(name)):
         names = [name for name in names if name not in flat]
     rests: dict[str, set[str]] = {}
     for name in names:
@@ -188,7 +190,8 @@ def _rest(name: str) -> str:
 
 
 def _words(name: str) -> list[str]:
-    return [word for word in re.split(r"[^a-z]+", name.lower()) if word]
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)  # trainLabels
+    return [word for word in re.split(r"[^a-z]+", apart.lower()) if word]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

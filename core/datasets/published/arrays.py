@@ -24,11 +24,21 @@ from core.datasets.class_images import (
 from core.datasets.dataset import Dataset
 from core.datasets.format import Format
 from core.datasets.outline import Outline
-from core.datasets.pictures import cifar_pictures, member, read_idx, read_pictures
+from core.datasets.pictures import (
+    BINARY,
+    Pictures,
+    cifar_pictures,
+    member,
+    read_idx,
+    read_pictures,
+    read_records,
+)
 from core.datasets.published.catalogue import PUBLISHED, Published
+from core.datasets.published.idx_sets import IDX, idx_files, is_idx_set
 from core.datasets.published.pickles import read_pickle
 from core.download import checksum
 from core.errors import DataError
+from core.reading import read_text
 from core.text import clean
 
 
@@ -53,8 +63,10 @@ class ArrayFormat:
     name: str
 
     def detect(self, path: Path) -> bool:
-        """Whether its files lie in `path`, as far as names tell."""
-        return _folder(path, PUBLISHED[self.name]) is not None
+        """Whether its files lie in `path`, as far as names and the checksum of a small file tell."""
+        return any(_folder(path, form) is not None for form in PUBLISHED[self.name].forms) or _is_published(
+            path, PUBLISHED[self.name]
+        )
 
     def has_boxes(self, data: DataConfig) -> bool:
         return False
@@ -113,12 +125,29 @@ class ArrayFormat:
         return names, [counts[name] for name in names], notes
 
 
-FORMATS: dict[str, Format] = {name: ArrayFormat(name) for name in PUBLISHED_FORMATS}
+@dataclass(frozen=True)
+class IdxFormat(ArrayFormat):
+    """Idx files of any other set: its classes are the numbers of its labels that occur in training."""
+
+    def detect(self, path: Path) -> bool:
+        return is_idx_set(path) and not any(FORMATS[name].detect(path) for name in PUBLISHED_FORMATS)
+
+    def _classes(self, data: DataConfig, images: ArraySet) -> tuple[tuple[str, ...], list[int], list[str]]:
+        of = Counter(images.class_names[label] for _, label, _ in images.train)
+        there = [name for name in images.class_names if of[name]]
+        names, notes = class_order(data, there, of, f"{clean(str(data.root))} has no such class", there)
+        return names, [of[name] for name in names], notes
+
+
+FORMATS: dict[str, Format] = {
+    **{name: ArrayFormat(name) for name in PUBLISHED_FORMATS},
+    IDX: IdxFormat(IDX),
+}
 
 
 def array_formats(root: Path) -> list[str]:
     """The formats whose files lie in `root`, as far as names tell."""
-    return [name for name, each in FORMATS.items() if each.detect(root)]
+    return [name for name in PUBLISHED_FORMATS if FORMATS[name].detect(root)]
 
 
 def _by_class(
@@ -142,21 +171,32 @@ def array_folder(root: Path, name: str) -> Path:
 
     Raises DataError that says what to put where.
     """
+    return array_files(root, name)[1]
+
+
+def array_files(root: Path, name: str) -> tuple[Published, Path]:
+    """Which files of the format `name` there are, and the folder that they lie in: below `root`, or `root`.
+
+    Raises DataError that says what to put where.
+    """
+    if name == IDX:
+        return idx_files(root)
     known = PUBLISHED[name]
-    folder = _folder(root, known) or _flat(root, known)
+    forms = [(form, _folder(root, form) or _flat(root, form)) for form in known.forms]
+    form, folder = next((each for each in forms if each[1] is not None), (known, None))
     if folder is None:
         raise DataError(
             f"{clean(str(root))} has no {known.folder} with the files of {known.title}: "
             f"`labtui data add {name} --root {clean(str(root))}` downloads them, "
             f"or put {packed(known)} there."
         )
-    absent = [file for file in needed(known) if _file(folder, file) is None]
+    absent = [file for file in needed(form) if _file(folder, file) is None]
     if absent:
         raise DataError(
             f"{clean(str(folder / absent[0]))} is missing: "
             f"`labtui data add {name} --root {clean(str(root))}` downloads {known.title} again."
         )
-    return folder
+    return form, folder
 
 
 def packed(known: Published) -> str:
@@ -171,7 +211,8 @@ def needed(known: Published) -> list[str]:
     """The files of a set, without `.gz`."""
     labels = known.labels or {}
     pictures = [*known.train, *known.test]
-    return [*pictures, *(labels[name] for name in pictures if name in labels), *filter(None, [known.names])]
+    names = filter(None, [known.names, known.group_names])
+    return [*pictures, *(labels[name] for name in pictures if name in labels), *names]
 
 
 def read_array_set(data: DataConfig, name: str, *, check: bool = True) -> ArraySet:
@@ -181,7 +222,7 @@ def read_array_set(data: DataConfig, name: str, *, check: bool = True) -> ArrayS
     """
     root = data.root
     assert root is not None
-    known, folder = PUBLISHED[name], array_folder(root, name)
+    known, folder = array_files(root, name)
     notes: list[str] = []
     class_names, group_names = _names(folder, known)
     parents: dict[int, set[int]] = {}
@@ -210,14 +251,17 @@ def _names(folder: Path, known: Published) -> tuple[tuple[str, ...], tuple[str, 
     if not known.names:
         return known.classes, ()
     path = _there(folder, known.names)
-    content = read_pickle(path)
-    names = content.get(known.keys[1])
+    text = path.suffix == ".txt"
+    content = {} if text else read_pickle(path)
+    names = _name_lines(path) if text else content.get(known.keys[1])
     if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
         raise DataError(f"{clean(str(path))} holds no class names: get the data set again.")
     cleaned = tuple(clean(name) for name in names)
     if len(set(cleaned)) < len(cleaned):
         raise DataError(f"{clean(str(path))} names a class twice: get the data set again.")
     groups = content.get(known.group_keys[1], [])
+    if known.group_names:
+        groups = _name_lines(_there(folder, known.group_names))
     return cleaned, tuple(clean(name) for name in groups if isinstance(name, str))
 
 
@@ -225,7 +269,12 @@ def _read(
     folder: Path, path: Path, name: str, known: Published, notes: list[str] | None
 ) -> tuple[list[int], list[int]]:
     """Labels and groups of the pictures in `path`, checked against the pictures and the published files."""
-    if known.labels is not None:
+    pictures: Pictures | None = None
+    if path.suffix == BINARY:
+        pictures, both = read_records(path)
+        labels, coarse = both[:, -1].tolist(), both[:, 0].tolist() if both.shape[1] > 1 else []
+        checked, content = [path], None
+    elif known.labels is not None:
         label_path = _there(folder, known.labels[name])
         labels, coarse = read_idx(label_path, 1).tolist(), []
         checked, content = [path, label_path], None
@@ -235,12 +284,16 @@ def _read(
         checked = [path]
     if notes is None:
         return labels, coarse
-    count = len(cifar_pictures(path, content) if content is not None else read_pictures(path))
+    if pictures is None:
+        pictures = cifar_pictures(path, content) if content is not None else read_pictures(path)
+    count = len(pictures)
     if len(labels) != count:
         raise DataError(
             f"{clean(str(path))} holds {count} pictures but {len(labels)} labels: get the data set again."
         )
-    odd = [file for file in checked if checksum(file, "md5") != known.md5.get(file.name)]
+    odd = [
+        file for file in checked if known.md5 and checksum(file, "md5") != known.md5.get(_plain(file.name))
+    ]
     if odd and count == known.images[name]:
         raise DataError(
             f"{clean(str(odd[0]))} is damaged: it has as many pictures as the published file of "
@@ -283,7 +336,26 @@ def _flat(root: Path, known: Published) -> Path | None:
 
 
 def _file(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    """The file `name` of a set, perhaps gzipped, with a dot (`.idx3-ubyte`), or in a folder of its name."""
+    names = dict.fromkeys((name, name.replace("-idx", ".idx")))
+    tried = [path for each in names for path in (folder / each, folder / f"{each}.gz", folder / each / each)]
+    return next((path for path in tried if path.is_file()), None)
+
+
+def _plain(name: str) -> str:
+    return name.replace(".idx", "-idx")
+
+
+def _name_lines(path: Path) -> list[str]:
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def _is_published(root: Path, known: Published) -> bool:
+    """Whether the small file of test labels lies loose in `root`, and is the published one of this set."""
+    if known.labels is None:
+        return False
+    labels = _file(root, known.labels[known.test[0]])
+    return labels is not None and checksum(labels, "md5") == known.md5.get(_plain(labels.name))
 
 
 def _there(folder: Path, name: str) -> Path:

@@ -23,7 +23,8 @@ class Published:
     """One data set. `folder` lies in the data set's root, with `train` and `test` files (images) in it.
 
     `labels` names the label file of each image file where they are apart, `names` the file of class names
-    (else `classes` are the names). `md5` knows the published files, `images` how many each holds.
+    (else `classes` are the names), `group_names` that of their groups where it is apart. `md5` knows the
+    published files, `images` how many each holds. `other` is the same set in other files.
     """
 
     title: str
@@ -38,6 +39,13 @@ class Published:
     group_keys: tuple[str, str] = ("", "")
     classes: tuple[str, ...] = ()
     labels: Mapping[str, str] | None = None
+    group_names: str = ""
+    other: Published | None = None
+
+    @property
+    def forms(self) -> tuple[Published, ...]:
+        """The set in all files that it is published in."""
+        return (self, self.other) if self.other is not None else (self,)
 
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -76,6 +84,13 @@ def _idx(
     )
 
 
+def _binary(
+    title: str, folder: str, train: tuple[str, ...], test: str, names: str, group_names: str = ""
+) -> Published:
+    """The "binary version" of a CIFAR set: labels and pixels of a picture in turn."""
+    return Published(title, folder, train, (test,), {}, {}, (), names=names, group_names=group_names)
+
+
 PUBLISHED: dict[str, Published] = {
     "cifar10": Published(
         "CIFAR-10",
@@ -102,6 +117,13 @@ PUBLISHED: dict[str, Published] = {
         ),
         names="batches.meta",
         keys=("labels", "label_names"),
+        other=_binary(
+            "CIFAR-10",
+            "cifar-10-batches-bin",
+            tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+            "test_batch.bin",
+            "batches.meta.txt",
+        ),
     ),
     "cifar100": Published(
         "CIFAR-100",
@@ -125,6 +147,14 @@ PUBLISHED: dict[str, Published] = {
         names="meta",
         keys=("fine_labels", "fine_label_names"),
         group_keys=("coarse_labels", "coarse_label_names"),
+        other=_binary(
+            "CIFAR-100",
+            "cifar-100-binary",
+            ("train.bin",),
+            "test.bin",
+            "fine_label_names.txt",
+            "coarse_label_names.txt",
+        ),
     ),
     "mnist": _idx(
         "MNIST",
