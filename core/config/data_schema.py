@@ -73,9 +73,9 @@ class DataConfig(Section):
     """The data set: paths are absolute here, whatever the file said."""
 
     format: FormatName = field("auto")
-    """Layout of the data on disk: folders, torchvision's, boxes (voc to yolo), synthetic; auto detects it."""
+    """Layout of the data on disk: folders, files of many, boxes (voc to csv), synthetic; auto detects it."""
     root: Path | None = field(None)
-    """Folder of the data set; `train`, `val`, `test` in it are found by name. Also a COCO or YOLO file."""
+    """Folder of the data set; `train`, `val`, `test` in it are found by name. Also a file with its boxes."""
     kaggle: KaggleName = field(None)
     """Get the data set from Kaggle, as owner/name or owner/name/versions/3 (extra package kaggle)."""
     train: SplitPaths | None = field(None)
@@ -97,6 +97,6 @@ class DataConfig(Section):
     one_based: Switch = field(False)
     """The corners in VOC files count pixels from 1, as the original VOC sets do; else used as written."""
     boxes: Literal["auto", "xywh", "xyxy", "cxcywh"] = field("auto")
-    """What the four numbers of COCO boxes are, for files that do not use xywh; auto is xywh and warns."""
+    """What the four numbers of a box are in COCO files and tables; auto: xywh, or as columns say, and warns."""
     synthetic: Synthetic | None = field(None)
     """What to draw, for the format synthetic."""

@@ -40,7 +40,7 @@ def test_every_format_is_whole(name: str) -> None:
 
 def test_the_form_offers_the_formats_of_the_table() -> None:
     assert field_spec("data.format").choices == ("auto", *DATA_FORMATS)
-    assert readers_of("boxes") == ("coco",)
+    assert readers_of("boxes") == ("coco", "csv")
     assert readers_of("empty") == (*BOX_FORMATS, "synthetic")
     assert formats_in(".JSON") == ("coco",)
     assert formats_in(".txt") == ()
