@@ -21,7 +21,7 @@ from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, image_na
 from core.datasets.boxes.results import read_results
 from core.datasets.findings import Findings, count, grouped, some
 from core.datasets.names import spelled
-from core.datasets.plausibility import suspect_copies, suspect_results, suspect_twins
+from core.datasets.plausibility import suspect_copies, suspect_results, suspect_strangers, suspect_twins
 from core.errors import DataError
 from core.metrics import COCO
 from core.store.attempts import record_attempt
@@ -101,6 +101,8 @@ def import_predictions(
     read = arrays_as_predictions(arrays, results)
     assert isinstance(read, BoxPredictions)
     assert read.objects is not None
+    objects = read.objects
+    suspect_strangers(found, results.name, (corners, offsets), (objects.boxes, objects.offsets))
     precision = Scene(read.objects, read.found, len(there.names)).precision
     now = time.time()
     per_class = [

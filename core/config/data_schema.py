@@ -97,6 +97,6 @@ class DataConfig(Section):
     one_based: Switch = field(False)
     """The corners in VOC files count pixels from 1, as the original VOC sets do; else used as written."""
     boxes: Literal["auto", "xywh", "xyxy", "cxcywh"] = field("auto")
-    """What the four numbers of a box are in COCO files and tables; auto: xywh, or as columns say, and warns."""
+    """What the four numbers of a box are in COCO files and tables; auto: xywh, or as columns say; warns."""
     synthetic: Synthetic | None = field(None)
     """What to draw, for the format synthetic."""

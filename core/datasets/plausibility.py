@@ -27,16 +27,28 @@ _MIN_BOXES = 3
 _MIN_OUTSIDE = 0.2
 """The part of the boxes that has to lie outside their images."""
 _EDGE = 1.0
-_READ_AS = {"xyxy": "x1, y1, x2, y2", "cxcywh": "centre x, centre y, width, height"}
+_READ_AS = {
+    "xyxy": "x1, y1, x2, y2",
+    "cxcywh": "centre x, centre y, width, height",
+    "yxhw": "y, x, height, width",
+    "yxyx": "y1, x1, y2, x2",
+}
+_FAR = 2.0
+_BEYOND = 1.1
+"""So many times the side of an image ends what rounding and generous boxes explain."""
+_FEWEST = 10
+_TOUCH = 0.1
+_MIN_TOUCHED = 0.05
 
 
 class Doubt(NamedTuple):
     """What boxes may be instead of x, y, width, height in pixels; `outside` of them lie outside so.
 
-    `largest` is the largest of their numbers.
+    `largest` is the largest of their numbers; for `scaled`, how many times the side of its image the farthest
+    box reaches.
     """
 
-    kind: Literal["fractions", "xyxy", "cxcywh"]
+    kind: Literal["fractions", "xyxy", "cxcywh", "yxhw", "yxyx", "scaled"]
     outside: int
     largest: float
 
@@ -44,8 +56,8 @@ class Doubt(NamedTuple):
 def doubt_of(boxes: NDArray[Any], sizes: NDArray[Any]) -> Doubt | None:
     """What `boxes` (n, 4), as x, y, width, height, in images of `sizes` (n, 2) may be instead.
 
-    Fractions: no number is above 1.5. Corners or centres: a fifth or more reach beyond their images as they
-    are taken, none of all would otherwise.
+    Fractions: no number is above 1.5. Corners, centres, or x and y in turn: a fifth or more reach beyond
+    their images as they are taken, none of all would otherwise. Scaled: half reach beyond by far in any case.
     """
     if not len(boxes):
         return None
@@ -60,7 +72,14 @@ def doubt_of(boxes: NDArray[Any], sizes: NDArray[Any]) -> Doubt | None:
     inside = (first >= last / 2 - _EDGE) & (first <= sizes - last / 2 + _EDGE)
     if (inside & (last > 0) & (last <= sizes + _EDGE)).all():
         return Doubt("cxcywh", outside, largest)
-    return None
+    turned = sizes[:, ::-1] + _EDGE
+    if (first + last <= turned).all():
+        return Doubt("yxhw", outside, largest)
+    if ((last >= first) & (last <= turned)).all():
+        return Doubt("yxyx", outside, largest)
+    reach = ((first + last) / sizes).max(axis=1)
+    far, most = int((reach > _BEYOND).sum()), float(reach.max())
+    return Doubt("scaled", far, most) if most >= _FAR and 2 * far >= len(boxes) else None
 
 
 def suspect_names(counts: Mapping[str, int], found: Findings) -> None:
@@ -98,6 +117,11 @@ def suspect_xywh(data: DataConfig, boxes: Sequence[SizedBox], found: Findings) -
     doubt = doubt_of(np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1), sizes)
     if doubt is not None and doubt.kind == "fractions":
         found.warn("", _fraction_words(doubt.largest))
+    elif doubt is not None and doubt.kind == "scaled":
+        found.warn("", f"{_far_words(doubt, len(boxes))}: are they for these images, as they are now?")
+    elif doubt is not None and doubt.kind in ("yxhw", "yxyx"):
+        shown = f"{doubt.outside} of {count(len(boxes), 'box', 'boxes')} reach outside their images"
+        found.warn("", f"boxes may be {_READ_AS[doubt.kind]}: {shown}, none would so; write x before y")
     elif doubt is not None:
         shown = (
             f"{doubt.outside} of {count(len(boxes), 'box', 'boxes')} would reach outside their images as xywh"
@@ -132,11 +156,54 @@ def suspect_results(
     if doubt.kind == "fractions":
         found.warn(file, f"its boxes end at {corners.max():.3g}: they look like fractions, not pixels")
         return
+    if doubt.kind == "scaled":
+        found.warn(file, f"{_far_words(doubt, len(corners))}: they may be for images of another size")
+        return
     found.warn(
         file,
         f"{doubt.outside} of {len(corners)} boxes reach outside their image, none would as "
         f"{_READ_AS[doubt.kind]}: {what} have x, y, width, height",
     )
+
+
+def suspect_strangers(
+    found: Findings,
+    file: str,
+    boxes: tuple[NDArray[Any], NDArray[Any]],
+    objects: tuple[NDArray[Any], NDArray[Any]],
+) -> None:
+    """Warn of predicted boxes that hardly touch an object, whatever their classes.
+
+    Both are corners (n, 4) and offsets by image. Too few of them say nothing.
+    """
+    touched = judged = predicted = 0
+    for image in range(len(objects[1]) - 1):
+        there = objects[0][objects[1][image] : objects[1][image + 1]]
+        made = boxes[0][boxes[1][image] : boxes[1][image + 1]]
+        if len(there) and len(made):
+            judged, predicted = judged + len(there), predicted + len(made)
+            touched += int((_overlaps(there, made).max(axis=1) >= _TOUCH).sum())
+    if min(judged, predicted) >= _FEWEST and touched < _MIN_TOUCHED * judged:
+        found.warn(
+            file,
+            f"its boxes touch {touched} of {count(judged, 'object')} in the same images: are they for these "
+            "images, in their pixels, as x, y, width, height?",
+        )
+
+
+def _overlaps(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    """IoU (n, m) of corners (n, 4) and (m, 4)."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    both = np.clip(high - low, 0, None).prod(axis=2)
+    area = (one[:, 2:] - one[:, :2]).prod(axis=1)[:, None] + (other[:, 2:] - other[:, :2]).prod(axis=1)
+    iou: NDArray[np.float64] = both / np.maximum(area - both, 1e-9)
+    return iou
+
+
+def _far_words(doubt: Doubt, boxes: int) -> str:
+    times = f"up to {doubt.largest:.3g} times its side"
+    return f"{doubt.outside} of {count(boxes, 'box', 'boxes')} reach far outside their image, {times}"
 
 
 def suspect_twins(found: Findings, file: str, what: str, names: Sequence[str]) -> None:

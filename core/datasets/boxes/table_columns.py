@@ -63,6 +63,15 @@ class Columns:
     size: tuple[int, int] | None = None
 
 
+_BARE = (
+    (Columns(0, (1, 2, 3, 4), "xyxy"), 5),
+    (Columns(0, (1, 2, 3, 4), "xyxy", 5), 6),  # keras-retinanet
+    (Columns(5, (1, 2, 3, 4), "xywh", 0, size=(6, 7)), 8),  # makesense.ai
+    (Columns(0, (4, 5, 6, 7), "xyxy", 3, size=(1, 2)), 8),  # xml_to_csv without its first line
+)
+"""Columns of tables without names, and how many there are."""
+
+
 def columns_by_name(header: Row, rows: Sequence[Row]) -> Columns | None:
     """The columns of a table with a `header` and, among others, `rows`; None when it is none of boxes."""
     names = [plain(name) for name in header]
@@ -86,16 +95,17 @@ def columns_by_name(header: Row, rows: Sequence[Row]) -> Columns | None:
 
 
 def columns_by_content(rows: Sequence[Row]) -> Columns | None:
-    """The columns of a table without names: image, x1, y1, x2, y2, class, the last five empty for no box."""
+    """The columns of a table without names, in an order that tools write; cells of a box may be empty."""
     width = len(rows[0]) if rows else 0
-    if width not in (5, 6) or any(len(row) != width for row in rows):
+    if any(len(row) != width for row in rows):
         return None
-    if not all(has_image_suffix(row[0]) for row in rows):
-        return None
-    full = [row for row in rows if any(row[1:])]
-    if not full or not all(_NUMBER.fullmatch(cell) for row in full for cell in row[1:5]):
-        return None
-    return Columns(0, (1, 2, 3, 4), "xyxy", 5 if width == 6 else None)
+    for columns, needed in _BARE:
+        full = [row for row in rows if len(row) == needed and any(row[index] for index in columns.box)]
+        numbers = (row[index] for row in full for index in (*columns.box, *(columns.size or ())))
+        images = needed == width and all(has_image_suffix(row[columns.image]) for row in rows)
+        if full and images and all(map(_NUMBER.fullmatch, numbers)):
+            return columns
+    return None
 
 
 def numbers_in(cell: str) -> list[str]:

@@ -153,8 +153,11 @@ def _names(document: dict[str, Any], file: Path, notes: list[str]) -> tuple[str,
         if sorted(numbered) != list(range(len(numbered))):
             raise DataError(f"{said}: `names` must number the classes from 0 without gaps.")
         given = [numbered[index] for index in range(len(numbered))]
+    if isinstance(given, str) and (path := _existing(given, [file.parent], file)) is not None:
+        listed = class_names_in(path)
+        given = list(listed.names) if listed is not None else None
     if not isinstance(given, list) or not given:
-        raise DataError(f"{said} has no `names`: give the class names as a list, names: [NAME, NAME].")
+        raise DataError(f"{said} has no list `names`: give the class names as a list, names: [NAME, NAME].")
     names = tuple(spelled(_word(name)) for name in given)
     if "" in names:
         raise DataError(f"{said}: name {names.index('')} of `names` is empty.")

@@ -11,7 +11,7 @@ from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_text, shown
 from core.text import clean
 
-_NUMBERED = re.compile(r"(\d+)[\s,:]+(.+)")
+_NUMBERED = re.compile(r"(\d+)(?:\s*[,:;=]\s*|\s*[.)-]\s+|\s+)(.+)")
 
 
 class ClassNames(NamedTuple):
@@ -26,8 +26,9 @@ class ClassNames(NamedTuple):
 
 
 def class_names_in(file: Path) -> ClassNames | None:
-    """The names in a classes.txt, one a line, perhaps numbered (`0 cat`); None when there is no such file.
+    """The names in a classes.txt, one a line, perhaps numbered; None when there is no such file.
 
+    `0 cat`, `0: cat`, `0. cat`, `0) cat` and `0 - cat` are numbered lines.
     A number counts as one only where all lines have one, they count up by one from 0 or 1, and no two lines
     are the same without it: `1 euro` and `2 euro` are two names.
 

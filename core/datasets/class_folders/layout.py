@@ -80,6 +80,13 @@ def find_folders(data: DataConfig) -> SplitFolders:
         raise no_test_images(where, "the folder")
     if root is not None and train == Source(root):
         others = [split for split in (val, test) if split is not None]
+        if others and (name := split_folders(root).get("train")) is not None:
+            where = clean(str(root / name))
+            what = "images" if has_images(root / name) else "no images"
+            raise DataError(
+                f"{where} has {what}, but no class folders, no list of their classes and no boxes in a known "
+                f"form: put them in {where}/CLASS, or write {where}/labels.csv (file,label)."
+            )
         if others:
             raise DataError(
                 f"{clean(str(root))} has {others[0].shown} but no folder train: name it in data.train."
@@ -162,6 +169,7 @@ def _by_folders(base: Path) -> Found | None:
             return None
         elif (source := labelled_list(split, inner, pictures, base)) is not None:
             sources[split] = source
+            notes += left_out(read_listing(source.list)) if source.list is not None else []
             used += [source.list] if source.list is not None else []
         elif split == "test" or pictures:
             notes.append(f"{clean(name)} is left out: its images have no class folders")

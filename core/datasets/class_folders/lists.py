@@ -22,6 +22,7 @@ from core.datasets.class_folders.split_folders import (
     split_named,
     subfolders,
 )
+from core.datasets.tables import cells_of, first_lines
 from core.errors import DataError, UnreadableError
 from core.text import clean
 
@@ -32,6 +33,8 @@ _WHOLE = re.compile(
 )
 _SUFFIXES = (".csv", ".tsv", ".txt")
 _TRIED = 20
+_CORNERS = 4
+_NUMBER = re.compile(r"-?\d+(\.\d*)?")
 
 
 def by_lists(base: Path, classes: Found | None) -> Found | None:
@@ -208,8 +211,22 @@ def left_out(listing: Listing) -> tuple[str, ...]:
     """Sentences on rows that give no class, or several."""
     reasons = {"no label": listing.unlabelled, "several classes": listing.several}
     name = clean(listing.path.name)
-    return tuple(
+    told = [
         f"{number} row{'s' if number > 1 else ''} of {name} left out: {reason}"
         for reason, number in reasons.items()
         if number
-    )
+    ]
+    if listing.labelled and _may_have_boxes(listing.path):
+        told.append(
+            f"columns of numbers in {name} are not read: if they are boxes, call the columns "
+            "filename,class,xmin,ymin,xmax,ymax"
+        )
+    return tuple(told)
+
+
+def _may_have_boxes(path: Path) -> bool:
+    """Whether there are columns of numbers for the corners of boxes, by the first lines of a table."""
+    rows = [row for _, row in cells_of(path, first_lines(path)) or ()][1:]
+    width = min(map(len, rows), default=0)
+    numeric = sum(all(_NUMBER.fullmatch(row[index]) for row in rows) for index in range(width))
+    return numeric >= _CORNERS
