@@ -344,7 +344,10 @@ def test_other_refusals(tmp_path: Path) -> None:
             "ROOT/strange/val has a class dgo, which the training folder does not have "
             "(did you mean 'dog'?).",
         ),
-        (config(bare, val=SplitPaths(images=bare / "val")), "ROOT/bare/val has no images of the training classes."),
+        (
+            config(bare, val=SplitPaths(images=bare / "val")),
+            "ROOT/bare/val has no images of the training classes.",
+        ),
         (config(single), "Every class has a single image: nothing can be held out for validation."),
         (
             config(no_test, classes=("cat", "dgo")),
