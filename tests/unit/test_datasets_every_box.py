@@ -290,8 +290,12 @@ def test_class_numbers_from_1(tmp_path: Path, box_files: ModuleType) -> None:
         (["2 cat", "1 dog"], ("2 cat", "1 dog")),
         (["0 cat", "1 dog"], ("cat", "dog")),
         (["0: cat", "1: dog"], ("cat", "dog")),
+        (["0. cat", "1. dog"], ("cat", "dog")),
+        (["0) cat", "1) dog"], ("cat", "dog")),
+        (["0 - cat", "1 - dog"], ("cat", "dog")),
+        (["0.5 mm", "1.5 cm"], ("0.5 mm", "1.5 cm")),
     ],
-    ids=range(8),
+    ids=range(12),
 )
 @pytest.mark.parametrize("file", ["classes.txt", "obj.names"])
 def test_numbers_before_names(

@@ -35,7 +35,8 @@ class FileKind:
 
     `word` is for people, `endings` of its name, `looks_like` whether a file is one; `expected` says what is
     missing where none is. `folders` (in small letters) may hold them besides folders of splits; `others`
-    begin the names of files of that kind that are for something else.
+    begin the names of files of that kind that are for something else. Where a folder has more than `most`
+    with such an ending, they have one image each.
     """
 
     word: str
@@ -44,6 +45,7 @@ class FileKind:
     expected: str
     folders: tuple[str, ...] = ANNOTATION_FOLDERS
     others: tuple[str, ...] = ()
+    most: int | None = None
 
 
 def find(kind: FileKind, data: DataConfig, root: Path | None) -> BoxPlaces:
@@ -209,6 +211,8 @@ def _files(kind: FileKind, folder: Path) -> list[Path]:
     names = sorted(
         name for name in names_in(folder) if name.lower().endswith(kind.endings) and not is_junk(name)
     )
+    if kind.most is not None and len(names) > kind.most:
+        return []
     return [folder / name for name in names]
 
 

@@ -267,6 +267,7 @@ _FILES = FileKind(
     (".csv", ".tsv"),
     looks_like_table,
     "train.csv with filename,class,xmin,ymin,xmax,ymax",
+    most=50,
     folders=(*ANNOTATION_FOLDERS, *IMAGE_FOLDERS, "meta", "splits", "lists", "csv"),
 )
 FORMATS: dict[str, Format] = {

@@ -190,7 +190,7 @@ def _number(text: str | None) -> float | None:
         return None
 
 
-_FILES = FileKind("CVAT file", (".xml",), is_cvat, "annotations.xml")
+_FILES = FileKind("CVAT file", (".xml",), is_cvat, "annotations.xml", most=50)
 
 
 def _looks_like(path: Path) -> bool:

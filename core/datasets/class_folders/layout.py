@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitName, SplitPaths
@@ -22,7 +23,6 @@ from core.datasets.class_folders.split_folders import (
     SPLITS,
     Found,
     Source,
-    class_folders,
     has_images,
     has_loose_images,
     is_flat,
@@ -115,14 +115,20 @@ def look(root: Path) -> Found:
 
 
 def has_class_folders(root: Path) -> bool:
-    """Whether folders in `root` are at least two classes, as far as their names and images tell."""
-    try:
-        train = look(root).train
-        names = class_folders(train.images)
-    except DataError:
-        return False
-    folders = [name for name in names.values() if name.lower() not in PICTURES and not split_in(name)]
-    return train.list is None and sum(has_images(train.images / name) for name in folders) > 1
+    """Whether folders in `root`, or in its folder train, are at least two classes by their names and images."""
+    base: Path | None = root
+    while base is not None:
+        try:
+            train = split_folders(base).get("train")
+        except DataError:
+            return False
+        folder = _unwrapped(base / train) if train is not None else base
+        names = [name for name in subfolders(folder) if name.lower() not in PICTURES and not split_in(name)]
+        with_images = (name for name in names if has_images(folder / name))
+        if len(list(islice(with_images, 2))) > 1:
+            return True
+        base = _only_folder(base) if train is None else None
+    return False
 
 
 def has_classes(root: Path) -> bool:

@@ -118,6 +118,8 @@ def has_loose_images(folder: Path) -> bool:
 
 def has_images(folder: Path) -> bool:
     """Whether there is an image somewhere below `folder`."""
+    if has_loose_images(folder):
+        return True
     for _, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_CLASS]
         if any(map(is_image_name, files)):
