@@ -129,6 +129,9 @@ def _of_splits(data: DataConfig) -> str:
     if not annotations and all(paths.images is not None for paths in splits):
         images = [paths.images for paths in splits if paths.images is not None]
         found = {name for folder in images if folder.is_dir() for name in _with_boxes(folder)}
+        root = data.root if data.root is not None and data.root.is_dir() else None
+        if not found and root is not None and not any(map(has_class_folders, images)):
+            found = set(_with_boxes(root))
         return found.pop() if len(found) == 1 else "folder"
     near = [*annotations, *([data.root] if data.root is not None else [])]
     found = {name for folder in near if folder.is_dir() for name in _near(folder)}

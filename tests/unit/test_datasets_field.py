@@ -8,6 +8,7 @@ import pytest
 
 from core.cli.adding import add_data_set
 from core.config.load import named_data
+from core.config.schema import DataConfig
 from core.config.workspace import Workspace
 from core.datasets.check import check_dataset
 from core.datasets.dataset import Dataset
@@ -43,3 +44,21 @@ def test_a_tree_is_read_as_it_is(tmp_path: Path, name: str) -> None:
     )
     for files in dataset.splits.values():
         assert open_picture(dataset.root, files.paths[-1]).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "train"),
+    [
+        ("raccoon", "data/raccoon_labels.csv", 7),
+        ("tables by split", "images/train_labels.csv", 4),
+        ("CVAT YOLO", "obj.data", 6),
+        ("CVAT for images", "annotations.xml", 6),
+        ("LVIS", "lvis_v1_train.json", 6),
+        ("Roboflow YOLO", "data.yaml", 5),
+    ],
+    ids=["csv", "csv-of-a-split", "obj.data", "cvat", "lvis", "data.yaml"],
+)
+def test_a_tree_by_its_file(tmp_path: Path, name: str, file: str, train: int) -> None:
+    TREES[name].write(tmp_path)
+    found = check_dataset(DataConfig(root=tmp_path / file))
+    assert (found.errors, found.splits["train"].images) == ((), train)

@@ -65,7 +65,7 @@ def find(kind: FileKind, data: DataConfig, root: Path | None) -> BoxPlaces:
             raise no_test_images(f"{clean(str(root))} has no file for test", "the file")
         sources["val"] = replace(sources["test"], split="val")
     files = [source.annotations for source in sources.values() if source.annotations is not None]
-    base = root if root is not None and root.is_dir() else _above(files)
+    base = root if root is not None and root.is_dir() else _above(kind, files)
     return BoxPlaces(
         base, sources["train"], sources.get("val"), sources.get("test"), val_is_test=data.val == "test"
     )
@@ -221,7 +221,7 @@ def _image_folders(file: Path, root: Path) -> Iterator[Path]:
     split = _split_of(file, root)
     near = [file.parent, file.parent.parent, *([root] if root.is_dir() else [])]
     for base in near:
-        if base != root and not inside(root, base) and base.parent == base:
+        if base.parent == base or (inside(root, file) and not inside(root, base)):
             continue
         inner = [base / name for name in subfolders(base)]
         mine = [path for path in inner if split and split_in(path.name) == split]
@@ -233,7 +233,7 @@ def _image_folders(file: Path, root: Path) -> Iterator[Path]:
         yield base
 
 
-def _above(files: Sequence[Path]) -> Path:
+def _above(kind: FileKind, files: Sequence[Path]) -> Path:
     """The folder of the data set that has these files: the one above a folder of annotations."""
     folder = Path(os.path.commonpath([file.parent for file in files]))
-    return folder.parent if folder.name.lower() in ANNOTATION_FOLDERS else folder
+    return folder.parent if folder.name.lower() in kind.folders else folder

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.config.schema import DataConfig, SplitName
 from core.datasets.boxes.annotation_folders import annotations_near, bases, given, has, images_near
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
-from core.datasets.boxes.cvat_file import is_cvat
+from core.datasets.boxes.cvat_file import is_of_cvat
 from core.datasets.class_folders.split_folders import require_folder, split_folders, subfolders
 from core.datasets.findings import some
 from core.errors import DataError
@@ -49,7 +49,7 @@ def _found(root: Path, *, val_is_test: bool) -> BoxPlaces:
 def _pair(base: Path) -> tuple[Path, Path] | None:
     """The folders of images and of XML files in `base`."""
     annotations = annotations_near(base, ".xml")
-    if annotations is not None and any(map(is_cvat, islice(annotations.glob("*.xml"), _LOOKED_AT))):
+    if annotations is not None and any(map(is_of_cvat, islice(annotations.glob("*.xml"), _LOOKED_AT))):
         return None
     images = images_near(base, but=annotations) if annotations is not None else None
     if annotations is not None and images is None and annotations == base:

@@ -115,7 +115,7 @@ def look(root: Path) -> Found:
 
 
 def has_class_folders(root: Path) -> bool:
-    """Whether folders in `root`, or in its folder train, are at least two classes by their names and images."""
+    """Whether folders in `root`, or in its folder train, look like two classes or more with images."""
     base: Path | None = root
     while base is not None:
         try:
