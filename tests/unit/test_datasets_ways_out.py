@@ -149,7 +149,7 @@ CASES = {
     "obj.data: names": Case(
         renamed(field_trees.cvat_yolo, "obj.names", "away/obj.names"),
         "`names` is data/obj.names, which does not exist: put it beside",
-        lambda root: (root / "away/obj.names").rename(root / "obj.names") and None,
+        lambda root: lines(root / "obj.names", "king", "queen"),
     ),
     "a list without its images": Case(
         renamed(field_trees.cvat_yolo, "obj_train_data", "../elsewhere"),

@@ -27,7 +27,7 @@ from core.text import clean
 
 _SUFFIX = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
 _PATH_LABEL = re.compile(rf"(.+?\.(?:{_SUFFIX}))(?:\s+(.*))?", re.IGNORECASE)
-_LABELS_OF = "image_class_labels.txt"
+_LABELS_OF, _CLASSES, _TRAINING = _PARTS = ("image_class_labels.txt", "classes.txt", "train_test_split.txt")
 _SEVERAL = "\0several"
 _MARKS = {"": False, "0": False, "0.0": False, "1": True, "1.0": True}
 
@@ -59,17 +59,23 @@ class Listing:
 
 def read_listing(path: Path) -> Listing:
     """The list in `path`. Raises DataError, with the line, for what cannot be told for certain."""
+    joined = joined_list(path.parent) == path
+    parts = [path.parent / name for name in _PARTS if joined and exists(path.parent / name)]
+    return _read(path, tuple(map(_stamp, [path, *parts])))
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
     try:
         status = path.stat()
     except FileNotFoundError:
         raise MissingFileError(shown(path)) from None
     except OSError as error:
         raise UnreadableError(shown(path), (error.strerror or "").lower()) from None
-    return _read(path, status.st_size, status.st_mtime_ns)
+    return path.name, status.st_size, status.st_mtime_ns
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, _size: int, _time: int) -> Listing:
+def _read(path: Path, _stamps: tuple[tuple[str, int, int], ...]) -> Listing:
     rows = _rows(path)
     several = sum(row.label == _SEVERAL for row in rows)
     kept = [row for row in rows if row.label not in ("", _SEVERAL)]
@@ -114,8 +120,8 @@ def _joined(base: Path) -> list[Row]:
 
     https://www.vision.caltech.edu/datasets/cub_200_2011/
     """
-    names, labels = _pairs(base / "classes.txt"), _pairs(base / _LABELS_OF)
-    training = _pairs(base / "train_test_split.txt")
+    names, labels = _pairs(base / _CLASSES), _pairs(base / _LABELS_OF)
+    training = _pairs(base / _TRAINING)
     rows = []
     for number, line in read_lines(base / "images.txt"):
         identity, _, file = line.strip().partition(" ")
