@@ -36,6 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     return made
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_resume_says_what_it_will_do(lab: Any, drive: Any, calls: Any, size: tuple[int, int]) -> None:
     run = lab.run(state="stopped", epochs=3, total=8, best=2)
@@ -231,6 +232,7 @@ def measurable(lab: Any) -> RunPaths:
     return run
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_measure_says_what_it_comes_to(
     measurable: RunPaths, drive: Any, calls: Any, size: tuple[int, int]

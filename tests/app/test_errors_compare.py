@@ -37,6 +37,7 @@ async def compared(ui: Any, errors: ModuleType) -> Any:
     return screen
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (120, 34), (160, 50)])
 async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:

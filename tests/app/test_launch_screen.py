@@ -56,6 +56,7 @@ async def open_form(ui: Any) -> FormTable:
     return form
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_every_setting_has_a_line(drive: Any, size: tuple[int, int]) -> None:
     async with drive(*size) as ui:
@@ -240,6 +241,7 @@ async def test_parameters_checkpoint_disk_and_place_are_said(drive: Any, describ
     assert described == ["tinyvgg_a"]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_model_is_chosen_from_a_list(drive: Any, size: tuple[int, int], described: list[str]) -> None:
     async with drive(*size) as ui:
