@@ -9,6 +9,8 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+import unicodedata
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -181,6 +183,40 @@ def exists(path: AnyPath) -> bool:
     except OSError:
         return True
     return True
+
+
+def as_on_disk(path: str) -> str:
+    """`path` in the spelling of its folders and file: accents may be composed in a text and not on disk.
+
+    As it is where it exists; from the folder on that has nothing of that name.
+    """
+    if path.isascii() or exists(path):
+        return path
+    at = "/" if path.startswith("/") else ""
+    for name in filter(None, path.split("/")):
+        there = os.path.join(at, name)
+        if not exists(there):
+            names = _composed_names(at or ".", _changed(at or "."))
+            there = os.path.join(at, names.get(unicodedata.normalize("NFC", name), name))
+        at = there
+    return at
+
+
+@lru_cache(maxsize=256)
+def _composed_names(folder: str, _changed: int) -> dict[str, str]:
+    """The names in `folder` that are not ASCII, by their composed form."""
+    try:
+        names = sorted(os.listdir(folder), reverse=True)
+    except OSError:
+        return {}
+    return {unicodedata.normalize("NFC", name): name for name in names if not name.isascii()}
+
+
+def _changed(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_directory(path: AnyPath) -> bool:

@@ -24,7 +24,7 @@ from core.config.yaml12 import (
     unusable,
 )
 from core.errors import ConfigError, MissingFileError, Problem, UnreadableError
-from core.reading import exists, read_text
+from core.reading import as_on_disk, exists, read_text
 from core.text import clean, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -250,10 +250,11 @@ def _data_file(path: Path, place: Place, tree: Tree) -> dict[str, Any]:
 def absolute(text: str, folder: Path) -> str:
     """`text` as an absolute path: `~` and `$NAME` expanded, relative to `folder`.
 
-    With `..` in it, symbolic links are followed, so that it means what it means to the system.
+    With `..` in it, symbolic links are followed, so that it means what it means to the system. Accents are
+    as on disk.
     """
     path = os.path.join(folder, os.path.expanduser(os.path.expandvars(text)))
-    return os.path.realpath(path) if ".." in Path(path).parts else os.path.normpath(path)
+    return as_on_disk(os.path.realpath(path) if ".." in Path(path).parts else os.path.normpath(path))
 
 
 def resolve_paths(tree: Tree) -> None:

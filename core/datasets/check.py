@@ -14,11 +14,16 @@ from core.datasets.findings import Finding, Findings, as_rows, count
 from core.datasets.format import data_format, format_of
 from core.datasets.image_header import exif_words, look_at
 from core.datasets.leaks import shared_images
+from core.datasets.names import suspect_names
 from core.datasets.pictures import is_member
+from core.datasets.walk import NOT_FOLLOWED, NOT_LISTED, NOT_UTF8
 from core.errors import DataError
 
 if TYPE_CHECKING:
     from core.datasets.dataset import Dataset
+
+_ODD = ("unreadable", "in both train and", NOT_UTF8, NOT_FOLLOWED, NOT_LISTED)
+"""What is in the notes that are warnings."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,8 @@ def check_images(dataset: Dataset, name: str) -> Check:
     """The check of images that have a class each: what opening them said, and what their files say."""
     found = Findings()
     for note in dataset.notes:
-        odd = "unreadable" in note or "in both train and" in note
-        (found.warn if odd else found.note)("", note)
+        (found.warn if any(words in note for words in _ODD) else found.note)("", note)
+    suspect_names(dict(zip(dataset.class_names, dataset.counts("train"), strict=True)), found)
     _look_through(dataset, found)
     if not any(is_member(path) for files in dataset.splits.values() for path in files.paths[:1]):
         lists = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.config.workspace import Workspace
 from core.datasets.images import is_image_name
+from core.datasets.walk import files_in
 from core.errors import CheckpointError, StateError, UsageError
 from core.reading import HUGE
 from core.store.checkpoints import Chosen, choose, list_checkpoints, look_up
@@ -131,12 +132,7 @@ def expand_images(given: Sequence[str]) -> list[str]:
     for text in given:
         path = os.path.abspath(os.path.expanduser(text))
         if os.path.isdir(path):
-            inside = [
-                os.path.join(folder, name)
-                for folder, _, names in os.walk(path)
-                for name in names
-                if is_image_name(name)
-            ]
+            inside = [entry.path for entry in files_in(path) if is_image_name(entry.name)]
             if not inside:
                 raise UsageError(f"{clean(path)} has no images in it")
             found.update(dict.fromkeys(sorted(inside)))

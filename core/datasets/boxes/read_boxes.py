@@ -16,7 +16,8 @@ from core.datasets.boxes.usable import require_objects
 from core.datasets.findings import Finding, Findings, Why, count, some
 from core.datasets.format import format_of
 from core.datasets.image_header import Look, exif_words, look_at
-from core.datasets.plausibility import sized_boxes, suspect_names
+from core.datasets.names import suspect_names
+from core.datasets.plausibility import sized_boxes
 from core.errors import DataError
 
 if TYPE_CHECKING:

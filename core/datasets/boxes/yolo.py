@@ -15,7 +15,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes import yolo_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
 from core.datasets.boxes.box_format import BoxFormat
-from core.datasets.boxes.image_index import ImageIndex, files_below, is_encodable, is_junk
+from core.datasets.boxes.image_index import ImageIndex, files_below
 from core.datasets.boxes.list_files import read_list
 from core.datasets.boxes.yolo_lines import Layout, layout_of
 from core.datasets.boxes.yolo_places import labels_of
@@ -23,6 +23,7 @@ from core.datasets.findings import Findings, Why, count, some
 from core.datasets.format import Format
 from core.datasets.images import SUFFIXES
 from core.datasets.names import spelled
+from core.datasets.walk import is_junk, is_text
 from core.errors import DataError, LabError, UnreadableError
 from core.reading import exists, read_text
 from core.text import clean
@@ -123,7 +124,7 @@ class _Reader:
     def _images(self, part: BoxSource) -> Iterator[Path]:
         if part.list is None:
             assert part.images is not None
-            files = ImageIndex(part.images)
+            files = ImageIndex(part.images, self._found)
             if not files.paths:
                 raise DataError(f"{clean(str(part.images))} has no images.")
             yield from (part.images / path for path in files.paths)
@@ -132,7 +133,7 @@ class _Reader:
         taken = 0
         for entry in read_list(part.list):
             path = yolo_places.listed(entry.name, part, self._root)
-            if path is None or not is_encodable(str(path)) or is_junk(path.name):
+            if path is None or not is_text(str(path)) or is_junk(path.name):
                 self._found.warn(shown, f"there is no image {clean(entry.name)}: left out", entry.line)
                 continue
             taken += 1

@@ -26,7 +26,7 @@ from core.datasets.class_folders.split_folders import (
 from core.datasets.findings import count, some
 from core.datasets.names import spelled
 from core.errors import DataError, UnreadableError
-from core.reading import exists, read_bytes, read_text, shown
+from core.reading import as_on_disk, exists, read_bytes, read_text, shown
 from core.text import clean
 
 _NAME_FILES = ("classes.txt", "obj.names", "labels.txt")
@@ -107,6 +107,10 @@ def looks_like_yolo(root: Path) -> bool:
 
 def labels_of(image: Path, source: BoxSource) -> Path:
     """The label file of an image: `labels` in place of the last `images` of its path, else beside it."""
+    return Path(as_on_disk(str(_label_of(image, source))))
+
+
+def _label_of(image: Path, source: BoxSource) -> Path:
     name = f"{image.stem}.txt"
     if source.annotations is not None:
         base = source.images
@@ -129,7 +133,7 @@ def listed(name: str, source: BoxSource, root: Path) -> Path | None:
     entry = name.replace("\\", "/") if not os.path.exists(name) else name
     folders = [source.list.parent, root, *([source.images] if source.images else [])]
     for folder in folders:
-        path = Path(os.path.normpath(folder / entry))
+        path = Path(as_on_disk(os.path.normpath(folder / entry)))
         if path.is_file():
             return path
     return None

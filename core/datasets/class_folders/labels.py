@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from core.datasets.class_folders.split_folders import split_word
 from core.datasets.images import SUFFIXES, has_image_suffix
+from core.datasets.names import spelled
 from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_text, shown
 from core.text import clean
@@ -131,7 +132,7 @@ def _bare_or_pairs(path: Path, lines: Sequence[tuple[int, str]]) -> list[Row]:
             raise DataError(
                 f"{clean(str(path))}:{number}: expected `path` or `path label`, got '{clean(line[:80])}'."
             )
-        rows.append(Row(number, file, clean(label.strip()) if label else None))
+        rows.append(Row(number, file, spelled(label) if label else None))
     mixed = next((row for row in rows if (row.label is None) != (rows[0].label is None)), None)
     if mixed:
         has, first = ("a", "none") if mixed.label else ("no", "one")
@@ -162,7 +163,7 @@ def _table(path: Path, cells: list[tuple[int, list[str]]]) -> list[Row]:
     label = _label_column(shown, names, columns, header, {file, split})
     rows = []
     for at, (number, _) in enumerate(body):
-        text = clean(columns[label][at]) if label is not None else None
+        text = spelled(columns[label][at]) if label is not None else None
         word = split_word(columns[split][at]) if split is not None else None
         rows.append(Row(number, columns[file][at], text, word))
     return rows
@@ -267,7 +268,7 @@ def class_names_in(file: Path) -> ClassNames | None:
         return None
     if not text.strip():
         raise UnreadableError(shown(file), "it is empty: write one class name a line, or remove it")
-    lines = tuple(clean(line.strip()) for line in text.splitlines() if line.strip())
+    lines = tuple(name for line in text.splitlines() if (name := spelled(line)))
     found = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     names = tuple(match[2].strip() for match in found)
     if names and len(set(names)) == len(lines):
