@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.datasets.pictures import member_file
 from core.errors import DataError
 from core.reading import HUGE, find_bytes
+from core.store.changes import require_lists
 from core.store.files import read_json, write_bytes, write_json
 from core.store.paths import RunPaths
 from core.text import clean
@@ -144,10 +145,12 @@ def store_dataset(run: RunPaths, dataset: Dataset) -> None:
 def read_dataset(run: RunPaths) -> Dataset | None:
     """The data set that a run's first attempt stored, not looked at on disk; None before.
 
-    Raises DataError when it is unreadable, damaged or of a newer format: it is never made anew then.
+    Raises DataError when it is unreadable, damaged, of a newer format, or gone from a run that has begun: it
+    is never made anew then.
     """
     stored = read_json(run.split, HUGE)
     if stored is None:
+        require_lists(run)
         return None
     if stored.get("kind") != "detection":
         return from_stored(stored)

@@ -13,6 +13,7 @@ from core.datasets.images import is_image_name
 from core.datasets.walk import files_in
 from core.errors import CheckpointError, StateError, UsageError
 from core.reading import HUGE
+from core.store.changes import require_lists
 from core.store.checkpoints import Chosen, choose, list_checkpoints, look_up
 from core.store.files import peek_json, read_json
 from core.store.paths import RunPaths
@@ -159,6 +160,7 @@ def _require_splits(run: RunPaths, wanted: Sequence[str]) -> None:
     if stored is None:
         if (read_json(run.spec) or {}).get("imported") is True:
             raise StateError(f"run {run.id} is imported and has no data set: give --data")
+        require_lists(run)
         raise StateError(f"run {run.id} has no list of its images yet: it is written when training starts")
     there = stored.get("splits")
     names = [str(name) for name in there] if isinstance(there, dict) else []

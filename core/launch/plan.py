@@ -11,6 +11,7 @@ from core.config.workspace import Workspace
 from core.errors import CheckpointError, StateError, UsageError
 from core.launch.preview import disk_estimate
 from core.store.catalogue import summarise
+from core.store.changes import require_lists
 from core.store.checkpoints import list_checkpoints, look_up, newest_good, verify
 from core.store.files import read_json
 from core.store.metrics import read_history
@@ -84,6 +85,8 @@ def plan_resume(
             f"run {run.id} finished early at epoch {summary.early_stop} of {_old_goal(run)}, as it no longer "
             "improved: use --more N for further epochs"
         )
+    if not any(key == "data" or key.startswith("data.") for key in changes.result):
+        require_lists(run)
     checkpoint, note = _checkpoint(run, start, forks)
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
     goal = total if total is not None else done + more if more is not None else _old_goal(run)

@@ -10,7 +10,7 @@ import pytest
 
 from core.config.load import Loaded, dump, load_experiment, parse_experiment
 from core.config.workspace import Workspace
-from core.errors import CheckpointError, ConfigError, LabError, StateError, UsageError
+from core.errors import CheckpointError, ConfigError, DataError, LabError, StateError, UsageError
 from core.launch import control
 from core.launch.plan import plan_resume
 from core.store import attempts
@@ -241,6 +241,20 @@ def test_what_a_fork_inherits(
     parent.resolved.write_text("{}")
     fork = control.resume_run(workspace, parent, overrides=overrides, fork=True)
     assert (fork.split.exists(), fork.resolved.exists()) == (split, resolved)
+
+
+@pytest.mark.parametrize("overrides", [[], ["batch=4"], ["learning_rate=0.5"]], ids=["same", "batch", "rate"])
+def test_a_run_that_lost_its_lists_of_images_goes_on_only_with_other_data(
+    workspace: Workspace, loaded: Loaded, overrides: Sequence[str]
+) -> None:
+    """They would be drawn anew: the validation images could be among those that it learned."""
+    run = made(workspace, loaded, 2)
+    run.model.write_text("{}")
+    before = sorted(workspace.runs.iterdir())
+    with pytest.raises(DataError, match=r"has lost its split\.json.*start a new run"):
+        control.resume_run(workspace, run, more=1, overrides=overrides, fork=bool(overrides))
+    assert (len(requests(run)), sorted(workspace.runs.iterdir())) == (1, before), "nothing was made"
+    assert plan_resume(run, more=1, overrides=["data.split.seed=7"]).forks
 
 
 def test_removing_the_parent_leaves_the_fork_whole(workspace: Workspace, loaded: Loaded) -> None:
