@@ -17,6 +17,7 @@ import orjson
 
 from core.errors import MissingFileError, UnreadableError
 from core.text import clean
+from core.text import shown as shown
 
 AnyPath = str | os.PathLike[str]
 
@@ -167,11 +168,6 @@ def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return (error.strerror or type(error).__name__).lower()
     return "its name has a character that file names cannot have"
-
-
-def shown(path: AnyPath) -> str:
-    """A path as messages show it: bytes that are no UTF-8 as `\\xNN`, nothing that a terminal acts on."""
-    return clean(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def exists(path: AnyPath) -> bool:

@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from core import os_errors
 from core.config.workspace import Workspace
 from core.errors import LabError
 from tui import crash, theme
@@ -124,6 +125,8 @@ class LabApp(Lab):
 
         if isinstance(error, LabError):
             self.push_screen(TextDialog(error.title, str(error), bad=True))
+        elif isinstance(error, OSError) and error.errno:
+            self.push_screen(TextDialog("Not possible now", os_errors.sentence(error), bad=True))
         else:
             self.push_screen(TextDialog("Unexpected error", crash.report(error), bad=True))
 

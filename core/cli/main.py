@@ -15,6 +15,7 @@ from core.cli.parser import Parser, add_workspace
 from core.cli.text_charts import DrawCharts
 from core.config.workspace import Workspace, find_workspace
 from core.errors import LabError, UsageError
+from core.os_errors import sentence
 
 DEBUG_ENV = "LABTUI_DEBUG"
 
@@ -91,8 +92,8 @@ def explain(error: Exception) -> int:
     if isinstance(error, LabError):
         say(str(error))
         return error.exit_code
-    if isinstance(error, OSError) and error.strerror:
-        say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    if isinstance(error, OSError) and error.errno:
+        say(sentence(error))
     else:
         say(f"unexpected {type(error).__name__}: {error}; run it again with {DEBUG_ENV}=1 to see where")
     return LabError.exit_code

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from core.cli.output import INTERRUPTED, out, out_json, say
 from core.cli.parser import add_json, positive
 from core.errors import LabError, UsageError
+from core.store.outputs import write_new
 
 if TYPE_CHECKING:
     from core.analysis.paired import Verdict
@@ -184,8 +185,7 @@ def _print(args: Namespace, view: StudyView) -> None:
     if args.out is None:
         out(text)
         return
-    with args.out.open("x", encoding="utf-8") as file:
-        file.write(f"{text}\n")
+    write_new(args.out, f"{text}\n")
     say(f"wrote {args.out}")
 
 
