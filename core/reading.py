@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from core import os_errors
 from core.errors import MissingFileError, UnreadableError
 from core.text import clean
 from core.text import shown as shown
@@ -166,7 +167,7 @@ def _too_long(path: AnyPath, limit: int) -> UnreadableError:
 
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
+        return os_errors.reason(error)
     return "its name has a character that file names cannot have"
 
 

@@ -264,14 +264,14 @@ class Board:
         if not gpus:
             held = sum(is_held(slot.path) for slot in options)
             if held < len(options):
-                return _TURN
+                return TURN
             return f"waiting for a free CPU slot: {_have(held, len(options))}"
         lines = []
         for gpu in gpus:
             slots = [slot for slot in options if slot.gpu is gpu]
             why = self._why(gpu, slots)
             if not why:
-                return _TURN
+                return TURN
             lines.append((gpu, why))
         if len(lines) == 1:
             return f"waiting for GPU {lines[0][0].label}: {lines[0][1]}"
@@ -294,7 +294,7 @@ class Board:
         return f"{blocking[0]}{more}"
 
 
-_TURN = "waiting for its turn: a slot is free and will be assigned within 10 s"
+TURN = "waiting for its turn: a slot is free and will be assigned within 10 s"
 
 
 def _threads(runs: int) -> int:

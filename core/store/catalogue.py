@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.config.workspace import Workspace
-from core.errors import UsageError
+from core.errors import RunsFolderError, UsageError
+from core.os_errors import sentence
 from core.reading import is_folder
 from core.store.files import peek_json
 from core.store.json_values import number_of
@@ -32,25 +33,47 @@ _REQUEST = re.compile(r"\d+\.json")
 
 
 def list_runs(workspace: Workspace) -> list[RunPaths]:
-    """All runs, newest first."""
+    """All runs, newest first. Raises RunsFolderError."""
     found = (RunPaths(workspace.runs / name) for name in _run_names(workspace.runs))
     return [run for run in found if is_run(run)]
 
 
 def is_run(run: RunPaths) -> bool:
-    """Whether a folder is a run's: it has a spec.json, or at least was asked for something. Never raises."""
-    if os.path.lexists(run.spec):
+    """Whether a folder is a run's: it has a spec.json, or at least was asked for something. Never raises.
+
+    One that cannot be looked into is: it must not hide.
+    """
+    try:
+        os.lstat(run.spec)
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
         return True
     try:
         return any(_REQUEST.fullmatch(name) for name in os.listdir(run.requests))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
 
 
 def find_run(workspace: Workspace, ref: str) -> RunPaths:
+    """The run that `ref` means (`_find`). Raises RunsFolderError as well when its folder keeps us out."""
+    run = _find(workspace, ref)
+    try:
+        os.stat(run.spec)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise RunsFolderError(f"Run {run.id} cannot be looked at: {sentence(error)}") from error
+    return run
+
+
+def _find(workspace: Workspace, ref: str) -> RunPaths:
     """The run meant by an id, a unique prefix or part of one, a name, `@last`, or a path to its folder.
 
-    Raises UsageError which lists the candidates, or names the nearest one.
+    Raises UsageError which lists the candidates, or names the nearest one; RunsFolderError.
     """
     runs = list_runs(workspace)
     if not runs:
@@ -113,7 +136,7 @@ class Catalogue:
         """Summaries, newest first.
 
         With a `budget`, older runs that are not known yet are left out when so many seconds are over;
-        `complete` says whether any were. Call again to go on.
+        `complete` says whether any were. Call again to go on. Raises RunsFolderError.
         """
         runs = str(self.workspace.runs)
         deadline = None if budget is None else time.monotonic() + budget
@@ -179,12 +202,14 @@ class Catalogue:
 
 
 def _run_names(runs: Path) -> list[str]:
-    """Names of folders that can be runs, newest first."""
+    """Names of folders that can be runs, newest first. Raises RunsFolderError unless there is no folder."""
     try:
         with os.scandir(runs) as entries:
             names = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and is_folder(entry)]
-    except OSError:
-        return []
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(runs):
+            return []
+        raise RunsFolderError(f"The runs cannot be looked at: {sentence(error)}") from error
     names.sort(reverse=True)
     return names
 

@@ -106,8 +106,11 @@ def adopt(fd: int, path: Path) -> Lock:
     return Lock(path, fd)
 
 
-def is_held(path: str | Path) -> bool:
-    """Whether anybody holds the lock. Looks for an instant only: owners try again for 5 s."""
+def is_held(path: str | Path, *, shared: bool = False) -> bool:
+    """Whether anybody holds the lock; `shared`: also whether somebody shares it. Makes no file.
+
+    Looks for an instant only: owners try again for 5 s.
+    """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -119,7 +122,7 @@ def is_held(path: str | Path) -> bool:
             return False
     _open[fd] = None
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 
+from core import os_errors
 from core.errors import LabError
 from core.metrics import Mode, as_mode
 from core.reading import exists, shown
@@ -82,8 +83,10 @@ def _in_run(run: RunPaths, problem: str) -> str:
 
 def broken(run: RunPaths, error: BaseException) -> RunSummary:
     """The line of a run that cannot be summed up, with the reason: it must not hide the others."""
-    what = error.strerror if isinstance(error, OSError) else None
-    words = what.lower() if what else str(error) if isinstance(error, LabError) else repr(error)
+    if isinstance(error, OSError) and error.errno:
+        words = os_errors.reason(error)
+    else:
+        words = str(error) if isinstance(error, LabError) else repr(error)
     return RunSummary(
         id=run.id,
         name="",

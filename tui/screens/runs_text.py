@@ -123,6 +123,8 @@ def nothing(snapshot: Snapshot, config: ConfigRow | None, query: str, archived: 
         return "reading runs …"
     if archived and not query:
         return f"{archived} archived run{'s' * (archived > 1)} hidden: a shows them"
+    if snapshot.problem and not snapshot.runs:
+        return snapshot.problem
     if query:
         return "no run matches; esc clears the filter"
     if config is not None and config.name != ALL:
