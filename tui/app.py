@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from textual import on, work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.worker import Worker, WorkerState, get_current_worker
 
 from core import os_errors
@@ -19,6 +21,7 @@ from core.config.workspace import Workspace
 from core.errors import LabError
 from tui import crash, theme
 from tui.lab import Lab, SnapshotRead
+from tui.read.choices import Choices
 from tui.read.reader import Reader, Wanted
 from tui.screens.runs import RunsScreen
 
@@ -48,10 +51,12 @@ class LabApp(Lab):
         self._leaving = False
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
-        chosen = theme.default_theme()
+        self.choices = Choices(workspace.root)
+        chosen = theme.default_theme(self.choices.text("theme"))
         # Set without a word to the watchers: at the start nothing is drawn in the old colours yet.
         self.set_reactive(LabApp.theme, chosen if chosen in self.available_themes else theme.DARK.name)
         self.stylesheet.set_variables(self.get_css_variables())
+        self._theme_shown = self.theme
 
     def get_default_screen(self) -> Screen[Any]:
         screen = RunsScreen()
@@ -63,7 +68,14 @@ class LabApp(Lab):
         gc.enable()
         # After ctrl+z and fg nothing of what was drawn is there any more.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._read()
+
+    def _theme_changed(self, chosen: Theme) -> None:
+        # Said at the start, too, and then of a theme that nobody has chosen here.
+        if chosen.name != self._theme_shown:
+            self._theme_shown = chosen.name
+            self.choose("theme", chosen.name)
 
     def on_unmount(self) -> None:
         self._leaving = True
@@ -108,6 +120,10 @@ class LabApp(Lab):
     def perform(self, function: Callable[[], Result], then: Callable[[Result], None] | None = None) -> None:
         self._perform(function, then)
 
+    def choose(self, name: str, value: object, *, here: bool = False) -> None:
+        self.choices.choose(name, value, here=here)
+        self.run_worker(self.choices.write, thread=True, group="choices", exit_on_error=False)
+
     @work(thread=True, group="action", exit_on_error=False)
     def _perform(self, function: Callable[[], Any], then: Callable[[Any], None] | None) -> None:
         result = function()
@@ -142,7 +158,16 @@ class LabApp(Lab):
     # -- keys that work everywhere
 
     def action_leave(self) -> None:
-        self.exit(0)
+        """End the screens, after a question where a form is open; a second time without one."""
+        from tui.dialogs.confirm import ConfirmDialog
+        from tui.dialogs.form import ask_to_discard
+
+        forms = (getattr(screen, "unsaved", "") for screen in reversed(self.screen_stack))
+        unsaved = next(filter(None, forms), "")
+        if unsaved and not isinstance(self.screen, ConfirmDialog):
+            ask_to_discard(self, unsaved, partial(self.exit, 0))
+        else:
+            self.exit(0)
 
     async def action_quit(self) -> None:
         self.action_leave()
