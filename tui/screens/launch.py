@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,46 +14,23 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
 from core.config.workspace import config_path
-from core.errors import ConfigError, LabError
+from core.errors import LabError
 from tui.cell_text import plain
+from tui.dialogs.form import leave_form, unsaved_words
 from tui.lab import Lab, lab_of
 from tui.screens import launch_form
 from tui.screens.launch_form import NAME, Fields
-from tui.screens.launch_preview import Forecast
+from tui.screens.launch_preview import Forecast, Preview
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.form import LABEL, FormTable
 
 if TYPE_CHECKING:
-    from core.config.load import Loaded
     from core.config.schema import Experiment
     from core.launch.queue import QueueView
 
 _COUNTING = "network: counting parameters …"
 _LIST_FROM = 9
 """Choices from here on are chosen from a list."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What the form would start. `faults` are sentences by field; `general` are those of no field.
-
-    `loaded` is what the settings say, None while they do not go together.
-    """
-
-    forecast: Forecast = field(default_factory=Forecast)
-    faults: Mapping[str, str] = field(default_factory=dict)
-    general: tuple[str, ...] = ()
-    place: str = ""
-    loaded: Loaded | None = None
-
-    @property
-    def experiment(self) -> Experiment | None:
-        """The experiment that the settings say."""
-        return None if self.loaded is None else self.loaded.experiment
-
-    @property
-    def possible(self) -> bool:
-        return not self.faults and not self.general
 
 
 class LaunchScreen(Screen[None]):
@@ -249,26 +224,14 @@ class LaunchScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _make_preview(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> None:
-        preview = self._previewed(overrides, changed)
-        self.app.call_from_thread(self._show_preview, overrides, preview)
-
-    def _previewed(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> Preview:
-        from core.config.load import load_experiment
         from core.launch.queue import QueueView
         from tui.screens import launch_preview
 
-        try:
-            loaded = load_experiment(self._path(), overrides, workspace=self.lab.workspace)
-        except ConfigError as error:
-            faults, general = launch_form.faults_by_field(error.problems, self._fields)
-            return Preview(faults=faults, general=general)
-        except LabError as error:
-            return Preview(general=(str(error),))
-        forecast = launch_preview.describe(loaded.experiment, changed)
-        problems = (forecast.problem,) if forecast.problem else ()
         self._queue = self._queue or QueueView()
-        where = launch_preview.place(loaded.experiment, self._queue)
-        return Preview(forecast, {}, problems, where, loaded)
+        preview = launch_preview.previewed(
+            self._path(), overrides, changed, self._fields, self.lab.workspace, self._queue, self._preview
+        )
+        self.app.call_from_thread(self._show_preview, overrides, preview)
 
     def _show_preview(self, overrides: list[str], preview: Preview) -> None:
         if not self.is_attached or overrides != launch_form.overrides(self._fields):
@@ -321,7 +284,8 @@ class LaunchScreen(Screen[None]):
             parts.append(f"✗ {self._network.problem}")
         if preview.faults:
             count = len(preview.faults)
-            parts.append(f"✗ Fix {count} setting{'s' * (count > 1)} on the left")
+            wrong = "1 setting is wrong" if count == 1 else f"{count} settings are wrong"
+            parts.append(f"✗ {wrong} (marked on the left)")
         faults = self.query_one("#preview-faults", Static)
         faults.update("\n".join(parts))
         faults.set_class(bool(parts), "-some")
@@ -387,9 +351,14 @@ class LaunchScreen(Screen[None]):
 
         self.app.push_screen(SamplesScreen(self.config, config))
 
+    @property
+    def unsaved(self) -> str:
+        """What leaving would throw away; empty: nothing."""
+        return unsaved_words(sum(field.changed for field in self._fields.values()))
+
     def action_back(self) -> None:
         box = self.query_one("#edit", Input)
         if box.display:
             self._close_edit()
         else:
-            self.app.pop_screen()
+            leave_form(self, self.app.pop_screen)
