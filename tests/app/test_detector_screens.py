@@ -95,7 +95,7 @@ async def test_checkpoints_with_map_and_map_50(lab: Any, drive: Any, size: tuple
     lab.detector(epochs=5, train=(4,))
     async with drive(*size) as ui:
         await open_run(ui, "2")
-        await ui.sees("val/map", "map_50", "val/loss", "eval train")
+        await ui.sees("val/map", "map_50", "val/loss", "train score")
         best = next(line for line in ui.lines() if "★" in line.split()[:2])
         assert {"4", "0.4600", "0.6440", "0.6900"} <= set(best.split())
         assert "train/map" not in ui.text()

@@ -308,7 +308,7 @@ async def test_measured_splits_stand_beside_the_rest(lab: Any, drive: Any) -> No
     lab.measure(run, "a01-e0002", "test", {"a": (1000, 111)}, sha256="0" * 64)
     async with drive(160, 50) as ui:
         await ui.press("enter", "2")
-        await ui.sees("eval train", "eval test", "0.9120", "0.8340", "run ", "of it checkpoints")
+        await ui.sees("train score", "test score", "0.9120", "0.8340", "run ", "of it checkpoints")
         assert "0.1110" not in ui.text()
         await ui.sees("test: accuracy 0.8340 (1\u2009000 images)")
 

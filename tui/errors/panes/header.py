@@ -37,7 +37,7 @@ class HeaderPane(Pane):
             tooltip="lower or higher score threshold; everything follows",
         ),
         Binding("less_than_sign,comma", "score(-1)", "lower score", show=False, key_display="<"),
-        Binding("i", "iou", "IoU", tooltip="IoU threshold: 0.50, 0.20 as in the notebooks, 0.75"),
+        Binding("i", "iou", "IoU", tooltip="IoU threshold: 0.50, 0.20 (lab preset), 0.75"),
         Binding(
             "A",
             "nms",
