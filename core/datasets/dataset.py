@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.datasets.depth import PLAIN, Opening
+from core.datasets.depth import from_stored as opening_from
 from core.datasets.pictures import member_file
 from core.errors import DataError
 from core.reading import HUGE, find_bytes
@@ -47,6 +49,7 @@ class Dataset:
     names the group of each class, for sets that have groups. `notes` are sentences on what was found.
     `boxes` has the objects of every split, None when images as a whole have classes; `category_ids` are the
     classes' ids in the source, where it has ids. `origin` says where and in which version the set was got.
+    `opening` is how its pictures are opened.
     """
 
     root: Path
@@ -58,6 +61,7 @@ class Dataset:
     boxes: Mapping[str, Boxes] | None = None
     category_ids: tuple[int, ...] | None = None
     origin: Mapping[str, str] | None = None
+    opening: Opening = PLAIN
 
     @property
     def kind(self) -> Literal["classification", "detection"]:
@@ -104,10 +108,13 @@ def make_dataset(
     boxes: Mapping[str, Boxes] | None = None,
     category_ids: tuple[int, ...] | None = None,
     origin: Mapping[str, str] | None = None,
+    opening: Opening = PLAIN,
 ) -> Dataset:
     """A data set with its fingerprint."""
     digest = fingerprint(class_names, splits, boxes)
-    return Dataset(root, class_names, dict(splits), digest, notes, groups, boxes, category_ids, origin)
+    return Dataset(
+        root, class_names, dict(splits), digest, notes, groups, boxes, category_ids, origin, opening
+    )
 
 
 def stored_split(dataset: Dataset) -> dict[str, Any]:
@@ -118,6 +125,8 @@ def stored_split(dataset: Dataset) -> dict[str, Any]:
         extra = {"kind": dataset.kind, "category_ids": ids}
     if dataset.origin is not None:
         extra["origin"] = dict(dataset.origin)
+    if dataset.opening != PLAIN:
+        extra["opening"] = dataset.opening.as_stored()
     return {
         **extra,
         "format": STORED_FORMAT,
@@ -188,6 +197,7 @@ def from_stored(stored: Mapping[str, Any], objects: bytes | None = None) -> Data
             boxes,
             tuple(map(int, category_ids)) if category_ids is not None else None,
             stored.get("origin"),
+            opening_from(stored.get("opening")),
         )
         whole = fingerprint(class_names, splits, boxes) == dataset.fingerprint
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
@@ -10,6 +11,10 @@ from typing import Literal
 from core.text import clean
 
 Level = Literal["error", "warning", "note"]
+MANY = 20
+"""More findings of one kind are told as one."""
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NAMED = re.compile(r"[\d/\\_]|\w\.\w|[^\x00-\x7f]")
 
 
 class Why(Enum):
@@ -47,13 +52,14 @@ class Finding:
     """One sentence on one file. `file` is as people should read it, `line` counts from 1, 0 when unknown.
 
     An error keeps the set from being used; a warning says what was changed, dropped or looks wrong; a note
-    what is unusual but fine.
+    what is unusual but fine. `times`: how many of its kind the sentence stands for.
     """
 
     level: Level
     file: str
     line: int
     text: str
+    times: int = 1
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
@@ -120,6 +126,33 @@ class Findings:
         return item
 
 
+def fewer(items: Sequence[Finding], most: int = MANY) -> tuple[Finding, ...]:
+    """`items` with one sentence for each kind that there are more than `most` of, where its first stood.
+
+    Of one kind are sentences that differ only in numbers, in names of files, and in what is quoted.
+    """
+    kinds: dict[tuple[Level, str], list[Finding]] = {}
+    for item in items:
+        kinds.setdefault((item.level, _kind(item.text)), []).append(item)
+    kept: dict[Finding, None] = {}
+    for item in items:
+        alike = kinds[item.level, _kind(item.text)]
+        kept[item if len(alike) <= most else _one_of(alike)] = None
+    return tuple(kept)
+
+
+def _kind(text: str) -> str:
+    words = (word.strip(".,:;()") for word in _QUOTED.sub("#", text).split())
+    return " ".join("#" if _NAMED.search(word) else word for word in words)
+
+
+def _one_of(alike: Sequence[Finding]) -> Finding:
+    first = alike[0]
+    files = [item.file for item in alike[1:] if item.file and item.file != first.file]
+    more = f"; also {some(dict.fromkeys(files))}" if files else ""
+    return Finding(first.level, "", 0, f"{len(alike)} times: {first}{more}", len(alike))
+
+
 def some(names: Iterable[str], most: int = 5) -> str:
     """The first names of many: `a, b, c and 4 more`."""
     shown = list(names)
@@ -133,7 +166,13 @@ def count(number: int, thing: str, plural: str | None = None) -> str:
 
 
 def as_rows(items: Iterable[Finding]) -> list[Mapping[str, str | int]]:
-    """Findings as JSON has them: file and text, and the line where it is known."""
+    """Findings as JSON has them: file and text, the line where it is known, and how many it stands for."""
     return [
-        {"file": item.file, **({"line": item.line} if item.line else {}), "text": item.text} for item in items
+        {
+            "file": item.file,
+            **({"line": item.line} if item.line else {}),
+            "text": item.text,
+            **({"times": item.times} if item.times > 1 else {}),
+        }
+        for item in items
     ]

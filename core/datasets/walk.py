@@ -43,7 +43,8 @@ def _below(
     except OSError as error:
         said.append(f"{shown(inside or folder)} {NOT_LISTED} ({(error.strerror or '').lower()})")
         return
-    folders, linked = [], []
+    folders: list[os.DirEntry[str]] = []
+    linked: list[os.DirEntry[str]] = []
     for entry in entries:
         if not is_folder(entry):
             yield entry

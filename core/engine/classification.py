@@ -22,6 +22,7 @@ from core.data.epoch_rng import MEASURING
 from core.data.splits import Loading, SplitStores, as_store
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset
+from core.datasets.depth import as_numbers
 from core.engine.amp import autocast
 from core.engine.checkpoint import DataKey
 from core.engine.log import log
@@ -147,6 +148,7 @@ class Classification:
             "labels": store.labels.cpu().numpy(),
             "paths": np.array(self._dataset.splits[split].paths, dtype=np.str_),
             "root": np.array(str(self._dataset.root), dtype=np.str_),
+            "opening": np.array(as_numbers(self._dataset.opening)),
             "class_names": np.array(self.classes, dtype=np.str_),
             **plain.probabilities(),
         }
@@ -170,7 +172,7 @@ class Classification:
         views = self._views if extras else ()
         unknown = (0,) * len(paths)
         stores = {
-            side: as_store(decode_pixels(root, paths, side), unknown, self._loading)
+            side: as_store(decode_pixels(root, paths, side, self._dataset.opening), unknown, self._loading)
             for side in self._sides(views)
         }
         with in_evaluation(model), torch.inference_mode():

@@ -31,6 +31,7 @@ from core.data.cache import Cancelled
 from core.data.splits import announced, fits
 from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import Dataset
+from core.datasets.depth import as_numbers
 from core.engine.amp import autocast
 from core.engine.checkpoint import DataKey
 from core.engine.detection_scores import (
@@ -146,6 +147,7 @@ class Detection:
             **self._about(),
             "paths": np.array(self._dataset.splits[split].paths, dtype=np.str_),
             "root": np.array(str(self._dataset.root), dtype=np.str_),
+            "opening": np.array(as_numbers(self._dataset.opening)),
         }
         truth = true_objects(arrays, len(self.classes))
         assert truth is not None
@@ -165,7 +167,7 @@ class Detection:
 
         `paths` are relative to `root`. Raises DataError naming an image that cannot be read.
         """
-        pixels, fitted, sizes = decoded_pictures(root, paths, self._experiment.sides)
+        pixels, fitted, sizes = decoded_pictures(root, paths, self._experiment.sides, self._dataset.opening)
         with in_evaluation(model), torch.no_grad():
             found = self._find(model, PictureStore(pixels, fitted, self.device), sizes)
         return {**found_arrays(found, sizes, self._experiment.predict), **self._about()}
@@ -251,6 +253,7 @@ class Detection:
             paths,
             sizes,
             sides,
+            how=self._dataset.opening,
             threads=min(self._resolved.threads, _DECODE_THREADS),
             progress=announced(log, f"{split}: decoded {{}} of {{}} images to {sides[0]} px"),
             cancelled=self._cancelled,

@@ -9,12 +9,13 @@ from core.datasets.boxes.open_boxes import classes_of, say_stripped, split_image
 from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.check import Check, SplitCheck
 from core.datasets.findings import count, some
+from core.datasets.leaks import repeated_images
 from core.errors import DataError
 
 
-def check_boxed(data: DataConfig, name: str) -> Check:
+def check_boxed(data: DataConfig, name: str, deep: bool) -> Check:
     """The check of the data set with boxes of `data`, whose format is `name`. Raises DataError."""
-    boxed = read_boxed(data, name)
+    boxed = read_boxed(data, name, deep)
     found = boxed.found
     splits: Mapping[str, tuple[Seen, ...]] = boxed.splits
     names = boxed.names
@@ -27,6 +28,12 @@ def check_boxed(data: DataConfig, name: str) -> Check:
                 found.note("", note)
             for leak in parts.leaks:
                 found.warn("", leak)
+            files = {
+                split: [(seen.raw.path, seen.look.bytes, "") for seen in images]
+                for split, images in splits.items()
+            }
+            for copies in repeated_images(boxed.places.root, files):
+                found.warn("", copies)
         except DataError as error:
             found.error("", str(error).rstrip("."))
     return _filled(boxed, names, splits)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from core.datasets.findings import Findings
-from core.datasets.images import SUFFIXES, has_image_suffix
+from core.datasets.images import SUFFIXES, has_image_suffix, unread_words
 from core.datasets.walk import files_in, is_junk, is_text, not_text
+from core.reading import shown
 
+_ENDINGS = tuple(SUFFIXES)
 How = Literal["exact", "spelling", "ending", "elsewhere"]
 
 
@@ -29,13 +31,13 @@ class Match:
 
 
 def files_below(folder: Path, *endings: str, told: list[str] | None = None) -> Iterator[str]:
-    """Paths below `folder`, with /, of the files with one of these endings; junk is passed over.
+    """Paths below `folder`, with /, of the files with one of these endings, or of all; junk is passed over.
 
     `told` takes a sentence on each folder that cannot be followed or listed.
     """
     above = len(os.path.join(folder, ""))
     for entry in files_in(folder, told=told):
-        if entry.name.lower().endswith(endings) and not is_junk(entry.name):
+        if (not endings or entry.name.lower().endswith(endings)) and not is_junk(entry.name):
             yield entry.path[above:]
 
 
@@ -49,10 +51,13 @@ class ImageIndex:
     def __init__(self, folder: Path, found: Findings) -> None:
         self.folder = folder
         told: list[str] = []
-        paths = list(files_below(folder, *SUFFIXES, told=told))
+        files = list(files_below(folder, told=told))
+        paths = [path for path in files if path.lower().endswith(_ENDINGS)]
         self.paths = [path for path in paths if is_text(path)]
         for text in told:
             found.warn("", text)
+        if unread := unread_words(files):
+            found.warn("", f"{shown(folder.name)} has files that are no images{unread}")
         if len(self.paths) < len(paths):
             found.warn("", not_text([path for path in paths if not is_text(path)]))
         self._all = set(self.paths)

@@ -12,6 +12,7 @@ from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, raise_errors, read_boxed
 from core.datasets.class_folders.scan import class_order
 from core.datasets.dataset import Dataset, FileList, make_dataset
+from core.datasets.depth import depth_words
 from core.datasets.findings import count, some
 from core.datasets.leaks import shared_images
 from core.datasets.split import held_out_images
@@ -33,6 +34,8 @@ def open_boxed(data: DataConfig, name: str) -> Dataset:
     splits = parts.images
     lost = stripped(boxed, names)
     told = [say_stripped(lost)] if lost else []
+    if boxed.deep:
+        notes = [depth_words(boxed.deep, boxed.opening), *notes]
     notes = [*boxed.places.notes, *_summary(boxed), *told, *notes, *parts.notes, *parts.leaks]
     if "val" not in splits:
         raise DataError(
@@ -52,6 +55,7 @@ def open_boxed(data: DataConfig, name: str) -> Dataset:
         tuple(groups[name] for name in names) if all(name in groups for name in names) else None,
         boxes,
         tuple(ids[name] for name in names) if all(name in ids for name in names) else None,
+        opening=boxed.opening,
     )
 
 

@@ -24,8 +24,9 @@ from core.datasets.class_images import (
     require_images,
 )
 from core.datasets.dataset import Dataset
+from core.datasets.depth import Opening, depth_words, opening_of
 from core.datasets.format import Format
-from core.datasets.images import fault
+from core.datasets.images import fault, glance
 from core.datasets.outline import Outline
 from core.errors import DataError
 from core.text import clean, did_you_mean
@@ -56,8 +57,9 @@ class FolderFormat:
         classes = require_classes(folders.train, naming)
         if data.classes is not None:
             classes = {name: classes[name] for name in data.classes if name in classes}
+        limit = Opening(max_megapixels=data.max_megapixels)
         for source in (folders.train, folders.val):
-            if source is not None and not _has_readable(source, classes, naming):
+            if source is not None and not _has_readable(source, classes, naming, limit):
                 self.open(data)
 
     def outline(self, data: DataConfig) -> Outline:
@@ -81,7 +83,9 @@ class FolderFormat:
         naming = _names(data, folders)
         all_classes = require_classes(folders.train, naming)
         notes = list(folders.notes)
-        train = _readable(scan(folders.train, all_classes, naming), notes)
+        limit = Opening(max_megapixels=data.max_megapixels)
+        deep: list[str] = []
+        train = _readable(scan(folders.train, all_classes, naming), notes, limit, deep)
         counts = {name: len(images) for name, images in train.items()}
         names, order_notes = class_order(data, list(all_classes), counts, _no_such(folders))
         notes += order_notes
@@ -90,18 +94,23 @@ class FolderFormat:
         require_images(train, folders.train.shown, notes)
         splits: Splits = {"train": train}
         if folders.val is not None:
-            splits["val"] = _other_split("val", folders.val, classes, all_classes, naming, notes)
+            splits["val"] = _other_split("val", folders.val, classes, all_classes, naming, notes, limit, deep)
         if folders.test is not None and not folders.val_is_test:
-            splits["test"] = _other_split("test", folders.test, classes, all_classes, naming, notes)
+            splits["test"] = _other_split(
+                "test", folders.test, classes, all_classes, naming, notes, limit, deep
+            )
         root = data.root or _common_root(folders)
         relative = {split: relative_files(images, root) for split, images in splits.items()}
         if folders.val_is_test:
             notes.append("validation is the test folder: the best epoch is chosen on it")
         groups = tuple(map(self.group_of, names)) if self.group_of else None
-        return as_dataset(data, root, names, relative, notes, groups)
+        opening = opening_of(root, deep, data.max_megapixels)
+        if deep:
+            notes.append(depth_words(deep, opening))
+        return as_dataset(data, root, names, relative, notes, groups, opening=opening)
 
-    def check(self, data: DataConfig) -> Check:
-        return check_images(self.open(data), "folder")
+    def check(self, data: DataConfig, *, deep: bool = False) -> Check:
+        return check_images(self.open(data), "folder", deep)
 
     def read(self, data: DataConfig) -> ClassImages:
         folders = find_folders(data)
@@ -145,7 +154,9 @@ class FolderFormat:
         splits = {split: relative_files(images, root) for split, images in splits.items()}
         if "val" not in splits:
             hold_out(splits, data, notes)
-        return ClassImages("folder", root, names, splits, tuple(problems), tuple(notes))
+        return ClassImages(
+            "folder", root, names, splits, tuple(problems), tuple(notes), max_megapixels=data.max_megapixels
+        )
 
 
 FORMATS: dict[str, Format] = {"folder": FolderFormat()}
@@ -164,28 +175,30 @@ def _common_root(folders: SplitFolders) -> Path:
     return Path(os.path.commonpath([source.images for source in sources]))
 
 
-def _has_readable(source: Source, classes: Mapping[str, str], naming: Names) -> bool:
+def _has_readable(source: Source, classes: Mapping[str, str], naming: Names, limit: Opening) -> bool:
     """Whether an image of a split can be read; looks at no more than are needed to know."""
     folder_of = classes_of(source, naming)
     for name, folder in classes.items():
         images = scan(source, {name: folder_of.get(name, folder)}, naming).images[name]
-        if any(fault(path, size) is None for path, size in images):
+        if any(fault(path, size, limit) is None for path, size in images):
             return True
     return False
 
 
-def _readable(scanned: Scanned, notes: list[str]) -> dict[str, Files]:
-    """The images that can be read; the others are named in `notes`."""
+def _readable(scanned: Scanned, notes: list[str], limit: Opening, deep: list[str]) -> dict[str, Files]:
+    """The images that can be read; others are named in `notes`, those of more than 8 bits go to `deep`."""
     kept: dict[str, Files] = {}
     faults: list[str] = []
     for name, images in scanned.images.items():
         kept[name] = []
         for path, size in images:
-            reason = fault(path, size)
-            if reason is None:
+            seen = glance(path, size, limit)
+            if seen.fault is None:
                 kept[name].append((path, size))
             else:
-                faults.append(f"{clean(path)} ({reason})")
+                faults.append(f"{clean(path)} ({seen.fault})")
+            if seen.deep:
+                deep.append(path)
     notes += scanned.notes
     if faults:
         shown = ", ".join(faults[:_NAMED]) + (", ..." if len(faults) > _NAMED else "")
@@ -200,6 +213,8 @@ def _other_split(
     all_classes: Mapping[str, str],
     naming: Names,
     notes: list[str],
+    limit: Opening,
+    deep: list[str],
 ) -> dict[str, Files]:
     """Images of val or test for the training classes."""
     folder_of = classes_of(source, naming)
@@ -211,7 +226,7 @@ def _other_split(
         )
     before = len(notes)
     chosen = {name: folder_of.get(name, folder) for name, folder in classes.items()}
-    images = _readable(scan(source, chosen, naming), notes)
+    images = _readable(scan(source, chosen, naming), notes, limit, deep)
     if not any(images.values()):
         refuse_unreadable(source.shown, notes[before:])
         raise DataError(f"{source.shown} has no images of the training classes.")

@@ -17,7 +17,7 @@ from core.datasets.class_folders.split_folders import (
     part_folder,
     subfolders,
 )
-from core.datasets.images import is_image_name
+from core.datasets.images import is_image_name, unread_words
 from core.datasets.names import spelled, visible
 from core.datasets.walk import files_in, is_text, not_text
 from core.errors import DataError
@@ -95,7 +95,8 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
     if source.list is not None:
         return _from_list(source, classes, names or Names(None, [source]))
     scanned = Scanned()
-    other = outside = 0
+    outside = 0
+    others: list[str] = []
     told: list[str] = []
     unwritten: list[str] = []
     for shown, name in classes.items():
@@ -107,7 +108,7 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
         if base is not None and base.is_dir():
             for path, size in _files(base, told):
                 if not is_image_name(os.path.basename(path)):
-                    other += not os.path.basename(path).startswith(".")
+                    others += [path] if not os.path.basename(path).startswith(".") else []
                 elif is_text(path):
                     images.append((path, size))
                 else:
@@ -116,10 +117,10 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
     scanned.notes += told
     if unwritten:
         scanned.notes.append(not_text(unwritten))
-    if other:
-        scanned.notes.append(
-            _count(other, "file", "in class folders that is not an image", "that are no images")
-        )
+    if others:
+        where = "in class folders that"
+        text = _count(len(others), "file", f"{where} is not an image", f"{where} are no images")
+        scanned.notes.append(f"{text}{unread_words(others)}")
     if outside and source.part == "train":
         scanned.notes.append(_count(outside, "image", "next to the folders train, val and test", ""))
     loose = [name for name in names_in(source.images) if is_image_name(name)] if source.part is None else []

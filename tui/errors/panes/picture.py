@@ -320,7 +320,8 @@ def _look(
 ) -> SeenImage:
     shown = view.image(sight.image)
     other = pair.view.image(sight.image) if pair is not None else None
-    return SeenImage(view, sight, shown, pair, other, cache.open(root, shown.path, min_size))
+    image = cache.open(root, shown.path, min_size, view.errors.opening)
+    return SeenImage(view, sight, shown, pair, other, image)
 
 
 def _remembered(run: RunPaths, errors: Errors, folder: Path) -> Path:
