@@ -24,7 +24,7 @@ from core.config.yaml12 import (
     unusable,
 )
 from core.errors import ConfigError, MissingFileError, Problem, UnreadableError
-from core.reading import as_on_disk, exists, read_text
+from core.reading import as_on_disk, exists, is_regular, read_text
 from core.text import clean, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -222,6 +222,20 @@ def _named_data(given: str, homes: Iterable[Path]) -> Path | None:
         return None
     files = [home / "data" / f"{given}{suffix}" for home in homes for suffix in (".yaml", ".yml")]
     return next((file for file in files if file.is_file()), None)
+
+
+def config_named(given: str, workspace: Workspace) -> Path | None:
+    """The config that `given` is, where it is no data set: a YAML file of a config's keys, or its name."""
+    path = Path(absolute(given, Path.cwd()))
+    if is_regular(path):
+        if path.suffix.lower() not in (".yaml", ".yml") or _is_yolo(path):
+            return None
+        is_config = bool(_KEYS & set(read_file(path, _KEYS).value) - {"extends"})
+        return path if is_config or path.parent == workspace.configs else None
+    if exists(path) or not _NAME.fullmatch(given) or _named_data(given, (Path.cwd(), workspace.configs)):
+        return None
+    files = (workspace.configs / f"{given}{suffix}" for suffix in (".yaml", ".yml"))
+    return next(filter(is_regular, files), None)
 
 
 def data_names(workspace: Workspace) -> list[str]:
