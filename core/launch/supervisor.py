@@ -38,7 +38,7 @@ from core.reading import is_directory, is_regular
 from core.store.attempts import note_trainer, write_error, write_exit
 from core.store.changes import mark_changed
 from core.store.files import Reserve, reserve
-from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt
+from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt, renew
 from core.store.paths import AttemptPaths
 from core.store.process import identity_of
 
@@ -228,6 +228,7 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
             if is_regular(kill_marker):
                 _kill_tree(trainer.pid)
             if time.monotonic() >= next_dispatch:
+                renew()
                 # The supervisors that this starts must not become our own leftovers.
                 _adopt_orphans(False)
                 _dispatch(view)

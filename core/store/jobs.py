@@ -270,6 +270,8 @@ def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervise
             return "stopped", f"{ended}; what was done before stays"
         return "failed", state.failure(found, job.log)
     name, reason = state.lost(found, job.run.root.parent, "supervisor and job died together")
+    if name == "running" and asked_to_stop:
+        return "stopping", reason
     if kill and name == "lost":
         return "stopped", f"{state.KILLED}; what was done before stays"
     return name, reason

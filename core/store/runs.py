@@ -210,6 +210,8 @@ def _require_ended_elsewhere(run: RunPaths) -> None:
     for what, attempt in begun:
         if attempt.status or attempt.exited or state.lost(attempt, run.root.parent, "")[0] not in ACTIVE:
             continue
+        if process.is_same(attempt.trainer):
+            raise StateError(f"Run {run.id} is still {what}, though its lock file is gone: stop it first.")
         host = clean(str(attempt.supervisor.get("host"))[:NAME_LIMIT])
         raise StateError(
             f"Run {run.id} is on a network disk and {host} has begun {what} without saying that it ended: "
