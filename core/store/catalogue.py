@@ -12,7 +12,8 @@ from core.config.workspace import Workspace
 from core.errors import RunsFolderError, UsageError
 from core.os_errors import sentence
 from core.reading import is_folder
-from core.store.files import peek_json
+from core.store.attempts import numbers as attempt_numbers
+from core.store.files import modified, peek_json
 from core.store.json_values import number_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
@@ -144,14 +145,17 @@ class Catalogue:
         summaries: list[RunSummary] = []
         self.complete = True
         for name in names:
+            known = self._known.get(name)
             try:
-                stamp = _stamp(f"{runs}/{name}")
+                stamp = _stamp(f"{runs}/{name}", known[0][-1] if known is not None else None)
+                if known is not None and known[0] != stamp:
+                    # Another attempt may be the newest by now.
+                    stamp = _stamp(f"{runs}/{name}")
             except OSError as error:
                 summaries.append(broken(RunPaths(self.workspace.runs / name), error))
                 continue
             if stamp is None:
                 continue
-            known = self._known.get(name)
             if known is not None and known[0] == stamp:
                 summaries.append(known[1])
                 continue
@@ -183,7 +187,7 @@ class Catalogue:
         if summary.state in ("finished", "stopped", "failed"):
             self._readers.pop(name, None)
             # A file that is put right in its place moves no folder's time.
-            if not summary.problems and time.time_ns() - max(stamp) > _RACY:
+            if not summary.problems and time.time_ns() - max(stamp[:-1]) > _RACY:
                 self._known[name] = (stamp, summary)
                 self._unsaved += 1
         else:
@@ -214,15 +218,19 @@ def _run_names(runs: Path) -> list[str]:
     return names
 
 
-def _stamp(root: str) -> Stamp | None:
-    """Times of the folders which every change to an ended run touches; None when it is no run folder.
+def _stamp(root: str, attempt: int | None = None) -> Stamp | None:
+    """Times of the folders which every change to an ended run touches, and the number of its newest attempt.
 
-    Raises OSError when the folder is there but cannot be looked into.
+    `attempt` is that number where it is known: a later one comes with a request. Results may arrive late, as
+    with rsync. None when it is no run folder. Raises OSError when the folder cannot be looked into.
     """
     try:
-        return os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
+        times = os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if attempt is None:
+        attempt = max(attempt_numbers(RunPaths(Path(root))), default=0)
+    return *times, modified(f"{root}/attempts/{attempt:04d}") if attempt else 0, attempt
 
 
 def _latest(runs: list[RunPaths]) -> RunPaths:
