@@ -31,7 +31,7 @@ from core.launch.nvml import unlisted_cards
 from core.launch.openmp import busy_cores, has_room, thread_environment
 from core.launch.queue import QueueView
 from core.launch.slots import Need, Slot, cores, cpu_slots, note_holder, slot_from_arguments
-from core.launch.spawn import child_environment, spawn
+from core.launch.spawn import spawn
 from core.launch.tracker import start_tracker
 from core.launch.work_item import Work, from_arguments
 from core.reading import is_directory, is_regular
@@ -78,7 +78,7 @@ def start_trainer(launch: Launch) -> Trainer:
             launch.work.command(launch.attempt),
             log=launch.attempt.log,
             cwd=launch.work.run.root,
-            environment=child_environment(launch.environment),
+            environment=launch.work.environment(launch.environment),
             pass_fds=launch.pass_fds,
         )
 
