@@ -17,6 +17,7 @@ from core.analysis.predictions import found_boxes, true_objects
 from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.augment import Jitter
+from core.data.batches import is_single
 from core.data.box_epoch_rng import BoxAugmentation
 from core.data.boxes_batches import BoxBatch, BoxBatches
 from core.data.boxes_store import (
@@ -44,7 +45,7 @@ from core.engine.detection_scores import (
 )
 from core.engine.log import log
 from core.engine.resolve import Resolved
-from core.engine.task import Measurement, StepOutcome
+from core.engine.task import SINGLE_LEFT_OUT, Measurement, StepOutcome, require_company
 from core.errors import DataError
 from core.models.detection import detector_losses, detector_measure, detector_predict
 from core.models.summary import in_evaluation
@@ -71,6 +72,7 @@ class Detection:
         dataset: Dataset,
         resolved: Resolved,
         *,
+        alone: Callable[[], bool] = lambda: False,
         cancelled: Callable[[], bool],
         training: bool = True,
     ) -> None:
@@ -84,15 +86,24 @@ class Detection:
         self._ignore_difficult = experiment.data.difficult == "ignore"
         self._stores: dict[str, PictureStore] = {}
         if training:
-            self._prepare_training()
+            self._prepare_training(alone)
 
-    def _prepare_training(self) -> None:
+    def _prepare_training(self, alone: Callable[[], bool]) -> None:
         experiment = self._experiment
         store = self._store("train")
         targets = self._targets("train")
+        single = is_single(store.count, experiment.batch) and alone()
         self._train = BoxBatches(
-            store, targets, box_augmentation(experiment), batch=experiment.batch, seed=experiment.seed
+            store,
+            targets,
+            box_augmentation(experiment),
+            batch=experiment.batch,
+            seed=experiment.seed,
+            drop_single=single,
         )
+        require_company(experiment, store.count, alone)
+        if single:
+            log(SINGLE_LEFT_OUT)
         self.steps_per_epoch = self._train.steps
         self.images_per_epoch = self._train.images
         for split in ("val", *experiment.measure.splits):
