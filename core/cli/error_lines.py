@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.analysis.bootstrap import CONFIDENCE
+from core.analysis.caps import cap_notes
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
 from core.analysis.chance import Interval, class_verdicts
 from core.analysis.class_groups import Grouped
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Comparison
 from core.analysis.errors import DETECTION, View
+from core.analysis.predictions import BoxPredictions
 from core.cli.output import table
 from core.humanise import MISSING
 from core.metrics import HEADLINE_AP
@@ -53,6 +55,8 @@ def summary_lines(view: View) -> list[str]:
     numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
     if numbers:
         lines.append(f"{', '.join(numbers)} (all predictions: the score threshold does not matter)")
+    if isinstance(errors.source, BoxPredictions):
+        lines += [f"note: {note}" for note in cap_notes(errors.source)]
     lean = view.imbalance()
     if lean.towards_larger is not None and lean.expected:
         lines.append(

@@ -106,13 +106,26 @@ class Detection:
             log(SINGLE_LEFT_OUT)
         self.steps_per_epoch = self._train.steps
         self.images_per_epoch = self._train.images
-        for split in ("val", *experiment.measure.splits):
+        for split in dict.fromkeys(("val", *experiment.measure.splits)):
             if split in self.splits:
                 self._store(split)
+                self._tell_crowded(split)
         if targets.dropped:
             log(
                 f"note: {targets.dropped} training boxes are thinner than half a pixel at this image_size, "
                 "so they are not trained on"
+            )
+
+    def _tell_crowded(self, split: str) -> None:
+        """Say when the cap on boxes an image must miss objects."""
+        boxes, most = self._boxes(split), self._experiment.predict.max_det
+        counted = ~boxes.crowd & ~(boxes.difficult if self._ignore_difficult else np.zeros_like(boxes.crowd))
+        images = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
+        objects = np.bincount(images[counted], minlength=len(boxes.offsets) - 1)
+        if (over := objects[objects > most]).size:
+            log(
+                f"note: {over.size} {split} images have more than {most} objects, and predict.max_det: "
+                f"{most} lets no more boxes through: at least {int((over - most).sum())} count as missed"
             )
 
     @property
