@@ -26,7 +26,7 @@ from core.errors import DataError
 if TYPE_CHECKING:
     from core.datasets.dataset import Dataset
 
-_ODD = ("unreadable", "in both train and", NOT_UTF8, NOT_FOLLOWED, NOT_LISTED, UNREAD)
+_ODD = ("in both train and", NOT_UTF8, NOT_FOLLOWED, NOT_LISTED, UNREAD)
 """What is in the notes that are warnings."""
 
 
@@ -85,7 +85,7 @@ class Check:
             "root": str(self.root) if self.root is not None else None,
             "outcome": self.outcome,
             "images": self.images,
-            "readable": self.images - len(self.unreadable),
+            "readable": self.images - (len(self.unreadable) if self.format in BOX_FORMATS else 0),
             "objects": self.objects,
             "empty_images": self.empty_images,
             "classes": list(self.classes),
@@ -150,13 +150,18 @@ def check_dataset(data: DataConfig, *, deep: bool = False) -> Check:
         return Check(name, data.root, errors=tuple(found.of("error")))
 
 
-def check_images(dataset: Dataset, name: str, deep: bool) -> Check:
+def check_images(dataset: Dataset, left_out: Mapping[str, str], name: str, deep: bool) -> Check:
     """The check of images that have a class each: what opening them said, and what their files say.
 
+    `left_out`: why each image that the set is without cannot be read.
     Raises DataError when so many cannot be decoded that nothing is left of a class, or of a split.
     """
     found = Findings()
+    for path, reason in left_out.items():
+        say_look(path, Look(fault=reason), found)
     for note in dataset.notes:
+        if "unreadable image" in note:
+            continue  # told one by one
         (found.warn if any(words in note for words in _ODD) else found.note)("", note)
     suspect_names(dict(zip(dataset.class_names, dataset.counts("train"), strict=True)), found)
     looks = _looks(dataset, found, deep)
@@ -177,7 +182,7 @@ def check_images(dataset: Dataset, name: str, deep: bool) -> Check:
         images=sum(split.images for split in splits.values()),
         classes=dataset.class_names,
         counts=counts,
-        unreadable=tuple(faults),
+        unreadable=(*left_out, *faults),
         damaged=tuple(path for path, look in looks.items() if look.damage),
         splits=splits,
         held_out=any("held out for validation" in note for note in dataset.notes),

@@ -91,7 +91,7 @@ class ArrayFormat:
         return as_dataset(data, data.root, names, splits, notes, groups, in_file_order=True)
 
     def check(self, data: DataConfig, *, deep: bool = False) -> Check:
-        return check_images(self.open(data), self.name, deep)
+        return check_images(self.open(data), {}, self.name, deep)
 
     def read(self, data: DataConfig) -> ClassImages:
         assert data.root is not None

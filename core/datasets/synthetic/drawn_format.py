@@ -47,7 +47,7 @@ class DrawnFormat:
 
     def check(self, data: DataConfig, *, deep: bool = False) -> Check:
         if not self.has_boxes(data):
-            return check_images(self.open(data), "synthetic", deep)
+            return check_images(self.open(data), {}, "synthetic", deep)
         ensure_synthetic(data)
         return self._lies_as(data).check(data, deep=deep)
 
