@@ -41,7 +41,7 @@ class Case:
     `truth` is None for a false alarm, `predicted` and `score` None for a missed object. `object` is the
     object it is paired with, or, of a false alarm, the one it lies on; `iou` the overlap with that one, 0 for
     background. `prediction` is its place among all stored boxes. `objects` that count and `boxes` above the
-    threshold are in the image.
+    threshold are in the image. `doubt`: how sure the model is that the label is wrong, where that was asked.
     """
 
     image: int
@@ -55,6 +55,7 @@ class Case:
     prediction: int | None
     objects: int
     boxes: int
+    doubt: float | None = None
 
 
 @dataclass(frozen=True)

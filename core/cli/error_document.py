@@ -111,6 +111,7 @@ def case_documents(view: View, cases: Iterable[Case]) -> list[dict[str, Any]]:
             "prediction_box": _box(scene.found.boxes, case.prediction) if boxes else None,
             "objects": case.objects,
             "boxes": case.boxes,
+            **({} if case.doubt is None else {"doubt": case.doubt}),
         }
         for case in cases
     ]

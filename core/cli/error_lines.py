@@ -176,12 +176,14 @@ def case_lines(view: View, cases: Sequence[Case], total: int) -> list[str]:
             case.kind.replace("_", " "),
             str(case.objects),
             str(case.boxes),
+            *([f"{case.doubt:.3f}"] if case.doubt is not None else []),
         )
         for case in cases
     ]
-    header = ("image", "truth", "prediction", "score", "IoU", "kind", "objects", "boxes")
+    doubt = ("doubt",) if any(case.doubt is not None for case in cases) else ()
+    header = ("image", "truth", "prediction", "score", "IoU", "kind", "objects", "boxes", *doubt)
     more = [f"and {total - len(rows)} more: --limit N lists them"] if total > len(rows) else []
-    return [*table(header, rows, "lllrrlrr"), *more] if rows else ["no cases"]
+    return [*table(header, rows, "lllrrlrrr"[: len(header)]), *more] if rows else ["no cases"]
 
 
 def compare_lines(found: Comparison, names: tuple[str, str]) -> list[str]:

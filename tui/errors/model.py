@@ -350,7 +350,7 @@ def find_cases(view: View, query: CaseQuery, sorting: str) -> Sequence[Case]:
     if query.mistakes:
         from core.analysis.label_errors import likely_mistakes
 
-        return [case for _, case in likely_mistakes(view)]
+        return likely_mistakes(view)
     cases = view.cases(query.rows, query.columns, query.kind)
     if sorting != "rank":
         cases = cases.sorted_by(sorting)

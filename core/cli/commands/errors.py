@@ -60,7 +60,9 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--kind", metavar="KIND", help="cases of one kind, such as extra_label")
     parser.add_argument(
-        "--mistakes", action="store_true", help="labels that are likely wrong, most likely first"
+        "--mistakes",
+        action="store_true",
+        help="labels that are likely wrong: where a sure model disagrees (doubt 0.5 or more)",
     )
     parser.add_argument("--judged", action="store_true", help="cases that have been judged")
     parser.add_argument("--compare", metavar="RUN", help="compare with another run on the same images")
@@ -166,7 +168,7 @@ def _cases(args: Namespace, view: View) -> tuple[list[Case], int]:
 
     limit = args.limit or (_IN_JSON if args.json else _SAVED if args.save else _LISTED)
     if args.mistakes:
-        every = [case for _, case in likely_mistakes(view, 10 * _IN_JSON)]
+        every = likely_mistakes(view, 10 * _IN_JSON)
         return every[:limit], len(every)
     if args.cases or args.kind is not None:
         kind = None if args.kind is None else kind_word(view, args.kind)

@@ -119,7 +119,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
             "about": (about, "muted"),
         }
         rows.append(TableRow(kind, cells))
-    about = "confident predictions that disagree with the label; 2 marks a wrong label"
+    about = "where a sure model disagrees, by doubt from 1 to 0.5; 2 marks a wrong label"
     cells = {"kind": ("likely wrong labels", "text"), "about": (about, "muted")}
     rows.append(TableRow(MISTAKES, cells))
     lean, words = view.imbalance(), ""
