@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.config.schema import DataConfig
-from core.datasets.boxes.open_boxes import classes_of, say_stripped, split_images, stripped
+from core.datasets.boxes.open_boxes import TOO_FEW, classes_of, say_stripped, split_images, stripped
 from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.check import Check, SplitCheck
 from core.datasets.findings import count, some
@@ -26,6 +26,8 @@ def check_boxed(data: DataConfig, name: str, deep: bool) -> Check:
             splits = parts.images
             for note in (*boxed.places.notes, *notes, *parts.notes):
                 found.note("", note)
+            if "val" not in splits:
+                found.note("", TOO_FEW)
             for leak in parts.leaks:
                 found.warn("", leak)
             files = {

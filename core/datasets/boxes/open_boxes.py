@@ -20,6 +20,7 @@ from core.errors import DataError
 from core.text import clean
 
 Images = tuple[Seen, ...]
+TOO_FEW = "There are too few images to hold some out for validation: name validation images in data.val"
 
 
 def open_boxed(data: DataConfig, name: str) -> Dataset:
@@ -38,9 +39,7 @@ def open_boxed(data: DataConfig, name: str) -> Dataset:
         notes = [depth_words(boxed.deep, boxed.opening), *notes]
     notes = [*boxed.places.notes, *_summary(boxed), *told, *notes, *parts.notes, *parts.leaks]
     if "val" not in splits:
-        raise DataError(
-            "There are too few images to hold some out for validation: name validation images in data.val."
-        )
+        raise DataError(f"{TOO_FEW}.")
     for split in ("train", "val"):
         _require_usable(data, split, splits[split], names, boxed)
     lists = {split: _file_list(images) for split, images in splits.items()}
