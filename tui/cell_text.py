@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 
-from core import humanise
-from core.text import clean, middle_cut, number_start
+from core.cli.cells import cut as cut
+from core.cli.cells import fit as fit
+from core.text import clean, number_start
 
 _JOINER = "\u200d"
 
@@ -27,37 +28,6 @@ def shown_path(path: Path) -> str:
         return clean(f"~/{path.relative_to(path.home())}") if path != path.home() else "~"
     except (ValueError, RuntimeError):
         return clean(str(path))
-
-
-def cut(text: str, width: int, *, middle: bool = False) -> str:
-    """`text` in at most `width` cells, with an ellipsis at the end or, for names, in the middle.
-
-    No number is cut: a count is put in thousands or millions, any other is left out.
-    """
-    if width <= 0:
-        return ""
-    size = cell_len(text)
-    if size <= width:
-        return text
-    if not middle and (short := humanise.short_count(text.strip(), width)):
-        return short
-    if not middle:
-        kept = set_cell_size(text, width - 1).rstrip() if size != len(text) else text[: width - 1]
-        start = number_start(text, len(kept))
-        return (kept if start is None else text[:start].rstrip()) + "…"
-    if size == len(text):
-        return middle_cut(text, width)
-    keep = len(text)
-    while keep > 1 and cell_len(shorter := middle_cut(text, keep)) > width:
-        keep -= 1
-    return shorter if keep > 1 else "…"
-
-
-def fit(text: str, width: int, align: str = "left", *, middle: bool = False) -> str:
-    """`text` in exactly `width` cells."""
-    text = cut(text, width, middle=middle)
-    room = " " * max(width - cell_len(text), 0)
-    return room + text if align == "right" else text + room
 
 
 def crop(strip: Strip, width: int, style: Style | None = None) -> Strip:

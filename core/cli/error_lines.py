@@ -90,7 +90,7 @@ def matrix_lines(view: View, grouped: Grouped | None = None) -> list[str]:
             for place, name in enumerate([*names, "false alarm"])
         ]
         rows[-1] = ("false alarm", *rows[-1][1:])
-        return table(header, rows, "l" + "r" * (len(names) + 1))
+        return table(header, rows, "l" + "r" * len(names) + "R")
     if grouped:
         rows = [
             (

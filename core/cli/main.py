@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli.output import INTERRUPTED, out, prepare_streams, say, silence_stdout
+from core.cli.output import INTERRUPTED, fit_terminal, out, prepare_streams, say, silence_stdout
 from core.cli.parser import Parser, add_workspace
 from core.cli.text_charts import DrawCharts
 from core.config.workspace import Workspace, find_workspace
@@ -126,6 +126,9 @@ def _run(arguments: list[str], open_ui: OpenUI | None, draw_charts: DrawCharts |
         if open_ui is None:
             raise UsageError("labtui: missing COMMAND; see `labtui --help`")
         return open_ui(args.workspace)
+    if args.command != "demo":
+        # Which opens the screens at its end.
+        fit_terminal()
     run: Callable[[Namespace], int] = args.run_command
     return run(args)
 

@@ -80,7 +80,7 @@ def checkpoint_lines(
         for item in checkpoints
     ]
     header = ("checkpoint", "epoch", "step", *names, "size", "age", "")
-    lines = table(header, rows, "lrr" + "r" * len(names) + "rr")
+    lines = table(header, rows, "krr" + "r" * len(names) + "rr")
     there = {item.id for item in checkpoints}
     return lines + [f"✗ {name}: {reason}" for name, reason in bad.items() if name in there]
 

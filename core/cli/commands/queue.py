@@ -85,7 +85,7 @@ def run(args: Namespace) -> int:
         (f"{state_glyph('queued')} {place}.", work.name, _why(work, reasons, str(args.workspace.root)))
         for place, work in enumerate(waiting, start=1)
     ]
-    for line in table(("", "", ""), rows)[1:]:
+    for line in table(("", "", ""), rows, "kkl")[1:]:
         out(line)
     for where, why in view.problems.items():
         say(f"passed over {where}: {why}")
