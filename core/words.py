@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def run_state(run: RunSummary) -> str:
-    """The state, and whether the end came early: `finished early`."""
+    """The state; that the end came early: `finished early`; what came after: `finished; going on failed`."""
+    if run.finished_at is not None:
+        return f"finished; going on {'failed' if run.state == 'failed' else 'was lost'}"
     return "finished early" if run.state == "finished" and run.early_stop is not None else run.state
 
 

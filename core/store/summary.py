@@ -71,6 +71,7 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         archived=meta["archived"],
         imported=spec.get("imported") is True,
         early_stop=_early_stop(mine) if derived.state == "finished" else None,
+        finished_at=_finished_at(run, derived.state, history),
         mode=text_of(spec.get("mode"), 200),
         problems=tuple(_in_run(run, problem) for problem in problems),
     )
@@ -119,6 +120,22 @@ def _early_stop(mine: Sequence[Attempt]) -> int | None:
     """The epoch at which the newest finished attempt ended before its goal."""
     ended = next((attempt for attempt in reversed(mine) if attempt.status == "finished"), None)
     return None if ended is None or ended.early_stop is None else ended.early_stop["epoch"]
+
+
+def _reached(history: History) -> int:
+    return int(history.epochs[-1]["epoch"]) if history.epochs else 0
+
+
+def _finished_at(run: RunPaths, now: state.State, history: History) -> int | None:
+    """The epoch at which a run had finished that then could not go on, and learned nothing more."""
+    if now not in ("failed", "lost"):
+        return None
+    trained = max((row["attempt"] for row in history.epochs), default=0)
+    for number in reversed(attempt_files.numbers(run)):
+        attempt = attempt_files.read_attempt(run, number)
+        if attempt.status == "finished":
+            return (attempt.epoch or _reached(history)) if trained <= number else None
+    return None
 
 
 def _latest(run: RunPaths) -> Attempt | None:

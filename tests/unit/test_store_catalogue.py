@@ -20,6 +20,7 @@ from core.store.metrics import MetricsReader, MetricsWriter
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from core.store.runs import add_request, change_meta, create_run, remove_run, request_stop
+from core.words import run_state_line
 
 
 @pytest.fixture(autouse=True)
@@ -312,6 +313,25 @@ def test_what_arrives_late_is_seen(lab: Workspace) -> None:
     write_result(late, "finished", epoch=9, step=18)
     os.utime(late.root, (1_700_000_300, 1_700_000_300))
     assert catalogue.refresh()[0].state == "finished"
+
+
+@pytest.mark.parametrize("how", ["failed", "lost"])
+def test_a_finished_run_that_could_not_go_on_says_both(lab: Workspace, how: str) -> None:
+    run = make(lab, "r0")
+    train(run, 0.1, 0.2)
+    assert summarise(run).finished_at is None
+    add_request(run, "a01-e0002", 9)
+    attempt = begin_attempt(run, 2, slot="cpu0", threads=1)
+    if how == "failed":
+        write_exit(attempt, code=1, signal=None)
+    found = summarise(run)
+    assert (found.state, found.finished_at) == (how, 2)
+    glyph, words = {"failed": ("✗", "failed"), "lost": ("?", "was lost")}[how]
+    assert run_state_line(found).startswith(f"{glyph} finished; going on {words}: ")
+    with MetricsWriter(run.metrics) as writer:
+        writer.write({"resume": "a01-e0002", "attempt": 2, "epoch": 2, "step": 20, "t": 1.0})
+        writer.write(row(3, 2, **{"val/accuracy": 0.3}))
+    assert summarise(run).finished_at is None, "it has learned more since"
 
 
 def test_another_version_looks_anew(
