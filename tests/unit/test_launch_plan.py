@@ -159,6 +159,21 @@ def test_refusals(
         plan_resume(made(workspace, loaded, 6, "finished"), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "more", "said"),
+    [("cosine", 2, True), ("onecycle", 1, True), ("cosine", None, False), ("step", 9, False)],
+)
+def test_that_a_schedule_has_ended_is_said_before_the_start(
+    workspace: Workspace, schedule: str, more: int | None, said: bool
+) -> None:
+    settings = {"step": "step, every: 2", "cosine": "cosine", "onecycle": "onecycle, peak: 0.3"}[schedule]
+    (workspace.configs / "s.yaml").write_text(f"{CONFIG}scheduler: {{name: {settings}}}\n")
+    run = made(workspace, load_experiment("s", workspace=workspace), 6 if more else 3)
+    sentence = plan_resume(run, more=more).sentence
+    assert (f"its {schedule} schedule ends at epoch 6" in sentence) is said
+    assert "schedule" not in plan_resume(run, more=more or 1, fork=True).sentence
+
+
 def test_queued_run_cannot_be_resumed_twice(workspace: Workspace, loaded: Loaded) -> None:
     run = made(workspace, loaded, 3)
     control.resume_run(workspace, run)
