@@ -16,7 +16,7 @@ from core.store.history import History
 from core.store.json_values import integer_of, mapping_of, number_of, text_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RunPaths, checkpoint_id
-from core.store.records import ACTIVE, ENDED, Attempt, Best, Record, RunSummary
+from core.store.records import ACTIVE, ENDED, Attempt, Best, Record, RunSummary, State
 from core.store.restore import restore
 from core.store.runs import read_meta
 from core.text import clean
@@ -126,7 +126,7 @@ def _reached(history: History) -> int:
     return int(history.epochs[-1]["epoch"]) if history.epochs else 0
 
 
-def _finished_at(run: RunPaths, now: state.State, history: History) -> int | None:
+def _finished_at(run: RunPaths, now: State, history: History) -> int | None:
     """The epoch at which a run had finished that then could not go on, and learned nothing more."""
     if now not in ("failed", "lost"):
         return None
