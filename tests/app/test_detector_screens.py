@@ -106,7 +106,7 @@ async def test_classes_with_n_the_worst_first(lab: Any, drive: Any) -> None:
     lab.detector(epochs=5)
     async with drive() as ui:
         await open_run(ui, "3")
-        await ui.sees("val of a01-e0004 ★ best", "class", "ap_50", "ap_75", "recall")
+        await ui.sees("val of a01-e0004 ★ best", "class", "ap_50", "ap_75", "AR")
         await ui.sees("AP 0.4600", "mean of 3 classes, n = 882 objects")
         table = ui.app.screen.query_one(ClassTable)
         assert [row.name for row in table.rows] == ["[rare]", "Eunotia silesiaca", "G. olivaceum", "unseen"]
@@ -132,7 +132,7 @@ async def test_classes_fit(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(epochs=3)
     async with drive(*size) as ui:
         await open_run(ui, "3")
-        await ui.sees("[rare]", "recall", "n = 882")
+        await ui.sees("[rare]", "AR", "n = 882")
         assert all(len(line) <= size[0] for line in ui.lines())
 
 
