@@ -36,6 +36,8 @@ NARROW_KIND_COLUMNS = (
 )
 BEFORE_COLUMN = Column("before", "no NMS", 7, "right")
 """How many there are without suppression over classes; only while there is one."""
+_TELLING = 10
+"""Confusions from which on their direction says something."""
 _ABOUT = {
     "correct": ("", "right class, right place"),
     "confused": ("Cls", "right place, another class"),
@@ -123,7 +125,7 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
     cells = {"kind": ("likely wrong labels", "text"), "about": (about, "muted")}
     rows.append(TableRow(MISTAKES, cells))
     lean, words = view.imbalance(), ""
-    if lean.towards_larger is not None and lean.expected:
+    if lean.towards_larger is not None and lean.expected and lean.confused >= _TELLING:
         share_of = f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions"
         words = f"{share_of} go to a class with more training objects; by chance {lean.expected:.0%}"
     words = suppressed(view) or words
