@@ -22,7 +22,7 @@ from core.errors import LabError
 from tui import crash, theme
 from tui.lab import Lab, SnapshotRead
 from tui.read.choices import Choices
-from tui.read.reader import Reader, Wanted
+from tui.read.reader import Reader, Snapshot, Wanted
 from tui.screens.runs import RunsScreen
 
 Result = TypeVar("Result")
@@ -112,8 +112,21 @@ class LabApp(Lab):
 
     @on(SnapshotRead)
     def _snapshot_read(self, message: SnapshotRead) -> None:
+        before = self.snapshot
         with self.batch_update():
             self.snapshot = message.snapshot
+        if before.loaded and not isinstance(self.screen, RunsScreen):
+            self._tell_endings(before, message.snapshot)
+
+    def _tell_endings(self, before: Snapshot, now: Snapshot) -> None:
+        """A word on each run that has ended, unless its end is on the screen already."""
+        if before.runs is now.runs:
+            return
+        from tui.read.endings import endings, told
+
+        shown = getattr(self.screen, "run_id", None)
+        for words, bad in told([item for item in endings(before.runs, now.runs) if item[0].id != shown]):
+            self.notify(words, severity="warning" if bad else "information", markup=False, timeout=15)
 
     # -- what may block or fail
 

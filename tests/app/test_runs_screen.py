@@ -268,7 +268,7 @@ async def test_leaving_stops_nothing(lab: Any, drive: Any, key: str) -> None:
 
 async def test_help_and_palette_use_the_same_words(lab: Any, drive: Any) -> None:
     lab.run()
-    async with drive(120, 50) as ui:
+    async with drive(120, 70) as ui:
         await ui.press("question_mark")
         await ui.sees("Keys and signs", "resume", "stop and save", "log axis", "queued", "lost")
         await ui.press("escape")
@@ -382,7 +382,7 @@ async def test_escape_changes_nothing_and_a_bad_name_is_a_sentence(lab: Any, dri
     async with drive() as ui:
         await ui.press("t")
         await ui.type("x")
-        await ui.press("escape")
+        await ui.press("escape", "y")
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
         assert read_meta(run)["tags"] == ()
         await ui.press("t")

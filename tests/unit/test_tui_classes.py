@@ -21,7 +21,8 @@ from tui.screens.runs_text import gpu_spans
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of
 from tui.widgets.class_table import ClassTable
 from tui.widgets.layer_table import LayerTable, layer_rows
-from tui.widgets.run_table import matches, outlook
+from tui.widgets.run_filter import matches
+from tui.widgets.run_table import outlook
 
 PER_CLASS = [
     {"class": "cat", "n": 40, "correct": 30, "accuracy": 0.75},
