@@ -12,6 +12,7 @@ from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 
+from core import humanise
 from core.cli.cells import cut as cut
 from core.cli.cells import fit as fit
 from core.text import clean, number_start
