@@ -32,7 +32,7 @@ bench: $(VENV)/.dev-installed
 	@for script in tests/bench/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 soak: $(VENV)/.dev-installed
-	LABTUI_SOAK=1 $(BIN)/pytest -n 0 tests/engine tests/process tests/unit/test_store_damaged.py tests/unit/test_collection.py tests/unit/test_store_faults.py tests/unit/test_store_retention.py
+	LABTUI_SOAK=1 $(BIN)/pytest -n 0
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -114,6 +114,12 @@ class StateError(LabError):
     title = "Not possible now"
 
 
+class RunsFolderError(LabError):
+    """The folder with the runs is there but cannot be looked into: what is in it is not known."""
+
+    title = "Runs folder"
+
+
 class StateFolderError(LabError):
     """The folder of the queue and the locks cannot be made or written."""
 

@@ -64,9 +64,12 @@ class Metric:
         return self.main or self.family == "loss"
 
 
-def _share(name: str, label: str, short: str, about: str, baseline: str, line: tuple[str, int]) -> Metric:
+def _share(
+    name: str, label: str, short: str, about: str, baseline: str, line: tuple[str, int],
+    *, family: str = "accuracy",
+) -> Metric:  # fmt: skip
     return Metric(
-        name, label, short, "max", _CLASSES, "accuracy", about, baseline, True, letter=line[0], color=line[1],
+        name, label, short, "max", _CLASSES, family, about, baseline, True, letter=line[0], color=line[1],
         main=True,
     )  # fmt: skip
 
@@ -96,7 +99,7 @@ METRICS: tuple[Metric, ...] = (
            "ln(number of classes) for a classifier", form="loss"),
     _share("top5", "top-5 accuracy", "top-5",
            "Images whose true class is among the five most probable; with more than five classes.",
-           "fraction of the five most common classes", ("5", 6)),
+           "fraction of the five most common classes", ("", 0), family="top5"),
     _share("accuracy_macro", "macro accuracy", "macro",
            "Mean over the classes that have images of each class's accuracy (balanced accuracy).",
            "1 / number of classes", ("m", 5)),

@@ -9,12 +9,16 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+import unicodedata
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from core import os_errors
 from core.errors import MissingFileError, UnreadableError
 from core.text import clean
+from core.text import shown as shown
 
 AnyPath = str | os.PathLike[str]
 
@@ -163,13 +167,8 @@ def _too_long(path: AnyPath, limit: int) -> UnreadableError:
 
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
+        return os_errors.reason(error)
     return "its name has a character that file names cannot have"
-
-
-def shown(path: AnyPath) -> str:
-    """A path as messages show it: bytes that are no UTF-8 as `\\xNN`, nothing that a terminal acts on."""
-    return clean(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def exists(path: AnyPath) -> bool:
@@ -181,6 +180,40 @@ def exists(path: AnyPath) -> bool:
     except OSError:
         return True
     return True
+
+
+def as_on_disk(path: str) -> str:
+    """`path` in the spelling of its folders and file: accents may be composed in a text and not on disk.
+
+    As it is where it exists; from the folder on that has nothing of that name.
+    """
+    if path.isascii() or exists(path):
+        return path
+    at = "/" if path.startswith("/") else ""
+    for name in filter(None, path.split("/")):
+        there = os.path.join(at, name)
+        if not exists(there):
+            names = _composed_names(at or ".", _changed(at or "."))
+            there = os.path.join(at, names.get(unicodedata.normalize("NFC", name), name))
+        at = there
+    return at
+
+
+@lru_cache(maxsize=256)
+def _composed_names(folder: str, _changed: int) -> dict[str, str]:
+    """The names in `folder` that are not ASCII, by their composed form."""
+    try:
+        names = sorted(os.listdir(folder), reverse=True)
+    except OSError:
+        return {}
+    return {unicodedata.normalize("NFC", name): name for name in names if not name.isascii()}
+
+
+def _changed(folder: str) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def is_directory(path: AnyPath) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -49,6 +50,11 @@ def clean(text: str, *, newlines: bool = False) -> str:
     if _JOINER in text:
         text = _LOOSE_JOINER.sub(_NON_JOINER, text)
     return text.translate(_KEEP_NEWLINES if newlines else _TABLE)
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as messages show it: bytes that are no UTF-8 as `\\xNN`, nothing that a terminal acts on."""
+    return clean(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def run_state(run: RunSummary) -> str:
-    """The state, and whether the end came early: `finished early`."""
+    """The state; that the end came early: `finished early`; what came after: `finished; going on failed`."""
+    if run.finished_at is not None:
+        return f"finished; going on {'failed' if run.state == 'failed' else 'was lost'}"
     return "finished early" if run.state == "finished" and run.early_stop is not None else run.state
 
 
@@ -36,13 +38,20 @@ def run_time_left(run: RunSummary) -> str:
 
 
 def run_age(run: RunSummary, now: float | None = None, *, by_minute: bool = False) -> str:
-    """`3 m` since the run started; the creation counts until it has.
+    """`3 m` since the run started; the creation counts until it has. A dash when neither is known.
 
     `by_minute` says `now` for all of the first minute, so that a table need not be drawn each second.
     """
     since = run.started if run.started is not None else run.created
+    if not since:
+        return MISSING
     seconds = max(0.0, (time.time() if now is None else now) - since)
     return "now" if by_minute and seconds < 60 else age(seconds)
+
+
+def ago(text: str) -> str:
+    """`3 m ago` of an age; `now` and a dash stay as they are."""
+    return text if text in ("now", MISSING) else f"{text} ago"
 
 
 def job_line(job: JobState) -> str:

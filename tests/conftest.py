@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what is compared with files under tests/golden (curves, screens) anew, from this code",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test marked `some(n)`, n cases spread over all of them; `make soak` takes every one.
+
+    All of them too where single cases are named on the command line.
+    """
+    if os.environ.get("LABTUI_SOAK") or any("[" in argument for argument in config.args):
+        return
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("some"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    further: set[pytest.Item] = set()
+    for name, those in cases.items():
+        marker = those[0].get_closest_marker("some")
+        count = min(marker.args[0] if marker else 1, len(those))
+        kept = {zlib.crc32(name.encode()) % len(those)} if count == 1 else spread(count, len(those))
+        further.update(case for at, case in enumerate(those) if at not in kept)
+    if further:
+        config.hook.pytest_deselected(items=list(further))
+        items[:] = [item for item in items if item not in further]
+
+
+def spread(count: int, total: int) -> set[int]:
+    """`count` places of 0 to `total` - 1, the first and the last among them."""
+    return {round(at * (total - 1) / (count - 1)) for at in range(count)}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from rich.text import Text
@@ -12,13 +13,16 @@ from textual import on, work
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.worker import Worker, WorkerState, get_current_worker
 
+from core import os_errors
 from core.config.workspace import Workspace
 from core.errors import LabError
 from tui import crash, theme
 from tui.lab import Lab, SnapshotRead
-from tui.read.reader import Reader, Wanted
+from tui.read.choices import Choices
+from tui.read.reader import Reader, Snapshot, Wanted
 from tui.screens.runs import RunsScreen
 
 Result = TypeVar("Result")
@@ -47,10 +51,12 @@ class LabApp(Lab):
         self._leaving = False
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
-        chosen = theme.default_theme()
+        self.choices = Choices(workspace.root)
+        chosen = theme.default_theme(self.choices.text("theme"))
         # Set without a word to the watchers: at the start nothing is drawn in the old colours yet.
         self.set_reactive(LabApp.theme, chosen if chosen in self.available_themes else theme.DARK.name)
         self.stylesheet.set_variables(self.get_css_variables())
+        self._theme_shown = self.theme
 
     def get_default_screen(self) -> Screen[Any]:
         screen = RunsScreen()
@@ -62,7 +68,14 @@ class LabApp(Lab):
         gc.enable()
         # After ctrl+z and fg nothing of what was drawn is there any more.
         self.app_resume_signal.subscribe(self, lambda _: self.refresh())
+        self.theme_changed_signal.subscribe(self, self._theme_changed)
         self._read()
+
+    def _theme_changed(self, chosen: Theme) -> None:
+        # Said at the start, too, and then of a theme that nobody has chosen here.
+        if chosen.name != self._theme_shown:
+            self._theme_shown = chosen.name
+            self.choose("theme", chosen.name)
 
     def on_unmount(self) -> None:
         self._leaving = True
@@ -99,13 +112,30 @@ class LabApp(Lab):
 
     @on(SnapshotRead)
     def _snapshot_read(self, message: SnapshotRead) -> None:
+        before = self.snapshot
         with self.batch_update():
             self.snapshot = message.snapshot
+        if before.loaded and not isinstance(self.screen, RunsScreen):
+            self._tell_endings(before, message.snapshot)
+
+    def _tell_endings(self, before: Snapshot, now: Snapshot) -> None:
+        """A word on each run that has ended, unless its end is on the screen already."""
+        if before.runs is now.runs:
+            return
+        from tui.read.endings import endings, told
+
+        shown = getattr(self.screen, "run_id", None)
+        for words, bad in told([item for item in endings(before.runs, now.runs) if item[0].id != shown]):
+            self.notify(words, severity="warning" if bad else "information", markup=False, timeout=15)
 
     # -- what may block or fail
 
     def perform(self, function: Callable[[], Result], then: Callable[[Result], None] | None = None) -> None:
         self._perform(function, then)
+
+    def choose(self, name: str, value: object, *, here: bool = False) -> None:
+        self.choices.choose(name, value, here=here)
+        self.run_worker(self.choices.write, thread=True, group="choices", exit_on_error=False)
 
     @work(thread=True, group="action", exit_on_error=False)
     def _perform(self, function: Callable[[], Any], then: Callable[[Any], None] | None) -> None:
@@ -124,6 +154,8 @@ class LabApp(Lab):
 
         if isinstance(error, LabError):
             self.push_screen(TextDialog(error.title, str(error), bad=True))
+        elif isinstance(error, OSError) and error.errno:
+            self.push_screen(TextDialog("Not possible now", os_errors.sentence(error), bad=True))
         else:
             self.push_screen(TextDialog("Unexpected error", crash.report(error), bad=True))
 
@@ -139,7 +171,16 @@ class LabApp(Lab):
     # -- keys that work everywhere
 
     def action_leave(self) -> None:
-        self.exit(0)
+        """End the screens, after a question where a form is open; a second time without one."""
+        from tui.dialogs.confirm import ConfirmDialog
+        from tui.dialogs.form import ask_to_discard
+
+        forms = (getattr(screen, "unsaved", "") for screen in reversed(self.screen_stack))
+        unsaved = next(filter(None, forms), "")
+        if unsaved and not isinstance(self.screen, ConfirmDialog):
+            ask_to_discard(self, unsaved, partial(self.exit, 0))
+        else:
+            self.exit(0)
 
     async def action_quit(self) -> None:
         self.action_leave()

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 
 from core import humanise
-from core.text import clean, middle_cut, number_start
+from core.cli.cells import cut as cut
+from core.cli.cells import fit as fit
+from core.text import clean, number_start
 
 _JOINER = "\u200d"
+_UNITS = {
+    "": 1.0,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "B": 1.0,
+    "kB": 1e3,
+    "MB": 1e6,
+    "GB": 1e9,
+    "%": 1.0,
+}
+_UNITS |= {"s": 1.0, "ms": 1e-3, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+_PART = re.compile(rf"\s*({_NUMBER})\s*(ms|kB|MB|GB|[kMGTBsmhd%]|)")
 
 
 def plain(text: str) -> Content:
@@ -29,37 +48,6 @@ def shown_path(path: Path) -> str:
         return clean(str(path))
 
 
-def cut(text: str, width: int, *, middle: bool = False) -> str:
-    """`text` in at most `width` cells, with an ellipsis at the end or, for names, in the middle.
-
-    No number is cut: a count is put in thousands or millions, any other is left out.
-    """
-    if width <= 0:
-        return ""
-    size = cell_len(text)
-    if size <= width:
-        return text
-    if not middle and (short := humanise.short_count(text.strip(), width)):
-        return short
-    if not middle:
-        kept = set_cell_size(text, width - 1).rstrip() if size != len(text) else text[: width - 1]
-        start = number_start(text, len(kept))
-        return (kept if start is None else text[:start].rstrip()) + "…"
-    if size == len(text):
-        return middle_cut(text, width)
-    keep = len(text)
-    while keep > 1 and cell_len(shorter := middle_cut(text, keep)) > width:
-        keep -= 1
-    return shorter if keep > 1 else "…"
-
-
-def fit(text: str, width: int, align: str = "left", *, middle: bool = False) -> str:
-    """`text` in exactly `width` cells."""
-    text = cut(text, width, middle=middle)
-    room = " " * max(width - cell_len(text), 0)
-    return room + text if align == "right" else text + room
-
-
 def crop(strip: Strip, width: int, style: Style | None = None) -> Strip:
     """`strip` in exactly `width` cells; a number that does not fit is left out for an ellipsis."""
     style = Style.null() if style is None else style
@@ -71,6 +59,35 @@ def crop(strip: Strip, width: int, style: Style | None = None) -> Strip:
         return kept
     left = strip.crop(0, cell_len(strip.text[:start]))
     return Strip([*left, Segment("…", style)]).adjust_cell_length(width, style)
+
+
+def told_apart(names: Sequence[str], width: int) -> list[str]:
+    """Names in at most `width` cells each, cut in what they have in common, so that they still differ."""
+    letters = [len(set(column)) == 1 for column in zip(*names, strict=False)]
+    same = letters.index(False) if False in letters else len(letters)
+    same = same if len(set(names)) > 1 else 0
+    return [name if cell_len(name) <= width else _without_start(name, same, width) for name in names]
+
+
+def _without_start(name: str, same: int, width: int) -> str:
+    head = width - 1 - cell_len(name[same:])
+    if 0 < head < same:
+        return f"{name[:head]}…{name[same:]}"
+    return cut(f"…{name[same:]}" if same else name, width, middle=True)
+
+
+def number_said(text: str) -> float | None:
+    """The number that a cell says, to order by: `0.80@3`, `1 028`, `12.4 MB`, `1 h 12 m`; None for words."""
+    text = text.replace(humanise.THIN_SPACE, "").partition("@")[0].partition("±")[0].strip()
+    if text == "now":
+        return 0.0
+    total, at = 0.0, 0
+    while at < len(text):
+        part = _PART.match(text, at)
+        if part is None:
+            return None
+        total, at = total + float(part[1]) * _UNITS[part[2]], part.end()
+    return total if text else None
 
 
 def progress(done: int, total: int, width: int) -> str:

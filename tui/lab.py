@@ -12,6 +12,7 @@ from textual.message_pump import MessagePump
 from textual.reactive import var
 
 from core.config.workspace import Workspace
+from tui.read.choices import Choices
 from tui.read.reader import EMPTY, Snapshot, Wanted
 
 Result = TypeVar("Result")
@@ -21,6 +22,7 @@ class Lab(App[int]):
     """The app as the screens see it: data comes by `snapshot` alone, what blocks goes through `perform`."""
 
     workspace: Workspace
+    choices: Choices
     snapshot: var[Snapshot] = var(EMPTY)
 
     @abstractmethod
@@ -34,6 +36,10 @@ class Lab(App[int]):
     @abstractmethod
     def perform(self, function: Callable[[], Result], then: Callable[[Result], None] | None = None) -> None:
         """Call `function` in a thread, then `then` with its result here; an error opens a dialog."""
+
+    @abstractmethod
+    def choose(self, name: str, value: object, *, here: bool = False) -> None:
+        """Have a choice hold now and at the next start; with `here` in this workspace only."""
 
     @abstractmethod
     def show_error(self, error: BaseException) -> None:

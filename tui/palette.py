@@ -29,7 +29,9 @@ def screen_commands(app: App[Any], screen: Screen[Any]) -> Iterable[SystemComman
         seen.add(binding.action)
         # Of a widget that has the keys, what the footer shows; moving about is no command.
         if active.node is screen or active.node is app or binding.show:
-            yield SystemCommand(title, "", partial(_run, app, binding.action, active.node))
+            shown = binding.key_display or app.get_key_display(binding)
+            about = f"key {shown}: {binding.tooltip}" if binding.tooltip else f"key {shown}"
+            yield SystemCommand(title, about, partial(_run, app, binding.action, active.node))
     yield SystemCommand("Theme", "Colours: dark, light and others", app.search_themes)
 
 

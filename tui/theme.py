@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rich.color import Color as RichColor
 from rich.style import Style
@@ -20,6 +19,10 @@ _SERIES_LIGHT = ("#0072B2", "#B45F00", "#007A59", "#7A6F00", "#A8407F", "#C24100
 # From early to late, ever further from the background.
 _RAMP_DARK = ("#6A5ACD", "#4F7FE0", "#38A5D8", "#2FBFA8", "#5CCB6B", "#A4D644", "#E6DC3C", "#FFF6B0")
 _RAMP_LIGHT = ("#B39A00", "#7D9A00", "#2F8F4E", "#00808A", "#0068A8", "#3A4BB0", "#5B2A9A", "#3B0A50")
+
+LEAST_CONTRAST = 3.0
+"""Of whatever is written or drawn with its ground: https://www.w3.org/TR/WCAG22/#non-text-contrast."""
+_STEPS = 50
 
 DARK = Theme(
     name="labtui-dark",
@@ -94,51 +97,78 @@ class Palette:
         return self.tone(STATE_TONES.get(state, "text"))
 
 
-@lru_cache(maxsize=32)
-def _palette(colors: tuple[str, ...], dark: bool) -> Palette:
-    foreground, background, accent, good, warning, bad = (Color.parse(color) for color in colors)
+def _palette(theme: Theme) -> Palette:
+    base, colors = (DARK, _SERIES_DARK) if theme.dark else (LIGHT, _SERIES_LIGHT)
+    grounds = _grounds(theme, base)
+    foreground = Color.parse(_plain(theme.foreground, base.foreground))
 
-    def style(color: Color, bold: bool | None = None) -> Style:
-        return Style(color=RichColor.from_rgb(*color.rgb), bold=bold)
+    def style(color: Color | str, bold: bool | None = None, on: Sequence[Color] = grounds) -> Style:
+        color = Color.parse(color) if isinstance(color, str) else color
+        return Style(color=RichColor.from_rgb(*readable(color, on).rgb), bold=bold)
 
     return Palette(
         text=style(foreground),
-        muted=style(background.blend(foreground, 0.62)),
-        faint=style(background.blend(foreground, 0.4)),
-        accent=style(accent),
-        good=style(good),
-        warning=style(warning),
-        bad=style(bad),
+        muted=style(grounds[0].blend(foreground, 0.62)),
+        faint=style(grounds[0].blend(foreground, 0.4), on=grounds[:1]),
+        accent=style(_plain(theme.accent or theme.primary, base.accent)),
+        good=style(_plain(theme.success, base.success)),
+        warning=style(_plain(theme.warning, base.warning)),
+        bad=style(_plain(theme.error, base.error)),
         strong=style(foreground, bold=True),
         title=style(foreground, bold=True),
         cursor=style(foreground) + Style(reverse=True),
         cursor_away=Style(bold=True, underline=True),
-        series=tuple(style(Color.parse(color)) for color in (_SERIES_DARK if dark else _SERIES_LIGHT)),
-        ramp=tuple(style(Color.parse(color)) for color in (_RAMP_DARK if dark else _RAMP_LIGHT)),
-        roles={role: style(Color.parse(pair[not dark])) for role, pair in ROLES.items()},
+        series=tuple(style(color) for color in colors),
+        ramp=tuple(style(color, on=grounds[:1]) for color in (_RAMP_DARK if theme.dark else _RAMP_LIGHT)),
+        roles={role: style(pair[not theme.dark]) for role, pair in ROLES.items()},
     )
 
 
 def palette(theme: Theme) -> Palette:
-    """The styles that go with a Textual theme, ours or any other."""
-    dark = theme.dark
-    base = DARK if dark else LIGHT
-    return _palette(
-        (
-            _plain(theme.foreground, base.foreground),
-            _plain(theme.background, base.background),
-            _plain(theme.accent or theme.primary, base.accent),
-            _plain(theme.success, base.success),
-            _plain(theme.warning, base.warning),
-            _plain(theme.error, base.error),
-        ),
-        dark,
-    )
+    """The styles that go with a Textual theme, ours or any other; each can be read on its grounds."""
+    # Asked for every line that is drawn.
+    known = _palettes.get(theme.name)
+    if known is None or known[0] is not theme:
+        known = _palettes[theme.name] = theme, _palette(theme)
+    return known[1]
 
 
-def default_theme() -> str:
-    """`$TEXTUAL_THEME`, else light when the terminal says so (`$COLORFGBG`), else dark."""
-    if chosen := os.environ.get("TEXTUAL_THEME"):
+_palettes: dict[str, tuple[Theme, Palette]] = {}
+
+
+def _grounds(theme: Theme, base: Theme) -> tuple[Color, ...]:
+    """What is drawn on: the background first, then the surface of lists and the panel of lines."""
+    made = {} if theme.name.startswith("ansi") else theme.to_color_system().generate()
+    given = {"background": base.background, "surface": base.surface, "panel": base.panel}
+    return tuple(Color.parse(_plain(made.get(name), color)) for name, color in given.items())
+
+
+def readable(color: Color, grounds: Sequence[Color], least: float = LEAST_CONTRAST) -> Color:
+    """`color`, or as little nearer to black or white as gives it that contrast with each of `grounds`."""
+    ends = sorted((Color(0, 0, 0), Color(255, 255, 255)), key=lambda end: -_least(end, grounds))
+    steps = (color.blend(ends[0], step / _STEPS) for step in range(_STEPS + 1))
+    return next((step for step in steps if _least(step, grounds) >= least), ends[0])
+
+
+def contrast(first: Color, second: Color) -> float:
+    """From 1 to 21, as in WCAG 2: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio."""
+    dark, bright = sorted((_luminance(first), _luminance(second)))
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def _least(color: Color, grounds: Sequence[Color]) -> float:
+    return min(contrast(color, ground) for ground in grounds)
+
+
+def _luminance(color: Color) -> float:
+    parts = [part / 255 for part in color.rgb]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def default_theme(kept: str = "") -> str:
+    """`$TEXTUAL_THEME`, else the one that was `kept`, else light when `$COLORFGBG` says so, else dark."""
+    if chosen := os.environ.get("TEXTUAL_THEME") or kept:
         return chosen
     background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in ("7", "15") else DARK.name

@@ -41,7 +41,7 @@ class Case:
     `truth` is None for a false alarm, `predicted` and `score` None for a missed object. `object` is the
     object it is paired with, or, of a false alarm, the one it lies on; `iou` the overlap with that one, 0 for
     background. `prediction` is its place among all stored boxes. `objects` that count and `boxes` above the
-    threshold are in the image.
+    threshold are in the image. `doubt`: how sure the model is that the label is wrong, where that was asked.
     """
 
     image: int
@@ -55,6 +55,7 @@ class Case:
     prediction: int | None
     objects: int
     boxes: int
+    doubt: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,27 @@ class Shown:
     size: tuple[int, int] | None
     objects: tuple[ShownObject, ...]
     boxes: tuple[ShownBox, ...]
+
+
+def case_of_object(shown: Shown, row: int) -> Case | None:
+    """What became of an annotated object of an image, as a case; None when it is not in the image."""
+    thing = next((item for item in shown.objects if item.index == row), None)
+    if thing is None:
+        return None
+    box = next((item for item in shown.boxes if item.index == thing.prediction), None)
+    return Case(
+        shown.image,
+        shown.path,
+        thing.label,
+        None if box is None else box.label,
+        None if box is None else box.score,
+        None if box is None else box.iou,
+        thing.kind,
+        thing.index,
+        None if box is None else box.index,
+        sum(item.kind not in ("crowd", "ignored") for item in shown.objects),
+        sum(item.kind != KIND[Outcome.DROPPED] for item in shown.boxes),
+    )
 
 
 class Cases(Sequence[Case]):

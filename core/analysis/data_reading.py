@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.open_boxes import classes_of, split_images
 from core.datasets.boxes.read_boxes import Boxed, Seen
 from core.datasets.class_images import ClassImages
+from core.datasets.depth import Opening, is_deep, opening_of
 from core.datasets.format import data_format, format_of
 from core.datasets.image_header import Look, look_at
 from core.datasets.pictures import is_member, member_file, read_pictures
@@ -100,6 +102,7 @@ def _table_of(
         np.array([row for row, (_, seen) in enumerate(rows) if seen.look.damage], np.int64),
         tuple(problems),
         tuple(notes),
+        boxed.opening,
     )
 
 
@@ -136,9 +139,12 @@ def _of_classes(images: ClassImages) -> DataTable:
         looks = {file: _look_inside(images, file) for file in dict.fromkeys(map(member_file, table.paths))}
         return with_headers(table, [looks[member_file(path)] for path in table.paths])
     if len(table) > HEADERS_AT_ONCE:
-        return table
-    looks = {path: look_at(os.path.join(images.root, path)) for path in dict.fromkeys(table.paths)}
-    return with_headers(table, [looks[path] for path in table.paths])
+        return replace(table, opening=Opening(max_megapixels=images.max_megapixels))
+    limit = Opening(max_megapixels=images.max_megapixels)
+    looks = {path: look_at(os.path.join(images.root, path), limit) for path in dict.fromkeys(table.paths)}
+    deep = [path for path, look in looks.items() if is_deep(look.mode) and not look.fault]
+    opening = opening_of(images.root, deep, images.max_megapixels)
+    return replace(with_headers(table, [looks[path] for path in table.paths]), opening=opening)
 
 
 def _look_inside(images: ClassImages, file: str) -> Look:

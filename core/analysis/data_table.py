@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.datasets.depth import PLAIN, Opening
 from core.datasets.image_header import Look
 
 Integers = NDArray[np.int64]
@@ -62,7 +63,8 @@ class DataTable:
     `split` (n,) is an index into `splits`, `labels` (n,) into `classes` (-1: the objects have classes).
     `sizes` (n, 2): width and height, 0 where the header has not been read yet; `modes` and `kinds` are
     Pillow's words, empty likewise. `problems` are sentences on what keeps the set from being trained on,
-    `notes` on what is unusual. `objects` is None where images as a whole have classes.
+    `notes` on what is unusual. `opening` is how the pictures are opened. `objects` is None where images as a
+    whole have classes.
     """
 
     format: str
@@ -80,6 +82,7 @@ class DataTable:
     damaged: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    opening: Opening = PLAIN
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -134,7 +134,7 @@ def _picture(view: View, shown: Shown, root: Path | None) -> tuple[Image, str]:
     from PIL import Image as images
 
     try:
-        return open_picture(root or view.errors.root, shown.path), ""
+        return open_picture(root or view.errors.root, shown.path, view.errors.opening), ""
     except DataError as error:
         return images.new("RGB", shown.size or (320, 240), (128, 128, 128)), str(error)
 

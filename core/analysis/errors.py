@@ -66,8 +66,8 @@ class Errors:
     """All that a predictions file knows, whatever the thresholds.
 
     `labelled` is False for predictions of new images: then there is no truth, and all is a false alarm.
-    `root` and `paths` say where the images lay when they were measured; sizes (images, 2) are width and
-    height, None for classification. No box below the score `floor` was kept.
+    `root` and `paths` say where the images lay when they were measured, `opening` how they are opened; sizes
+    (images, 2) are width and height, None for classification. No box below the score `floor` was kept.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Errors:
         self.classes = source.origin.class_names
         self.paths = source.origin.paths
         self.root = source.origin.root
+        self.opening = source.origin.opening
         self.images = len(self.paths)
         boxes = isinstance(source, BoxPredictions)
         self.kind: Literal["detection", "classification"] = "detection" if boxes else "classification"

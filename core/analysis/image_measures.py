@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.analysis.image_records import RECORD, THUMB
+from core.datasets.depth import PLAIN, Opening
 from core.datasets.image_header import Look, look_at
 from core.datasets.leaks import content_digest
 from core.datasets.pictures import is_member, open_picture, open_reduced
@@ -21,7 +22,7 @@ _HASH = 8
 _BITS = 1 << np.arange(64, dtype=np.uint64)
 
 
-def measure_image(root: Path, path: str, key: bytes) -> NDArray[np.void]:
+def measure_image(root: Path, path: str, key: bytes, how: Opening = PLAIN) -> NDArray[np.void]:
     """The record (a scalar of `RECORD`) of the image at `path` below `root`. What cannot be read has `fault`.
 
     brightness and contrast: mean and standard deviation of the luma (ITU-R 601), 0 to 255. sharpness: the
@@ -39,12 +40,12 @@ def measure_image(root: Path, path: str, key: bytes) -> NDArray[np.void]:
         look = Look(size=image.size)
         content = hashlib.blake2b(image.tobytes() + str(image.size).encode(), digest_size=16).digest()
     else:
-        look = look_at(os.path.join(root, path))
+        look = look_at(os.path.join(root, path), how)
         if look.fault:
             record["fault"] = _short(look.fault)
             return record
         try:
-            image, _ = open_reduced(root, path, (_SIDE, _SIDE))
+            image, _ = open_reduced(root, path, (_SIDE, _SIDE), how)
         except DataError as error:
             record["fault"] = _short(str(error))
             return record

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.workspace import cache_home
+from core.datasets.depth import PLAIN, Opening
 from core.datasets.pictures import member_file
 
 _FORMAT = 1
@@ -63,10 +64,13 @@ def record_file(root: Path) -> Path:
     return folder / f"{name}-{_FORMAT}.records"
 
 
-def image_keys(root: Path, paths: Sequence[str]) -> list[bytes]:
-    """16 bytes for each image, which change when its file does. A missing file has a key as well."""
+def image_keys(root: Path, paths: Sequence[str], how: Opening = PLAIN) -> list[bytes]:
+    """16 bytes for each image, which change when its file does, or `how` it is opened.
+
+    A missing file has a key as well.
+    """
     stamps: dict[str, str] = {}
-    keys = []
+    keys, opened = [], "" if how == PLAIN else f"\0{how.as_stored()}"
     for path in paths:
         file = member_file(path)
         if file not in stamps:
@@ -75,7 +79,7 @@ def image_keys(root: Path, paths: Sequence[str]) -> list[bytes]:
                 stamps[file] = f"{status.st_size}\0{status.st_mtime_ns}"
             except (OSError, ValueError):
                 stamps[file] = ""
-        text = f"{path}\0{stamps[file]}".encode("utf-8", "surrogateescape")
+        text = f"{path}\0{stamps[file]}{opened}".encode("utf-8", "surrogateescape")
         keys.append(hashlib.blake2b(text, digest_size=16).digest())
     return keys
 

@@ -20,7 +20,7 @@ FLAT = 3
 
 def records_of(table: DataTable) -> Known:
     """What is known of the pixels of a table's images so far."""
-    return look_up(table.root, image_keys(table.root, table.paths))
+    return look_up(table.root, image_keys(table.root, table.paths, table.opening))
 
 
 def with_records(table: DataTable, known: Known) -> tuple[DataTable, Known]:

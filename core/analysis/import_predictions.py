@@ -19,7 +19,7 @@ from core.config.load import dump, parse_experiment
 from core.config.workspace import Workspace
 from core.datasets.boxes.coco_file import TWICE, as_integer, as_number, image_names, read_coco
 from core.datasets.boxes.results import read_results
-from core.datasets.findings import Findings, count, grouped, some
+from core.datasets.findings import Findings, count, fewer, some
 from core.datasets.names import spelled
 from core.datasets.plausibility import suspect_copies, suspect_results, suspect_strangers, suspect_twins
 from core.errors import DataError
@@ -353,7 +353,7 @@ def _config(images: Path) -> str:
 
 
 def _notes(found: Findings) -> list[str]:
-    return [str(item) for item in grouped((*found.of("error"), *found.of("warning")))]
+    return [str(item) for item in fewer((*found.of("error"), *found.of("warning")))]
 
 
 def _packed(arrays: Mapping[str, Any]) -> bytes:

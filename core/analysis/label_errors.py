@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.analysis.cases import Case, Cases
 from core.analysis.errors import CLASSIFICATION, View
 
 BACKGROUND = "background"
 
 
-def likely_mistakes(view: View, most: int = 200) -> list[tuple[float, Case]]:
-    """Cases by how likely the label is at fault, from 1 down to 0, the likeliest first.
+SURE = 0.5
+"""Doubts below it are none: a model that is not sure says nothing about labels."""
+
+
+def likely_mistakes(view: View, most: int = 200) -> list[Case]:
+    """Cases whose label is likely at fault, with their `doubt` from 1 down to `SURE`, the greatest first.
 
     Three kinds: a confusion (wrong class: the score times the IoU), a box on nothing (object not annotated:
     the score), and, for classification, the probability of the class less that of the label. It is an order
-    to look in, no probability (as in confident learning, Northcutt et al., 2021, without its thresholds).
+    to look in, no probability (as in confident learning, Northcutt et al., 2021, with one threshold).
     """
-    found: list[tuple[float, Case]] = []
+    found: list[Case] = []
     for case in _first(view.cases(kind="confused"), most):
         score, iou = case.score or 0.0, case.iou or 0.0
         if view.errors.kind == CLASSIFICATION and case.truth is not None:
             own = _probability(view, case.image, case.truth)
-            found.append((max(score - own, 0.0), case))
+            found.append(replace(case, doubt=max(score - own, 0.0)))
         else:
-            found.append((score * iou, case))
-    found += [(case.score or 0.0, case) for case in _first(view.cases(kind=BACKGROUND), most)]
-    found.sort(key=lambda item: (-item[0], item[1].image))
-    return found[:most]
+            found.append(replace(case, doubt=score * iou))
+    found += [replace(case, doubt=case.score) for case in _first(view.cases(kind=BACKGROUND), most)]
+    sure = [case for case in found if _doubt(case) >= SURE]
+    return sorted(sure, key=lambda case: (-_doubt(case), case.image))[:most]
+
+
+def _doubt(case: Case) -> float:
+    return case.doubt or 0.0
 
 
 def _first(cases: Cases, most: int) -> list[Case]:

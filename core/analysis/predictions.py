@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.analysis.boxes import Detections, Flags, Ints, Objects
+from core.datasets.depth import PLAIN, Opening, from_numbers
 from core.errors import DataError
 from core.text import clean
 
@@ -34,7 +35,8 @@ _DAMAGED = (
 class Origin:
     """What both kinds of file say: which checkpoint looked at which images.
 
-    `paths` are relative to `root`, as they stand on disk; class names are cleaned.
+    `paths` are relative to `root`, as they stand on disk; class names are cleaned; `opening` is how the
+    pictures are opened.
     """
 
     file: Path
@@ -43,6 +45,7 @@ class Origin:
     root: Path
     paths: tuple[str, ...]
     class_names: tuple[str, ...]
+    opening: Opening = PLAIN
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ def _origin(arrays: Mapping[str, Any], path: Path) -> Origin:
         Path(str(arrays["root"])),
         tuple(str(name) for name in arrays["paths"]),
         tuple(clean(str(name)) for name in arrays["class_names"]),
+        from_numbers(arrays["opening"].tolist()) if "opening" in arrays else PLAIN,
     )
 
 

@@ -15,6 +15,7 @@ from core.config.data_schema import DataConfig
 from core.config.workspace import Workspace, config_files
 from core.errors import DataError, LabError, UsageError
 from core.humanise import count
+from core.store.outputs import write_new
 from core.text import clean, did_you_mean
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def add_data_set(
     dataset = open_dataset(config)
     if not same:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, "x", encoding="utf-8") as out:
-            out.write(_yaml(config, dataset, file))
+        write_new(file, _yaml(config, dataset, file))
     return Added(name, file, not same, config.format, config, dataset)
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from core.cli.output import table
 from core.config.data_formats import BOX_FORMATS
 from core.datasets.check import Check
+from core.datasets.findings import fewer
 from core.humanise import count
 from core.text import clean
 
 _MOST_CLASSES = 100
 
 
-def lines(check: Check) -> list[str]:
-    """One summary line, a table of the classes, then every error, warning and note with its file."""
+def lines(check: Check, *, all_findings: bool = False) -> list[str]:
+    """One summary line, a table of the classes, then errors, warnings and notes with their files.
+
+    Unless `all_findings`, many of one kind are told as one.
+    """
+    told_of = tuple if all_findings else fewer
     where = f"{clean(str(check.root))}: " if check.root is not None else ""
     found = [f"{where}{check.summary()}"]
     if check.changed_files:
@@ -21,9 +26,9 @@ def lines(check: Check) -> list[str]:
     if check.splits and not check.errors:
         found += ["", *_classes(check)]
     told = [
-        *(f"error: {item}" for item in check.errors),
-        *(f"warning: {item}" for item in check.warnings),
-        *(f"note: {item}" for item in check.notes),
+        *(f"error: {item}" for item in told_of(check.errors)),
+        *(f"warning: {item}" for item in told_of(check.warnings)),
+        *(f"note: {item}" for item in told_of(check.notes)),
     ]
     return [*found, "", *told] if told else found
 

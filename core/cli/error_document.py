@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from core.analysis.bootstrap import CONFIDENCE
+from core.analysis.caps import cap_notes
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
 from core.analysis.chance import Interval
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Change, Comparison
 from core.analysis.errors import View
+from core.analysis.predictions import BoxPredictions
 from core.metrics import HEADLINE_AP
 from core.store.judgements import Judgement
 from core.text import clean
@@ -44,6 +46,7 @@ def errors_document(view: View) -> dict[str, Any]:
         "tide": {"counts": found.counts, "gain": found.gain, "ap": found.ap},
         "ap": {name: summary.get(name) for name in HEADLINE_AP},
         "summary": dict(summary),
+        "notes": list(cap_notes(errors.source)) if isinstance(errors.source, BoxPredictions) else [],
         "imbalance": {
             "confused": lean.confused,
             "towards_larger": lean.towards_larger,
@@ -108,6 +111,7 @@ def case_documents(view: View, cases: Iterable[Case]) -> list[dict[str, Any]]:
             "prediction_box": _box(scene.found.boxes, case.prediction) if boxes else None,
             "objects": case.objects,
             "boxes": case.boxes,
+            **({} if case.doubt is None else {"doubt": case.doubt}),
         }
         for case in cases
     ]

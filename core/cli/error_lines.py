@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.analysis.bootstrap import CONFIDENCE
+from core.analysis.caps import cap_notes
 from core.analysis.cases import FALSE_ALARM_KINDS, Case
 from core.analysis.chance import Interval, class_verdicts
 from core.analysis.class_groups import Grouped
 from core.analysis.class_rows import ClassErrors
 from core.analysis.compare import Comparison
 from core.analysis.errors import DETECTION, View
+from core.analysis.predictions import BoxPredictions
 from core.cli.output import table
 from core.humanise import MISSING
 from core.metrics import HEADLINE_AP
@@ -53,6 +55,8 @@ def summary_lines(view: View) -> list[str]:
     numbers = [f"{name} {summary[name]:.4f}" for name in named if summary[name] is not None]
     if numbers:
         lines.append(f"{', '.join(numbers)} (all predictions: the score threshold does not matter)")
+    if isinstance(errors.source, BoxPredictions):
+        lines += [f"note: {note}" for note in cap_notes(errors.source)]
     lean = view.imbalance()
     if lean.towards_larger is not None and lean.expected:
         lines.append(
@@ -86,7 +90,7 @@ def matrix_lines(view: View, grouped: Grouped | None = None) -> list[str]:
             for place, name in enumerate([*names, "false alarm"])
         ]
         rows[-1] = ("false alarm", *rows[-1][1:])
-        return table(header, rows, "l" + "r" * (len(names) + 1))
+        return table(header, rows, "l" + "r" * len(names) + "R")
     if grouped:
         rows = [
             (
@@ -172,12 +176,14 @@ def case_lines(view: View, cases: Sequence[Case], total: int) -> list[str]:
             case.kind.replace("_", " "),
             str(case.objects),
             str(case.boxes),
+            *([f"{case.doubt:.3f}"] if case.doubt is not None else []),
         )
         for case in cases
     ]
-    header = ("image", "truth", "prediction", "score", "IoU", "kind", "objects", "boxes")
+    doubt = ("doubt",) if any(case.doubt is not None for case in cases) else ()
+    header = ("image", "truth", "prediction", "score", "IoU", "kind", "objects", "boxes", *doubt)
     more = [f"and {total - len(rows)} more: --limit N lists them"] if total > len(rows) else []
-    return [*table(header, rows, "lllrrlrr"), *more] if rows else ["no cases"]
+    return [*table(header, rows, "lllrrlrrr"[: len(header)]), *more] if rows else ["no cases"]
 
 
 def compare_lines(found: Comparison, names: tuple[str, str]) -> list[str]:

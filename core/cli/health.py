@@ -28,6 +28,7 @@ from core.launch.queue import QueueView
 from core.launch.slots import SLOTS_ENV, cores, cpu_slots, gpu_fault, gpu_status
 from core.reading import exists
 from core.store.locks import is_network
+from core.store.runs_folder import doubts
 
 Level = Literal["ok", "note", "bad"]
 _LOW_DISK = 5e9
@@ -190,9 +191,8 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
         yield Finding("runs folder", "note", "on a network file system", advice)
     else:
         yield Finding("runs folder", "ok", "on a local file system")
-    if workspace.runs.exists() and workspace.runs.stat().st_mode & 0o022:
-        advice = f"others can plant files there: `chmod go-w {workspace.runs}`"
-        yield Finding("runs folder", "bad", "writable by other users", advice)
+    for fact, advice in doubts(workspace.runs):
+        yield Finding("runs folder", "bad", fact, advice)
 
 
 def _queue() -> Iterator[Finding]:

@@ -31,7 +31,9 @@ class ImageReader:
         self._folder = tempfile.TemporaryDirectory(prefix="labtui-")
         folder = Path(self._folder.name)
         asked = folder / "list.json"
-        asked.write_text(json.dumps({"root": str(table.root), "paths": table.paths}), encoding="utf-8")
+        opening = table.opening.as_stored()
+        content = {"root": str(table.root), "paths": table.paths, "opening": opening}
+        asked.write_text(json.dumps(content), encoding="utf-8")
         self._file, self._bytes = record_file(table.root), RECORD.itemsize
         self._before, self.total = self._records(), waiting
         self._said = folder / "said.txt"

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli.output import INTERRUPTED, out, prepare_streams, say, silence_stdout
+from core.cli.output import INTERRUPTED, fit_terminal, out, prepare_streams, say, silence_stdout
 from core.cli.parser import Parser, add_workspace
 from core.cli.text_charts import DrawCharts
 from core.config.workspace import Workspace, find_workspace
 from core.errors import LabError, UsageError
+from core.os_errors import sentence
 
 DEBUG_ENV = "LABTUI_DEBUG"
 
@@ -91,8 +92,8 @@ def explain(error: Exception) -> int:
     if isinstance(error, LabError):
         say(str(error))
         return error.exit_code
-    if isinstance(error, OSError) and error.strerror:
-        say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+    if isinstance(error, OSError) and error.errno:
+        say(sentence(error))
     else:
         say(f"unexpected {type(error).__name__}: {error}; run it again with {DEBUG_ENV}=1 to see where")
     return LabError.exit_code
@@ -125,6 +126,9 @@ def _run(arguments: list[str], open_ui: OpenUI | None, draw_charts: DrawCharts |
         if open_ui is None:
             raise UsageError("labtui: missing COMMAND; see `labtui --help`")
         return open_ui(args.workspace)
+    if args.command != "demo":
+        # Which opens the screens at its end.
+        fit_terminal()
     run: Callable[[Namespace], int] = args.run_command
     return run(args)
 

@@ -107,7 +107,7 @@ def class_table(per_class: Sequence[Any], title: str) -> list[str]:
         for item in listed
     ]
     heads: tuple[str, ...] = (
-        ("objects", "AP", "AP50", "AP75", "recall") if boxes else ("images", "correct", "accuracy")
+        ("objects", "AP", "AP50", "AP75", "AR") if boxes else ("images", "correct", "accuracy")
     )
     heads += ("precision", "F1") if more else ()
     lines = table((title, *heads), cells, "l" + "r" * len(heads))

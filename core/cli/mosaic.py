@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from core.store.outputs import new_file
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -98,7 +100,7 @@ def save(mosaic: Mosaic, file: Path) -> None:
             sheet.paste(picture, corner)
             name = _fitting(mosaic.titles[index], tile[0], pen, font)
             pen.text((corner[0], corner[1] + tile[1] + 1), name, fill=_INK, font=font)
-    with open(file, "xb") as out:
+    with new_file(file) as out:
         sheet.save(out, format="PNG")
 
 

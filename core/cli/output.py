@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from core.store.json_values import stored_metric
@@ -16,6 +17,9 @@ StyledLine = Sequence[tuple[str, str]]
 """A line in pieces: text, and the name of a style in the terminal's own colours ("" for none)."""
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C has ended."""
+_LEAST = 8
+"""Cells that a shortened text keeps."""
+_room: int | None = None
 
 
 def prepare_streams() -> None:
@@ -68,22 +72,82 @@ def plain(value: Any) -> Any:
     return value
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> list[str]:
-    """Lines of a plain table, two spaces between columns.
+def fit_terminal() -> None:
+    """From now on tables are as wide as the terminal at most, where stdout is one."""
+    global _room
+    _room = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
 
-    `right` has one letter a column, `r` for flush right; missing letters mean left.
+
+@contextlib.contextmanager
+def any_width() -> Iterator[None]:
+    """Inside, tables are as wide as they are: what is written to a file."""
+    global _room
+    before, _room = _room, None
+    try:
+        yield
+    finally:
+        _room = before
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> list[str]:
+    """Lines of a plain table, two spaces between columns, measured in cells.
+
+    `right` has one letter a column: `r` flush right, `l` (or none) left, `k` left and never shortened, `R`
+    flush right. Where the terminal is narrower (`fit_terminal`), texts are shortened, the longest first; when
+    that is not enough, the last `r` columns follow below, the first column before them. No number is cut.
     """
+    from core.cli.cells import cell_len, fit
+
     cells = [list(header), *(list(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     sides = right.ljust(len(header), "l")
-    lines = []
-    for row in cells:
-        padded = (
-            text.rjust(width) if side == "r" else text.ljust(width)
-            for text, width, side in zip(row, widths, sides, strict=True)
-        )
-        lines.append("  ".join(padded).rstrip())
+    widths = [max(cell_len(row[column]) for row in cells) for column in range(len(header))]
+    blocks = [list(range(len(header)))]
+    if _room is not None:
+        widths = _shortened(widths, sides, _room)
+        blocks = _blocks(widths, sides, _room)
+    lines: list[str] = []
+    for columns in blocks:
+        lines += [""] if lines else []
+        for row in cells:
+            padded = (fit(row[at], widths[at], "right" if sides[at] in "rR" else "left") for at in columns)
+            lines.append("  ".join(padded).rstrip())
     return lines
+
+
+def _blocks(widths: Sequence[int], sides: str, room: int) -> list[list[int]]:
+    """The columns of each part of a table, one below the other."""
+    blocks = []
+    columns = list(range(len(widths)))
+    while True:
+        below: list[int] = []
+        numbers = [at for at in columns[1:] if sides[at] == "r"]
+        # At least one has to stay, or there is no end.
+        while _total(widths, columns) > room and len(numbers) > (len(numbers) == len(columns) - 1):
+            below.insert(0, numbers.pop())
+            columns.remove(below[0])
+        blocks.append(columns)
+        if not below:
+            return blocks
+        columns = [0, *below]
+
+
+def _total(widths: Sequence[int], columns: Sequence[int]) -> int:
+    return sum(widths[at] for at in columns) + 2 * max(len(columns) - 1, 0)
+
+
+def _shortened(widths: Sequence[int], sides: str, room: int) -> list[int]:
+    """Widths of columns with texts made narrower, the widest first, until all fit or none is left to give."""
+    narrowed = list(widths)
+    texts = [at for at, side in enumerate(sides) if side == "l"]
+    while (over := _total(narrowed, range(len(narrowed))) - room) > 0:
+        giving = [at for at in texts if narrowed[at] > _LEAST]
+        if not giving:
+            break
+        widest = max(giving, key=lambda at: narrowed[at])
+        others = [narrowed[at] for at in giving if at != widest]
+        floor = max([_LEAST, *(width for width in others if width < narrowed[widest])])
+        narrowed[widest] = max(narrowed[widest] - over, min(floor, narrowed[widest] - 1))
+    return narrowed
 
 
 def is_terminal(stream: TextIO) -> bool:

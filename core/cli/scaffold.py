@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from core.config.workspace import shipped_configs
 from core.errors import UsageError
+from core.reading import read_bytes
+from core.store.outputs import filled, write_new
 
 GITIGNORE = "# runs are data\n*\n!.gitignore\n"
 
@@ -22,6 +23,11 @@ def make_workspace(folder: Path) -> list[Path]:
     shipped = shipped_configs()
     if shipped is None:
         raise UsageError("the configs that come with labtui are missing: install labtui again")
+    with filled(root):
+        return _made(root, shipped)
+
+
+def _made(root: Path, shipped: Path) -> list[Path]:
     made = []
     for source in sorted(shipped.rglob("*.yaml")):
         target = root / "configs" / source.relative_to(shipped)
@@ -29,13 +35,13 @@ def make_workspace(folder: Path) -> list[Path]:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.resolve() != target.resolve():
-            shutil.copyfile(source, target)
+            write_new(target, read_bytes(source))
             made.append(target)
     (root / "configs").mkdir(parents=True, exist_ok=True)
     runs = root / "runs"
     runs.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore = runs / ".gitignore"
     if not ignore.exists():
-        ignore.write_text(GITIGNORE, encoding="utf-8")
+        write_new(ignore, GITIGNORE)
         made.append(ignore)
     return made

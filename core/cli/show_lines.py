@@ -18,7 +18,7 @@ from core.store.paths import RunPaths
 from core.store.records import Checkpoint, RunSummary
 from core.store.usage import run_usage
 from core.text import clean
-from core.words import best_value, job_progress, run_age, run_state_line, run_time_left
+from core.words import ago, best_value, job_progress, run_age, run_state_line, run_time_left
 
 if TYPE_CHECKING:
     from core.analysis.outlook import Outlook
@@ -41,7 +41,7 @@ def fact_lines(
         "epoch": f"{summary.epoch}/{summary.epochs}",
         "best": f"{summary.metric} {best_value(summary)}{_without_checkpoint(summary)}",
         "train on?": outlook.sentence if outlook is not None else "",
-        "started": f"{run_age(summary)} ago",
+        "started": ago(run_age(summary)),
         "left": run_time_left(summary),
         "fork of": summary.parent or "",
         "tags": ", ".join(summary.tags),
@@ -80,7 +80,7 @@ def checkpoint_lines(
         for item in checkpoints
     ]
     header = ("checkpoint", "epoch", "step", *names, "size", "age", "")
-    lines = table(header, rows, "lrr" + "r" * len(names) + "rr")
+    lines = table(header, rows, "krr" + "r" * len(names) + "rr")
     there = {item.id for item in checkpoints}
     return lines + [f"✗ {name}: {reason}" for name, reason in bad.items() if name in there]
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.cli.image_reading import ImageReader
 from core.cli.output import say
-from core.errors import DataError, UsageError
+from core.errors import UsageError
 from core.humanise import count, eta
+from core.store.outputs import filled, write_new
 from core.text import clean, did_you_mean
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def as_json(found: Statistics) -> dict[str, Any]:
 def write_folder(found: Statistics, folder: Path) -> list[Path]:
     """Write stats.md and every plot as PNG and SVG into `folder`, which is made; returns the files.
 
-    Raises UsageError when one of them is there already or matplotlib is not installed, DataError.
+    Raises UsageError when one of them is there already or matplotlib is not installed, OSError.
     """
     from core.cli.stats_plots import plot_names, require_matplotlib, write_plots
     from core.cli.stats_text import markdown
@@ -167,11 +168,7 @@ def write_folder(found: Statistics, folder: Path) -> list[Path]:
     there = next((file for file in (page, *files) if file.exists()), None)
     if there is not None:
         raise UsageError(f"--plots: {clean(str(there))} already exists: give another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with filled(folder):
         write_plots(found, folder)
-        with open(page, "x", encoding="utf-8") as target:
-            target.write(markdown(found, names))
-    except OSError as error:
-        raise DataError(f"{clean(str(error.filename or folder))}: {error.strerror}.") from None
+        write_new(page, markdown(found, names))
     return [page, *files]

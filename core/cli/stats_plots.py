@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import UsageError
+from core.store.outputs import new_file
 
 if TYPE_CHECKING:
     from core.analysis.figures import Page
@@ -62,7 +63,7 @@ def write_plots(found: Statistics, folder: Path) -> None:
             assert page is not None
             figure = _drawn(found, page, way)
             for kind in ("png", "svg"):
-                with open(folder / f"{name}.{kind}", "xb") as target:
+                with new_file(folder / f"{name}.{kind}") as target:
                     figure.savefig(target, format=kind, dpi=150, metadata=_ABOUT[kind])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from core.cli.cells import cell_len, cut, fit
 from core.cli.output import table as lines_of_table
 from core.humanise import count
 
@@ -26,8 +27,8 @@ def page_lines(found: Statistics, page: Page, *, log: bool = False) -> list[str]
         lines.append(f"  {count(page.waiting)} images are still to be read for this")
     lines += [f"  {note}" for note in page.notes]
     facts = [item for item in page.facts if item.text or item.total or item.bad]
-    width = max((len(_cut(item.label)) for item in (*facts, *page.bars)), default=0)
-    lines += [f"  {_cut(item.label):<{width}}  {item.shown}{_note(item)}" for item in facts]
+    width = max((cell_len(_cut(item.label)) for item in (*facts, *page.bars)), default=0)
+    lines += [f"  {fit(_cut(item.label), width)}  {item.shown}{_note(item)}" for item in facts]
     bars = page.log_bars if log and page.log_bars else page.bars
     if page.grid is not None:
         return [*lines, *_grid(page)]
@@ -129,7 +130,9 @@ def _bars(bars: Sequence[Figure], splits: Sequence[str], width: int) -> list[str
         drawn = "".join(
             _SIGNS[i % len(_SIGNS)] * size for i, size in enumerate(bar_lengths(item.counts, most, _BAR))
         )
-        found.append(f"  {_cut(item.label):<{width}}  {item.shown:>{numbers}}  {drawn}{_note(item)}".rstrip())
+        found.append(
+            f"  {fit(_cut(item.label), width)}  {item.shown:>{numbers}}  {drawn}{_note(item)}".rstrip()
+        )
     if len(bars) > _MOST_BARS:
         rest = bars[_MOST_BARS:]
         found.append(f"  and {count(len(rest))} more with {count(sum(item.total for item in rest))}")
@@ -169,7 +172,7 @@ def _objects(objects: Sequence[dict[str, Any]]) -> str:
 
 
 def _cut(label: str) -> str:
-    return label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
+    return cut(label, _LABEL)
 
 
 def _plain(text: str) -> str:

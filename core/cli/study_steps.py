@@ -8,6 +8,7 @@ from core.cli.study_text import WRITERS
 from core.cli.study_view import StudyView, open_study, runs_of
 from core.config.workspace import Workspace
 from core.launch.study import Step, StudyRuns, advance
+from core.store.outputs import write_new
 
 TABLES = {"md": "markdown", "csv": "one row per run, full precision", "tex": "LaTeX"}
 """Kinds of table by their suffix, with a word about each."""
@@ -43,6 +44,5 @@ def step_words(step: Step) -> str:
 def keep_table(view: StudyView, kind: str, path: Path) -> Path:
     """Write the table as `md`, `csv` or `tex` to the new file `path`. Raises FileExistsError."""
     path.parent.mkdir(exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
-        file.write(f"{WRITERS[kind](view)}\n")
+    write_new(path, f"{WRITERS[kind](view)}\n")
     return path

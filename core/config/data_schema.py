@@ -98,5 +98,7 @@ class DataConfig(Section):
     """The corners in VOC files count pixels from 1, as the original VOC sets do; else used as written."""
     boxes: Literal["auto", "xywh", "xyxy", "cxcywh"] = field("auto")
     """What the four numbers of a box are in COCO files and tables; auto: xywh, or as columns say; warns."""
+    max_megapixels: float = field(179.0, gt=0)
+    """Largest picture that is opened, in megapixels; larger ones are left out."""
     synthetic: Synthetic | None = field(None)
     """What to draw, for the format synthetic."""

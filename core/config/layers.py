@@ -24,7 +24,7 @@ from core.config.yaml12 import (
     unusable,
 )
 from core.errors import ConfigError, MissingFileError, Problem, UnreadableError
-from core.reading import exists, read_text
+from core.reading import as_on_disk, exists, is_regular, read_text
 from core.text import clean, did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -224,6 +224,20 @@ def _named_data(given: str, homes: Iterable[Path]) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def config_named(given: str, workspace: Workspace) -> Path | None:
+    """The config that `given` is, where it is no data set: a YAML file of a config's keys, or its name."""
+    path = Path(absolute(given, Path.cwd()))
+    if is_regular(path):
+        if path.suffix.lower() not in (".yaml", ".yml") or _is_yolo(path):
+            return None
+        is_config = bool(_KEYS & set(read_file(path, _KEYS).value) - {"extends"})
+        return path if is_config or path.parent == workspace.configs else None
+    if exists(path) or not _NAME.fullmatch(given) or _named_data(given, (Path.cwd(), workspace.configs)):
+        return None
+    files = (workspace.configs / f"{given}{suffix}" for suffix in (".yaml", ".yml"))
+    return next(filter(is_regular, files), None)
+
+
 def data_names(workspace: Workspace) -> list[str]:
     """Names of the data sets in `configs/data/`, sorted."""
     folder = workspace.configs / "data"
@@ -250,10 +264,11 @@ def _data_file(path: Path, place: Place, tree: Tree) -> dict[str, Any]:
 def absolute(text: str, folder: Path) -> str:
     """`text` as an absolute path: `~` and `$NAME` expanded, relative to `folder`.
 
-    With `..` in it, symbolic links are followed, so that it means what it means to the system.
+    With `..` in it, symbolic links are followed, so that it means what it means to the system. Accents are
+    as on disk.
     """
     path = os.path.join(folder, os.path.expanduser(os.path.expandvars(text)))
-    return os.path.realpath(path) if ".." in Path(path).parts else os.path.normpath(path)
+    return as_on_disk(os.path.realpath(path) if ".." in Path(path).parts else os.path.normpath(path))
 
 
 def resolve_paths(tree: Tree) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from core.config.conflicts import conflicts
 from core.config.data_formats import BOX_FORMATS
 from core.config.layers import (
+    config_named,
     data_layer,
     expand,
     fill,
@@ -91,8 +92,12 @@ def load_data(file: Path, workspace: Workspace) -> DataConfig:
 def named_data(given: str, overrides: Sequence[str] = (), *, workspace: Workspace) -> DataConfig:
     """The data set `given`: a name in configs/data, a file of that kind, a folder, a COCO or YOLO file.
 
-    Raises ConfigError with every problem found.
+    Also that of a config: of its file, or of its name where no data set has it. Raises ConfigError with every
+    problem found.
     """
+    config = config_named(given, workspace)
+    if config is not None:
+        return load_experiment(config, overrides, workspace=workspace).experiment.data
     place = Place(Path("data"), 0, Path.cwd())
     tree = Tree({"data": given}, {(): place, ("data",): place})
     expand(tree, workspace)

@@ -121,7 +121,7 @@ SCHEDULERS: Mapping[str, SchedulerKind] = {
         by_horizon=True,
     ),
     "onecycle": SchedulerKind(
-        "raises it first",
+        "raises it first and leaves momentum as it is",
         ("peak",),
         words=lambda s: f" at its peak, reached after {s.peak * 100:.0f} % of the epochs",
         factor=_onecycle,

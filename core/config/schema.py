@@ -121,7 +121,7 @@ class Augment(Section):
     vflip: Switch = field(False)
     """Flip images vertically with probability 0.5, for detectors."""
     scale_jitter: Jitter = field(None)
-    """Scale each image by a random factor from [low, high], such as [0.8, 1.25], for detectors."""
+    """Scale each image, as stored at `image_size`, by a random factor of [low, high], for detectors."""
     scale: Scale = field(None)
     """Shorter side, from which `image_size` is cropped at random; [Smin, Smax]: a random side each time."""
     test_scale: int | None = field(None, ge=8, le=1024)
@@ -212,7 +212,7 @@ class Experiment(Section):
     batch: int = field(32, group="Optimiser", ge=1, le=65536)
     """Images in a batch, over all devices together; for detectors 4 unless given."""
     label_smoothing: float = field(0.0, group="Optimiser", ge=0, lt=1)
-    """Fraction of the target spread evenly over all classes."""
+    """Fraction of the target spread evenly over all classes; part of train/loss, never of val/loss."""
     clip_norm: float | None = field(None, group="Optimiser", gt=0)
     """Clip the gradient to this norm; absent: never."""
     ema: float | None = field(None, group="Optimiser", gt=0, lt=1)

@@ -26,6 +26,11 @@ class Batch:
     labels: Tensor
 
 
+def is_single(images: int, batch: int) -> bool:
+    """Whether the last of several batches has one image."""
+    return batch > 1 and images > 1 and images % batch == 1
+
+
 class TrainBatches:
     """Augmented batches of every epoch; the same for the same (seed, epoch, step), whatever came before."""
 
@@ -36,7 +41,7 @@ class TrainBatches:
         self.augmentation = augmentation
         self.batch = batch
         self.seed = seed
-        left_out = drop_single and batch > 1 and store.count > 1 and store.count % batch == 1
+        left_out = drop_single and is_single(store.count, batch)
         self.images = store.count - left_out
         self.steps = -(-self.images // batch)
         self.left_out = int(left_out)

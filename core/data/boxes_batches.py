@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.data.batches import is_single
 from core.data.box_epoch_rng import BoxAugmentation, BoxDraws, draw_box_epoch
 from core.data.boxes_store import PictureStore, as_planes
 from core.data.boxes_targets import Targets, scaled, turned
@@ -30,15 +31,23 @@ class BoxBatches:
     """Augmented batches of every epoch; the same for the same (seed, epoch, step), whatever came before."""
 
     def __init__(
-        self, store: PictureStore, targets: Targets, augmentation: BoxAugmentation, *, batch: int, seed: int
+        self,
+        store: PictureStore,
+        targets: Targets,
+        augmentation: BoxAugmentation,
+        *,
+        batch: int,
+        seed: int,
+        drop_single: bool = False,
     ) -> None:
+        """`drop_single`: a last batch of one image is left out."""
         self.store = store
         self.targets = targets
         self.augmentation = augmentation
         self.batch = batch
         self.seed = seed
-        self.images = store.count
-        self.steps = -(-store.count // batch)
+        self.images = store.count - (drop_single and is_single(store.count, batch))
+        self.steps = -(-self.images // batch)
         # Leaving out what a width of 0 would not change saves the dearest operations.
         widths = augmentation.jitter.widths if augmentation.jitter is not None else ()
         self._colours = frozenset(which for which, width in enumerate(widths) if width)

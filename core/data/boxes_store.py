@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from core.data.cache import Progress, cache_key, stored_array
-from core.datasets.pictures import each, open_picture
+from core.datasets.depth import PLAIN, Opening
+from core.datasets.pictures import each, open_fitting, open_picture
 from core.errors import DataError
 from core.text import clean
 
@@ -91,6 +92,7 @@ def cached_pictures(
     sizes: NDArray[np.integer],
     sides: tuple[int, int],
     *,
+    how: Opening = PLAIN,
     threads: int = 1,
     progress: Progress = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -104,11 +106,14 @@ def cached_pictures(
     lengths = 3 * fitted[:, 0] * fitted[:, 1]
     layout = np.ascontiguousarray(np.asarray(sizes, np.int64)).tobytes().hex()
     parts = [
-        (len(part), partial(_decoded, root, [paths[i] for i in part], sizes[part], fitted[part], cancelled))
+        (
+            len(part),
+            partial(_decoded, root, [paths[i] for i in part], sizes[part], fitted[part], how, cancelled),
+        )
         for part in _chunks(lengths)
     ]
     return stored_array(
-        cache_key(root, paths, f"{sides} {layout}"),
+        cache_key(root, paths, f"{sides} {layout}", how),
         (int(lengths.sum()),),
         parts,
         threads=threads,
@@ -118,13 +123,13 @@ def cached_pictures(
 
 
 def decoded_pictures(
-    root: Path, paths: Sequence[str], sides: tuple[int, int]
+    root: Path, paths: Sequence[str], sides: tuple[int, int], how: Opening = PLAIN
 ) -> tuple[Tensor, NDArray[np.int64], NDArray[np.int64]]:
     """Pictures decoded now: flat pixels, their fitted sizes (n, 2), and the sizes (n, 2) of the files.
 
     Raises DataError naming a file that cannot be read.
     """
-    pictures = each(paths, lambda path: open_picture(root, path))
+    pictures = each(paths, lambda path: open_picture(root, path, how))
     sizes = np.array([picture.size for picture in pictures], np.int64).reshape(-1, 2)
     fitted = fitted_sizes(sizes, sides)
     data = b"".join(_resized(picture, size) for picture, size in zip(pictures, fitted, strict=True))
@@ -149,6 +154,7 @@ def _decoded(
     paths: Sequence[str],
     sizes: NDArray[np.integer],
     fitted: NDArray[np.int64],
+    how: Opening,
     cancelled: Callable[[], bool],
 ) -> bytes:
     place = {path: index for index, path in enumerate(paths)}
@@ -157,10 +163,10 @@ def _decoded(
         if cancelled():
             return b""
         size, wanted = sizes[place[path]], fitted[place[path]]
-        picture = open_picture(root, path)
-        if picture.size != (int(size[0]), int(size[1])):
+        picture, whole = open_fitting(root, path, (int(wanted[0]), int(wanted[1])), how)
+        if whole != (int(size[0]), int(size[1])):
             raise DataError(
-                f"{clean(str(root / path))} has {picture.size[0]}x{picture.size[1]} pixels, where its boxes "
+                f"{clean(str(root / path))} has {whole[0]}x{whole[1]} pixels, where its boxes "
                 f"were read for {size[0]}x{size[1]}: put the picture back, or start a new run."
             )
         return _resized(picture, wanted)

@@ -20,6 +20,7 @@ import torch
 
 from core.config.workspace import cache_home
 from core.data.decode import DECODE_VERSION, LONGEST, Whole, decode_chunk, decode_shapes, sizes_of
+from core.datasets.depth import PLAIN, Opening
 from core.datasets.pictures import member_file, release
 from core.errors import DataError, PictureError, PicturesError
 from core.humanise import size as human_size
@@ -43,6 +44,7 @@ def cached_pixels(
     paths: Sequence[str],
     size: int,
     *,
+    how: Opening = PLAIN,
     threads: int = 1,
     progress: Progress = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -56,10 +58,11 @@ def cached_pixels(
     `cancelled()` turns true meanwhile.
     """
     return stored_array(
-        cache_key(root, paths, size),
+        cache_key(root, paths, size, how),
         (len(paths) + 2, size, size, 3),
         _framed(
-            size, ((len(part), partial(_decoded, root, part, size, cancelled)) for part in _chunks(paths))
+            size,
+            ((len(part), partial(_decoded, root, part, size, how, cancelled)) for part in _chunks(paths)),
         ),
         threads=threads,
         progress=progress,
@@ -72,6 +75,7 @@ def cached_whole(
     paths: Sequence[str],
     size: int,
     *,
+    how: Opening = PLAIN,
     threads: int = 1,
     progress: Progress = lambda done, total: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -86,13 +90,13 @@ def cached_whole(
     def decoded(place: int) -> bytes:
         if cancelled():
             return b""
-        shapes = decode_shapes(root, chunks[place], size)
+        shapes = decode_shapes(root, chunks[place], size, how)
         sizes[place] = sizes_of(shapes).astype("<i4").tobytes()
         return b"".join(shape.tobytes() for shape in shapes)
 
     # How many bytes there are is known at the end only: the sizes are put behind the pixels.
     flat = stored_array(
-        cache_key(root, paths, f"whole {size} {LONGEST}"),
+        cache_key(root, paths, f"whole {size} {LONGEST}", how),
         (len(paths) * size * size * 3,),
         _framed(size, ((len(chunk), partial(decoded, place)) for place, chunk in enumerate(chunks))),
         tail=lambda: b"".join(sizes),
@@ -114,12 +118,14 @@ def _framed(size: int, parts: Iterable[Part]) -> list[Part]:
     return [(0, lambda: black), *parts, (0, lambda: black)]
 
 
-def cache_key(root: Path, paths: Sequence[str], size: object) -> str:
+def cache_key(root: Path, paths: Sequence[str], size: object, how: Opening = PLAIN) -> str:
     """Hex digest of all that decides the pixels; `size` is what they are brought to.
 
     Raises DataError when a file is missing.
     """
-    digest = hashlib.sha256(f"{DECODE_VERSION}\0{size}\0{root}\0".encode("utf-8", "surrogateescape"))
+    scaled = "" if how.levels is None else f"{how.levels}\0"
+    head = f"{DECODE_VERSION}\0{size}\0{scaled}{root}\0"
+    digest = hashlib.sha256(head.encode("utf-8", "surrogateescape"))
     last, status = "", None
     for path in paths:
         file = member_file(path)
@@ -130,8 +136,10 @@ def cache_key(root: Path, paths: Sequence[str], size: object) -> str:
     return digest.hexdigest()
 
 
-def _decoded(root: Path, paths: Sequence[str], size: int, cancelled: Callable[[], bool]) -> bytes:
-    return b"" if cancelled() else decode_chunk(root, paths, size).tobytes()
+def _decoded(
+    root: Path, paths: Sequence[str], size: int, how: Opening, cancelled: Callable[[], bool]
+) -> bytes:
+    return b"" if cancelled() else decode_chunk(root, paths, size, how).tobytes()
 
 
 def _status(file: Path) -> os.stat_result:

@@ -14,6 +14,7 @@ from core.data.cache import Progress, cached_pixels, cached_whole
 from core.data.decode import Whole, native_side
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset
+from core.datasets.depth import Opening
 from core.errors import DataError
 from core.text import clean
 
@@ -38,6 +39,7 @@ class Loading:
 
 
 class _How(TypedDict):
+    how: Opening
     threads: int
     progress: Progress
     cancelled: Callable[[], bool]
@@ -85,7 +87,9 @@ class SplitStores:
         Of the first split's images where there are none to train on.
         """
         split = "train" if "train" in self._dataset.splits else next(iter(self._dataset.splits))
-        self._native = self._native or native_side(Path(self._dataset.root), self._files(split))
+        self._native = self._native or native_side(
+            Path(self._dataset.root), self._files(split), self._dataset.opening
+        )
         return self._native
 
     def _files(self, split: str) -> tuple[str, ...]:
@@ -102,6 +106,7 @@ class SplitStores:
     def _how(self, split: str, side: int) -> _How:
         loading = self._loading
         return {
+            "how": self._dataset.opening,
             "threads": min(loading.threads, _DECODE_THREADS),
             "progress": announced(loading.tell, f"{split}: decoded {{}} of {{}} images to {side} px"),
             "cancelled": loading.cancelled,

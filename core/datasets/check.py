@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from core.config.data_formats import BOX_FORMATS
 from core.config.schema import DataConfig
-from core.datasets.findings import Finding, Findings, as_rows, count, grouped
+from core.datasets.decoding import Decoder
+from core.datasets.findings import Finding, Findings, as_rows, count, fewer
 from core.datasets.format import data_format, format_of
-from core.datasets.image_header import exif_words, look_at
-from core.datasets.leaks import shared_images
+from core.datasets.image_header import Look, look_at
+from core.datasets.images import UNREAD
+from core.datasets.leaks import repeated_images, shared_images
+from core.datasets.left_out import without
+from core.datasets.looks import say_kinds, say_look
+from core.datasets.names import suspect_names
 from core.datasets.pictures import is_member
+from core.datasets.walk import NOT_FOLLOWED, NOT_LISTED, NOT_UTF8
 from core.errors import DataError
 
 if TYPE_CHECKING:
     from core.datasets.dataset import Dataset
+
+_ODD = ("in both train and", NOT_UTF8, NOT_FOLLOWED, NOT_LISTED, UNREAD)
+"""What is in the notes that are warnings."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +44,10 @@ class SplitCheck:
 class Check:
     """What a data set comes to. Counts are over all splits, each image once.
 
-    `images` counts those that cannot be read too, and `objects` theirs; crowds are counted apart, difficult
-    objects in `objects` as well. `empty_images` are kept and have no object; `left_out` lost all that they
-    had, or their annotations cannot be read. `repaired` and `dropped` count objects. `held_out`: val is taken
-    from the training images.
+    With boxes, `images` counts those that cannot be read too, and `objects` theirs; crowds are counted apart,
+    difficult objects in `objects` as well. `empty_images` are kept and have no object; `left_out` lost all
+    that they had, or their annotations cannot be read. `repaired` and `dropped` count objects. `held_out`:
+    val is taken from the training images.
     """
 
     format: str
@@ -68,14 +77,15 @@ class Check:
         """`ok`, `warn` or `error`."""
         return "error" if self.errors else "warn" if self.warnings else "ok"
 
-    def as_json(self) -> dict[str, Any]:
-        """The document of `labtui data check --json`."""
+    def as_json(self, *, all_findings: bool = False) -> dict[str, Any]:
+        """The document of `labtui data check --json`; unless `all_findings`, many of one kind are one."""
+        told = tuple if all_findings else fewer
         return {
             "format": self.format,
             "root": str(self.root) if self.root is not None else None,
             "outcome": self.outcome,
             "images": self.images,
-            "readable": self.images - len(self.unreadable),
+            "readable": self.images - (len(self.unreadable) if self.format in BOX_FORMATS else 0),
             "objects": self.objects,
             "empty_images": self.empty_images,
             "classes": list(self.classes),
@@ -99,9 +109,9 @@ class Check:
             },
             "held_out": self.held_out,
             "changed_files": self.changed_files,
-            "notes": as_rows(self.notes),
-            "warnings": as_rows(self.warnings),
-            "errors": as_rows(self.errors),
+            "notes": as_rows(told(self.notes)),
+            "warnings": as_rows(told(self.warnings)),
+            "errors": as_rows(told(self.errors)),
         }
 
     def summary(self) -> str:
@@ -116,13 +126,16 @@ class Check:
         changes = (
             [f"{self.repaired} repaired", f"{self.dropped} dropped"] if self.format in BOX_FORMATS else []
         )
-        changes += [count(sum(item.number for item in self.warnings), "warning")]
-        changes += [count(sum(item.number for item in self.errors), "error")] if self.errors else []
+        changes += [count(len(self.warnings), "warning")]
+        changes += [count(len(self.errors), "error")] if self.errors else []
         return f"{text}; {', '.join(changes)}"
 
 
-def check_dataset(data: DataConfig) -> Check:
-    """Read all of `data` and say what it comes to. Faults are in the answer, none is raised."""
+def check_dataset(data: DataConfig, *, deep: bool = False) -> Check:
+    """Read all of `data` and say what it comes to. Faults are in the answer, none is raised.
+
+    `deep`: all images are decoded, as for training; else their headers are read, and few images decoded.
+    """
     name: str = data.format
     try:
         if data.kaggle is not None:
@@ -130,31 +143,38 @@ def check_dataset(data: DataConfig) -> Check:
 
             data, _ = fetched(data)
         name = data_format(data)
-        return format_of(name).check(data)
+        return format_of(name).check(data, deep=deep)
     except DataError as error:
         found = Findings()
         found.error("", str(error).rstrip("."))
         return Check(name, data.root, errors=tuple(found.of("error")))
 
 
-def check_images(dataset: Dataset, name: str) -> Check:
-    """The check of images that have a class each: what opening them said, and what their files say."""
+def check_images(dataset: Dataset, left_out: Mapping[str, str], name: str, deep: bool) -> Check:
+    """The check of images that have a class each: what opening them said, and what their files say.
+
+    `left_out`: why each image that the set is without cannot be read.
+    Raises DataError when so many cannot be decoded that nothing is left of a class, or of a split.
+    """
     found = Findings()
+    for path, reason in left_out.items():
+        say_look(path, Look(fault=reason), found)
     for note in dataset.notes:
-        odd = "unreadable" in note or "in both train and" in note
-        (found.warn if odd else found.note)("", note)
-    _look_through(dataset, found)
-    if not any(is_member(path) for files in dataset.splits.values() for path in files.paths[:1]):
-        lists = {
-            split: list(zip(each.paths, each.sizes, strict=True)) for split, each in dataset.splits.items()
-        }
-        for leak in shared_images(dataset.root, lists):
-            if "in both" not in leak:
-                found.warn("", leak)
+        if "unreadable image" in note:
+            continue  # told one by one
+        (found.warn if any(words in note for words in _ODD) else found.note)("", note)
+    suspect_names(dict(zip(dataset.class_names, dataset.counts("train"), strict=True)), found)
+    looks = _looks(dataset, found, deep)
+    faults = {path: look.fault for path, look in looks.items() if look.fault}
+    if faults:
+        dataset = without(dataset, faults)
+    if looks:
+        for text in _repeated(dataset):
+            found.warn("", text)
     splits = {}
-    for split, files in dataset.splits.items():
+    for split, lists in dataset.splits.items():
         per_class = dict(zip(dataset.class_names, dataset.counts(split), strict=True))
-        splits[split] = SplitCheck(len(files), 0, 0, per_class)
+        splits[split] = SplitCheck(len(lists), 0, 0, per_class)
     counts = {cls: sum(split.per_class[cls] for split in splits.values()) for cls in dataset.class_names}
     return Check(
         name,
@@ -162,24 +182,41 @@ def check_images(dataset: Dataset, name: str) -> Check:
         images=sum(split.images for split in splits.values()),
         classes=dataset.class_names,
         counts=counts,
+        unreadable=(*left_out, *faults),
+        damaged=tuple(path for path, look in looks.items() if look.damage),
         splits=splits,
         held_out=any("held out for validation" in note for note in dataset.notes),
-        notes=grouped(found.of("note")),
-        warnings=grouped(found.of("warning")),
+        notes=tuple(found.of("note")),
+        warnings=tuple(found.of("warning")),
     )
 
 
-def _look_through(dataset: Dataset, found: Findings) -> None:
-    """Warn of files whose header says that training leaves them out, or that their EXIF is damaged."""
-    seen: set[str] = set()
-    for files in dataset.splits.values():
-        for path in files.paths:
-            if path in seen or is_member(path):
-                continue
-            seen.add(path)
-            look = look_at(os.path.join(dataset.root, path))
-            if look.fault:
-                found.warn(path, f"cannot be read ({look.fault}): left out")
-            for words in (look.damage, exif_words(look)):
-                if words:
-                    found.warn(path, words)
+def _repeated(dataset: Dataset) -> list[str]:
+    """Sentences on images that are there twice, under other names: notes tell of the same ones."""
+    files = {
+        split: [
+            (path, size, dataset.class_names[label])
+            for path, label, size in zip(each.paths, each.labels, each.sizes, strict=True)
+        ]
+        for split, each in dataset.splits.items()
+    }
+    lists = {split: [(path, size) for path, size, _ in rows] for split, rows in files.items()}
+    leaks = [text for text in shared_images(dataset.root, lists) if "in both" not in text]
+    return [*leaks, *repeated_images(dataset.root, files)]
+
+
+def _looks(dataset: Dataset, found: Findings, deep: bool) -> dict[str, Look]:
+    """The look of each image file; those that cannot be used, or are odd, are told."""
+    paths = dict.fromkeys(path for files in dataset.splits.values() for path in files.paths)
+    looks = {
+        path: look_at(os.path.join(dataset.root, path), dataset.opening)
+        for path in paths
+        if not is_member(path)
+    }
+    decoder = Decoder(dataset.root, dataset.opening, deep)
+    looks = decoder.look(looks)
+    for path, look in looks.items():
+        say_look(path, look, found)
+    decoder.tell(found)
+    say_kinds(looks, found)
+    return looks

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from core.config.schema import DataConfig
 from core.datasets.dataset import Dataset, FileList, make_dataset
+from core.datasets.depth import PLAIN, Opening
+from core.datasets.images import UNREAD
 from core.datasets.outline import Outline
 from core.datasets.split import held_out, held_out_count
 from core.errors import DataError
@@ -33,6 +35,7 @@ class ClassImages:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     title: str = ""
+    max_megapixels: float = PLAIN.max_megapixels
 
 
 def as_dataset(
@@ -44,6 +47,7 @@ def as_dataset(
     groups: tuple[str, ...] | None,
     *,
     in_file_order: bool = False,
+    opening: Opening = PLAIN,
 ) -> Dataset:
     """The data set of `splits` (paths relative to `root`), with val held out when there is none."""
     if "val" not in splits and not hold_out(splits, data, notes):
@@ -51,7 +55,7 @@ def as_dataset(
     _note_shared(splits, notes)
     labels = {name: index for index, name in enumerate(names)}
     lists = {split: _file_list(images, labels, in_file_order) for split, images in splits.items()}
-    return make_dataset(root, names, lists, tuple(notes), groups)
+    return make_dataset(root, names, lists, tuple(notes), groups, opening=opening)
 
 
 def hold_out(splits: Splits, data: DataConfig, notes: list[str]) -> bool:
@@ -91,7 +95,8 @@ def require_images(train: Mapping[str, Files], shown: str, notes: Sequence[str])
     empty = [name for name, images in train.items() if not images]
     if len(empty) == len(train):
         refuse_unreadable(shown, notes)
-        raise DataError(f"{shown} has no images that can be read: expected {shown}/CLASS/image.jpg.")
+        told = next((f" ({note})" for note in notes if UNREAD in note), "")
+        raise DataError(f"{shown} has no images that can be read{told}: expected {shown}/CLASS/image.jpg.")
     if empty:
         others = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
         raise DataError(

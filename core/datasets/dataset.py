@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.datasets.depth import PLAIN, Opening
+from core.datasets.depth import from_stored as opening_from
 from core.datasets.pictures import member_file
 from core.errors import DataError
 from core.reading import HUGE, find_bytes
+from core.store.changes import require_lists
 from core.store.files import read_json, write_bytes, write_json
 from core.store.paths import RunPaths
 from core.text import clean
@@ -46,6 +49,7 @@ class Dataset:
     names the group of each class, for sets that have groups. `notes` are sentences on what was found.
     `boxes` has the objects of every split, None when images as a whole have classes; `category_ids` are the
     classes' ids in the source, where it has ids. `origin` says where and in which version the set was got.
+    `opening` is how its pictures are opened.
     """
 
     root: Path
@@ -57,6 +61,7 @@ class Dataset:
     boxes: Mapping[str, Boxes] | None = None
     category_ids: tuple[int, ...] | None = None
     origin: Mapping[str, str] | None = None
+    opening: Opening = PLAIN
 
     @property
     def kind(self) -> Literal["classification", "detection"]:
@@ -103,10 +108,13 @@ def make_dataset(
     boxes: Mapping[str, Boxes] | None = None,
     category_ids: tuple[int, ...] | None = None,
     origin: Mapping[str, str] | None = None,
+    opening: Opening = PLAIN,
 ) -> Dataset:
     """A data set with its fingerprint."""
     digest = fingerprint(class_names, splits, boxes)
-    return Dataset(root, class_names, dict(splits), digest, notes, groups, boxes, category_ids, origin)
+    return Dataset(
+        root, class_names, dict(splits), digest, notes, groups, boxes, category_ids, origin, opening
+    )
 
 
 def stored_split(dataset: Dataset) -> dict[str, Any]:
@@ -117,6 +125,8 @@ def stored_split(dataset: Dataset) -> dict[str, Any]:
         extra = {"kind": dataset.kind, "category_ids": ids}
     if dataset.origin is not None:
         extra["origin"] = dict(dataset.origin)
+    if dataset.opening != PLAIN:
+        extra["opening"] = dataset.opening.as_stored()
     return {
         **extra,
         "format": STORED_FORMAT,
@@ -144,10 +154,12 @@ def store_dataset(run: RunPaths, dataset: Dataset) -> None:
 def read_dataset(run: RunPaths) -> Dataset | None:
     """The data set that a run's first attempt stored, not looked at on disk; None before.
 
-    Raises DataError when it is unreadable, damaged or of a newer format: it is never made anew then.
+    Raises DataError when it is unreadable, damaged, of a newer format, or gone from a run that has begun: it
+    is never made anew then.
     """
     stored = read_json(run.split, HUGE)
     if stored is None:
+        require_lists(run)
         return None
     if stored.get("kind") != "detection":
         return from_stored(stored)
@@ -185,6 +197,7 @@ def from_stored(stored: Mapping[str, Any], objects: bytes | None = None) -> Data
             boxes,
             tuple(map(int, category_ids)) if category_ids is not None else None,
             stored.get("origin"),
+            opening_from(stored.get("opening")),
         )
         whole = fingerprint(class_names, splits, boxes) == dataset.fingerprint
     except (AttributeError, KeyError, TypeError, ValueError):

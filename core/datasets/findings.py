@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
 from core.text import clean
 
 Level = Literal["error", "warning", "note"]
-_MOST_ALIKE = 20
-# What differs between complaints of one kind: quoted words, names of files, numbers.
-_PARTICULARS = re.compile(r"'[^']*'|\S*[/.]\w+\S*|\S*\d\S*")
+MANY = 20
+"""More findings of one kind are told as one."""
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NAMED = re.compile(r"[\d/\\_]|\w\.\w|[^\x00-\x7f]")
 
 
 class Why(Enum):
@@ -51,14 +52,14 @@ class Finding:
     """One sentence on one file. `file` is as people should read it, `line` counts from 1, 0 when unknown.
 
     An error keeps the set from being used; a warning says what was changed, dropped or looks wrong; a note
-    what is unusual but fine. `number` of such findings are said by this one, the first of them.
+    what is unusual but fine. `times`: how many of its kind the sentence stands for.
     """
 
     level: Level
     file: str
     line: int
     text: str
-    number: int = 1
+    times: int = 1
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
@@ -125,22 +126,31 @@ class Findings:
         return item
 
 
-def grouped(items: Iterable[Finding]) -> tuple[Finding, ...]:
-    """`items` in their order; more than 20 that differ only in names and numbers become their first one."""
-    given = list(items)
+def fewer(items: Sequence[Finding], most: int = MANY) -> tuple[Finding, ...]:
+    """`items` with one sentence for each kind that there are more than `most` of, where its first stood.
+
+    Of one kind are sentences that differ only in numbers, in names of files, and in what is quoted.
+    """
     kinds: dict[tuple[Level, str], list[Finding]] = {}
-    for item in given:
-        kinds.setdefault((item.level, _PARTICULARS.sub("*", item.text)), []).append(item)
-    told: dict[int, Finding] = {}
-    for alike in kinds.values():
-        if len(alike) <= _MOST_ALIKE:
-            told.update({id(item): item for item in alike})
-            continue
-        files = len({item.file for item in alike})
-        where = f" in {count(files, 'file')}" if files > 1 else ""
-        text = f"{alike[0].text} (the first of {len(alike)} such{where})"
-        told[id(alike[0])] = replace(alike[0], text=text, number=len(alike))
-    return tuple(told[id(item)] for item in given if id(item) in told)
+    for item in items:
+        kinds.setdefault((item.level, _kind(item.text)), []).append(item)
+    kept: dict[Finding, None] = {}
+    for item in items:
+        alike = kinds[item.level, _kind(item.text)]
+        kept[item if len(alike) <= most else _one_of(alike)] = None
+    return tuple(kept)
+
+
+def _kind(text: str) -> str:
+    words = (word.strip(".,:;()") for word in _QUOTED.sub("#", text).split())
+    return " ".join("#" if _NAMED.search(word) else word for word in words)
+
+
+def _one_of(alike: Sequence[Finding]) -> Finding:
+    first = alike[0]
+    files = [item.file for item in alike[1:] if item.file and item.file != first.file]
+    more = f"; also {some(dict.fromkeys(files))}" if files else ""
+    return Finding(first.level, "", 0, f"{len(alike)} times: {first}{more}", len(alike))
 
 
 def some(names: Iterable[str], most: int = 5) -> str:
@@ -156,13 +166,13 @@ def count(number: int, thing: str, plural: str | None = None) -> str:
 
 
 def as_rows(items: Iterable[Finding]) -> list[Mapping[str, str | int]]:
-    """Findings as JSON has them: file and text, the line where it is known, the number of more than one."""
+    """Findings as JSON has them: file and text, the line where it is known, and how many it stands for."""
     return [
         {
             "file": item.file,
             **({"line": item.line} if item.line else {}),
             "text": item.text,
-            **({"count": item.number} if item.number > 1 else {}),
+            **({"times": item.times} if item.times > 1 else {}),
         }
         for item in items
     ]

@@ -46,8 +46,8 @@ class Format(Protocol):
     def open(self, data: DataConfig) -> Dataset:
         """The data set as training uses it."""
 
-    def check(self, data: DataConfig) -> Check:
-        """Everything that is odd about it."""
+    def check(self, data: DataConfig, *, deep: bool = False) -> Check:
+        """Everything that is odd about it; `deep`: all images are decoded, else as many as are quickly."""
 
     def read(self, data: DataConfig) -> Boxed | ClassImages:
         """All that can be counted of it, also where it cannot be trained on."""

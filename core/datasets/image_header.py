@@ -6,6 +6,7 @@ import os
 import warnings
 from dataclasses import dataclass
 
+from core.datasets.depth import PLAIN, Opening
 from core.datasets.images import read_ends
 from core.datasets.opening import decoding_fault, opened
 from core.datasets.png_jpeg import read_plain
@@ -18,7 +19,8 @@ class Look:
     """One image file. `size`: width and height as the picture is seen, turned as its EXIF says; `stored`: as
     it lies in the file; `turn`: the EXIF orientation, 1 for none. `fault` says why it cannot be read,
     `damage` what is missing of one that can. `mode` and `format` are Pillow's words; `clear`: some of it may
-    be transparent. `bytes` is the size of the file. `exif` says what is odd about its EXIF.
+    be transparent. `bytes` is the size of the file. `exif` says what is odd about its EXIF. `several`: there
+    are pictures behind the first, which are not used.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -31,6 +33,7 @@ class Look:
     fault: str = ""
     damage: str = ""
     exif: str = ""
+    several: bool = False
 
 
 def exif_words(look: Look) -> str:
@@ -42,10 +45,10 @@ def exif_words(look: Look) -> str:
     return f"its EXIF is damaged ({look.exif}), except for the orientation: rotated"
 
 
-def look_at(path: str) -> Look:
+def look_at(path: str, how: Opening = PLAIN) -> Look:
     """Look at an image file; one that is not whole is decoded to see what is left of it."""
     plain = read_plain(path)
-    if plain is not None and plain.whole:
+    if plain is not None and plain.whole and not how.is_too_large(plain.header.size):
         header = plain.header
         return Look(
             header.size, header.stored, header.turn, header.mode, header.format, header.clear, plain.bytes
@@ -54,7 +57,7 @@ def look_at(path: str) -> Look:
         size = os.stat(path).st_size
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            with opened(path, quiet=False) as (_, header):
+            with opened(path, how, quiet=False) as (_, header):
                 pass
         whole = read_ends(path).whole
     except FileNotFoundError:
@@ -65,8 +68,8 @@ def look_at(path: str) -> Look:
         return Look(fault=error.reason)
     damage = fault = ""
     if not whole:
-        fault = decoding_fault(path)
-        if fault and not decoding_fault(path, mend=True):
+        fault = decoding_fault(path, how)
+        if fault and not decoding_fault(path, how, mend=True):
             fault, damage = "", "it is cut off; the missing part is grey"
     exif = header.exif or next((str(item.message) for item in told if item.category is UserWarning), "")
     return Look(
@@ -80,4 +83,5 @@ def look_at(path: str) -> Look:
         fault,
         damage,
         " ".join(clean(exif).split()).rstrip("."),
+        header.several,
     )

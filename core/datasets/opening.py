@@ -15,8 +15,10 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
+from core.datasets.depth import PLAIN, Opening, eight_bit, is_deep
+from core.datasets.images import FORMATS
 from core.datasets.png_jpeg import ON_ITS_SIDE, Header, has_notes, read_plain
 from core.errors import DataError, MissingFileError, PictureError
 from core.reading import AnyPath, open_regular, shown
@@ -30,6 +32,7 @@ _ORIENTATION = 0x0112
 _TURNS = range(2, 9)
 _PILLOW = re.compile(r"PIL\.")
 _LOOKED_THROUGH = 8
+_USUAL = tuple(FORMATS)[:5]
 # What Pillow's readers raise on files that are broken or made to break them.
 _FAULTS = (
     ArithmeticError,
@@ -49,15 +52,18 @@ _FAULTS = (
 
 
 @contextmanager
-def opened(path: AnyPath, *, mend: bool = False, quiet: bool = True) -> Iterator[tuple[Image, Header]]:
+def opened(
+    path: AnyPath, how: Opening = PLAIN, *, mend: bool = False, quiet: bool = True
+) -> Iterator[tuple[Image, Header]]:
     """The image file at `path`, its pixels not read yet; `mend`: with an end put on, for a JPEG cut off.
 
     Unless `quiet`, Pillow's warnings go where the caller wants them.
 
-    Raises PictureError for whatever goes wrong, also within the `with`; MissingFileError and UnreadableError
-    when it is no file, no regular one, or one that the system refuses; DataError when memory runs out.
+    Raises PictureError for whatever goes wrong, also within the `with`, and for more pixels than are allowed;
+    MissingFileError and UnreadableError when it is no file, no regular one, or one that the system refuses;
+    DataError when memory runs out.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     if quiet:
         _quieten()
@@ -66,34 +72,60 @@ def opened(path: AnyPath, *, mend: bool = False, quiet: bool = True) -> Iterator
             raise PictureError(shown(path), "empty file")
         try:
             source = io.BytesIO(file.read() + END_OF_JPEG) if mend else file
-            with Image.open(source) as image:
+            with _identified(source) as image:
+                require_size(image.size, how, path)
                 yield image, _header(image)
         except MemoryError as error:
             raise DataError(f"{shown(path)}: there is not enough memory to open this picture.") from error
         except UnidentifiedImageError as error:
             raise PictureError(shown(path), "not an image") from error
-        except (*_FAULTS, Image.DecompressionBombError) as error:
+        except _FAULTS as error:
             raise PictureError(shown(path), _words(error)) from error
 
 
-def read_header(path: AnyPath) -> Header:
+def _identified(source: BinaryIO) -> Image:
+    """The image in a file of one of the formats that are read, the usual ones tried first."""
+    from PIL import Image as images
+    from PIL import UnidentifiedImageError
+
+    # Sizes are looked at here: its own limit is one for the process.
+    images.MAX_IMAGE_PIXELS = None
+    try:
+        return images.open(source, formats=_USUAL)
+    except UnidentifiedImageError:
+        images.init()
+        return images.open(source, formats=[name for name in FORMATS if name in images.OPEN])
+
+
+def require_size(size: tuple[int, int], how: Opening, path: AnyPath) -> None:
+    """Raise PictureError for a picture that has more pixels than are allowed."""
+    if how.is_too_large(size):
+        pixels = size[0] * size[1] / 1e6
+        text = f"{size[0]} x {size[1]} are {pixels:.0f} megapixels, {how.max_megapixels:g} are allowed"
+        raise PictureError(shown(path), f"{text}: raise data.max_megapixels")
+
+
+def read_header(path: AnyPath, how: Opening = PLAIN) -> Header:
     """The header alone. Raises as `opened` does."""
     if (plain := read_plain(path)) is not None:
+        require_size(plain.header.size, how, path)
         return plain.header
-    with opened(path) as (_, header):
+    with opened(path, how) as (_, header):
         return header
 
 
-def read_rgb(path: AnyPath, least: tuple[int, int] | None = None) -> tuple[Image, tuple[int, int]]:
+def read_rgb(
+    path: AnyPath, least: tuple[int, int] | None = None, how: Opening = PLAIN
+) -> tuple[Image, tuple[int, int]]:
     """The picture, upright and RGB, and the width and height of the whole one.
 
-    Sixteen-bit greys are scaled to eight bits; what is transparent comes on white; what is missing of a JPEG
-    that was cut off is grey. With `least` (width, height) a JPEG comes at a half, a quarter or an eighth of
-    its sides where these are still that or more. Raises as `opened` does, but DataError with
-    the way out when the file is gone.
+    Deeper greys are scaled to eight bits, as `how` says; what is transparent comes on white; what is missing
+    of a JPEG that was cut off is grey. With `least` (width, height) a JPEG comes at a half, a quarter or an
+    eighth of its sides where these are still that or more. Raises as `opened` does, but DataError with the
+    way out when the file is gone.
     """
     try:
-        with opened(path) as (image, header):
+        with opened(path, how) as (image, header):
             if least is not None and header.format == "JPEG":
                 image.draft(None, least[::-1] if header.turn in ON_ITS_SIDE else least)
             try:
@@ -102,21 +134,21 @@ def read_rgb(path: AnyPath, least: tuple[int, int] | None = None) -> tuple[Image
                 if header.format != "JPEG":
                     raise
             else:
-                return _upright(image, header), header.size
-        with opened(path, mend=True) as (whole, header):
-            return _upright(whole, header), header.size
+                return _upright(image, header, how), header.size
+        with opened(path, how, mend=True) as (whole, header):
+            return _upright(whole, header, how), header.size
     except MissingFileError:
         raise missing(path) from None
 
 
-def decoding_fault(path: AnyPath, *, mend: bool = False) -> str:
+def decoding_fault(path: AnyPath, how: Opening = PLAIN, *, mend: bool = False) -> str:
     """Why the pixels of an image file cannot be had, empty when they can; `mend`: as a JPEG cut off."""
     try:
-        with opened(path, mend=mend) as (image, header):
+        with opened(path, how, mend=mend) as (image, header):
             if mend and header.format != "JPEG":
                 return "not a JPEG"
             image.load()
-            _upright(image, header)
+            _upright(image, header, how)
     except PictureError as error:
         return error.reason
     return ""
@@ -159,7 +191,9 @@ def _header(image: Image) -> Header:
             stored = (size[1], size[0])
         else:
             size = (stored[1], stored[0])
-    return Header(size, stored, turn, image.mode, image.format or "", image.has_transparency_data, exif)
+    clear = image.has_transparency_data
+    several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    return Header(size, stored, turn, image.mode, image.format or "", clear, exif, several)
 
 
 def _notes_behind(image: Image) -> bool:
@@ -173,7 +207,7 @@ def _notes_behind(image: Image) -> bool:
     return has_notes(file, at)
 
 
-def _upright(image: Image, header: Header) -> Image:
+def _upright(image: Image, header: Header, how: Opening) -> Image:
     """The decoded picture turned by the header's orientation, as RGB.
 
     By hand and not by `ImageOps.exif_transpose`, which writes the EXIF anew and fails where that cannot be
@@ -193,25 +227,29 @@ def _upright(image: Image, header: Header) -> Image:
     image.load()
     if method is not None and header.format != "TIFF":
         image = image.transpose(method)
-    return _rgb(image)
+    return _rgb(image, how)
 
 
-def _rgb(image: Image) -> Image:
+def _rgb(image: Image, how: Opening) -> Image:
+    if is_deep(image.mode):
+        return eight_bit(image, how.levels).convert("RGB")
+    if image.mode == "LAB":
+        return _from_lab(image)
     if image.has_transparency_data:
         from PIL import Image as images
 
         seen = image.convert("RGBA")
         return images.alpha_composite(images.new("RGBA", seen.size, "white"), seen).convert("RGB")
-    return _eight_bit(image).convert("RGB")
+    return image.convert("RGB")
 
 
-def _eight_bit(image: Image) -> Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        import numpy as np
-        from PIL import Image as images
+def _from_lab(image: Image) -> Image:
+    from PIL import ImageCms
 
-        return images.fromarray((np.asarray(image).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    return image
+    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    changed = ImageCms.applyTransform(image, ImageCms.buildTransform(*profiles, "LAB", "RGB"))
+    assert changed is not None
+    return changed
 
 
 def _words(error: BaseException) -> str:

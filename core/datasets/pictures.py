@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.datasets.opening import missing, read_rgb
+from core.datasets.depth import PLAIN, Opening
+from core.datasets.opening import missing, read_header, read_rgb
 from core.errors import DataError, MissingFileError, PictureError, PicturesError, UnreadableError
 from core.reading import HUGE, open_regular, read_bytes, shown
 from core.text import clean
@@ -72,9 +73,9 @@ def member_file(path: str) -> str:
     return found[1] if found else path
 
 
-def open_picture(root: Path, path: str) -> Image:
-    """The picture at `path` below `root`: RGB, upright, sixteen-bit greys scaled to eight bits, on white
-    where it is transparent. What is missing of a JPEG that was cut off is grey.
+def open_picture(root: Path, path: str, how: Opening = PLAIN) -> Image:
+    """The picture at `path` below `root`: RGB, upright, deeper greys scaled to eight bits as `how` says, on
+    white where it is transparent. What is missing of a JPEG that was cut off is grey.
 
     Raises DataError, naming the file, when it is missing or no image.
     """
@@ -83,10 +84,12 @@ def open_picture(root: Path, path: str) -> Image:
     if is_member(path):
         (pixels,) = member_pixels(root, [path])
         return Image.fromarray(pixels)
-    return read_rgb(root / path)[0]
+    return read_rgb(root / path, None, how)[0]
 
 
-def open_reduced(root: Path, path: str, least: tuple[int, int]) -> tuple[Image, tuple[int, int]]:
+def open_reduced(
+    root: Path, path: str, least: tuple[int, int], how: Opening = PLAIN
+) -> tuple[Image, tuple[int, int]]:
     """The picture as `open_picture` has it, and the width and height of the whole one.
 
     A JPEG comes at a half, a quarter or an eighth of its sides where these are still `least` (width, height)
@@ -95,7 +98,22 @@ def open_reduced(root: Path, path: str, least: tuple[int, int]) -> tuple[Image, 
     if is_member(path):
         image = open_picture(root, path)
         return image, image.size
-    return read_rgb(root / path, least)
+    return read_rgb(root / path, least, how)
+
+
+def open_fitting(
+    root: Path, path: str, wanted: tuple[int, int], how: Opening
+) -> tuple[Image, tuple[int, int]]:
+    """The picture that is to be resized to `wanted`, and its whole size.
+
+    Whole, so that resizing is exact; reduced, where that can be, when it is too large to be opened unasked.
+    Raises DataError as `open_picture` does.
+    """
+    allowed = how.max_megapixels > PLAIN.max_megapixels and not is_member(path)
+    if allowed and PLAIN.is_too_large(read_header(root / path, how).size):
+        return open_reduced(root, path, (2 * wanted[0], 2 * wanted[1]), how)
+    picture = open_picture(root, path, how)
+    return picture, picture.size
 
 
 def each(paths: Iterable[str], read: Callable[[str], T]) -> list[T]:

@@ -6,7 +6,7 @@ One rule for annotations of a data set and for predictions that are imported.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.annotations import Corners, RawImage
 from core.datasets.findings import Findings, count, some
 from core.datasets.image_header import Look
-from core.datasets.names import near_misses, said_of
 
 SizedBox = tuple[Corners, tuple[int, int]]
 """The corners of a box as written, and width and height of its image."""
@@ -80,12 +79,6 @@ def doubt_of(boxes: NDArray[Any], sizes: NDArray[Any]) -> Doubt | None:
     reach = ((first + last) / sizes).max(axis=1)
     far, most = int((reach > _BEYOND).sum()), float(reach.max())
     return Doubt("scaled", far, most) if most >= _FAR and 2 * far >= len(boxes) else None
-
-
-def suspect_names(counts: Mapping[str, int], found: Findings) -> None:
-    """Warn of class names that are nearly the same; `counts`: training objects of each class."""
-    for group in near_misses(counts):
-        found.warn("", f"class names differ little: {said_of(group, counts)}; they are kept apart")
 
 
 def sized_boxes(images: Iterable[tuple[RawImage, Look]]) -> list[SizedBox]:

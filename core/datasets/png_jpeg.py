@@ -58,7 +58,8 @@ class Header:
 
     `size`: width and height as the picture is seen; `stored`: as it lies in the file; `turn`: the EXIF
     orientation, 1 for none. `mode` and `format` are Pillow's words; `clear`: some of it may be transparent.
-    `exif` says what is wrong with its EXIF, empty when nothing is.
+    `exif` says what is wrong with its EXIF, empty when nothing is; `several`: there are pictures behind the
+    first, which are not used.
     """
 
     size: tuple[int, int]
@@ -68,6 +69,7 @@ class Header:
     format: str
     clear: bool
     exif: str
+    several: bool = False
 
 
 class PlainFile(NamedTuple):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
-
-from core.engine.failure import exit_code, sentence
+from core.engine.failure import exit_code, tell
 from core.engine.stop import StopFlag
 from core.engine.train import train_run
 from core.store.paths import RunPaths
 
 
 def run_attempt(run: RunPaths, attempt: int, stop: StopFlag) -> int:
-    """0 when finished or stopped, 1 when it failed (traceback in the log, sentence in error.json).
+    """0 when finished or stopped, 1 when it failed (sentence in the log and in error.json).
 
     74 when it failed and the disk is so full that not even error.json could be written.
     """
     try:
         train_run(run, attempt, stop)
     except Exception as error:
-        traceback.print_exc()
-        print(sentence(run, error), file=sys.stderr, flush=True)
+        tell(run, error)
         return exit_code(error, run.attempt(attempt).error)
     return 0

@@ -22,13 +22,14 @@ from core.data.epoch_rng import MEASURING
 from core.data.splits import Loading, SplitStores, as_store
 from core.data.store import ImageStore, Normalisation
 from core.datasets.dataset import Dataset
+from core.datasets.depth import as_numbers
 from core.engine.amp import autocast
 from core.engine.checkpoint import DataKey
 from core.engine.log import log
 from core.engine.resolve import Resolved
 from core.engine.scoring import Scores, require_logits
 from core.engine.state import Answers
-from core.engine.task import Measurement, StepOutcome
+from core.engine.task import SINGLE_LEFT_OUT, Measurement, StepOutcome, require_company
 from core.models.summary import in_evaluation
 
 
@@ -51,6 +52,7 @@ class Classification:
         resolved: Resolved,
         *,
         batch_norm: bool,
+        alone: Callable[[], bool] = lambda: False,
         cancelled: Callable[[], bool],
         training: bool = True,
     ) -> None:
@@ -73,9 +75,9 @@ class Classification:
         )
         self._stores = SplitStores(dataset, self._loading)
         if training:
-            self._prepare_training(batch_norm)
+            self._prepare_training(batch_norm, alone)
 
-    def _prepare_training(self, batch_norm: bool) -> None:
+    def _prepare_training(self, batch_norm: bool, alone: Callable[[], bool]) -> None:
         experiment = self._experiment
         self._train = TrainBatches(
             self._train_store("train"),
@@ -84,6 +86,7 @@ class Classification:
             seed=experiment.seed,
             drop_single=batch_norm,
         )
+        require_company(experiment, self._train.images, alone)
         self.steps_per_epoch = self._train.steps
         self.images_per_epoch = self._train.images
         for split in ("val", *experiment.measure.splits):
@@ -93,7 +96,7 @@ class Classification:
         if experiment.measure.random and "val" in self.splits:
             self._train_store("val")
         if self._train.left_out:
-            log("note: 1 image left out per epoch: a last batch of one has no batch statistics")
+            log(SINGLE_LEFT_OUT)
         if experiment.batch == 1 and batch_norm:
             log("note: batch 1 with batch normalisation: statistics come from single images")
 
@@ -147,6 +150,7 @@ class Classification:
             "labels": store.labels.cpu().numpy(),
             "paths": np.array(self._dataset.splits[split].paths, dtype=np.str_),
             "root": np.array(str(self._dataset.root), dtype=np.str_),
+            "opening": np.array(as_numbers(self._dataset.opening)),
             "class_names": np.array(self.classes, dtype=np.str_),
             **plain.probabilities(),
         }
@@ -170,7 +174,7 @@ class Classification:
         views = self._views if extras else ()
         unknown = (0,) * len(paths)
         stores = {
-            side: as_store(decode_pixels(root, paths, side), unknown, self._loading)
+            side: as_store(decode_pixels(root, paths, side, self._dataset.opening), unknown, self._loading)
             for side in self._sides(views)
         }
         with in_evaluation(model), torch.inference_mode():

@@ -17,6 +17,7 @@ from core.analysis.predictions import found_boxes, true_objects
 from core.config.resolve_defaults import resolve_normalize
 from core.config.schema import Experiment
 from core.data.augment import Jitter
+from core.data.batches import is_single
 from core.data.box_epoch_rng import BoxAugmentation
 from core.data.boxes_batches import BoxBatch, BoxBatches
 from core.data.boxes_store import (
@@ -31,6 +32,7 @@ from core.data.cache import Cancelled
 from core.data.splits import announced, fits
 from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.dataset import Dataset
+from core.datasets.depth import as_numbers
 from core.engine.amp import autocast
 from core.engine.checkpoint import DataKey
 from core.engine.detection_scores import (
@@ -43,7 +45,7 @@ from core.engine.detection_scores import (
 )
 from core.engine.log import log
 from core.engine.resolve import Resolved
-from core.engine.task import Measurement, StepOutcome
+from core.engine.task import SINGLE_LEFT_OUT, Measurement, StepOutcome, require_company
 from core.errors import DataError
 from core.models.detection import detector_losses, detector_measure, detector_predict
 from core.models.summary import in_evaluation
@@ -70,6 +72,7 @@ class Detection:
         dataset: Dataset,
         resolved: Resolved,
         *,
+        alone: Callable[[], bool] = lambda: False,
         cancelled: Callable[[], bool],
         training: bool = True,
     ) -> None:
@@ -83,24 +86,46 @@ class Detection:
         self._ignore_difficult = experiment.data.difficult == "ignore"
         self._stores: dict[str, PictureStore] = {}
         if training:
-            self._prepare_training()
+            self._prepare_training(alone)
 
-    def _prepare_training(self) -> None:
+    def _prepare_training(self, alone: Callable[[], bool]) -> None:
         experiment = self._experiment
         store = self._store("train")
         targets = self._targets("train")
+        single = is_single(store.count, experiment.batch) and alone()
         self._train = BoxBatches(
-            store, targets, box_augmentation(experiment), batch=experiment.batch, seed=experiment.seed
+            store,
+            targets,
+            box_augmentation(experiment),
+            batch=experiment.batch,
+            seed=experiment.seed,
+            drop_single=single,
         )
+        require_company(experiment, store.count, alone)
+        if single:
+            log(SINGLE_LEFT_OUT)
         self.steps_per_epoch = self._train.steps
         self.images_per_epoch = self._train.images
-        for split in ("val", *experiment.measure.splits):
+        for split in dict.fromkeys(("val", *experiment.measure.splits)):
             if split in self.splits:
                 self._store(split)
+                self._tell_crowded(split)
         if targets.dropped:
             log(
                 f"note: {targets.dropped} training boxes are thinner than half a pixel at this image_size, "
                 "so they are not trained on"
+            )
+
+    def _tell_crowded(self, split: str) -> None:
+        """Say when the cap on boxes an image must miss objects."""
+        boxes, most = self._boxes(split), self._experiment.predict.max_det
+        counted = ~boxes.crowd & ~(boxes.difficult if self._ignore_difficult else np.zeros_like(boxes.crowd))
+        images = np.repeat(np.arange(len(boxes.offsets) - 1), np.diff(boxes.offsets))
+        objects = np.bincount(images[counted], minlength=len(boxes.offsets) - 1)
+        if (over := objects[objects > most]).size:
+            log(
+                f"note: {over.size} {split} images have more than {most} objects, and predict.max_det: "
+                f"{most} lets no more boxes through: at least {int((over - most).sum())} count as missed"
             )
 
     @property
@@ -146,6 +171,7 @@ class Detection:
             **self._about(),
             "paths": np.array(self._dataset.splits[split].paths, dtype=np.str_),
             "root": np.array(str(self._dataset.root), dtype=np.str_),
+            "opening": np.array(as_numbers(self._dataset.opening)),
         }
         truth = true_objects(arrays, len(self.classes))
         assert truth is not None
@@ -165,7 +191,7 @@ class Detection:
 
         `paths` are relative to `root`. Raises DataError naming an image that cannot be read.
         """
-        pixels, fitted, sizes = decoded_pictures(root, paths, self._experiment.sides)
+        pixels, fitted, sizes = decoded_pictures(root, paths, self._experiment.sides, self._dataset.opening)
         with in_evaluation(model), torch.no_grad():
             found = self._find(model, PictureStore(pixels, fitted, self.device), sizes)
         return {**found_arrays(found, sizes, self._experiment.predict), **self._about()}
@@ -251,6 +277,7 @@ class Detection:
             paths,
             sizes,
             sides,
+            how=self._dataset.opening,
             threads=min(self._resolved.threads, _DECODE_THREADS),
             progress=announced(log, f"{split}: decoded {{}} of {{}} images to {sides[0]} px"),
             cancelled=self._cancelled,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from core import os_errors
 from core.engine.state import TrainState
 from core.errors import LabError
 from core.reading import exists
@@ -16,6 +19,16 @@ from core.store.attempts import write_error
 from core.store.files import DISK_FULL, Reserve
 from core.store.paths import RunPaths
 from core.store.state import DISK_FULL_EXIT
+
+_SURROUNDINGS = DISK_FULL | {
+    errno.EACCES,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.EROFS,
+    errno.ESTALE,
+}
 
 
 @dataclass
@@ -76,6 +89,17 @@ def exit_code(error: Exception, written: Path) -> int:
     return 1
 
 
+def tell(run: RunPaths, error: Exception) -> None:
+    """Print the sentence; before it where it happened, unless nothing in the code is at fault."""
+    at_fault: BaseException = error
+    while isinstance(at_fault, LabError) and at_fault.__cause__ is not None:
+        at_fault = at_fault.__cause__
+    outside = isinstance(at_fault, OSError) and (at_fault is not error or at_fault.errno in _SURROUNDINGS)
+    if not (outside or isinstance(at_fault, LabError) or _out_of_memory(error)):
+        traceback.print_exception(at_fault)
+    print(sentence(run, error), file=sys.stderr, flush=True)
+
+
 def _out_of_memory(error: Exception) -> str:
     """GPU or machine, when that is what `error` means, else nothing: torch has many words for it."""
     if isinstance(error, torch.OutOfMemoryError):
@@ -108,5 +132,7 @@ def sentence(run: RunPaths, error: Exception) -> str:
             f"{error.filename or run.root} was not written: files are limited to less here. Raise the "
             "limit (ulimit -f), or use another file system, then resume."
         )
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        return os_errors.sentence(error)
     first = str(error).strip().split("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

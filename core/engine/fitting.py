@@ -1,7 +1,8 @@
 """Whether a fork can begin, found out before it is made: `python -P -m core.engine.fitting`.
 
-Reads `{"config", "run", "checkpoint", "data_changed"}` from stdin (the fork's config file, the parent's
-folder, the checkpoint's id) and prints `{"error": sentence or null, "code": exit code, "notes": [sentence]}`.
+Reads `{"config", "run", "checkpoint", "data_changed", "model_changed"}` from stdin (the fork's config file,
+the parent's folder, the checkpoint's id) and prints `{"error": sentence or null, "code": exit code, "notes":
+[sentence]}`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from core.store.checkpoints import choose
 from core.store.paths import RunPaths
 
 
-def try_fork(config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool) -> tuple[str, ...]:
+def try_fork(
+    config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool, model_changed: bool
+) -> tuple[str, ...]:
     """What becomes of the parent's weights in the fork, in sentences.
 
     Raises LabError when they do not fit, or the fork's data cannot be opened.
@@ -37,9 +40,8 @@ def try_fork(config: Path, run: RunPaths, checkpoint: str, *, data_changed: bool
     dataset = None if data_changed else read_dataset(run)
     if dataset is None:
         dataset = open_dataset(experiment.data)
-    parent = parse_experiment(run.config.read_text(encoding="utf-8"), run.config)
     # A network of the user's own that did not change is the copy that the parent keeps.
-    code = code_file(run, experiment) if experiment.model == parent.model else None
+    code = None if model_changed else code_file(run, experiment)
     model = build_model(experiment, len(dataset.class_names), code=code)
     return require_fit(run, point, content, model, Outputs(experiment, dataset.class_names, code))
 
@@ -57,6 +59,7 @@ def main() -> int:
                 RunPaths(Path(asked["run"])),
                 str(asked["checkpoint"]),
                 data_changed=bool(asked["data_changed"]),
+                model_changed=bool(asked["model_changed"]),
             )
         except LabError as error:
             document |= {"error": str(error), "code": error.exit_code}

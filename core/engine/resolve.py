@@ -13,6 +13,7 @@ from core.engine.amp import choose_precision
 from core.engine.devices import is_gpu, require_device, require_gpu, tell_unused_gpu
 from core.engine.log import log
 from core.errors import RunFailedError
+from core.reading import exists
 from core.store.files import read_json, write_json
 from core.store.paths import RunPaths
 from core.text import clean
@@ -61,6 +62,12 @@ def resolve(run: RunPaths, experiment: Experiment, slot: str = "") -> Resolved:
     require_device(stored.device if stored else _device(experiment))
     tell_unused_gpu(slot, device if device != "auto" else "cuda", experiment.device == device)
     resolved = stored or choose_resolved(experiment)
+    if stored is None and exists(run.model):
+        log(
+            f"note: {run.resolved.name} of this run is gone: device {resolved.device}, precision "
+            f"{resolved.precision}, threads {resolved.threads} and the like were chosen anew, so numbers may "
+            "differ"
+        )
     if experiment.precision not in ("auto", resolved.precision):
         resolved = replace(resolved, precision=choose_precision(experiment, resolved.device))
     if not _may_fuse(experiment, resolved.device, resolved.precision):

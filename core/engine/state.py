@@ -19,6 +19,8 @@ from core.errors import RunFailedError
 from core.metrics import Mode, is_better
 
 _ADVICE = "Lower learning_rate: fork the last checkpoint, or start again."
+_FIRST_EPOCH = "Lower learning_rate and start again."
+"""Before the end of the first epoch there is no checkpoint to fork."""
 
 
 class NonFiniteLossError(RunFailedError):
@@ -171,7 +173,8 @@ def _not_finite(value: float, epoch: int, step: int, parts: Sequence[str]) -> No
     """`parts` are the terms of the loss that are at fault, by their metric names."""
     terms = f" (in {', '.join(name.removeprefix('loss_') for name in parts)})" if parts else ""
     return NonFiniteLossError(
-        f"The training loss became {value} at epoch {epoch}, step {step}{terms}. {_ADVICE}"
+        f"The training loss became {value} at epoch {epoch}, step {step}{terms}. "
+        f"{_ADVICE if epoch > 1 else _FIRST_EPOCH}"
     )
 
 
@@ -229,5 +232,5 @@ class TrainState:
         if not bool(torch.stack([torch.isfinite(weight).all() for weight in weights]).all()):
             raise NonFiniteLossError(
                 f"The weights became infinite or NaN by epoch {self.epochs_done + 1}, step {self.step}. "
-                f"{_ADVICE}"
+                f"{_ADVICE if self.epochs_done else _FIRST_EPOCH}"
             )

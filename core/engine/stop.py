@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from core.reading import is_regular
+from core.store.locks import renew
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _LOOK_EVERY = 1.0
@@ -31,6 +32,8 @@ class StopFlag:
         """Whether to stop: cheap enough for every step."""
         if not self._set and self.marker is not None and time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + _LOOK_EVERY
+            # A cleaner of files may have taken the lock's away, and with it what keeps a second trainer out.
+            renew()
             self._set = is_regular(self.marker)
         return self._set
 

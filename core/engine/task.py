@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from core.config.schema import Experiment
 from core.engine.checkpoint import DataKey
 from core.engine.state import Answers
+from core.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,16 @@ class Task(Protocol):
     def settings(self, split: str, *, extras: bool = False) -> dict[str, Any]:
         """What `measure` does to the images: the settings of its Measurement."""
         ...
+
+
+SINGLE_LEFT_OUT = "note: 1 image left out per epoch: a last batch of one has no batch statistics"
+
+
+def require_company(experiment: Experiment, images: int, alone: Callable[[], bool]) -> None:
+    """Raises DataError when every batch has one image and the network fails on those (`alone`)."""
+    if min(experiment.batch, images) == 1 and alone():
+        what = "batch: 1" if experiment.batch == 1 else "one training image"
+        raise DataError(
+            f"{experiment.model} cannot train with {what}: batch normalisation has a single value there. "
+            "Use a batch of 2 or more images, larger images, or mode: head."
+        )

@@ -19,13 +19,15 @@ def make_task(
     resolved: Resolved,
     *,
     batch_norm: bool,
+    alone: Callable[[], bool] = lambda: False,
     cancelled: Callable[[], bool],
     training: bool = True,
 ) -> Task:
     """The task of the experiment's model; see `Classification` and `Detection` for what is raised.
 
-    `batch_norm` says whether the model normalises by batch statistics. Raises DataError also when the data
-    are of the other kind than the model.
+    `batch_norm` says whether the model normalises by batch statistics, `alone` whether it fails in training
+    on a batch of one image; asked only where there would be one. Raises DataError also when the data are of
+    the other kind than the model.
     """
     if dataset.splits and (dataset.kind == "detection") != experiment.is_detector:
         wants, has = ("boxes", "none") if experiment.is_detector else ("one class an image", "boxes")
@@ -37,7 +39,13 @@ def make_task(
         # Here, because it brings torchvision's detectors and COCO's evaluator along.
         from core.engine.detection import Detection
 
-        return Detection(experiment, dataset, resolved, cancelled=cancelled, training=training)
+        return Detection(experiment, dataset, resolved, alone=alone, cancelled=cancelled, training=training)
     return Classification(
-        experiment, dataset, resolved, batch_norm=batch_norm, cancelled=cancelled, training=training
+        experiment,
+        dataset,
+        resolved,
+        batch_norm=batch_norm,
+        alone=alone,
+        cancelled=cancelled,
+        training=training,
     )

@@ -34,6 +34,7 @@ from core.engine.test_split import measure_test, test_outstanding
 from core.errors import PicturesError
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm
+from core.models.single_image import fails_alone
 from core.models.weights import load_weights
 from core.store.attempts import read_attempt, write_result
 from core.store.checkpoints import list_checkpoints
@@ -183,7 +184,15 @@ def _task(
     norm = has_batch_norm(model)
     while True:
         try:
-            return dataset, make_task(experiment, dataset, resolved, batch_norm=norm, cancelled=stop)
+            task = make_task(
+                experiment,
+                dataset,
+                resolved,
+                batch_norm=norm,
+                alone=lambda: fails_alone(model, experiment),
+                cancelled=stop,
+            )
+            return dataset, task
         except PicturesError as error:
             if goal.start is not None or list_checkpoints(run):
                 raise

@@ -28,7 +28,7 @@ def originals(dataset: Dataset, chosen: Sequence[int]) -> tuple[list[NDArray[np.
     """The `chosen` training pictures with all their boxes, each `LARGEST` pixels at most, and titles."""
     boxes = _boxes(dataset, chosen)
     side = min(LARGEST, int(boxes.sizes.max()))
-    pixels, fitted, _ = decoded_pictures(dataset.root, _paths(dataset, chosen), (side, side))
+    pixels, fitted, _ = decoded_pictures(dataset.root, _paths(dataset, chosen), (side, side), dataset.opening)
     store = PictureStore(pixels, fitted, torch.device("cpu"))
     scale = fitted / boxes.sizes
     drawn = []
@@ -48,7 +48,9 @@ def draws(
     network is to find.
     """
     boxes = _boxes(dataset, chosen)
-    pixels, fitted, _ = decoded_pictures(dataset.root, _paths(dataset, chosen), experiment.sides)
+    pixels, fitted, _ = decoded_pictures(
+        dataset.root, _paths(dataset, chosen), experiment.sides, dataset.opening
+    )
     targets = make_targets(boxes, fitted, ignore_difficult=experiment.data.difficult == "ignore")
     store = PictureStore(pixels, fitted, torch.device("cpu"))
     batches = BoxBatches(store, targets, box_augmentation(experiment), batch=1, seed=seed)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from core.config.workspace import Workspace
-from core.datasets.images import is_image_name
+from core.datasets.images import is_image_name, unread_words
+from core.datasets.walk import NOT_UTF8, files_in, is_text
 from core.errors import CheckpointError, StateError, UsageError
-from core.reading import HUGE
+from core.reading import HUGE, as_on_disk, shown
+from core.store.changes import require_lists
 from core.store.checkpoints import Chosen, choose, list_checkpoints, look_up
 from core.store.files import peek_json, read_json
 from core.store.paths import RunPaths
@@ -121,29 +123,37 @@ def plan_predict(run: RunPaths, images: Sequence[str], *, at: str | None = None)
             found = look_up(run, "last")
     else:
         found = look_up(run, at)
-    content = {"checkpoint": found.checkpoint.id, "images": files}
-    return PredictPlan(content, found.checkpoint, tuple(files), found.note)
+    named = [file for file in files if is_text(file)]
+    if not named:
+        raise UsageError(f"{shown(files[0])}: its name is {NOT_UTF8}: rename it")
+    content = {
+        "checkpoint": found.checkpoint.id,
+        "images": named,
+        "skipped": [
+            {"path": shown(file), "reason": f"{shown(file)}: its name is {NOT_UTF8}: rename it"}
+            for file in files
+            if not is_text(file)
+        ],
+    }
+    return PredictPlan(content, found.checkpoint, tuple(named), found.note)
 
 
 def expand_images(given: Sequence[str]) -> list[str]:
     """Absolute paths of files, and of the images in folders at any depth, sorted; each once."""
     found: dict[str, None] = {}
     for text in given:
-        path = os.path.abspath(os.path.expanduser(text))
+        path = as_on_disk(os.path.abspath(os.path.expanduser(text)))
         if os.path.isdir(path):
-            inside = [
-                os.path.join(folder, name)
-                for folder, _, names in os.walk(path)
-                for name in names
-                if is_image_name(name)
-            ]
+            files = [entry.path for entry in files_in(path)]
+            inside = [file for file in files if is_image_name(os.path.basename(file))]
+            others = [file for file in files if not is_image_name(os.path.basename(file))]
             if not inside:
-                raise UsageError(f"{clean(path)} has no images in it")
+                raise UsageError(f"{shown(path)} has no images in it{unread_words(others)}")
             found.update(dict.fromkeys(sorted(inside)))
         elif os.path.exists(path):
             found[path] = None
         else:
-            raise UsageError(f"there is no file or folder {clean(path)}")
+            raise UsageError(f"there is no file or folder {shown(path)}")
     return list(found)
 
 
@@ -163,6 +173,7 @@ def _require_splits(run: RunPaths, wanted: Sequence[str]) -> None:
     if stored is None:
         if (read_json(run.spec) or {}).get("imported") is True:
             raise StateError(f"run {run.id} is imported and has no data set: give --data")
+        require_lists(run)
         raise StateError(f"run {run.id} has no list of its images yet: it is written when training starts")
     there = stored.get("splits")
     names = [str(name) for name in there] if isinstance(there, dict) else []

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.dataset import Dataset
+from core.datasets.depth import as_numbers
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
 from core.engine.log import log
@@ -71,7 +72,7 @@ def run_predict(
         "class_names": list(setup.classes),
         "settings": task.settings("new", extras=True),
         "images": [],
-        "skipped": looked.skipped,
+        "skipped": [*content.get("skipped", []), *looked.skipped],
         "file": None,
     }
     if looked.paths:
@@ -120,6 +121,7 @@ class _Looked:
             **joined(self.parts),
             "paths": np.array(self.paths, dtype=np.str_),
             "root": np.array(str(root), dtype=np.str_),
+            "opening": np.array(as_numbers(setup.opening)),
             "class_names": np.array(setup.classes, dtype=np.str_),
             **stamp(checkpoint, sha256),
         }
@@ -132,7 +134,7 @@ class _Looked:
 
 
 def _task(setup: Setup, root: Path, stop: Callable[[], bool]) -> Task:
-    nothing = Dataset(root, setup.classes, {}, "", category_ids=setup.category_ids)
+    nothing = Dataset(root, setup.classes, {}, "", category_ids=setup.category_ids, opening=setup.opening)
     return make_task(
         setup.experiment, nothing, setup.resolved, batch_norm=False, cancelled=stop, training=False
     )

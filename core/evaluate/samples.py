@@ -75,8 +75,8 @@ def sample(dataset: Dataset, count: int, seed: int) -> Samples:
         columns = math.ceil(math.sqrt(len(drawn)))
         return Samples(np.stack(drawn), names, (-1,) * len(drawn), columns)
     paths, labels = _listed(dataset, chosen)
-    side = min(native_side(dataset.root, paths), _LARGEST)
-    pixels = decode_pixels(dataset.root, paths, side)[1:-1].numpy()
+    side = min(native_side(dataset.root, paths, dataset.opening), _LARGEST)
+    pixels = decode_pixels(dataset.root, paths, side, dataset.opening)[1:-1].numpy()
     titles = tuple(dataset.class_names[label] for label in labels)
     return Samples(pixels, titles, labels, math.ceil(math.sqrt(len(paths))))
 
@@ -99,7 +99,7 @@ def sample_augmented(
         return Samples(pixels.reshape(-1, *pixels.shape[2:]), titles, (-1,) * len(titles), draws + 1)
     paths, labels = _listed(dataset, chosen)
     augmentation, size = augmentation_of(experiment), experiment.side
-    side = augmentation.stored_side(native_side(dataset.root, dataset.splits["train"].paths))
+    side = augmentation.stored_side(native_side(dataset.root, dataset.splits["train"].paths, dataset.opening))
     loading = Loading(
         size=size,
         normalisation=Normalisation(*resolve_normalize(experiment)),
@@ -109,16 +109,16 @@ def sample_augmented(
         cancelled=lambda: False,
     )
     if augmentation.cuts:
-        store = as_whole_store(decode_whole(dataset.root, paths, side), labels, loading)
+        store = as_whole_store(decode_whole(dataset.root, paths, side, dataset.opening), labels, loading)
     else:
-        store = as_store(decode_pixels(dataset.root, paths, side), labels, loading)
+        store = as_store(decode_pixels(dataset.root, paths, side, dataset.opening), labels, loading)
     # Batches of one, as an order of colour changes is drawn for each batch.
     batches = TrainBatches(store, augmentation, batch=1, seed=seed, drop_single=False)
     rows = torch.empty(len(paths), draws + 1, size, size, 3, dtype=torch.uint8)
     if store.shapes is None:
-        rows[:, 0] = decode_pixels(dataset.root, paths, size)[1:-1]
+        rows[:, 0] = decode_pixels(dataset.root, paths, size, dataset.opening)[1:-1]
     else:
-        rows[:, 0] = torch.from_numpy(np.stack([_fitted(dataset.root, path, size) for path in paths]))
+        rows[:, 0] = torch.from_numpy(np.stack([_fitted(dataset, path, size) for path in paths]))
     for draw in range(1, draws + 1):
         images = torch.cat([batch.images for batch in batches.epoch(draw)])
         rows[batches.draws(draw).order, draw] = store.denormalise(images)
@@ -127,9 +127,9 @@ def sample_augmented(
     return Samples(rows.flatten(0, 1).numpy(), titles, repeated, draws + 1)
 
 
-def _fitted(root: Path, path: str, size: int) -> NDArray[np.uint8]:
+def _fitted(dataset: Dataset, path: str, size: int) -> NDArray[np.uint8]:
     """The whole picture in the middle of a black square (size, size, 3)."""
-    picture = open_picture(root, path)
+    picture = open_picture(dataset.root, path, dataset.opening)
     return np.asarray(ImageOps.pad(picture, (size, size), Image.Resampling.BILINEAR))
 
 

@@ -19,6 +19,7 @@ from core.datasets.boxes.read_boxes import box_format
 from core.datasets.class_folders.layout import find_folders
 from core.datasets.class_folders.split_folders import Source, split_folders
 from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset
+from core.datasets.depth import PLAIN, Opening
 from core.datasets.format import data_format
 from core.datasets.open import open_dataset
 from core.engine.build import code_file
@@ -38,7 +39,8 @@ _SHOWN = 8
 class Setup:
     """`own` is true when images and settings are those that the run itself is measured with.
 
-    `category_ids` are the classes' ids in the run's data, where those have ids.
+    `category_ids` are the classes' ids in the run's data, where those have ids; `opening` is how the run's
+    pictures are opened, and all others that its networks see.
     """
 
     run: RunPaths
@@ -47,6 +49,7 @@ class Setup:
     resolved: Resolved
     own: bool
     category_ids: tuple[int, ...] | None = None
+    opening: Opening = PLAIN
 
     @property
     def outputs(self) -> Outputs:
@@ -67,7 +70,9 @@ def prepare(run: RunPaths, *, on_gpu: bool, batch: int | None = None) -> Setup:
     set_backend(resolved, experiment)
     own = stored is None or stored.precision == resolved.precision
     classes, category_ids = class_map(run, experiment)
-    return Setup(run, experiment, classes, resolved, own, category_ids)
+    dataset = read_dataset(run)
+    opening = PLAIN if dataset is None else dataset.opening
+    return Setup(run, experiment, classes, resolved, own, category_ids, opening)
 
 
 def for_device(resolved: Resolved, device: str) -> Resolved:
@@ -122,11 +127,13 @@ def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
     if (read_json(setup.run.spec) or {}).get("imported") is True:
         data = test_as_val(data)
     dataset = open_dataset(data)
+    opening = replace(dataset.opening, levels=setup.opening.levels)
     if _is_one_folder(data):
         dataset = _whole(dataset)
     for note in dataset.notes:
         log(f"note: {note}")
-    return with_classes(dataset, setup.classes, setup.run.id, setup.category_ids)
+    dataset = with_classes(dataset, setup.classes, setup.run.id, setup.category_ids)
+    return replace(dataset, opening=opening)
 
 
 def with_classes(

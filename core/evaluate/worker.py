@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from core.engine.failure import exit_code, sentence
+from core.engine.failure import exit_code, sentence, tell
 from core.engine.stop import StopFlag
 from core.errors import StateError
 from core.evaluate.measure import run_measure
@@ -21,7 +19,7 @@ from core.store.paths import JobPaths, RunPaths
 
 
 def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
-    """0 when finished or stopped (result.json), 1 when it failed (traceback in the log, error.json).
+    """0 when finished or stopped (result.json), 1 when it failed (sentence in the log and in error.json).
 
     74 when it failed and the disk is so full that not even error.json could be written.
     """
@@ -36,11 +34,9 @@ def run_job(run: RunPaths, job: JobPaths, stop: StopFlag) -> int:
         finished, document = _carry_out(run, job, content, stop, on_gpu)
         _write(job, "result", {"status": "finished" if finished else "stopped", **document})
     except Exception as error:
-        traceback.print_exc()
-        told = sentence(run, error)
-        print(told, file=sys.stderr, flush=True)
+        tell(run, error)
         with contextlib.suppress(OSError):
-            write_error(job, type(error).__name__, told, reserve=kept)
+            write_error(job, type(error).__name__, sentence(run, error), reserve=kept)
         return exit_code(error, job.error)
     finally:
         if kept is not None:

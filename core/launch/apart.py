@@ -9,10 +9,11 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from core import os_errors
 from core.config.workspace import state_path
 from core.errors import LabError
 from core.reading import exists
-from core.text import clean
+from core.text import clean, shown
 
 Problems = MutableMapping[str, str]
 """What could not be looked at or begun, by path, with the reason."""
@@ -46,8 +47,8 @@ def words(error: BaseException) -> str:
     """One line for people."""
     if isinstance(error, LabError):
         said = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        said = f"{error.strerror.lower()}: {error.filename}" if error.filename else error.strerror.lower()
+    elif isinstance(error, OSError) and error.errno:
+        said = ": ".join(filter(None, (os_errors.reason(error), shown(os_errors.path_of(error)))))
     else:
         said = f"unexpected {type(error).__name__}: {error}"
     return clean(said.split("\n", 1)[0][:_WORDS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from core.config.workspace import state_home
+from core.config.workspace import state_home, state_path
 from core.errors import LabError, StateError
 from core.launch.apart import apart, bound_log, log_fault
 from core.launch.apart import supervisor_log as supervisor_log
@@ -16,7 +16,7 @@ from core.launch.slots import Board, Slot, check_settings, slot_arguments
 from core.launch.spawn import child_environment, module_command, spawn
 from core.launch.work_item import Work
 from core.store.attempts import write_error, write_exit
-from core.store.locks import Lock, acquire
+from core.store.locks import Lock, acquire, is_held
 
 # Held shared by every supervisor: when it is free, nobody would dispatch later.
 _ALIVE = "supervisors.lock"
@@ -72,11 +72,7 @@ def dispatch(view: QueueView | None = None) -> list[str]:
 
 def nobody_dispatches() -> bool:
     """Whether no supervisor and no waiter lives: what waits then waits for somebody to call `dispatch`."""
-    lock = acquire(supervisors_path())
-    if lock is None:
-        return False
-    lock.release()
-    return True
+    return not is_held(state_path() / _ALIVE, shared=True)
 
 
 def _serve(board: Board, work: Work) -> bool:

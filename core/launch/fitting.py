@@ -44,6 +44,7 @@ def require_fit(
             "run": str(run.root),
             "checkpoint": checkpoint.id,
             "data_changed": "data" in roots,
+            "model_changed": "model" in roots,
         }
         try:
             child = subprocess.run(

@@ -42,6 +42,21 @@ def require_weights(weights: str | Path) -> None:
         )
 
 
+def changed_code(run: RunPaths, model: str) -> str:
+    """The name of the file of a network of the user's own, when it is not what the run's copy was made of.
+
+    Empty when it is the same, or cannot be read: the copy is what trains.
+    """
+    noted = (read_json(run.spec) or {}).get("model_code")
+    if not isinstance(noted, dict) or not is_code(model):
+        return ""
+    try:
+        now = read_code(model)
+    except UsageError:
+        return ""
+    return clean(now[0]) if now and hashlib.sha256(now[1]).hexdigest() != noted.get("sha256") else ""
+
+
 def inherited_code(parent: RunPaths) -> tuple[str, bytes] | None:
     """The copy that a run keeps of its network, for a fork. Raises StateError when it is damaged or gone."""
     noted = (read_json(parent.spec) or {}).get("model_code")

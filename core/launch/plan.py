@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from core import humanise
 from core.config.workspace import Workspace
 from core.errors import CheckpointError, StateError, UsageError
+from core.launch.model_files import changed_code
 from core.launch.preview import disk_estimate
 from core.store.catalogue import summarise
+from core.store.changes import require_lists
 from core.store.checkpoints import list_checkpoints, look_up, newest_good, verify
 from core.store.files import read_json
 from core.store.metrics import read_history
@@ -18,6 +20,7 @@ from core.store.paths import RunPaths
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.store.runs import requests
 from core.store.state import derive_state
+from core.text import clean
 
 if TYPE_CHECKING:
     from core.config.load import Changes
@@ -64,6 +67,9 @@ def plan_resume(
     stored = read_stored(run.config)
     wanted = apply_overrides(stored, overrides, workspace=Workspace(run.root.parents[1]))
     changes = changed_fields(stored, wanted)
+    new_code = changed_code(run, wanted.model)
+    if new_code and "model" not in changes.result and any(item.startswith("model=") for item in overrides):
+        changes = replace(changes, result=(*changes.result, "model"))
     if "epochs" in changes.operational and total is None and more is None:
         total = wanted.epochs
     forks = fork or bool(changes.result)
@@ -84,6 +90,8 @@ def plan_resume(
             f"run {run.id} finished early at epoch {summary.early_stop} of {_old_goal(run)}, as it no longer "
             "improved: use --more N for further epochs"
         )
+    if not any(key == "data" or key.startswith("data.") for key in changes.result):
+        require_lists(run)
     checkpoint, note = _checkpoint(run, start, forks)
     done = 0 if checkpoint is None else completed_epochs(checkpoint)
     goal = total if total is not None else done + more if more is not None else _old_goal(run)
@@ -93,6 +101,11 @@ def plan_resume(
             f"run {run.id} is already {state} at epoch {done} of {goal}: nothing to do;"
             f" use --more N for further epochs"
         )
+    notes = [note]
+    if new_code and "model" not in changes.result:
+        notes.append(_kept_code(new_code, wanted.model, checkpoint))
+    if not forks:
+        notes.append(_schedule_note(stored, goal))
     experiment = wanted.model_copy(update={"epochs": goal})
     return ResumePlan(
         start=checkpoint,
@@ -101,8 +114,28 @@ def plan_resume(
         changes=changes,
         experiment=experiment,
         config_name=str(spec.get("config", "run")),
-        sentence=_sentence(run, summary, checkpoint, goal, changes if forks else None, experiment)
-        + (f"; {note}" if note else ""),
+        sentence="; ".join(
+            filter(
+                None,
+                [_sentence(run, summary, checkpoint, goal, changes if forks else None, experiment), *notes],
+            )
+        ),
+    )
+
+
+def _kept_code(name: str, model: str, checkpoint: Checkpoint | None) -> str:
+    """That a run goes on with the network it was made with, and how to take the one of today."""
+    way = "a new run takes that" if checkpoint is None else f"--set model={clean(model)} forks with that"
+    return f"uses its own copy of {name}; the file has changed since: {way}"
+
+
+def _schedule_note(stored: Experiment, goal: int) -> str:
+    """That learning rates stay where the schedule has brought them; empty when it does not end before."""
+    if not stored.scheduler.kind.by_horizon or goal <= stored.epochs:
+        return ""
+    return (
+        f"its {stored.scheduler.name} schedule ends at epoch {stored.epochs}, so the learning rate stays "
+        "where it is then: --fork gives the further epochs a schedule of their own"
     )
 
 

@@ -126,7 +126,7 @@ class QueueView:
 
 def in_order(works: Iterable[Work]) -> list[Work]:
     """Works as they are served: higher priority first, then who asked first."""
-    return sorted(works, key=lambda work: (-work.priority, work.asked, work.name))
+    return sorted(works, key=lambda work: (-work.priority, work.since, work.name))
 
 
 def _untouched(run: RunPaths) -> list[Work]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import LabError
 from core.launch.apart import apart
 from core.launch.delays import delay
+from core.launch.dispatch import nobody_dispatches
 from core.launch.queue import QueueView, in_order
-from core.launch.slots import Board
+from core.launch.slots import TURN, Board
 from core.launch.work_item import Work, newest
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
+
+_STARTING = 0.5
+_NOBODY = "a slot is free, but no process is left to assign it: `labtui dispatch` starts it"
 
 
 def waiting_reason(run: RunPaths) -> str:
@@ -24,11 +29,12 @@ def waiting_reason(run: RunPaths) -> str:
     return waiting_reasons().get(str(run.root), "")
 
 
-def waiting_reasons(works: Sequence[Work] | None = None) -> dict[str, str]:
+def waiting_reasons(works: Sequence[Work] | None = None, *, served: bool = False) -> dict[str, str]:
     """The same of all that waits (or of `works`, in the order of the queue), from one look at the slots.
 
-    Keys are run folders, and job folders. What could not begin says why. Never raises for one of them; takes
-    some ms where there is a GPU: call it off the UI's thread. Raises UsageError, OSError.
+    Keys are run folders, and job folders. `served`: whoever asks gives free slots away itself. What could not
+    begin says why. Never raises for one of them; takes some ms where there is a GPU: call it off the UI's
+    thread. Raises UsageError, OSError.
     """
     board = Board()
     reasons: dict[str, str] = {}
@@ -39,10 +45,22 @@ def waiting_reasons(works: Sequence[Work] | None = None) -> dict[str, str]:
                 reasons[str(work.root)] = why
                 continue
             reason = board.reason(work.need())
+            if reason == TURN and not (served or _is_served()):
+                reason = _NOBODY
             before = ahead.get(reason, 0)
             ahead[reason] = before + 1
             reasons[str(work.root)] = reason + (f", {before} before it" if before else "")
     return reasons
+
+
+def _is_served() -> bool:
+    """Whether a process lives that gives free slots away; one that is just starting is waited for."""
+    deadline = time.monotonic() + _STARTING
+    while nobody_dispatches():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _held(work: Work) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from core.launch.gpus import (
 from core.launch.gpus import require_gpus as require_gpus
 from core.launch.nvml import Gpu, Look, look, read_gpus, unlisted_cards
 from core.store.locks import Lock, acquire, is_held
-from core.text import clean
+from core.text import any_of, clean
 
 SLOTS_ENV = "LABTUI_CPU_SLOTS"
 _CORES_A_SLOT = 4
@@ -264,14 +265,14 @@ class Board:
         if not gpus:
             held = sum(is_held(slot.path) for slot in options)
             if held < len(options):
-                return _TURN
-            return f"waiting for a free CPU slot: {_have(held, len(options))}"
+                return TURN
+            return f"waiting for a free CPU slot: {_have(options)}"
         lines = []
         for gpu in gpus:
             slots = [slot for slot in options if slot.gpu is gpu]
             why = self._why(gpu, slots)
             if not why:
-                return _TURN
+                return TURN
             lines.append((gpu, why))
         if len(lines) == 1:
             return f"waiting for GPU {lines[0][0].label}: {lines[0][1]}"
@@ -286,7 +287,7 @@ class Board:
         """Why none of a GPU's slots can be had; empty when one can."""
         held = sum(is_held(slot.path) for slot in slots)
         if held == len(slots):
-            return _have(held, len(slots))
+            return _have(slots)
         blocking = who_blocks(gpu, held)
         if not blocking:
             return ""
@@ -294,15 +295,22 @@ class Board:
         return f"{blocking[0]}{more}"
 
 
-_TURN = "waiting for its turn: a slot is free and will be assigned within 10 s"
+_NAMED = 2
+"""Runs that are named where many have the slots."""
+_RUN_TIME = re.compile(r"^\d{8}-\d{6}-")
+TURN = "waiting for its turn: a slot is free and will be assigned within 10 s"
 
 
 def _threads(runs: int) -> int:
     return max(1, min(_MAX_THREADS, cores() // runs))
 
 
-def _have(runs: int, slots: int) -> str:
-    return f"{runs} runs have them" if slots > 1 else f"{runs} run has it"
+def _have(slots: Sequence[Slot]) -> str:
+    """`1 run has it: cifar10-tinyvgg-a-df82`; who, as far as the lock files say."""
+    count = f"{len(slots)} runs have them" if len(slots) > 1 else "1 run has it"
+    names = [_RUN_TIME.sub("", words) for slot in slots if (words := holder_words(slot))]
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return f"{count}: {any_of([*names[:_NAMED], *more], 'and')}" if names else count
 
 
 def _is_blocked(slot: Slot, gpu: Gpu, every: tuple[Gpu, ...]) -> bool:

@@ -11,17 +11,23 @@ from pathlib import Path
 import core
 
 
-def module_command(module: str, *arguments: str) -> list[str]:
-    """The argv that runs one of our modules; `-P` keeps a `core` in the current folder out of the way."""
-    return [sys.executable, "-P", "-m", module, *arguments]
+def module_command(module: str, *arguments: str, python: str = "") -> list[str]:
+    """The argv that runs one of our modules, by default with this interpreter.
+
+    `-P` keeps a `core` in the current folder out of the way.
+    """
+    return [python or sys.executable, "-P", "-m", module, *arguments]
 
 
-def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of this process with our root first on PYTHONPATH."""
-    root = str(Path(core.__file__).parents[1])
-    old = os.environ.get("PYTHONPATH", "")
-    parts = [root, *(part for part in old.split(os.pathsep) if part and part != root)]
-    return {**os.environ, **(extra or {}), "PYTHONPATH": os.pathsep.join(parts)}
+def child_environment(
+    extra: Mapping[str, str] | None = None, base: Mapping[str, str] | None = None, root: str = ""
+) -> dict[str, str]:
+    """The environment of this process, or `base`, with our root (or another's) first on PYTHONPATH."""
+    base = os.environ if base is None else base
+    mine = str(Path(core.__file__).parents[1])
+    old = base.get("PYTHONPATH", "")
+    parts = [root or mine, *(part for part in old.split(os.pathsep) if part and part not in (root, mine))]
+    return {**base, **(extra or {}), "PYTHONPATH": os.pathsep.join(parts)}
 
 
 def spawn(

@@ -31,14 +31,14 @@ from core.launch.nvml import unlisted_cards
 from core.launch.openmp import busy_cores, has_room, thread_environment
 from core.launch.queue import QueueView
 from core.launch.slots import Need, Slot, cores, cpu_slots, note_holder, slot_from_arguments
-from core.launch.spawn import child_environment, spawn
+from core.launch.spawn import spawn
 from core.launch.tracker import start_tracker
 from core.launch.work_item import Work, from_arguments
 from core.reading import is_directory, is_regular
 from core.store.attempts import note_trainer, write_error, write_exit
 from core.store.changes import mark_changed
 from core.store.files import Reserve, reserve
-from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt
+from core.store.locks import LOCK_FDS_ENV, Lock, acquire, adopt, renew
 from core.store.paths import AttemptPaths
 from core.store.process import identity_of
 
@@ -78,7 +78,7 @@ def start_trainer(launch: Launch) -> Trainer:
             launch.work.command(launch.attempt),
             log=launch.attempt.log,
             cwd=launch.work.run.root,
-            environment=child_environment(launch.environment),
+            environment=launch.work.environment(launch.environment),
             pass_fds=launch.pass_fds,
         )
 
@@ -228,6 +228,7 @@ def _watch(kill_marker: Path, trainer: Trainer) -> int:
             if is_regular(kill_marker):
                 _kill_tree(trainer.pid)
             if time.monotonic() >= next_dispatch:
+                renew()
                 # The supervisors that this starts must not become our own leftovers.
                 _adopt_orphans(False)
                 _dispatch(view)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import UsageError
+from core.errors import StateError, UsageError
 from core.launch.slots import Holder, Need
-from core.launch.spawn import module_command
+from core.launch.spawn import child_environment, module_command
 from core.reading import is_regular
-from core.store import jobs, state
+from core.store import jobs, process, state
 from core.store.attempts import begin_attempt
 from core.store.changes import require_writable
 from core.store.files import peek_json
 from core.store.json_values import integer_of, number_of
-from core.store.locks import is_held, job_lock_path, run_lock_path
+from core.store.locks import is_held, is_network, job_lock_path, run_lock_path
+from core.store.origin import Origin, origin_of
 from core.store.paths import AttemptPaths, JobPaths, RunPaths
 from core.store.state import newest_request
 
@@ -25,14 +27,14 @@ from core.store.state import newest_request
 class Work:
     """A run's request (by number), or a job, for which `request` is 0.
 
-    `priority` and `asked` (Unix seconds) were read when it was found: by them it has its place in the queue.
+    `priority` and `since` (Unix seconds) were read when it was found: by them it has its place in the queue.
     """
 
     run: RunPaths
     request: int = 0
     job: JobPaths | None = None
     priority: int = field(default=0, compare=False)
-    asked: float = field(default=0.0, compare=False)
+    since: float = field(default=0.0, compare=False)
 
     @property
     def name(self) -> str:
@@ -71,8 +73,22 @@ class Work:
         return is_regular(self.run.stop_marker(self.request)) or is_regular(self.kill_marker)
 
     def check(self) -> None:
-        """Raises StateError when this labtui may not begin it: a newer format, no spec.json."""
+        """Raises StateError when this labtui may not begin it: newer format, no spec.json, another host."""
         require_writable(self.run)
+        host = self.origin().host
+        if host not in ("", process.host()) and is_network(str(self.run.root.parent)):
+            # Its slots, GPUs and data are those of the machine where it was asked for.
+            raise StateError(f"it was queued on {host}, which starts it: `labtui dispatch` there")
+
+    def asked(self) -> Mapping[str, Any]:
+        """What was written when it was asked for; empty when that cannot be read."""
+        if self.job is not None:
+            return peek_json(self.job.job) or {}
+        return peek_json(self.run.request(self.request)) or {}
+
+    def origin(self) -> Origin:
+        """Who asked for it."""
+        return origin_of(self.asked())
 
     def waits(self) -> bool:
         """Whether it can be started: nobody has begun it, nobody called it off, nobody works on it."""
@@ -89,18 +105,25 @@ class Work:
         return begin_attempt(self.run, self.request, slot=slot, threads=threads, gpu=gpu)
 
     def command(self, attempt: AttemptPaths) -> list[str]:
-        """The argv of the process that does it."""
+        """The argv of the process that does it, with the interpreter of whoever asked for it."""
+        origin = self.origin()
+        python = origin.python if origin.can_run else ""
         if self.job is not None:
-            return module_command("core.evaluate", str(self.run.root), self.job.root.name)
-        return module_command("core.engine", str(self.run.root), str(attempt.number))
+            return module_command("core.evaluate", str(self.run.root), self.job.root.name, python=python)
+        return module_command("core.engine", str(self.run.root), str(attempt.number), python=python)
+
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Its process's environment: this one's, the asker's where that counts, then `extra`."""
+        origin = self.origin()
+        root = origin.root if origin.can_run else ""
+        return child_environment(extra, origin.environment(os.environ), root)
 
     def need(self) -> Need:
         """The slot that it wants, as its files say."""
+        content = self.asked()
         if self.job is not None:
-            content = peek_json(self.job.job) or {}
             device, gpus = content.get("device"), content.get("gpus")
         else:
-            content = peek_json(self.run.request(self.request)) or {}
             device, gpus = jobs.wanted_device(self.run), (peek_json(self.run.spec) or {}).get("gpus")
         visible = content.get("visible")
         return Need(
@@ -128,7 +151,7 @@ def newest(run: RunPaths) -> Work | None:
     if request is None:
         return None
     priority = (peek_json(run.spec) or {}).get("priority")
-    return Work(run, request.number, priority=integer_of(priority) or 0, asked=number_of(request.time) or 0.0)
+    return Work(run, request.number, priority=integer_of(priority) or 0, since=number_of(request.time) or 0.0)
 
 
 def of_job(job: JobPaths) -> Work:

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from core.config.workspace import Workspace
-from core.errors import UsageError
+from core.errors import RunsFolderError, UsageError
+from core.os_errors import sentence
 from core.reading import is_folder
-from core.store.files import peek_json
+from core.store.attempts import numbers as attempt_numbers
+from core.store.files import modified, peek_json
 from core.store.json_values import number_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RUN_ID, RunPaths
@@ -32,25 +34,47 @@ _REQUEST = re.compile(r"\d+\.json")
 
 
 def list_runs(workspace: Workspace) -> list[RunPaths]:
-    """All runs, newest first."""
+    """All runs, newest first. Raises RunsFolderError."""
     found = (RunPaths(workspace.runs / name) for name in _run_names(workspace.runs))
     return [run for run in found if is_run(run)]
 
 
 def is_run(run: RunPaths) -> bool:
-    """Whether a folder is a run's: it has a spec.json, or at least was asked for something. Never raises."""
-    if os.path.lexists(run.spec):
+    """Whether a folder is a run's: it has a spec.json, or at least was asked for something. Never raises.
+
+    One that cannot be looked into is: it must not hide.
+    """
+    try:
+        os.lstat(run.spec)
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:
         return True
     try:
         return any(_REQUEST.fullmatch(name) for name in os.listdir(run.requests))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
 
 
 def find_run(workspace: Workspace, ref: str) -> RunPaths:
+    """The run that `ref` means (`_find`). Raises RunsFolderError as well when its folder keeps us out."""
+    run = _find(workspace, ref)
+    try:
+        os.stat(run.spec)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise RunsFolderError(f"Run {run.id} cannot be looked at: {sentence(error)}") from error
+    return run
+
+
+def _find(workspace: Workspace, ref: str) -> RunPaths:
     """The run meant by an id, a unique prefix or part of one, a name, `@last`, or a path to its folder.
 
-    Raises UsageError which lists the candidates, or names the nearest one.
+    Raises UsageError which lists the candidates, or names the nearest one; RunsFolderError.
     """
     runs = list_runs(workspace)
     if not runs:
@@ -113,7 +137,7 @@ class Catalogue:
         """Summaries, newest first.
 
         With a `budget`, older runs that are not known yet are left out when so many seconds are over;
-        `complete` says whether any were. Call again to go on.
+        `complete` says whether any were. Call again to go on. Raises RunsFolderError.
         """
         runs = str(self.workspace.runs)
         deadline = None if budget is None else time.monotonic() + budget
@@ -121,14 +145,17 @@ class Catalogue:
         summaries: list[RunSummary] = []
         self.complete = True
         for name in names:
+            known = self._known.get(name)
             try:
-                stamp = _stamp(f"{runs}/{name}")
+                stamp = _stamp(f"{runs}/{name}", known[0][-1] if known is not None else None)
+                if known is not None and known[0] != stamp:
+                    # Another attempt may be the newest by now.
+                    stamp = _stamp(f"{runs}/{name}")
             except OSError as error:
                 summaries.append(broken(RunPaths(self.workspace.runs / name), error))
                 continue
             if stamp is None:
                 continue
-            known = self._known.get(name)
             if known is not None and known[0] == stamp:
                 summaries.append(known[1])
                 continue
@@ -160,7 +187,7 @@ class Catalogue:
         if summary.state in ("finished", "stopped", "failed"):
             self._readers.pop(name, None)
             # A file that is put right in its place moves no folder's time.
-            if not summary.problems and time.time_ns() - max(stamp) > _RACY:
+            if not summary.problems and time.time_ns() - max(stamp[:-1]) > _RACY:
                 self._known[name] = (stamp, summary)
                 self._unsaved += 1
         else:
@@ -179,25 +206,31 @@ class Catalogue:
 
 
 def _run_names(runs: Path) -> list[str]:
-    """Names of folders that can be runs, newest first."""
+    """Names of folders that can be runs, newest first. Raises RunsFolderError unless there is no folder."""
     try:
         with os.scandir(runs) as entries:
             names = [entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and is_folder(entry)]
-    except OSError:
-        return []
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(runs):
+            return []
+        raise RunsFolderError(f"The runs cannot be looked at: {sentence(error)}") from error
     names.sort(reverse=True)
     return names
 
 
-def _stamp(root: str) -> Stamp | None:
-    """Times of the folders which every change to an ended run touches; None when it is no run folder.
+def _stamp(root: str, attempt: int | None = None) -> Stamp | None:
+    """Times of the folders which every change to an ended run touches, and the number of its newest attempt.
 
-    Raises OSError when the folder is there but cannot be looked into.
+    `attempt` is that number where it is known: a later one comes with a request. Results may arrive late, as
+    with rsync. None when it is no run folder. Raises OSError when the folder cannot be looked into.
     """
     try:
-        return os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
+        times = os.stat(root).st_mtime_ns, os.stat(f"{root}/requests").st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if attempt is None:
+        attempt = max(attempt_numbers(RunPaths(Path(root))), default=0)
+    return *times, modified(f"{root}/attempts/{attempt:04d}") if attempt else 0, attempt
 
 
 def _latest(runs: list[RunPaths]) -> RunPaths:

@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from core.errors import StateError, UnreadableError
-from core.reading import is_directory
+from core.errors import DataError, StateError, UnreadableError
+from core.reading import exists, is_directory
 from core.store import files
 from core.store.paths import FORMAT, RunPaths
 from core.store.records import ACTIVE
@@ -38,6 +38,18 @@ def require_writable(run: RunPaths, *, damaged: bool = False) -> None:
         raise StateError(
             f"Run {run.id} was made by a newer labtui (format {version}, this one writes {FORMAT}): "
             "it can be read, but not changed. Update labtui to change it."
+        )
+
+
+def require_lists(run: RunPaths) -> None:
+    """Raises DataError when a run that has begun lost the lists of its images: they are never drawn anew.
+
+    The first attempt writes model.json right after them, and no fork inherits it.
+    """
+    if exists(run.model) and not exists(run.split):
+        raise DataError(
+            f"Run {run.id} has lost its split.json, which says what it is trained and validated on: put it "
+            "back from a copy, or start a new run of the same config."
         )
 
 

@@ -70,6 +70,16 @@ def write_bytes(path: AnyPath, data: bytes | memoryview) -> None:
 
 
 @contextmanager
+def about(path: AnyPath) -> Iterator[None]:
+    """A fault of what is inside names `path`, whatever the call that failed was given."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = os.fspath(path), None
+        raise
+
+
+@contextmanager
 def staged(path: AnyPath, data: bytes | memoryview) -> Iterator[None]:
     """`write_bytes` in two steps: written under a temporary name at first, and given its own after the body.
 
@@ -78,8 +88,9 @@ def staged(path: AnyPath, data: bytes | memoryview) -> Iterator[None]:
     temporary = _write_temporary(path, data)
     try:
         yield
-        step("replace", path)
-        os.replace(temporary, path)
+        with about(path):
+            step("replace", path)
+            os.replace(temporary, path)
     except BaseException:
         _discard(temporary)
         raise
@@ -129,8 +140,9 @@ def append(fd: int, line: bytes, path: AnyPath = "") -> int:
 
 def sync(fd: int, path: AnyPath = "") -> None:
     """fsync of an open file."""
-    step("fsync", path)
-    os.fsync(fd)
+    with about(path):
+        step("fsync", path)
+        os.fsync(fd)
 
 
 def sync_folder(path: AnyPath) -> None:
@@ -138,7 +150,8 @@ def sync_folder(path: AnyPath) -> None:
     step("fsync folder", path)
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(fd)
+        with about(path):
+            os.fsync(fd)
     except OSError as error:
         # Some network file systems cannot sync folders and say EINVAL.
         if error.errno != errno.EINVAL:
@@ -272,7 +285,8 @@ def _write_temporary(path: AnyPath, data: bytes | memoryview) -> str:
     folder, name = os.path.split(os.fspath(path))
     temporary = os.path.join(folder, temporary_name(name))
     step("create", path)
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with about(path):
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             _write(fd, data, path)
@@ -301,8 +315,9 @@ def _copy(source: AnyPath, target: AnyPath) -> None:
     folder, name = os.path.split(os.fspath(target))
     temporary = os.path.join(folder, temporary_name(name))
     try:
-        shutil.copyfile(source, temporary)
-        os.chmod(temporary, 0o600)
+        with about(target):
+            shutil.copyfile(source, temporary)
+            os.chmod(temporary, 0o600)
         fd = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
         try:
             sync(fd, target)
@@ -317,11 +332,12 @@ def _copy(source: AnyPath, target: AnyPath) -> None:
 
 def _write(fd: int, data: bytes | memoryview, path: AnyPath) -> None:
     view = memoryview(data).cast("B")
-    if how := due("write", path):
-        os.write(fd, view[: len(view) // 2])
-        strike(how, path)
-    while view:
-        view = view[os.write(fd, view) :]
+    with about(path):
+        if how := due("write", path):
+            os.write(fd, view[: len(view) // 2])
+            strike(how, path)
+        while view:
+            view = view[os.write(fd, view) :]
 
 
 def _discard(path: str) -> None:

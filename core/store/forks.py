@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from core.errors import CheckpointError
 from core.reading import HUGE, exists, read_bytes
+from core.store.changes import require_lists
 from core.store.files import link, make_dir, read_json, write_bytes, write_json
 from core.store.metrics import encode
 from core.store.paths import RunPaths, checkpoint_id
@@ -28,7 +29,8 @@ def prepare_fork(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, change
     follow from did.
 
     Raises CheckpointError when the parent has dropped the checkpoint meanwhile, UnreadableError when what is
-    to go along cannot be read, StateError when the parent is gone or being changed.
+    to go along cannot be read, DataError when it lost its split,
+    StateError when the parent is gone or being changed.
     """
     make_dir(new.checkpoints, exist_ok=True)
     # Until all is taken over, retention must not come between file and sidecar, nor may the parent go.
@@ -54,10 +56,12 @@ def _take_over(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed:
     rows.sort(key=lambda pair: (pair[0]["step"], pair[1] == "epoch"))
     lines = [encode({**row, "scope": scope, "attempt": INHERITED_ATTEMPT}) for row, scope in rows]
     write_bytes(new.metrics, b"".join(lines))
-    if not any(key == "data" or key.startswith("data.") for key in changed) and exists(parent.split):
-        if parent.objects.exists():
+    if not any(key == "data" or key.startswith("data.") for key in changed):
+        require_lists(parent)
+        if exists(parent.objects):
             link(parent.objects, new.objects)
-        write_bytes(new.split, read_bytes(parent.split, HUGE))
+        if exists(parent.split):
+            write_bytes(new.split, read_bytes(parent.split, HUGE))
     if not _RESOLVED_FROM & set(changed) and exists(parent.resolved):
         write_bytes(new.resolved, read_bytes(parent.resolved))
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from core.errors import UsageError
 from core.reading import exists, is_regular
-from core.store import attempts, files, locks, process, state
+from core.store import attempts, files, locks, state
 from core.store.changes import mark_changed, require_active, require_writable
 from core.store.json_values import integer_of, mappings_in, number_of, text_of
+from core.store.origin import asked_by
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, Attempt, State
 from core.text import clean
@@ -71,7 +72,7 @@ def create_job(run: RunPaths, kind: str, content: Mapping[str, Any]) -> JobPaths
     files.make_dir(run.jobs, exist_ok=True)
     sweep_jobs(run)
     wish = {"device": wanted_device(run), "gpus": (files.peek_json(run.spec) or {}).get("gpus")}
-    asked = {"kind": kind, "time": time.time(), **wish, **process.allotment(os.environ), **content}
+    asked = {"kind": kind, "time": time.time(), **wish, **asked_by(os.environ), **content}
     new = JobPaths(run.jobs / files.temporary_name("new").removesuffix(".tmp"))
     files.make_dir(new.root)
     try:
@@ -270,6 +271,8 @@ def _derive(job: JobPaths, found: Attempt, begun: bool, working: bool, supervise
             return "stopped", f"{ended}; what was done before stays"
         return "failed", state.failure(found, job.log)
     name, reason = state.lost(found, job.run.root.parent, "supervisor and job died together")
+    if name == "running" and asked_to_stop:
+        return "stopping", reason
     if kill and name == "lost":
         return "stopped", f"{state.KILLED}; what was done before stays"
     return name, reason

@@ -23,7 +23,8 @@ from core.text import clean
 def show_document(run: RunPaths) -> dict[str, Any]:
     """`{"id", "name", "state", "reason", "epoch", "epochs", "best", "parent", "checkpoints", ...}`.
 
-    `early_stop` is the epoch at which training ended before its goal, or null; `model_summary` the network's
+    `early_stop` is the epoch at which training ended before its goal, or null; `finished_at` that at which a
+    run had finished before it failed to go on; `model_summary` the network's
     layers and parameters as model.json has them; `slot` and `gpu` those of the newest attempt; `unreadable`
     of a checkpoint says why it could not be measured.
     """
@@ -141,6 +142,7 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "archived": summary.archived,
         "imported": summary.imported,
         "early_stop": summary.early_stop,
+        "finished_at": summary.finished_at,
         "mode": summary.mode,
         "problems": list(summary.problems),
     }

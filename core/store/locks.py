@@ -38,9 +38,10 @@ _handed_over: set[int] = set()
 class Lock:
     """A lock this process holds; also a context manager that releases it."""
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, *, shared: bool = False) -> None:
         self.path = path
         self.fd = fd
+        self.shared = shared
         _open[fd] = self
 
     def release(self) -> None:
@@ -106,8 +107,45 @@ def adopt(fd: int, path: Path) -> Lock:
     return Lock(path, fd)
 
 
-def is_held(path: str | Path) -> bool:
-    """Whether anybody holds the lock. Looks for an instant only: owners try again for 5 s."""
+def renew() -> list[Path]:
+    """Take every lock that this process holds anew whose file was deleted or replaced; returns their files.
+
+    Without, the lock of a deleted file keeps nobody out. What another holds by now is left to it. Never
+    raises.
+    """
+    renewed = []
+    for lock in [lock for lock in _open.values() if lock is not None]:
+        with suppress(OSError):
+            if lock.fd >= 0 and not _is_of(lock.fd, lock.path) and _take_anew(lock):
+                renewed.append(lock.path)
+    return renewed
+
+
+def _is_of(fd: int, path: Path) -> bool:
+    """Whether a descriptor is that of the file which has this name now."""
+    mine = os.fstat(fd)
+    try:
+        present = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (present.st_dev, present.st_ino)
+
+
+def _take_anew(lock: Lock) -> bool:
+    other = _try(lock.path, fcntl.LOCK_SH if lock.shared else fcntl.LOCK_EX)
+    if other is None:
+        return False
+    # The same number stands for the new file from now on.
+    os.dup2(other.fd, lock.fd, inheritable=False)
+    other.release()
+    return True
+
+
+def is_held(path: str | Path, *, shared: bool = False) -> bool:
+    """Whether anybody holds the lock; `shared`: also whether somebody shares it. Makes no file.
+
+    Looks for an instant only: owners try again for 5 s.
+    """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -119,7 +157,7 @@ def is_held(path: str | Path) -> bool:
             return False
     _open[fd] = None
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
@@ -193,7 +231,7 @@ def _try(path: Path, how: int) -> Lock | None:
         # The file may have been removed, and made anew by another, between the two calls.
         mine, there = os.fstat(fd), os.stat(path)
         if (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino):
-            return Lock(path, fd)
+            return Lock(path, fd, shared=how == fcntl.LOCK_SH)
     except BlockingIOError:
         pass
     except BaseException:

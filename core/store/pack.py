@@ -24,6 +24,7 @@ from core.errors import DataError, StateError
 from core.reading import open_regular
 from core.store import files
 from core.store.changes import mark_changed
+from core.store.outputs import new_file
 from core.store.paths import FORMAT, RUN_ID, RunPaths
 from core.store.records import ACTIVE
 from core.store.state import derive_state
@@ -60,19 +61,11 @@ def pack_run(run: RunPaths, target: Path, keep: Callable[[str], bool] = lambda _
         raise StateError(f"Run {run.id} is {state}: stop it before you pack it.")
     every = sorted(_files(run.root, ""))
     chosen = [name for name in every if keep(name)]
-    temporary = target.with_name(files.temporary_name(target.name))
-    if os.path.lexists(target):
-        raise FileExistsError(17, "exists already", str(target))
-    try:
-        with open(temporary, "xb") as raw:
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
-                listed = _write(run, chosen, packed)
-            raw.flush()
-            files.sync(raw.fileno(), target)
-        os.link(temporary, target)
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+    with (
+        new_file(target) as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+    ):
+        listed = _write(run, chosen, packed)
     left = {name.split("/", 1)[0] for name in every} - {name.split("/", 1)[0] for name in chosen}
     gone = [f"{sum(name not in chosen for name in every)} files"] if len(chosen) < len(every) else []
     words = (*gone, *(f"all of {name}" for name in sorted(left)))

@@ -135,12 +135,6 @@ def _send_plainly(identity: Identity, number: signal.Signals) -> bool:
     return True
 
 
-def allotment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The GPUs that whoever asks may use, as an environment says: `{"visible": "0,1"}`, or nothing."""
-    visible = environ.get("CUDA_VISIBLE_DEVICES")
-    return {} if visible is None else {"visible": visible[:1000]}
-
-
 def _stat(pid: int) -> list[str] | None:
     """The fields of `/proc/<pid>/stat` from the state on (the name before it may hold anything)."""
     try:

@@ -136,7 +136,8 @@ class Best:
 class RunSummary:
     """One line of the run list.
 
-    `early_stop` is the epoch at which a finished run ended before its goal; `imported` runs were trained
+    `early_stop` is the epoch at which a finished run ended before its goal; `finished_at` that of one that
+    was asked for more later and failed or was lost before it learned anything; `imported` runs were trained
     elsewhere and are read-only; `mode` is what is trained (full, head, split), empty in old runs. `problems`
     are sentences on files of the run that are missing or cannot be read, and what was shown in their place.
     """
@@ -162,6 +163,7 @@ class RunSummary:
     archived: bool = False
     imported: bool = False
     early_stop: int | None = None
+    finished_at: int | None = None
     mode: str = ""
     problems: tuple[str, ...] = ()
 

@@ -17,6 +17,7 @@ from core.errors import StateError, UsageError
 from core.store import attempts, files, jobs, locks, process, state
 from core.store.changes import mark_changed, require_active, require_writable
 from core.store.json_values import text_of, texts_in
+from core.store.origin import asked_by
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
 from core.store.records import ACTIVE
 from core.store.version import code_version
@@ -210,6 +211,8 @@ def _require_ended_elsewhere(run: RunPaths) -> None:
     for what, attempt in begun:
         if attempt.status or attempt.exited or state.lost(attempt, run.root.parent, "")[0] not in ACTIVE:
             continue
+        if process.is_same(attempt.trainer):
+            raise StateError(f"Run {run.id} is still {what}, though its lock file is gone: stop it first.")
         host = clean(str(attempt.supervisor.get("host"))[:NAME_LIMIT])
         raise StateError(
             f"Run {run.id} is on a network disk and {host} has begun {what} without saying that it ended: "
@@ -292,7 +295,7 @@ def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _request(start: str | None, total_epochs: int, now: float) -> dict[str, Any]:
-    return {"from": start, "total_epochs": total_epochs, "time": now, **process.allotment(os.environ)}
+    return {"from": start, "total_epochs": total_epochs, "time": now, **asked_by(os.environ)}
 
 
 def _publish(new: RunPaths, spec: dict[str, Any], config_name: str, now: float) -> RunPaths:

@@ -128,6 +128,8 @@ def _derive(
             return state("stopped", f"{ended}; {_kept(run)}")
         return state("failed", failure(last, run.attempt(number).log))
     name, reason = lost(last, run.root.parent, "supervisor and trainer died together")
+    if name == "running" and asked_to_stop:
+        name = "stopping"
     if request.kill and name == "lost" and not last.problems:
         return state("stopped", f"{KILLED}; {_kept(run)}")
     return state(name, reason)
@@ -203,8 +205,10 @@ def lost(attempt: Attempt, runs: Path, usual: str) -> tuple[State, str]:
     """State and reason, as far as it can be known, of an attempt that nobody holds and nobody ended.
 
     `usual` is the reason when nothing better is known. Another host's work on a network disk is not judged
-    from here.
+    from here. A process that still lives is none that was lost, whatever became of its locks.
     """
+    if process.is_same(attempt.trainer):
+        return "running", "its lock file was deleted; the process runs"
     host = attempt.supervisor.get("host")
     if isinstance(host, str) and host != process.host():
         host = clean(host[:_LINE])

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 
+from core import os_errors
 from core.errors import LabError
 from core.metrics import Mode, as_mode
 from core.reading import exists, shown
@@ -15,7 +16,7 @@ from core.store.history import History
 from core.store.json_values import integer_of, mapping_of, number_of, text_of
 from core.store.metrics import MetricsReader
 from core.store.paths import RunPaths, checkpoint_id
-from core.store.records import ACTIVE, ENDED, Attempt, Best, Record, RunSummary
+from core.store.records import ACTIVE, ENDED, Attempt, Best, Record, RunSummary, State
 from core.store.restore import restore
 from core.store.runs import read_meta
 from core.text import clean
@@ -70,6 +71,7 @@ def summarise(run: RunPaths, reader: MetricsReader | None = None) -> RunSummary:
         archived=meta["archived"],
         imported=spec.get("imported") is True,
         early_stop=_early_stop(mine) if derived.state == "finished" else None,
+        finished_at=_finished_at(run, derived.state, history),
         mode=text_of(spec.get("mode"), 200),
         problems=tuple(_in_run(run, problem) for problem in problems),
     )
@@ -82,8 +84,10 @@ def _in_run(run: RunPaths, problem: str) -> str:
 
 def broken(run: RunPaths, error: BaseException) -> RunSummary:
     """The line of a run that cannot be summed up, with the reason: it must not hide the others."""
-    what = error.strerror if isinstance(error, OSError) else None
-    words = what.lower() if what else str(error) if isinstance(error, LabError) else repr(error)
+    if isinstance(error, OSError) and error.errno:
+        words = os_errors.reason(error)
+    else:
+        words = str(error) if isinstance(error, LabError) else repr(error)
     return RunSummary(
         id=run.id,
         name="",
@@ -116,6 +120,22 @@ def _early_stop(mine: Sequence[Attempt]) -> int | None:
     """The epoch at which the newest finished attempt ended before its goal."""
     ended = next((attempt for attempt in reversed(mine) if attempt.status == "finished"), None)
     return None if ended is None or ended.early_stop is None else ended.early_stop["epoch"]
+
+
+def _reached(history: History) -> int:
+    return int(history.epochs[-1]["epoch"]) if history.epochs else 0
+
+
+def _finished_at(run: RunPaths, now: State, history: History) -> int | None:
+    """The epoch at which a run had finished that then could not go on, and learned nothing more."""
+    if now not in ("failed", "lost"):
+        return None
+    trained = max((row["attempt"] for row in history.epochs), default=0)
+    for number in reversed(attempt_files.numbers(run)):
+        attempt = attempt_files.read_attempt(run, number)
+        if attempt.status == "finished":
+            return (attempt.epoch or _reached(history)) if trained <= number else None
+    return None
 
 
 def _latest(run: RunPaths) -> Attempt | None:

@@ -16,10 +16,11 @@ from core.reading import read_bytes
 from core.store import files
 from core.store.metrics import decode_numbers, encode_value
 from core.store.records import Best, RunSummary
+from core.store.version import code_version
 
-Stamp = tuple[int, int]
+Stamp = tuple[int, ...]
 _FIELDS = [field.name for field in dataclasses.fields(RunSummary)]
-_VERSION = 3
+_VERSION = 4
 _LIMIT = 1 << 28
 
 
@@ -27,10 +28,10 @@ def load_index(runs: Path) -> dict[str, tuple[Stamp, RunSummary]]:
     """Stamps and summaries by run id; empty when there is no index that fits this version."""
     try:
         content = orjson.loads(read_bytes(cache_path() / _name(runs), _LIMIT))
-        if (content["version"], content["fields"], content["runs"]) != (_VERSION, _FIELDS, str(runs)):
+        if (content["version"], content["fields"], content["runs"]) != (_version(), _FIELDS, str(runs)):
             return {}
         return {
-            name: ((stamp[0], stamp[1]), _summary(values))
+            name: (tuple(map(int, stamp)), _summary(values))
             for name, (stamp, values) in content["known"].items()
         }
     except (UnreadableError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, IndexError):
@@ -41,7 +42,7 @@ def save_index(runs: Path, known: Mapping[str, tuple[Stamp, RunSummary]]) -> Non
     """Replace the index; a fault leaves the old one."""
     try:
         content = {
-            "version": _VERSION,
+            "version": _version(),
             "fields": _FIELDS,
             "runs": str(runs),
             "known": {
@@ -52,6 +53,12 @@ def save_index(runs: Path, known: Mapping[str, tuple[Stamp, RunSummary]]) -> Non
         files.write_bytes(cache_home() / _name(runs), orjson.dumps(content))
     except (OSError, TypeError):
         return
+
+
+def _version() -> list[object]:
+    """Another labtui may answer otherwise from the same files."""
+    code = code_version()
+    return [_VERSION, code["version"], code["git"]]
 
 
 def _value(summary: RunSummary, field: str) -> object:

@@ -59,6 +59,7 @@ async def to_page(ui: Any, screen: DataScreen, key: str) -> None:
     await ui.until(lambda: screen.page is not None and screen.page.key == key)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES, ids=["80", "160"])
 async def test_every_number_leads_to_its_images_by_enter(
     drive: Any, boxed: Path, size: tuple[int, int]

@@ -30,6 +30,7 @@ async def open_run(ui: Any, *keys: str) -> None:
     await ui.until(lambda: ui.app.snapshot.detail is not None)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_map_and_loss_first_then_the_rest(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(name="frcnn", epochs=10)
@@ -68,6 +69,7 @@ async def test_terms_are_named_and_absent_numbers_are_absent(lab: Any, drive: An
         assert "-1" not in ui.text().replace("lr-1", "")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_point_an_epoch_from_early_to_late(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(epochs=50)
@@ -87,12 +89,13 @@ async def test_a_point_an_epoch_from_early_to_late(lab: Any, drive: Any, size: t
         await ui.sees("val/map against val/loss")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_checkpoints_with_map_and_map_50(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(epochs=5, train=(4,))
     async with drive(*size) as ui:
         await open_run(ui, "2")
-        await ui.sees("val/map", "map_50", "val/loss", "eval train")
+        await ui.sees("val/map", "map_50", "val/loss", "train score")
         best = next(line for line in ui.lines() if "★" in line.split()[:2])
         assert {"4", "0.4600", "0.6440", "0.6900"} <= set(best.split())
         assert "train/map" not in ui.text()
@@ -103,7 +106,7 @@ async def test_classes_with_n_the_worst_first(lab: Any, drive: Any) -> None:
     lab.detector(epochs=5)
     async with drive() as ui:
         await open_run(ui, "3")
-        await ui.sees("val of a01-e0004 ★ best", "class", "ap_50", "ap_75", "recall")
+        await ui.sees("val of a01-e0004 ★ best", "class", "ap_50", "ap_75", "AR")
         await ui.sees("AP 0.4600", "mean of 3 classes, n = 882 objects")
         table = ui.app.screen.query_one(ClassTable)
         assert [row.name for row in table.rows] == ["[rare]", "Eunotia silesiaca", "G. olivaceum", "unseen"]
@@ -123,12 +126,13 @@ async def test_classes_with_n_the_worst_first(lab: Any, drive: Any) -> None:
         assert table.rows[-1].name == "unseen"
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_classes_fit(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(epochs=3)
     async with drive(*size) as ui:
         await open_run(ui, "3")
-        await ui.sees("[rare]", "recall", "n = 882")
+        await ui.sees("[rare]", "AR", "n = 882")
         assert all(len(line) <= size[0] for line in ui.lines())
 
 
@@ -159,6 +163,7 @@ async def test_training_images_on_request(lab: Any, drive: Any, monkeypatch: pyt
         await ui.sees("train of a01-e0003")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_runs_with_map_and_map_50(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(name="frcnn", epochs=5)
@@ -175,6 +180,7 @@ async def test_classifiers_beside_detectors(lab: Any, drive: Any) -> None:
         assert "–" in line
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_four_charts_of_marked_runs(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.detector(name="aaa", epochs=6, train=(3, 6))

@@ -9,7 +9,8 @@ import pytest
 from core.errors import StateError
 from core.store.files import write_json
 from core.store.paths import RunPaths
-from tui.dialogs.resume import ResumeChoice, split_settings
+from tui.dialogs.edit import EditDialog
+from tui.dialogs.resume import ResumeChoice, ResumeDialog, split_settings
 from tui.screens.runs import RunsScreen
 
 SIZES = [(80, 24), (120, 40)]
@@ -36,6 +37,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     return made
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_resume_says_what_it_will_do(lab: Any, drive: Any, calls: Any, size: tuple[int, int]) -> None:
     run = lab.run(state="stopped", epochs=3, total=8, best=2)
@@ -84,7 +86,7 @@ async def test_what_cannot_be_done_is_said_and_not_done(lab: Any, drive: Any, ca
         await ui.sees("nothing to do")
         await ui.press("ctrl+s")
         assert not isinstance(ui.app.screen, RunsScreen)
-        await ui.press("escape")
+        await ui.press("escape", "y")
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
     assert not calls
 
@@ -202,6 +204,30 @@ async def test_an_unexpected_error_goes_to_the_log(
     assert "in break_down" in log_path().read_text()
 
 
+async def test_forms_ask_before_what_was_written_is_lost(lab: Any, drive: Any) -> None:
+    lab.run(name="mine", epochs=3)
+    async with drive() as ui:
+        for key, form, lines in (
+            ("t", EditDialog, "#tags"),
+            ("r", ResumeDialog, "#more"),
+            ("f", ResumeDialog, "#set"),
+        ):
+            await ui.press(key)
+            await ui.until(lambda form=form: isinstance(ui.app.screen, form))
+            await ui.press("escape")
+            await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+            await ui.press(key)
+            await ui.until(lambda form=form: isinstance(ui.app.screen, form))
+            ui.app.screen.query_one(lines).focus()
+            await ui.press("7", "escape")
+            await ui.sees("1 changed field would be lost")
+            await ui.press("enter")
+            await ui.until(lambda form=form: isinstance(ui.app.screen, form))
+            assert ui.app.screen.query_one(lines).value.endswith("7")
+            await ui.press("escape", "y")
+            await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -231,6 +257,7 @@ def measurable(lab: Any) -> RunPaths:
     return run
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_measure_says_what_it_comes_to(
     measurable: RunPaths, drive: Any, calls: Any, size: tuple[int, int]

@@ -37,6 +37,7 @@ async def compared(ui: Any, errors: ModuleType) -> Any:
     return screen
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (120, 34), (160, 50)])
 async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
@@ -58,7 +59,10 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         listed = {(row.letter, row.name, row.outcome) for row in screen.query_one(BoxTable).rows}
         assert {("A", "cat", "confused"), ("B", "dog", "correct"), ("B", "eel", "extra label")} <= listed
         await errors.press(ui, "1")
-        assert "model wrong" not in ui.text()
+        await ui.sees("A judged: model wrong", "[A/B]")
+        if size[0] == 120:
+            await errors.press(ui, "m", "w", "n", "enter")
+            await ui.sees("A judged: model wrong · wn")
         await errors.press(ui, "n")
         await ui.sees("3 of 4", "dog: A missed, B correct (fixed)")
         await errors.press(ui, "b", "b")
@@ -72,6 +76,33 @@ async def test_one_checkpoint_against_another(two: Any, drive: Any, errors: Modu
         await errors.press(ui, "escape")
         await ui.sees("[Matrix]")
         assert [case.kind for case in errors.table(screen).rows] == ["confused"]
+
+
+async def test_a_and_b_change_places_and_the_older_one_begins(
+    two: Any, lab: Any, drive: Any, errors: ModuleType, tmp_path: Path
+) -> None:
+    async with drive(120, 34) as ui:
+        await compared(ui, errors)
+        await errors.press(ui, "s")
+        await ui.sees("[A/B]", "B: demo", "@2", "fixed 1", "broken 2")
+        assert ui.app.screen.model.source.checkpoint == "a01-e0003"
+        # The older one is A, whichever was looked at first.
+        await errors.press(ui, "a", "enter")
+        await ui.sees("fixed 2", "broken 1", "@3")
+        assert ui.app.screen.model.source.checkpoint == "a01-e0002"
+        await ui.pilot.click("#tabs-line", offset=(ui.lines()[1].index("Classes") + 2, 0))
+        await ui.sees("[Classes]")
+        await ui.pilot.click("#tabs-line", offset=(ui.lines()[1].index("▸"), 0))
+        await ui.sees("◂ 0.55 ▸")
+        await ui.pilot.click("#tabs-line", offset=(ui.lines()[1].index("IoU"), 0))
+        await ui.sees("0.20")
+        names = [row.cells["name"][0] for row in ui.app.screen.query_one("#classes", LineTable).rows]
+        await ui.pilot.click("#classes", offset=(4, 0))
+        await ui.sees("class▴")
+        shown = [row.cells["name"][0] for row in ui.app.screen.query_one("#classes", LineTable).rows]
+        assert shown == sorted(names) != names
+        await ui.pilot.click("#tabs-line", offset=(ui.lines()[1].index("Matrix") + 2, 0))
+        await ui.sees("[Matrix]")
 
 
 async def test_suppression_holds_for_both(two: Any, drive: Any, errors: ModuleType) -> None:

@@ -29,6 +29,7 @@ def write_new(run: Any, errors: ModuleType, folder: Path, number: int = 1) -> No
     os.utime(file, (two_hours_ago, two_hours_ago))
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (120, 34), (160, 50)])
 async def test_new_images_image_by_image(
     lab: Any, drive: Any, errors: ModuleType, tmp_path: Path, size: Any

@@ -56,6 +56,7 @@ def hostile(lab: Any, errors: ModuleType, tmp_path: Path) -> Any:
     return run
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 async def test_names_everywhere(hostile: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
@@ -92,6 +93,7 @@ async def test_names_everywhere(hostile: Any, drive: Any, errors: ModuleType, si
                 await ui.sees("0 [red].png", "2 ␛[31mdog␇.png", "3 규조류.png", "8 שלום.png")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 async def test_names_in_dialogs_and_in_pairs(hostile: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:

@@ -18,6 +18,7 @@ SIZES = [(80, 24), (160, 50)]
 SIGNS = ("truth 2", "predictions 3", "┏", "┌", " T dog ", " P cat .90")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_zoom_pan_and_layers(predicted: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
@@ -89,6 +90,7 @@ async def test_boxes_are_gone_through_one_by_one(predicted: Any, drive: Any, err
         assert not screen.is_attached
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_truth_beside_prediction(predicted: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
@@ -153,6 +155,7 @@ async def test_missing_images_keep_their_boxes(
         await ui.sees("found last")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES[:1])
 async def test_judgements_are_kept(predicted: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     file = predicted.predictions / "a01-e0002-val.npz"

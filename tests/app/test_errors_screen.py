@@ -21,6 +21,7 @@ SIZES = [(80, 24), (160, 50)]
 SMALL_SIZES = [(80, 24), (120, 34)]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_from_runs_to_the_worst_picture(
     predicted: Any, drive: Any, errors: ModuleType, size: Any
@@ -76,6 +77,7 @@ async def test_cases_follow_the_cell(predicted: Any, drive: Any, errors: ModuleT
         await ui.sees("no case here", "0 cases")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SMALL_SIZES)
 async def test_everything_follows_the_score(
     predicted: Any, drive: Any, errors: ModuleType, size: Any
@@ -137,6 +139,7 @@ async def test_ways_to_look_at_the_matrix(predicted: Any, drive: Any, errors: Mo
         assert seen[1:] == [MatrixCell(1, 0), MatrixCell(None, 2), MatrixCell(1, None), MatrixCell(1, 0)]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_pages(predicted: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
@@ -242,6 +245,7 @@ async def test_a_damaged_file_is_a_sentence(lab: Any, drive: Any, errors: Module
         await ui.sees("again.")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SMALL_SIZES)
 async def test_classification(lab: Any, drive: Any, errors: ModuleType, tmp_path: Path, size: Any) -> None:
     run = lab.run(epochs=1)
@@ -275,6 +279,7 @@ def diatoms(lab: Any, errors: ModuleType, tmp_path: Path) -> Any:
     return made
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_68_classes_scroll_under_frozen_names(
     diatoms: Any, drive: Any, errors: ModuleType, size: Any

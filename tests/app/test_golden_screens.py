@@ -202,6 +202,7 @@ class Album:
             self.wrong.append("\n".join(diff))
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.usefixtures("filled")
 async def test_screens_look_as_they_did(

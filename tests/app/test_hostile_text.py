@@ -14,6 +14,7 @@ NAME = "exp [lr=0.1] [/"
 REASON = "no such class person[/] in [red]img[1].png[/path]"
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
 async def test_markup_letter_for_letter_on_every_screen(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.run(name=NAME, state="failed", epochs=2, reason=REASON, log="[bold]loud[/bold] [/] [@click=x]\n")
@@ -73,6 +74,7 @@ async def test_control_characters_never_reach_a_line(lab: Any, drive: Any) -> No
                 assert "\u202e" not in line
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 async def test_classes_layers_jobs_tags_and_notes(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     run = lab.run(epochs=2, name=NAME, tags=("[/] seed=1", "[red]"))

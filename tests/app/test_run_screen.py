@@ -20,6 +20,7 @@ from tui.widgets.line_view import LineView
 SIZES = [(80, 24), (160, 50)]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_charts_first(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.run(name="mine", epochs=3, total=3, best=2)
@@ -32,6 +33,7 @@ async def test_charts_first(lab: Any, drive: Any, size: tuple[int, int]) -> None
         assert len(ui.lines()) == size[1]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_checkpoints_with_their_metrics(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.run(epochs=3, best=2)
@@ -172,9 +174,10 @@ async def test_a_fork_names_its_parent(lab: Any, drive: Any) -> None:
     )
     async with drive(160, 50) as ui:
         await ui.press("enter")
-        await ui.sees("fork of 20260101-000000-demo-ffff")
+        await ui.sees("fork of demo-ffff")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_classes_worst_first_with_both_accuracies(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     run = lab.run(epochs=3, best=2)
@@ -232,6 +235,7 @@ async def test_nothing_measured_says_what_to_press(lab: Any, drive: Any) -> None
         await ui.sees("nothing measured on val: press m")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_network_layer_by_layer(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     run = lab.run()
@@ -258,6 +262,7 @@ async def test_a_run_without_a_summary_of_its_network_says_so(lab: Any, drive: A
         await ui.sees("this run has no summary of its network")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_measuring_job_tells_how_far_it_is_and_can_be_stopped(
     lab: Any, drive: Any, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -303,7 +308,7 @@ async def test_measured_splits_stand_beside_the_rest(lab: Any, drive: Any) -> No
     lab.measure(run, "a01-e0002", "test", {"a": (1000, 111)}, sha256="0" * 64)
     async with drive(160, 50) as ui:
         await ui.press("enter", "2")
-        await ui.sees("eval train", "eval test", "0.9120", "0.8340", "run ", "of it checkpoints")
+        await ui.sees("train score", "test score", "0.9120", "0.8340", "run ", "of it checkpoints")
         assert "0.1110" not in ui.text()
         await ui.sees("test: accuracy 0.8340 (1\u2009000 images)")
 

@@ -21,6 +21,7 @@ from tui.widgets.run_table import RunTable
 SIZES = [(80, 24), (160, 50)]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_empty_workspace_says_what_to_do(drive: Any, size: tuple[int, int]) -> None:
     async with drive(*size) as ui:
@@ -37,6 +38,7 @@ async def test_no_config_names_the_command_that_makes_some(lab: Any, drive: Any)
         assert isinstance(ui.app.screen, RunsScreen)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_states_values_and_reasons_at_a_glance(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.run(name="alpha", best=2)
@@ -65,6 +67,7 @@ async def test_states_values_and_reasons_at_a_glance(lab: Any, drive: Any, size:
         assert len(ui.lines()) == size[1]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_charts_of_the_highlighted_run(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     lab.run(best=2)
@@ -265,7 +268,7 @@ async def test_leaving_stops_nothing(lab: Any, drive: Any, key: str) -> None:
 
 async def test_help_and_palette_use_the_same_words(lab: Any, drive: Any) -> None:
     lab.run()
-    async with drive(120, 50) as ui:
+    async with drive(120, 70) as ui:
         await ui.press("question_mark")
         await ui.sees("Keys and signs", "resume", "stop and save", "log axis", "queued", "lost")
         await ui.press("escape")
@@ -276,6 +279,7 @@ async def test_help_and_palette_use_the_same_words(lab: Any, drive: Any) -> None
         await ui.until(lambda: ui.app.screen_stack[0].sorting == "best")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_gpus_and_jobs_in_the_title(
     lab: Any, drive: Any, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -348,6 +352,7 @@ async def test_filter_by_tag_model_and_mode(lab: Any, drive: Any) -> None:
             await ui.sees("one", "two")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_tags_note_name_and_archive_are_edited(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     run = lab.run(name="old name", tags=("a",))
@@ -377,7 +382,7 @@ async def test_escape_changes_nothing_and_a_bad_name_is_a_sentence(lab: Any, dri
     async with drive() as ui:
         await ui.press("t")
         await ui.type("x")
-        await ui.press("escape")
+        await ui.press("escape", "y")
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
         assert read_meta(run)["tags"] == ()
         await ui.press("t")

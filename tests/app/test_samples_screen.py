@@ -57,6 +57,7 @@ async def open_pictures(ui: Any) -> PictureGrid:
     return grid
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_page_full_of_pictures(drive: Any, size: tuple[int, int]) -> None:
     async with drive(*size) as ui:
@@ -83,6 +84,7 @@ async def test_next_page_and_back(drive: Any) -> None:
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES)
 async def test_an_original_beside_its_draws(drive: Any, size: tuple[int, int]) -> None:
     async with drive(*size) as ui:

@@ -110,6 +110,7 @@ async def opened(ui: Any, *words: str) -> StudyScreen:
     return screen
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", SIZES, ids=str)
 async def test_the_table_says_which_is_better_and_whether_we_know(
     lab: Any, study: Path, drive: Any, size: tuple[int, int]

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from rich.color import Color
 
+from tui.app import LabApp
+from tui.read.choices import Choices
+
 
 def luminance(color: Color) -> float:
     """Relative luminance as in WCAG 2: https://www.w3.org/TR/WCAG22/#dfn-relative-luminance."""
@@ -35,6 +38,7 @@ def unreadable(app: Any) -> list[str]:
     [
         pytest.param(["labtui-light"], id="light"),
         pytest.param(["labtui-light", "labtui-dark"], id="light-and-back"),
+        pytest.param(["textual-light"], id="pale"),
     ],
 )
 async def test_words_can_be_read_after_a_change_of_theme(lab: Any, drive: Any, themes: list[str]) -> None:
@@ -52,3 +56,5 @@ async def test_words_can_be_read_after_a_change_of_theme(lab: Any, drive: Any, t
             await ui.press(*keys)
             await ui.sees(words)
             assert unreadable(ui.app) == []
+        await ui.until(lambda: Choices(lab.workspace.root).text("theme") == themes[-1])
+    assert LabApp(lab.workspace).theme == themes[-1]

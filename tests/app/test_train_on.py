@@ -36,6 +36,7 @@ async def test_it_is_cut_at_whole_parts(lab: Any, drive: Any) -> None:
         await ui.sees("train on? train on: still getting better … ")
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
 async def test_the_charts_of_a_run_have_it(lab: Any, drive: Any, size: tuple[int, int]) -> None:
     run = lab.run(name="beta", state="running", epochs=7, total=12)

@@ -138,6 +138,7 @@ def resign(run: RunPaths, identifier: str) -> None:
     side.write_text(json.dumps(content))
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize(
     ("change", "words"),
     [

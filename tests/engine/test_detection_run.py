@@ -61,6 +61,7 @@ def predictions(run: RunPaths, stem: str) -> BoxPredictions:
 
 
 # After 4 steps come 7 images to measure: 6 is in the midst of them, and so the epoch is not over yet.
+@pytest.mark.some(3)
 @pytest.mark.parametrize(("asked", "stop_at"), [(0, 0), (2, 2), (4, 4), (6, 4), (11, 4), (25, 11)])
 def test_resume_is_bit_exact(
     box_lab: Any, box_run: RunPaths, sha: Sha, curve: Curve, stop_after: Any, asked: int, stop_at: int
@@ -77,6 +78,7 @@ def test_resume_is_bit_exact(
     assert np.array_equal(ours.scores, theirs.scores)
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -362,6 +364,7 @@ def test_loss_that_explodes(box_lab: Any) -> None:
         assert all(value.isfinite().all() for value in content["model"].values())
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("term", TERMS)
 def test_the_term_at_fault_is_named(box_lab: Any, monkeypatch: pytest.MonkeyPatch, term: str) -> None:
     calls = iter(range(100))

@@ -63,6 +63,7 @@ def predictor_of(model: Any) -> list[nn.Module]:
     return [part if isinstance(part, nn.Conv2d) else part[-1] for part in head.module_list]
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("name", DETECTORS)
 def test_every_name_is_described(name: str) -> None:
     document = describe(experiment(name, image_size={"min": 320, "max": 416}), CLASSES)
@@ -91,6 +92,7 @@ def test_networks_are_torchvisions(name: str, count: int) -> None:
         assert statistics == sum(2 * norm.num_features for norm in norms)
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("name", DETECTORS)
 def test_outputs_count_background_where_the_family_does(name: str) -> None:
     model = on_meta(name)
@@ -106,6 +108,7 @@ def test_outputs_count_background_where_the_family_does(name: str) -> None:
         )
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("label", range(CLASSES))
 def test_class_keeps_its_number(name: str, label: int) -> None:
@@ -134,6 +137,7 @@ def test_class_keeps_its_number(name: str, label: int) -> None:
     assert max(losses) > min(losses)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("name", LIGHT[:2])
 def test_box_of_a_class_is_learnt(name: str) -> None:
     """Two pictures of bright squares: class 0 and class 2 come back where they are, and as what they are."""
@@ -165,6 +169,7 @@ def test_box_of_a_class_is_learnt(name: str) -> None:
         assert (one["boxes"][0] - right["boxes"][0]).abs().max() < 6
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("name", [*FAMILIES, "fasterrcnn_mobilenet_v3_large_320_fpn"])
 def test_losses_and_boxes_of_mixed_and_empty_images(name: str) -> None:
     model = built(name)
@@ -271,6 +276,7 @@ def test_predict_settings(name: str) -> None:
     assert floors[0.0, 1000, 0.9] > floors[0.0, 1000, 0.1]
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("name", [*LIGHT[:2], "ssdlite320_mobilenet_v3_large"])
 def test_boxes_stay_float32_under_autocast(name: str) -> None:
     """Bfloat16 knows 8 digits: at 1000 pixels it would be wrong by four."""

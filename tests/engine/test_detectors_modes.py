@@ -65,6 +65,7 @@ def stepped(given: Experiment) -> tuple[Any, dict[str, Tensor]]:
     return model, before
 
 
+@pytest.mark.some(6)
 @pytest.mark.parametrize("mode", KEYS)
 @pytest.mark.parametrize("name", [*SMALL, *LARGE])
 def test_a_step_moves_what_its_mode_names(name: str, mode: str) -> None:
@@ -140,6 +141,7 @@ def torchvisions(name: str, trained: int) -> nn.Module:
         return _mobilenet_extractor(mobilenet_v3_large(), True, trained)
 
 
+@pytest.mark.some(6)
 @pytest.mark.parametrize("trained", [0, 1, 4, 5])
 @pytest.mark.parametrize(
     "name",

@@ -25,7 +25,9 @@ def tried(lab: Any, tmp_path: Path) -> Any:
         config.write_text(dump(apply_overrides(stored, overrides)))
         changed = any(text.startswith("data") for text in overrides)
         try:
-            try_fork(config, parent, "a01-e0001", data_changed=changed)
+            try_fork(
+                config, parent, "a01-e0001", data_changed=changed, model_changed="model" in str(overrides)
+            )
         except LabError as error:
             return str(error)
         return ""

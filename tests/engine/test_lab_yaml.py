@@ -104,6 +104,7 @@ def one_epoch(
     return run, before
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("name", FILES)
 def test_a_short_epoch_moves_what_the_mode_names(
     name: str, cells: Path, tmp_path: Path, homes: Path, monkeypatch: pytest.MonkeyPatch

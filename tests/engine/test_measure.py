@@ -92,6 +92,7 @@ def test_what_training_measured_is_not_measured_again(lab: Any) -> None:
         assert row["n"] == 27
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("batch", [None, 1, 4, 7])
 def test_measured_again_gives_what_training_wrote(batch: int | None, lab: Any) -> None:
     run = lab.train("epochs=2", "augment.tta=[hflip]", "measure.random=true", "ema=0.9")
@@ -160,6 +161,7 @@ def test_a_split_that_the_run_has_not_is_named(lab: Any, tmp_path: Path) -> None
         plan_measure(lab.workspace, run, splits=("test",))
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("damage", ["cut", "empty", "flipped", "gone", "foreign"])
 def test_one_bad_checkpoint_is_marked_and_the_rest_is_measured(damage: str, lab: Any) -> None:
     run = lab.train()

@@ -30,6 +30,7 @@ def experiment(model: str, **keys: Any) -> Experiment:
     return parse_experiment(yaml.safe_dump({"data": {"root": "/d"}, "model": model, **keys}), Path("/c.yaml"))
 
 
+@pytest.mark.some(5)
 @pytest.mark.parametrize("name", ["tinyvgg_v4", "resnet18", "vit_b_32", "swin_t", "densenet121"])
 @pytest.mark.parametrize("mode", ["full", "head"])
 def test_layers_and_parts_add_up(name: str, mode: str) -> None:

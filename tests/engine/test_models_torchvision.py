@@ -63,6 +63,7 @@ def test_the_list_is_torchvisions() -> None:
     assert sorted(CLASSIFIERS) == sorted(models.list_models(module=models))
 
 
+@pytest.mark.some(24)
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_network_builds_with_its_published_number_of_parameters(name: str) -> None:
     published = models.get_model_weights(name).DEFAULT.meta
@@ -76,6 +77,7 @@ def test_every_network_builds_with_its_published_number_of_parameters(name: str)
     assert next(head.module.parameters()).shape[0] == 1000
 
 
+@pytest.mark.some(8)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_smallest_images_pass(name: str) -> None:
     step = size_step(name)

@@ -16,8 +16,10 @@ from PIL import Image
 
 from core.config.workspace import cache_home
 from core.data import cache, decode
-from core.data.cache import Cancelled, cached_pixels
+from core.data.boxes_store import cached_pictures
+from core.data.cache import Cancelled, cached_pixels, cached_whole
 from core.data.decode import decode_pixels, decode_square, native_side
+from core.datasets.depth import Opening
 from core.datasets.pictures import member
 from core.errors import DataError
 
@@ -126,11 +128,11 @@ def test_two_at_once_build_it_once(three: tuple[Path, list[str]], monkeypatch: p
     inside, go_on = threading.Event(), threading.Event()
     decoded: list[str] = []
 
-    def slow(root: Path, path: str, size: int) -> np.ndarray:
+    def slow(root: Path, path: str, size: int, how: Opening) -> np.ndarray:
         decoded.append(path)
         inside.set()
         assert go_on.wait(30)
-        return decode_square(root, path, size)
+        return decode_square(root, path, size, how)
 
     monkeypatch.setattr(decode, "decode_square", slow)
     results: list[torch.Tensor] = []
@@ -223,3 +225,15 @@ def test_a_changed_file_of_many_gets_a_cache_of_its_own(tmp_path: Path) -> None:
 def test_native_side_is_the_shorter_one(tmp_path: Path, sides: list[tuple[int, int]], native: int) -> None:
     names = [save(tmp_path / f"{index}.png", *size).name for index, size in enumerate(sides)]
     assert native_side(tmp_path, names) == native
+
+
+def test_deep_pictures_are_decoded_by_the_range_of_their_set_and_cached_by_it(tmp_path: Path) -> None:
+    Image.fromarray(np.full((20, 20), 1000, np.uint16)).save(tmp_path / "a.png")
+    narrow, wide = Opening((0, 1023)), Opening((0, 4095))
+    for how, value in ((narrow, 249), (wide, 62), (Opening(), 3)):
+        assert (cached_pixels(tmp_path, ["a.png"], 16, how=how)[1:-1] == value).all()
+        assert (cached_whole(tmp_path, ["a.png"], 16, how=how).pixels.view(3, 16, 16, 3)[1] == value).all()
+        assert (decode_pixels(tmp_path, ["a.png"], 16, how)[1:-1] == value).all()
+        sizes = np.array([[20, 20]])
+        assert (cached_pictures(tmp_path, ["a.png"], sizes, (16, 16), how=how) == value).all()
+    assert len(cache_files()) == 9

@@ -125,6 +125,7 @@ def half_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.engine.resolve.choose_precision", lambda experiment, device: "float16")
 
 
+@pytest.mark.some(1)
 @pytest.mark.usefixtures("half_on_cpu")
 @pytest.mark.parametrize("extra", [(), ("clip_norm=1.0", "optimizer.name=adamw", "learning_rate=0.002")])
 def test_gradient_scale_survives_a_resume(

@@ -25,6 +25,7 @@ Curve = Callable[[RunPaths], list[dict[str, float]]]
 STEPS = 7
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("stop_at", [0, 3, 6, 7, 10, 20])
 def test_resume_is_bit_exact(lab: Any, sha: Sha, curve: Curve, stop_after: Any, stop_at: int) -> None:
     whole = lab.train()
@@ -65,6 +66,7 @@ CASES += [
 ]
 
 
+@pytest.mark.some(4)
 @pytest.mark.parametrize("overrides", CASES)
 def test_resume_is_bit_exact_with(
     lab: Any, sha: Sha, curve: Curve, stop_after: Any, overrides: tuple[str, ...]

@@ -115,6 +115,7 @@ def test_best_is_kept_while_epochs_go_unmeasured(lab: Any, scores: Any) -> None:
     assert choose(run, "best").id == "a01-e0002"
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize(
     ("accuracies", "settings", "kept", "best"),
     [
@@ -288,6 +289,7 @@ def test_runs_of_version_0_1_go_on(lab: Any, sha: Any, curve: Any, stop_after: A
     assert read_checkpoint(fork, choose(fork, "3"))["ema"]["updates"] == 7
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
 def test_prefixes_of_wrappers_are_taken_off(lab: Any, prefix: str) -> None:
     run = lab.train("epochs=1")

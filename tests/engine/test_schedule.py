@@ -221,6 +221,7 @@ def never_better(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Classification, "measure", measure)
 
 
+@pytest.mark.some(2)
 @pytest.mark.usefixtures("never_better")
 @pytest.mark.parametrize(
     ("settings", "want"),

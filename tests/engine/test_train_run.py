@@ -222,14 +222,14 @@ def test_stop_while_images_are_decoded(
     """Asked to stop before any training, or before the test images: a resume does the rest."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(homes / "cache"))
     flag = StopFlag()
-    original = decode.open_picture  # type: ignore[attr-defined]
+    original = decode.open_fitting  # type: ignore[attr-defined]
 
-    def slow(root: Path, path: str) -> Any:
+    def slow(root: Path, path: str, *how: Any) -> Any:
         if path.startswith(stage):
             flag.set()
-        return original(root, path)
+        return original(root, path, *how)
 
-    monkeypatch.setattr(decode, "open_picture", slow)
+    monkeypatch.setattr(decode, "open_fitting", slow)
     run = lab.create("epochs=2")
     assert lab.attempt(run, flag) == "stopped"
     assert len(list_checkpoints(run)) == (0 if stage == "train" else 2)

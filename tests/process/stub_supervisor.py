@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 WAIT = "--wait-for-slots"
 
 
-def supervisor_command(module: str, *arguments: str) -> list[str]:
+def supervisor_command(module: str, *arguments: str, python: str = "") -> list[str]:
     """In place of `module_command` in the dispatcher: supervisors are this script, waiters look often."""
     if module == "core.launch.supervisor":
         return [sys.executable, "-P", str(HERE / "stub_supervisor.py"), *arguments]
@@ -38,7 +38,7 @@ def worker_command(work: Work, attempt: AttemptPaths) -> list[str]:
     return [sys.executable, "-P", str(HERE / "stub_worker.py"), str(work.run.root), name]
 
 
-def tracker_command(module: str, *arguments: str) -> list[str]:
+def tracker_command(module: str, *arguments: str, python: str = "") -> list[str]:
     """In place of `module_command` where trackers are started."""
     return [sys.executable, "-P", os.environ.get("STUB_TRACKER", os.devnull), *arguments]
 

@@ -132,7 +132,10 @@ def test_each_run_gets_a_card_of_its_own(lab: Workspace, cards: Cards) -> None:
     }
     assert show_document(runs[1])["gpu"] == began["gpu"]
     assert [status.runs for status in gpu_status()] == [(runs[0].id,), (runs[1].id,)]
-    assert waiting_reason(runs[2]) == "waiting for a free GPU: GPU 0: 1 run has it; GPU 1: 1 run has it"
+    names = [run.id.split("-", 2)[2] for run in runs]
+    assert waiting_reason(runs[2]) == (
+        f"waiting for a free GPU: GPU 0: 1 run has it: {names[0]}; GPU 1: 1 run has it: {names[1]}"
+    )
     control.stop_run(runs[1])
     until(lambda: derive_state(runs[2]).state == "running", "the third one gets the card that is free")
     assert read_attempt(runs[2], 1).slot == "gpu1/0"
@@ -180,7 +183,8 @@ def test_runs_share_a_card(lab: Workspace, cards: Cards, monkeypatch: pytest.Mon
     cards.use(0, (trainer(first), 30 * GB), (trainer(second), 10 * GB))
     assert [slot_of(run) for run in (first, second, other)] == ["gpu0/0", "gpu0/1", "gpu1/0"]
     assert gpu_status()[0].strangers == ()
-    assert waiting_reason(third) == "waiting for GPU 0: 2 runs have them"
+    names = [run.id.split("-", 2)[2] for run in (first, second)]
+    assert waiting_reason(third) == f"waiting for GPU 0: 2 runs have them: {names[0]} and {names[1]}"
     cards.use(0, (trainer(second), 10 * GB))
     control.stop_run(first)
     until(lambda: derive_state(third).state == "running", "beside a run of ours, whatever memory that uses")
@@ -290,7 +294,9 @@ def test_a_job_takes_a_card_too(lab: Workspace, cards: Cards) -> None:
     assert (read_json(seen_by_job) or {})["CUDA_VISIBLE_DEVICES"] == "GPU-10000000-feed"
     assert [status.runs for status in gpu_status()] == [(), (f"{run.id} measure-0001",)]
     waiting = start_job(lab, run, "measure", {"do": "wait", "gpus": [1]})
-    assert waiting_reasons()[str(waiting.root)] == "waiting for GPU 1: 1 run has it"
+    assert waiting_reasons()[str(waiting.root)] == (
+        f"waiting for GPU 1: 1 run has it: {run.id.split('-', 2)[2]} measure-0001"
+    )
     stop_job(job)
     assert wait_job(job, 20).state == "stopped"
     until(lambda: (waiting.root / "seen.json").exists(), "the next job gets the card")

@@ -100,9 +100,10 @@ def test_jobs_and_runs_share_slots_in_order(lab: Workspace, run: RunPaths) -> No
     second = start_job(lab, run, "measure", {"do": "count", "total": 1})
     assert [work.name for work in QueueView().works()] == [training.id, f"{run.id} measure-0002"]
     assert QueueView().waiting() == [training]
+    holder = f"{run.id.split('-', 2)[2]} measure-0001"
     assert waiting_reasons() == {
-        str(training.root): "waiting for a free CPU slot: 1 run has it",
-        str(second.root): "waiting for a free CPU slot: 1 run has it, 1 before it",
+        str(training.root): f"waiting for a free CPU slot: 1 run has it: {holder}",
+        str(second.root): f"waiting for a free CPU slot: 1 run has it: {holder}, 1 before it",
     }
     assert [job.name for job in active_jobs(lab)] == ["measure-0001", "measure-0002"]
     stop_job(first)

@@ -161,7 +161,7 @@ def test_a_full_disk_holds_up_no_other(stubbed: Workspace, disk: Path) -> None:
     until(lambda: all(derive_state(run).state == "finished" for run in behind), "those behind it finish")
     assert derive_state(stuck).state == "queued"
     reason = waiting_reasons()[str(stuck.root)]
-    assert "could not start: no space left on device" in reason
+    assert "could not start: the disk is full" in reason
     assert "again in" in reason
     (disk / "ballast").unlink()
     forget_all()

@@ -421,6 +421,7 @@ def test_a_network_that_breaks_away_delays_the_end_by_a_limit(
     assert "wandb sync" in played.attempt_log
 
 
+@pytest.mark.some(2)
 @has_tensorboard
 @pytest.mark.parametrize("where", ["import", "init", "log", "finish"])
 def test_a_tracker_that_raises_ends_alone_with_a_line(where: str, fake: Callable[..., Played]) -> None:

@@ -109,6 +109,7 @@ def untracked(lab: Lab) -> str:
     return weights(lab.train("off", ""))
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("how", ["hangs", "raises", "dies", "works"])
 def test_whatever_a_tracker_does_training_is_the_same(how: str, lab: Lab, untracked: str) -> None:
     run = lab.train("offline", how)

@@ -95,6 +95,7 @@ def test_by_either_protocol_and_back_again(begin: Any) -> None:
     assert session.is_restored()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [({}, "neither Sixel nor Kitty"), ({"TMUX": "/tmp/x,1,0"}, "inside tmux or screen")],
@@ -112,6 +113,7 @@ def test_a_terminal_without_pictures_is_a_sentence(
     assert session.is_restored()
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("shown", [True, False])
 def test_signals_meanwhile(begin: Any, number: signal.Signals, shown: bool) -> None:

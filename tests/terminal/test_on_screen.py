@@ -102,6 +102,7 @@ def test_the_first_line_comes_before_the_toolkit(start: Any) -> None:
     assert first.startswith(b"\x1b[?1049h\x1b[?25l")
 
 
+@pytest.mark.some(3)
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)])
 @pytest.mark.parametrize("term", ["xterm-256color", "screen", "tmux-256color"])
 def test_it_draws_on_usual_terminals(start: Any, run_folder: Any, size: tuple[int, int], term: str) -> None:
@@ -141,6 +142,7 @@ def test_escape_sequences_in_data_are_not_sent(start: Any, run_folder: Any) -> N
     assert b"\x1b[31m " not in sent
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize("exported", [{}, {"COLUMNS": "160", "LINES": "50"}])
 def test_a_resize_is_followed(start: Any, run_folder: Any, exported: dict[str, str]) -> None:
     run_folder()
@@ -165,6 +167,7 @@ def test_an_idle_screen_sends_nothing(start: Any, run_folder: Any) -> None:
     assert bytes(session.raw[before:]) == b""
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize(
     ("environment", "sign"),
     [

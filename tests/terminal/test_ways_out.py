@@ -44,6 +44,7 @@ sys.exit(run(Workspace(Path(sys.argv[1]))))
 """
 
 
+@pytest.mark.some(2)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signals(start: Any, number: signal.Signals) -> None:
     session = start()

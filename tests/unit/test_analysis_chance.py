@@ -56,6 +56,7 @@ def flagged(found: Comparison) -> int:
     return sum(value.beyond_chance for value in found.per_class)
 
 
+@pytest.mark.some(1)
 @pytest.mark.parametrize(("task", "rounds"), [("boxes", 8), ("classes", 40)])
 def test_two_equal_models_seldom_differ_in_a_class(task: str, rounds: int, error_files: ModuleType) -> None:
     two = two_detectors if task == "boxes" else two_classifiers

@@ -14,6 +14,8 @@ import pytest
 from core.analysis.errors import View
 from core.analysis.judged import as_coco, as_csv, as_voc, judgement_of
 from core.analysis.label_errors import likely_mistakes
+from core.cli.error_document import case_documents
+from core.cli.error_lines import case_lines
 from core.errors import DataError, UsageError
 from core.store.judgements import Judgement, judge, judgements_path, read_judgements
 from core.store.paths import FORMAT, RunPaths
@@ -172,7 +174,7 @@ def test_whole_images_have_no_boxes(error_files: ModuleType) -> None:
 
 def test_likely_mistakes_of_boxes(view: View) -> None:
     ranked = likely_mistakes(view)
-    assert [(round(value, 2), case.kind, case.prediction) for value, case in ranked] == [
+    assert [(round(case.doubt or 0, 2), case.kind, case.prediction) for case in ranked] == [
         (0.65, "confused", 4),
         (0.55, "background", 6),
     ]
@@ -181,11 +183,19 @@ def test_likely_mistakes_of_boxes(view: View) -> None:
 def test_likely_mistakes_of_classes(error_files: ModuleType) -> None:
     table = [[0.5, 0.45, 0.05], [0.9, 0.05, 0.05], [0.1, 0.8, 0.1], [0.6, 0.1, 0.3]]
     view = error_files.classified([1, 1, 1, 2], table).at(0.0)
-    assert [(round(value, 2), case.path) for value, case in likely_mistakes(view)] == [
-        (0.85, "1.png"),
-        (0.3, "3.png"),
-        (0.05, "0.png"),
-    ]
+    assert [(round(case.doubt or 0, 2), case.path) for case in likely_mistakes(view)] == [(0.85, "1.png")]
+    lines = case_lines(view, likely_mistakes(view), 1)
+    assert lines[0].split()[-1] == "doubt"
+    assert lines[1].split()[-1] == "0.850"
+    (row,) = case_documents(view, likely_mistakes(view))
+    assert row["doubt"] == pytest.approx(0.85)
+
+
+def test_a_model_that_is_not_sure_doubts_no_label(error_files: ModuleType) -> None:
+    table = [[0.18, 0.33, 0.25, 0.24]] * 8 + [[0.45, 0.1, 0.4, 0.05]] * 4
+    view = error_files.classified([0, 2, 3, 0, 2, 3, 0, 0, 1, 3, 2, 2], table).at(0.0)
+    assert view.kinds["confused"] == 12
+    assert likely_mistakes(view) == []
 
 
 def test_pictures_of_cases(view: View, error_files: ModuleType, tmp_path: Path) -> None:

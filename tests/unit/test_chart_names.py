@@ -43,9 +43,9 @@ def curves(**changed: SeriesView) -> Curves:
         ("val/accuracy_tta", "accuracy", "tta"),
         ("val/accuracy_random", "accuracy", "random"),
         ("val/accuracy_macro", "accuracy", "macro"),
-        ("val/top5", "accuracy", "top-5"),
+        ("val/top5", "top5", "val"),
         ("val/loss_random", "loss", "random"),
-        ("train/top5", "accuracy", "train top-5"),
+        ("train/top5", "top5", "train"),
         ("lr_back", "lr", "back"),
         ("lr/head", "lr", "head"),
         ("lr", "lr", "lr"),
@@ -74,25 +74,23 @@ def test_lines_of_a_chart_differ_in_letter_and_colour() -> None:
 
 
 def test_one_chart_for_what_is_read_side_by_side() -> None:
-    assert chart_names([curves()], "val/accuracy") == ["accuracy", "loss", "lr", "images/s"]
+    assert chart_names([curves()], "val/accuracy") == ["accuracy", "loss", "top5", "lr", "images/s"]
     assert chart_names([curves()], "val/accuracy_tta")[:2] == ["accuracy", "loss"]
 
 
 def test_every_measurement_is_a_line_with_its_name(summary: Any) -> None:
     run = summary(metric="val/accuracy_tta", best=Best("val/accuracy_tta", 0.6, 3, None))
     chart = single(run, curves(), "accuracy", "epoch")
-    assert [curve.label for curve in chart.curves] == [
-        *("train", "val", "test", "tta", "random", "macro", "top-5")
-    ]
+    assert [curve.label for curve in chart.curves] == [*("train", "val", "test", "tta", "random", "macro")]
     assert [curve.label for curve in chart.curves if curve.best] == ["tta"]
     assert [curve.label for curve in chart.curves if curve.dotted] == ["train"]
 
 
 def test_a_top_5_of_one_throughout_is_no_line(summary: Any) -> None:
-    chart = single(summary(), curves(val__top5=view_of(1.0, 1.0, 1.0)), "accuracy", "epoch")
-    assert "top-5" not in [curve.label for curve in chart.curves]
-    chart = single(summary(), curves(val__top5=view_of(0.9, 1.0, 1.0)), "accuracy", "epoch")
-    assert "top-5" in [curve.label for curve in chart.curves]
+    chart = single(summary(), curves(val__top5=view_of(1.0, 1.0, 1.0)), "top5", "epoch")
+    assert "val" not in [curve.label for curve in chart.curves]
+    chart = single(summary(), curves(val__top5=view_of(0.9, 1.0, 1.0)), "top5", "epoch")
+    assert "val" in [curve.label for curve in chart.curves]
 
 
 def test_runs_over_each_other_show_what_they_go_by(summary: Any) -> None:
@@ -190,7 +188,7 @@ def test_one_run_that_is_not_marked_has_its_own_charts(summary: Any) -> None:
 
 def test_lines_in_a_fixed_order() -> None:
     names = ["val/top5", "val/accuracy", "train/accuracy", "val/accuracy_tta"]
-    assert in_order(names) == ["train/accuracy", "val/accuracy", "val/accuracy_tta", "val/top5"]
+    assert in_order(names) == ["train/accuracy", "val/accuracy", "val/top5", "val/accuracy_tta"]
 
 
 def test_every_metric_of_the_registry_has_a_chart_of_the_registry() -> None:

@@ -128,7 +128,7 @@ def test_class_folders_are_checked_too(
         "dog         9    1",
         "images     18    2",
     ]
-    assert f"warning: 1 unreadable image left out: {lab.root}/pets/cat/x.png (empty file)" in out.splitlines()
+    assert "warning: cat/x.png: cannot be read (empty file): left out" in out.splitlines()
 
 
 def test_class_folders_that_share_a_picture_between_splits_are_told(
@@ -192,3 +192,22 @@ def test_files_of_coco_and_yolo_are_added(
     assert told["name"] == ("annotations" if kind == "coco" else "birds")
     assert told["classes"] == ["a", "b"]
     assert run(capsys, "check", told["name"])[0] == 0
+
+
+def test_the_data_of_a_config_are_checked(lab: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    (lab.configs / "rcnn.yaml").write_text("data: ../set\nmodel: fasterrcnn_small\nepochs: 1\n")
+    (lab.configs / "later.yaml").write_text("extends: rcnn.yaml\n")
+    first = run(capsys, "check", "set")
+    for given in ("configs/rcnn.yaml", "rcnn", "configs/later.yaml"):
+        assert run(capsys, "check", given) == first
+        assert run(capsys, "stats", given, "--no-pixels")[0] == 0
+    code, out, _ = run(capsys, "check", "rcnn", "--set", "data.split.ratio=0.5")
+    assert code == 0
+    assert "2 training images held out" not in out
+    (lab.configs / "data/rcnn.yaml").write_text("root: ../../set\nempty: drop\n")
+    assert "without objects left out" in run(capsys, "check", "rcnn")[1]
+    (lab.configs / "other.yaml").write_text("data: ../set\nmodel: fasterrcn_small\n")
+    code, _, err = run(capsys, "check", "other")
+    assert code == 2
+    assert "model" in err
+    assert "data.model" not in err

@@ -184,7 +184,7 @@ def test_show_has_main_numbers_then_the_rest_then_classes(
     assert heads[3][:3] == ["by", "size,", "number"]
     assert heads[4][:2] == ["loss", "terms"]
     assert blocks[5] == [
-        "class, val at a01-e0002  objects      AP    AP50    AP75  recall",
+        "class, val at a01-e0002  objects      AP    AP50    AP75      AR",
         "a [b]                          7  0.5000  0.7500  0.6250  0.8750",
         "none                           0       –       –       –       –",
     ]

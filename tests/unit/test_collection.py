@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -77,3 +78,22 @@ def test_a_name_that_carries_the_time_or_the_hash_seed_is_noticed(tmp_path: Path
     next_second()
     second = collection(tmp_path, "2")
     assert names(first) != names(second)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "places"),
+    [(2, 2, {0, 1}), (2, 9, {0, 8}), (3, 6, {0, 2, 5}), (4, 11, {0, 3, 7, 10}), (5, 5, {0, 1, 2, 3, 4})],
+)
+def test_some_cases_are_spread_over_all(count: int, total: int, places: set[int]) -> None:
+    spread = importlib.import_module("tests.conftest").spread
+    assert spread(count, total) == places
+
+
+def test_of_a_marked_test_some_cases_always_and_all_in_soak(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = ROOT / "tests/unit/test_analysis_chance.py"
+    monkeypatch.delenv("LABTUI_SOAK", raising=False)
+    some = [name for name in names(collection(where, "1")) if "test_two_equal_models" in name]
+    monkeypatch.setenv("LABTUI_SOAK", "1")
+    every = [name for name in names(collection(where, "1")) if "test_two_equal_models" in name]
+    assert len(some) == 1 < len(every)
+    assert set(some) < set(every)

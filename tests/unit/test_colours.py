@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from rich.style import Style
-from textual.theme import Theme
+from textual.color import Color
+from textual.theme import BUILTIN_THEMES, Theme
 
 from core.analysis import drawing
 from core.colours import ROLES, rgb
@@ -50,3 +51,32 @@ def test_boxes_take_their_role(outline: BoxOutline, tone: str) -> None:
     layers = frozenset(("truth", "predicted"))
     cells = overlay([outline], (0, 0, 40, 40), 1.0, 40, 20, layers)
     assert {cell[1] for cell in cells.values()} == {tone}
+
+
+_GROUNDS = ("background", "surface", "panel")
+_THEMES = {
+    **{known.name: known for known in (theme.DARK, theme.LIGHT)},
+    **{name: known for name, known in BUILTIN_THEMES.items() if not name.startswith("ansi")},
+    "pale": Theme("pale", primary="#FFF5B0", success="#E0FFE0", background="#FFFFFF", dark=False),
+}
+
+
+@pytest.mark.parametrize("name", sorted(_THEMES))
+def test_every_tone_can_be_read_on_every_ground_of_a_theme(name: str) -> None:
+    grounds = [Color.parse(_THEMES[name].to_color_system().generate()[ground]) for ground in _GROUNDS]
+    colors = theme.palette(_THEMES[name])
+    tones = ["muted", "accent", "good", "warning", "bad", *ROLES, *(f"series{number}" for number in range(8))]
+    for tone in tones:
+        shown = colors.tone(tone).color
+        assert shown is not None
+        ratios = [theme.contrast(Color(*shown.get_truecolor()), ground) for ground in grounds]
+        assert min(ratios) >= theme.LEAST_CONTRAST, f"{tone}: {ratios}"
+
+
+def test_a_colour_that_can_be_read_stays_as_it_is() -> None:
+    white, black = Color(255, 255, 255), Color(0, 0, 0)
+    assert theme.contrast(white, black) == pytest.approx(21)
+    assert theme.readable(Color(0, 114, 178), [white]) == Color(0, 114, 178)
+    mended = theme.readable(Color(240, 228, 66), [white])
+    assert mended != Color(240, 228, 66)
+    assert theme.contrast(mended, white) >= 3

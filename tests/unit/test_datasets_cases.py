@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from core.cli.main import main
 from core.config.schema import DataConfig
 from core.datasets.boxes.read_boxes import Boxed, read_boxed
 from core.datasets.boxes.results import read_results
 from core.datasets.check import check_dataset
+from core.datasets.open import open_dataset
 from core.datasets.pictures import open_picture
+from core.errors import DataError
 from tests.shared_folder import needs_shared, shared
 
 CASES = shared("cases/annotations")
@@ -43,12 +47,14 @@ def kept(case: Mapping[str, Any]) -> dict[str, list[tuple[float, ...]]]:
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case["id"])
-def test_case(case: Mapping[str, Any]) -> None:
+def test_case(case: Mapping[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What `labtui data check --json` prints is what the manifest says."""
     expect = case["expect"]
-    check = check_dataset(DataConfig(root=CASES / case["path"]))
-    document = check.as_json()
-    assert check.format == case["format"]
-    assert check.outcome == expect["outcome"], check.errors or check.warnings
+    code = main(["--workspace", str(tmp_path), "data", "check", str(CASES / case["path"]), "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert document["format"] == case["format"]
+    assert document["outcome"] == expect["outcome"], document["errors"] or document["warnings"]
+    assert code == (3 if expect["outcome"] == "error" else 0)
     wanted = {key: expect[key] for key in COUNTS if key in expect}
     assert {key: document[key] for key in wanted} == wanted
     if "classes" in expect:
@@ -63,6 +69,31 @@ def test_case(case: Mapping[str, Any]) -> None:
             assert any(np.allclose(box, other, atol=1e-6) for other in found[name]), (name, box, found[name])
     for name, number in expect.get("per_image", {}).items():
         assert len(found[name]) == number
+
+
+def test_every_set_is_in_the_manifest() -> None:
+    assert {case["path"].split("/")[0] for case in ALL} == {
+        path.name for path in CASES.iterdir() if path.is_dir()
+    }
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case["id"])
+def test_a_check_counts_what_training_gets(case: Mapping[str, Any]) -> None:
+    data = DataConfig(root=CASES / case["path"])
+    check = check_dataset(data)
+    if check.errors or "val" not in check.splits:
+        with pytest.raises(DataError) as caught:
+            open_dataset(data)
+        told = [item.text for item in (*check.errors, *check.notes)]
+        assert any(text.rstrip(".") in str(caught.value) for text in told)
+        return
+    dataset = open_dataset(data)
+    assert {split: each.images for split, each in check.splits.items()} == {
+        split: len(files) for split, files in dataset.splits.items()
+    }
+    assert {split: tuple(each.per_class.values()) for split, each in check.splits.items()} == {
+        split: dataset.counts(split) for split in dataset.splits
+    }
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case["id"])

@@ -16,7 +16,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.read_boxes import read_boxed
 from core.datasets.boxes.yolo_lists import moved_path
 from core.datasets.check import Check, check_dataset
-from core.datasets.findings import Findings, as_rows, grouped
+from core.datasets.findings import fewer
 from core.datasets.open import open_dataset
 from core.datasets.pictures import member_pixels, read_idx
 from core.datasets.published.arrays import FORMATS
@@ -37,28 +37,6 @@ def told(found: Check) -> list[str]:
 
 
 # Complaints
-
-
-def test_more_than_twenty_alike_are_one_with_a_count() -> None:
-    found = Findings()
-    for number in range(21):
-        found.warn(f"labels/{number}.txt", f"the box on line {number} has 'x{number}' for a number", number)
-    for number in range(20):
-        found.warn("a.json", f"image {number} has no id: left out")
-    found.warn("", "leak: 3 images are in both")
-    items = grouped(found.of("warning"))
-    assert [item.number for item in items] == [21, *[1] * 20, 1]
-    assert items[0].text == "the box on line 0 has 'x0' for a number (the first of 21 such in 21 files)"
-    assert as_rows(items)[0]["count"] == 21
-    assert "count" not in as_rows(items)[1]
-
-
-def test_the_check_counts_what_it_does_not_list(tmp_path: Path, box_files: ModuleType) -> None:
-    images = {f"{index}": LINE + "9 0.5 0.5 0.2 0.4\n" for index in range(25)}
-    found = check(box_files.yolo(tmp_path, images))
-    assert (len(found.warnings) < 20, found.dropped) == (True, 25)
-    assert found.warnings[0].text.endswith("(the first of 25 such in 25 files)")
-    assert f"25 dropped, {24 + len(found.warnings)} warnings" in found.summary()
 
 
 def test_images_that_no_file_names_are_told(tmp_path: Path, box_files: ModuleType) -> None:
@@ -178,8 +156,9 @@ def test_many_images_without_any_name_are_one_complaint(tmp_path: Path) -> None:
     document = json.loads(file.read_text())
     document["images"] += [{"id": 100 + number} for number in range(30)]
     file.write_text(json.dumps(document))
-    (warning,) = check(tmp_path).warnings
-    assert warning.text == "image 6 has no file_name: left out (the first of 30 such)"
+    (warning,) = fewer(check(tmp_path).warnings)
+    assert "30 times: " in warning.text
+    assert "image 6 has no file_name: left out" in warning.text
 
 
 # Tables of classes

@@ -183,7 +183,7 @@ def test_what_is_no_regular_file_is_named_and_never_waited_for(tmp_path: Path, k
         open_picture(root, "cat/odd.jpg")
     assert look_at(str(odd)).fault
     dataset = open_dataset(DataConfig(root=root))
-    assert sum(len(files) for files in dataset.splits.values()) == 8
+    assert sum(len(files) for files in dataset.splits.values()) == (12 if kind == "folder link" else 8)
     if kind != "folder link":
         assert any("odd.jpg" in note for note in dataset.notes)
         assert any("odd.jpg" in str(item) for item in check_dataset(DataConfig(root=root)).warnings)

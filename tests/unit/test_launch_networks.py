@@ -113,6 +113,24 @@ def test_a_fork_takes_the_parents_copy(workspace: Workspace, run: RunPaths) -> N
     assert control.resume_run(workspace, run, fork=True).code.is_dir()
 
 
+def test_that_the_file_has_changed_is_said_with_a_way_out_that_works(
+    workspace: Workspace, run: RunPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "require_fit", lambda *_: [])
+    path = workspace.configs / "net.py"
+    assert "copy" not in plan_resume(run, more=1).sentence
+    path.write_text("mended = True\n")
+    sentence = plan_resume(run, more=1).sentence
+    assert "uses its own copy of net.py; the file has changed since: " in sentence
+    word = next(word for word in sentence.split() if word.startswith("model="))
+    plan = plan_resume(run, more=1, overrides=[word])
+    assert (plan.forks, plan.changes.result) == (True, ("model",))
+    fork = control.resume_run(workspace, run, more=1, overrides=[word])
+    assert (fork.code / "net.py").read_text() == "mended = True\n"
+    path.unlink()
+    assert "copy" not in plan_resume(run, more=1).sentence, "there is nothing to take instead"
+
+
 def test_a_fork_with_another_network_takes_that(
     workspace: Workspace, run: RunPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from core.config.load import Loaded, dump, load_experiment, parse_experiment
 from core.config.workspace import Workspace
-from core.errors import CheckpointError, ConfigError, LabError, StateError, UsageError
+from core.errors import CheckpointError, ConfigError, DataError, LabError, StateError, UsageError
 from core.launch import control
 from core.launch.plan import plan_resume
 from core.store import attempts
@@ -159,6 +159,21 @@ def test_refusals(
         plan_resume(made(workspace, loaded, 6, "finished"), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("schedule", "more", "said"),
+    [("cosine", 2, True), ("onecycle", 1, True), ("cosine", None, False), ("step", 9, False)],
+)
+def test_that_a_schedule_has_ended_is_said_before_the_start(
+    workspace: Workspace, schedule: str, more: int | None, said: bool
+) -> None:
+    settings = {"step": "step, every: 2", "cosine": "cosine", "onecycle": "onecycle, peak: 0.3"}[schedule]
+    (workspace.configs / "s.yaml").write_text(f"{CONFIG}scheduler: {{name: {settings}}}\n")
+    run = made(workspace, load_experiment("s", workspace=workspace), 6 if more else 3)
+    sentence = plan_resume(run, more=more).sentence
+    assert (f"its {schedule} schedule ends at epoch 6" in sentence) is said
+    assert "schedule" not in plan_resume(run, more=more or 1, fork=True).sentence
+
+
 def test_queued_run_cannot_be_resumed_twice(workspace: Workspace, loaded: Loaded) -> None:
     run = made(workspace, loaded, 3)
     control.resume_run(workspace, run)
@@ -241,6 +256,20 @@ def test_what_a_fork_inherits(
     parent.resolved.write_text("{}")
     fork = control.resume_run(workspace, parent, overrides=overrides, fork=True)
     assert (fork.split.exists(), fork.resolved.exists()) == (split, resolved)
+
+
+@pytest.mark.parametrize("overrides", [[], ["batch=4"], ["learning_rate=0.5"]], ids=["same", "batch", "rate"])
+def test_a_run_that_lost_its_lists_of_images_goes_on_only_with_other_data(
+    workspace: Workspace, loaded: Loaded, overrides: Sequence[str]
+) -> None:
+    """They would be drawn anew: the validation images could be among those that it learned."""
+    run = made(workspace, loaded, 2)
+    run.model.write_text("{}")
+    before = sorted(workspace.runs.iterdir())
+    with pytest.raises(DataError, match=r"has lost its split\.json.*start a new run"):
+        control.resume_run(workspace, run, more=1, overrides=overrides, fork=bool(overrides))
+    assert (len(requests(run)), sorted(workspace.runs.iterdir())) == (1, before), "nothing was made"
+    assert plan_resume(run, more=1, overrides=["data.split.seed=7"]).forks
 
 
 def test_removing_the_parent_leaves_the_fork_whole(workspace: Workspace, loaded: Loaded) -> None:

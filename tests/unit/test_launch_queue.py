@@ -252,9 +252,7 @@ def test_what_could_not_begin_lets_others_pass_for_longer_each_time(
         assert seconds - 5 < held.left <= seconds
     assert dispatch.dispatch() == [good.id]
     assert started == [good.id, "waiter"]
-    assert waiting_reasons()[str(bad.root)].startswith(
-        "could not start: no space left on device: /x (tried 3"
-    )
+    assert waiting_reasons()[str(bad.root)].startswith("could not start: the disk is full: /x (tried 3")
     clock = time.time() + 41
     monkeypatch.setattr(time, "time", lambda: clock)
     assert bad.id in dispatch.dispatch()

@@ -12,6 +12,7 @@ import pytest
 from core.config.workspace import Workspace
 from core.errors import UsageError
 from core.store import catalogue as catalogue_module
+from core.store import summary_cache
 from core.store.attempts import begin_attempt, write_exit, write_result
 from core.store.catalogue import Catalogue, find_run, list_runs, summarise
 from core.store.locks import acquire, run_lock_path
@@ -19,6 +20,7 @@ from core.store.metrics import MetricsReader, MetricsWriter
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from core.store.runs import add_request, change_meta, create_run, remove_run, request_stop
+from core.words import run_state_line
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +68,7 @@ def train(run: RunPaths, *values: float, status: str = "finished") -> None:
 
 def age(run: RunPaths) -> None:
     """Folder times of long ago, as those of a run that ended long ago."""
-    for folder in (run.requests, run.root):
+    for folder in (*run.attempts.iterdir(), run.requests, run.root):
         os.utime(folder, (1_700_000_000, 1_700_000_000))
 
 
@@ -286,6 +288,70 @@ def test_the_index_spares_the_next_start_the_reading(lab: Workspace, reads: list
     reads.clear()
     Catalogue(other).refresh()
     assert len(reads) == 3, "an index belongs to one folder"
+
+
+def test_what_arrives_late_is_seen(lab: Workspace) -> None:
+    """As rsync brings it: into a folder that was there, whose times are those of where it comes from."""
+    run = make(lab, "r0")
+    attempt = begin_attempt(run, 1, slot="cpu0", threads=1)
+    write_exit(attempt, code=0, signal=None)
+    age(run)
+    catalogue = Catalogue(lab)
+    assert catalogue.refresh()[0].state == "failed"
+    catalogue.save()
+    write_result(attempt, "stopped", epoch=2, step=4)
+    os.utime(attempt.root, (1_700_000_100, 1_700_000_100))
+    for again in (catalogue, Catalogue(lab)):
+        assert again.refresh()[0].state == "stopped"
+        again.save()
+    add_request(run, None, 9)
+    late = begin_attempt(run, 2, slot="cpu0", threads=1)
+    write_exit(late, code=1, signal=None)
+    age(run)
+    os.utime(run.requests, (1_700_000_200, 1_700_000_200))
+    assert catalogue.refresh()[0].state == "failed"
+    write_result(late, "finished", epoch=9, step=18)
+    os.utime(late.root, (1_700_000_300, 1_700_000_300))
+    assert catalogue.refresh()[0].state == "finished"
+
+
+@pytest.mark.parametrize("how", ["failed", "lost"])
+def test_a_finished_run_that_could_not_go_on_says_both(lab: Workspace, how: str) -> None:
+    run = make(lab, "r0")
+    train(run, 0.1, 0.2)
+    assert summarise(run).finished_at is None
+    add_request(run, "a01-e0002", 9)
+    attempt = begin_attempt(run, 2, slot="cpu0", threads=1)
+    if how == "failed":
+        write_exit(attempt, code=1, signal=None)
+    found = summarise(run)
+    assert (found.state, found.finished_at) == (how, 2)
+    glyph, words = {"failed": ("✗", "failed"), "lost": ("?", "was lost")}[how]
+    assert run_state_line(found).startswith(f"{glyph} finished; going on {words}: ")
+    with MetricsWriter(run.metrics) as writer:
+        writer.write({"resume": "a01-e0002", "attempt": 2, "epoch": 2, "step": 20, "t": 1.0})
+        writer.write(row(3, 2, **{"val/accuracy": 0.3}))
+    assert summarise(run).finished_at is None, "it has learned more since"
+
+
+def test_another_version_looks_anew(
+    lab: Workspace, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make(lab, "r0")
+    train(run, 0.1)
+    age(run)
+    catalogue = Catalogue(lab)
+    catalogue.refresh()
+    catalogue.save()
+    for code in ({"version": "9", "git": None}, {"version": "1", "git": "abc"}):
+        monkeypatch.setattr(summary_cache, "code_version", lambda code=code: code)
+        reads.clear()
+        again = Catalogue(lab)
+        again.refresh()
+        again.save()
+        assert reads == ["r0"]
+        Catalogue(lab).refresh()
+        assert reads == ["r0"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", None])

@@ -192,9 +192,9 @@ def test_old_or_new_never_a_third(tmp_path: Path, name: str, how: str) -> None:
     assert count >= 2
     assert before != after or name == "trainer"
     seen = []
-    # Every operation in `make soak`; every third of the long ones, from another one on in each case, else.
-    stride = 3 if count > 12 and not os.environ.get("LABTUI_SOAK") else 1
-    for n in range(1 + ["kill", "enospc", "eio"].index(how) % stride, count + 1, stride):
+    # Every operation in `make soak`; every sixth of the long ones, from another one on in each case, else.
+    stride = 6 if count > 12 and not os.environ.get("LABTUI_SOAK") else 1
+    for n in range(1 + 2 * ["kill", "enospc", "eio"].index(how) % stride, count + 1, stride):
         lab = Workspace(tmp_path / str(n))
         lab.root.mkdir()
         run = change.prepare(lab)

@@ -60,6 +60,7 @@ def test_a_job_is_made_whole(run: RunPaths, monkeypatch: pytest.MonkeyPatch) -> 
     job = create_job(run, "measure", {"at": ["a01-e0001"], "splits": ["test"], "batch": None})
     asked = json.loads(job.job.read_text())
     assert asked.pop("time") > 0
+    assert asked.pop("asked_by")["host"] == process.host()
     assert asked == {
         "kind": "measure",
         "device": "cuda",

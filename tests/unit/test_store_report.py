@@ -74,6 +74,7 @@ def test_old_runs_open_for_ever(lab: Workspace, golden: tuple[RunPaths, dict[str
         "archived": False,
         "disk": {"bytes": 5967, "checkpoints_bytes": 1454},
         "early_stop": None,
+        "finished_at": None,
         "gpu": None,
         "imported": False,
         "jobs": [],

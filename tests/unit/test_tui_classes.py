@@ -21,7 +21,8 @@ from tui.screens.runs_text import gpu_spans
 from tui.widgets.checkpoint_table import CheckpointTable, measured_of
 from tui.widgets.class_table import ClassTable
 from tui.widgets.layer_table import LayerTable, layer_rows
-from tui.widgets.run_table import matches, outlook
+from tui.widgets.run_filter import matches
+from tui.widgets.run_table import outlook
 
 PER_CLASS = [
     {"class": "cat", "n": 40, "correct": 30, "accuracy": 0.75},
@@ -236,14 +237,14 @@ def test_only_rows_of_the_file_and_the_runs_own_settings_count() -> None:
 
 def test_measured_splits_are_columns_once_there_are_some() -> None:
     table = CheckpointTable()
-    assert not [column for column in table.columns(200) if column.key.startswith("eval")]
+    assert not [column for column in table.columns(200) if column.key.endswith("score")]
     table.measured = measured_of([row(), row(split="test")], [checkpoint()])
-    assert [column.key for column in table.columns(200) if column.key.startswith("eval")] == [
-        *("eval train", "eval test")
+    assert [column.key for column in table.columns(200) if column.key.endswith("score")] == [
+        *("train score", "test score")
     ]
     cells = table.cells(checkpoint())
-    assert cells["eval train"] == ("0.8123", "text")
-    assert table.cells(checkpoint(id="a01-e0004"))["eval train"] == ("–", "muted")
+    assert cells["train score"] == ("0.8123", "text")
+    assert table.cells(checkpoint(id="a01-e0004"))["train score"] == ("–", "muted")
     for width in range(40, 200, 7):
         assert sum(column.width + 1 for column in table.columns(width)) <= width + 1
 
@@ -258,7 +259,7 @@ def test_a_detectors_checkpoints_show_map_50_and_no_empty_column() -> None:
     cells = table.cells(checkpoint(metrics=metrics))
     assert (cells["own"], cells["beside"]) == (("0.4600", "text"), ("0.6200", "text"))
     table.measured = measured_of([row(metrics={"loss": 1.0, "map": 0.9})], [checkpoint()])
-    assert table.cells(checkpoint(metrics=metrics))["eval train"] == ("0.9000", "text")
+    assert table.cells(checkpoint(metrics=metrics))["train score"] == ("0.9000", "text")
 
 
 def test_of_a_detectors_measures_the_main_numbers_are_told() -> None:

@@ -131,5 +131,6 @@ def test_every_column_has_a_cell_and_a_known_order(summary: Any) -> None:
     declared = {column.key for column in table.declared()}
     assert declared == set(COLUMNS) == set(cells)
     assert {entry.order for entry in COLUMNS.values()} - {""} <= set(SORTS)
-    assert sort_of_column("epoch") is None
+    assert sort_of_column("epoch") == "epoch"
+    assert sort_of_column("nothing") is None
     assert sort_of_column("nothing") is None

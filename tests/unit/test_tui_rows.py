@@ -13,7 +13,8 @@ from tui.cell_text import cut, fit, progress
 from tui.chart.view_state import ViewState
 from tui.widgets.case_words import share
 from tui.widgets.config_list import ALL, config_rows, state_counts
-from tui.widgets.run_table import RunTable, any_boxes, matches, outlook, sort_runs
+from tui.widgets.run_filter import matches
+from tui.widgets.run_table import RunTable, any_boxes, outlook, sort_runs
 
 WIDE = "実験名前テスト"
 

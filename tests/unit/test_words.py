@@ -60,7 +60,9 @@ def test_best_value_and_age() -> None:
     assert words.best_value(run_of(best=Best("val/loss", 1.7784, 12, None))) == "1.778@12"
     assert words.run_age(run_of(), 140.0) == "40 s"
     assert words.run_age(run_of(), 140.0, by_minute=True) == "now"
-    assert words.run_age(run_of(started=0.0), 140.0, by_minute=True) == "2 m"
+    assert words.run_age(run_of(started=10.0), 140.0, by_minute=True) == "2 m"
+    assert words.run_age(run_of(created=0.0), 140.0) == "–"
+    assert [words.ago(text) for text in ("now", "2 m", "–")] == ["now", "2 m ago", "–"]
 
 
 def test_what_has_ended_is_refused_in_the_same_words(tmp_path: Path) -> None:

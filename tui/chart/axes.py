@@ -23,7 +23,8 @@ class Sticky:
 
     def x_range(self, low: float, high: float, *, live: bool, whole: bool) -> Bounds:
         """The range for data from `low` to `high`; exact once the run has ended."""
-        least = 1.0 if whole else 1e-9
+        # One point alone, of whatever axis, has a second, a step or an epoch around it.
+        least = 1.0
         if not live:
             self.x = (low, max(high, low + least))
             return self.x

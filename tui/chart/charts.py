@@ -52,6 +52,7 @@ CHARTS: tuple[ChartKind, ...] = (
     ChartKind("map"),
     ChartKind("accuracy"),
     ChartKind("loss"),
+    ChartKind("top5"),
     ChartKind(TERMS),
     ChartKind("lr", drops=True),
     _against("val/map", "val/loss"),

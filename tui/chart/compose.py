@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 from core import humanise
+from tui.cell_text import told_apart
 from tui.chart import axes, axes_frame, raster
 from tui.chart.view_state import ViewState
 from tui.read.series import Floats, Odd, SeriesView
@@ -20,6 +23,10 @@ FRAME, TEXT, MUTED, WARN, ACCENT = range(5)
 
 _LETTERS = 2
 """Cells kept free at the right end."""
+_BESIDE = 3
+"""Cells around title and legend."""
+_SHORTEST = 6
+"""Cells that a name in the legend has at least."""
 
 Piece = tuple[str, int]
 
@@ -46,7 +53,7 @@ class ChartData:
     """What a chart shows. `key` says when the axes start afresh; `empty` is said while nothing is there.
 
     `x_span` is the least range of an axis of epochs; `at_epoch` is marked with a vertical line, `early_stop`
-    with another. `log`: on a log scale whatever the view says.
+    with another. `log`: on a log scale whatever the view says. `goal` is the last epoch that there will be.
     """
 
     title: str
@@ -59,6 +66,7 @@ class ChartData:
     early_stop: int | None = None
     x_span: tuple[float, float] | None = None
     log: bool = False
+    goal: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +140,9 @@ def compose(
             column = _column_of(epoch, curves[0].view, state, x_range, columns)
             _rule(column, sign, style, chars[window], styles[window])
     _place_marks(lines, chars[window], styles[window], inked, x_range, y_range, marker)
-    return ChartPicture(_title(data, state, lines, drawn_range), _legend(data), chars, styles)
+    title = _title(data, state, lines, drawn_range)
+    room = width - sum(cell_len(text) for text, _ in title) - _BESIDE
+    return ChartPicture(title, _legend(data, room), chars, styles)
 
 
 def _line(curve: Curve, state: ViewState, x_range: axes.Bounds, width: int) -> _Line:
@@ -164,9 +174,13 @@ def _x_range(
     high = max(float(curve.view.x(state.axis)[-1]) for curve in curves)
     if data.x_span is not None and state.axis == "epoch":
         low, high = min(low, data.x_span[0]), max(high, data.x_span[1])
-    if state.zoom is None:
+    if state.zoom is None or high <= low:
         whole = state.axis != "time" and data.x_span is None
+        first, last = low, high
         low, high = sticky.x_range(low, high, live=data.live, whole=whole)
+        if data.goal is not None and state.axis == "epoch":
+            # Of a run that ends at epoch 2 no room is kept for 5.
+            high = max(min(high, data.goal), last, first + 1)
         return low, high + (high - low) * _LETTERS / max(columns - 1 - _LETTERS, 1)
     span = max(high - low, 1.0)
     return low + state.zoom[0] * span, low + state.zoom[1] * span
@@ -298,14 +312,19 @@ def _left_out(counts: Sequence[Odd], log: bool) -> list[Piece]:
     return pieces
 
 
-def _legend(data: ChartData) -> tuple[Piece, ...]:
+def _legend(data: ChartData, room: int) -> tuple[Piece, ...]:
+    """Names and letters of the lines; in less than they need, the names cut where they do not differ."""
     pieces: list[Piece] = []
-    seen: set[str] = set()
+    seen: dict[str, Curve] = {}
     for curve in data.curves:
-        if curve.ghost or curve.label in seen or curve.label == data.title:
-            continue
-        seen.add(curve.label)
-        pieces += [(f"{curve.letter} ", SERIES_STYLE + curve.color), (f"{curve.label}  ", TEXT)]
+        if not curve.ghost and curve.label != data.title:
+            seen.setdefault(curve.label, curve)
+    around = sum(cell_len(curve.letter) + 3 for curve in seen.values())
+    needed = sum(map(cell_len, seen)) + around
+    each = max((room - around) // max(len(seen), 1), _SHORTEST)
+    labels = list(seen) if needed <= room else told_apart(list(seen), each)
+    for label, curve in zip(labels, seen.values(), strict=True):
+        pieces += [(f"{curve.letter} ", SERIES_STYLE + curve.color), (f"{label}  ", TEXT)]
     for curve in data.curves:
         if curve.best is not None and len(seen) <= 2:
             pieces.append((f"★ {humanise.number(data.title, curve.best[1])}@{curve.best[0]} ", ACCENT))
@@ -313,11 +332,13 @@ def _legend(data: ChartData) -> tuple[Piece, ...]:
 
 
 def message(title: str, text: str, width: int, height: int) -> ChartPicture:
-    """A sentence in the middle instead of a chart."""
+    """A sentence in the middle instead of a chart, in as many lines as it needs."""
     chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
     styles = np.full(chars.shape, MUTED, dtype=np.int64)
-    text = text if len(text) <= width - 2 else text[: max(width - 3, 0)] + "…"
-    if height > 0 and 0 < len(text) <= width:
-        left = (width - len(text)) // 2
-        chars[height // 2, left : left + len(text)] = list(text)
+    lines = wrap(text, max(width - 2, 1), max_lines=max(height, 1), placeholder=" …") if width > 2 else []
+    for row, line in enumerate(lines[:height], max((height - len(lines) + 1) // 2, 0)):
+        # A wide letter takes two cells of the line, the second of them empty.
+        letters = [cell for letter in line for cell in (letter, *[""] * (cell_len(letter) - 1))][:width]
+        left = (width - len(letters)) // 2
+        chars[row, left : left + len(letters)] = letters
     return ChartPicture(((title, TEXT),), (), chars, styles)

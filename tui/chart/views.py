@@ -110,6 +110,7 @@ def single(
         early_stop=early_stop,
         x_span=(0.0, 1.0) if curves.first_epoch else None,
         log=kind_of(chart).drops and any(is_squashed(curve.view) for curve in drawn),
+        goal=run.epochs or None,
     )
 
 
@@ -215,12 +216,14 @@ def nothing_yet(run: RunSummary, curves: Curves) -> str:
 
 
 def under_way(curves: Curves) -> str:
-    """How far the epoch under way is: `45 % of the epoch, ≈ 20 s left`; empty when no step was logged."""
+    """`45 % of the epoch, ≈ 20 s left`, or `validating`; empty when no step was logged."""
     places = [curves.steps[name].last("step") for name in _PROGRESS if name in curves.steps]
     left = seconds_left(curves)
     if left is None or not all(places):
         return ""
     done, total = (place[1] for place in places if place)
+    if done >= total:
+        return "validating"
     return f"{done / max(total, 1):.0%} of the epoch, {humanise.eta(left)} left".replace("%", " %")
 
 

@@ -11,9 +11,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.dialogs.form import FormDialog
 from tui.widgets.columns import ANY, Column
 from tui.widgets.line_table import LineTable, Span
 
@@ -56,14 +56,13 @@ class ChoiceTable(LineTable[Choice], can_focus=False):
         }
 
 
-class ChooseDialog(ModalScreen[str | None]):
+class ChooseDialog(FormDialog):
     """Dismissed with the value chosen, or None; with `free`, what was typed when nothing matches it."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#filter"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "cancel", show=False),
         Binding("down", "move(1)", "down", show=False, priority=True),
         Binding("up", "move(-1)", "up", show=False, priority=True),
         Binding("pagedown", "page(1)", "page down", show=False, priority=True),
@@ -106,6 +105,12 @@ class ChooseDialog(ModalScreen[str | None]):
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         self._show(event.value)
+
+    @property
+    def unsaved(self) -> str:
+        """A sentence of one's own; what only narrows the list down is none."""
+        typed = self.query_one("#filter", Input).value.strip()
+        return f"“{typed}” would be lost." if self._free and typed and self.table.current is None else ""
 
     def _show(self, text: str) -> None:
         rows = narrowed(self._choices, text)

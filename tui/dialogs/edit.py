@@ -8,23 +8,22 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static, TextArea
 
 from core.store.paths import RunPaths
 from core.store.records import RunSummary
 from tui.cell_text import plain
+from tui.dialogs.form import FormDialog
 from tui.lab import lab_of
 from tui.widgets.toggle import Toggle
 
 
-class EditDialog(ModalScreen[None]):
+class EditDialog(FormDialog):
     """Writes only what was changed, so that what somebody else changes meanwhile stays."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#tags"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "cancel", show=False),
         Binding("ctrl+s", "save", "save", show=False, priority=True),
     ]
 
@@ -73,7 +72,7 @@ class EditDialog(ModalScreen[None]):
         if event.button.id == "save":
             self.action_save()
         else:
-            self.dismiss(None)
+            self.action_cancel()
 
     def action_save(self) -> None:
         from core.store import annotate

@@ -41,15 +41,22 @@ class HelpDialog(ModalScreen[None]):
     def _text(self) -> Text:
         colors = theme.palette(self.app.current_theme)
         text = Text()
-        for key, description in bindings_of(self._about):
-            text.append(f" {key:>9} ", colors.accent)
-            text.append(f" {description}\n")
+        rows = bindings_of(self._about)
+        for key, description, works in rows:
+            if works:
+                text.append(f" {key:>9} ", colors.accent)
+                text.append(f" {description}\n")
+        if elsewhere := [(key, description) for key, description, works in rows if not works]:
+            text.append("\n           not here, but elsewhere on this screen:\n", colors.muted)
+            for key, description in elsewhere:
+                text.append(f" {key:>9}  {description}\n", colors.muted)
         text.append("\n")
         for number, state in enumerate(_STATES):
             text.append(
                 f" {humanise.state_glyph(state):>{9 if number % _IN_LINE == 0 else 2}} ", colors.state(state)
             )
             text.append(f" {state:<9}" + "\n" * (number % _IN_LINE == _IN_LINE - 1))
+        text.append("\n" * (len(_STATES) % _IN_LINE > 0))
         for sign, meaning in getattr(self._about, "SIGNS", ()):
             text.append(f" {sign:>9} ", colors.accent)
             text.append(f" {meaning}\n")
@@ -69,8 +76,9 @@ class HelpDialog(ModalScreen[None]):
         self.dismiss(None)
 
 
-def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
-    """Keys and what they do: the footer's first, then the screen's others, then those of the app."""
+def bindings_of(screen: Screen[Any]) -> list[tuple[str, str, bool]]:
+    """Keys, what they do, and whether they do it now: the footer's first, then others, then the app's."""
+    working = {active.binding.action for active in screen.active_bindings.values() if active.enabled}
     rows: dict[str, tuple[list[str], str]] = {
         action: ([], "") for action in getattr(screen, "KEY_ORDER", ()) if not action.startswith("app.")
     }
@@ -78,10 +86,17 @@ def bindings_of(screen: Screen[Any]) -> list[tuple[str, str]]:
         for _, binding in source._bindings if source is not None else ():
             if binding.action in _TOOLKIT or (source is screen.focused and not binding.show):
                 continue
+            nearer = screen.active_bindings.get(binding.key)
+            if source is screen.app and nearer is not None and nearer.node is not source:
+                continue
             shown = binding.key_display or screen.app.get_key_display(binding)
             keys, description = rows.get(binding.action, ([], ""))
             rows[binding.action] = (
                 [*keys, shown] if shown not in keys else keys,
                 description or binding.tooltip or binding.description,
             )
-    return [(" ".join(keys), description) for keys, description in rows.values() if description]
+    return [
+        (" ".join(keys), description, action in working)
+        for action, (keys, description) in rows.items()
+        if description
+    ]

@@ -11,13 +11,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from core.errors import LabError
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint, RunSummary
 from tui.cell_text import plain
+from tui.dialogs.form import FormDialog
 from tui.lab import Lab, lab_of
 from tui.widgets.checkpoint_table import CheckpointTable
 from tui.widgets.toggle import Toggle
@@ -42,14 +42,13 @@ class ResumeChoice:
         return [*words, "--fork"] if self.fork else words
 
 
-class ResumeDialog(ModalScreen[None]):
+class ResumeDialog(FormDialog):
     """Says in a sentence what will happen before it does."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#from"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "cancel", show=False),
         Binding("ctrl+s", "start", "start", show=False),
     ]
 
@@ -173,7 +172,7 @@ class ResumeDialog(ModalScreen[None]):
         if event.button.id == "start":
             self.action_start()
         else:
-            self.dismiss(None)
+            self.action_cancel()
 
     def action_start(self) -> None:
         if self.query_one("#start", Button).disabled:

@@ -9,21 +9,20 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tui.cell_text import plain
+from tui.dialogs.form import FormDialog
 
 _LIMIT = 1000
 
 
-class UntilDialog(ModalScreen[int | None]):
+class UntilDialog(FormDialog):
     """Dismissed with the most pairs, or None. `fixed`: an earlier start has settled the number already."""
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#pairs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "cancel", show=False),
         Binding("ctrl+s", "start", "start", show=False, priority=True),
     ]
 
@@ -84,7 +83,7 @@ class UntilDialog(ModalScreen[int | None]):
         if event.button.id == "start":
             self.action_start()
         else:
-            self.dismiss(None)
+            self.action_cancel()
 
     def action_start(self) -> None:
         if self.pairs is not None:

@@ -67,6 +67,17 @@ def others(folder: Path, runs: Sequence[RunSummary], current: PredictionSet | No
     return choices
 
 
+def is_older(other: OtherPredictions, current: PredictionSet | None) -> bool:
+    """Whether predictions come before the current ones: of an earlier run, or epoch of this one.
+
+    Ids of runs begin with the time at which they were made.
+    """
+    if current is None:
+        return False
+    mine, theirs = (item.file.parent.parent.name for item in (current, other.source))
+    return (theirs, other.source.epoch) < (mine, current.epoch)
+
+
 def compared(view: View, other: OtherPredictions, names: tuple[str, str]) -> Compared:
     """Compare at the thresholds of `view`. Raises DataError for other images or classes."""
     from core.analysis.chance import class_verdicts

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.datasets.depth import PLAIN, Opening
 from core.errors import DataError
 from core.text import clean
 
@@ -42,7 +43,7 @@ class ImageCache:
         self._kept: OrderedDict[tuple[Path, str], tuple[Size | None, OpenedImage]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, root: Path, path: str, min_size: Size | None = None) -> OpenedImage:
+    def open(self, root: Path, path: str, min_size: Size | None = None, how: Opening = PLAIN) -> OpenedImage:
         """The image, with at least so many pixels; None: with all that it has."""
         from core.datasets.pictures import open_picture, open_reduced
 
@@ -52,10 +53,10 @@ class ImageCache:
             return kept[1]
         try:
             if min_size is None:
-                image = open_picture(root, path)
+                image = open_picture(root, path, how)
                 opened = OpenedImage(image, image.size)
             else:
-                opened = OpenedImage(*open_reduced(root, path, min_size))
+                opened = OpenedImage(*open_reduced(root, path, min_size, how))
         except DataError as error:
             if not (root / path.partition("#")[0]).exists():
                 where = clean(str(root))
@@ -89,7 +90,7 @@ def right_and_wrong(view: View, cache: ImageCache, root: Path, seed: int) -> tup
     cases = [case for pair in zip_longest(wrong, right) for case in pair if case is not None]
     pixels, titles = [], []
     for case in cases:
-        image = cache.open(root, case.path, (_SIDE, _SIDE)).image
+        image = cache.open(root, case.path, (_SIDE, _SIDE), view.errors.opening).image
         if image is not None:
             pixels.append(np.asarray(image.resize((_SIDE, _SIDE))))
             truth, guess = names[case.truth or 0], names[case.predicted or 0]

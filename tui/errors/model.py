@@ -252,10 +252,15 @@ class ErrorsModel:
             return None
         return Pair(self.compared.second, self.compared.captions)
 
+    @property
+    def tab_shown(self) -> str:
+        """The tab that one is in, also at a list or a picture that was reached from it."""
+        return self.origin if self.on_list else self.tab
+
     def next_tab(self, by: int) -> str:
         """The tab so many further, round and round."""
         names = [name for name, _ in TABS]
-        return names[(names.index(self.tab) + by) % len(names)]
+        return names[(names.index(self.tab_shown) + by) % len(names)]
 
     @property
     def way_back(self) -> WayBack:
@@ -300,6 +305,10 @@ class ErrorsModel:
         """The curve of the next class; before the first one stands that of all together."""
         order: list[int | None] = [None, *range(len(self.names))]
         self.curve_class = order[(order.index(self.curve_class) + by) % len(order)]
+
+    def begin_compared(self, source: PredictionSet, other: OtherPredictions) -> None:
+        """Begin at a comparison of these predictions with others."""
+        self.source, self.against, self.tab = source, other, "ab"
 
     def compare_with(self, other: OtherPredictions) -> None:
         """Choose what to compare with."""
@@ -350,7 +359,7 @@ def find_cases(view: View, query: CaseQuery, sorting: str) -> Sequence[Case]:
     if query.mistakes:
         from core.analysis.label_errors import likely_mistakes
 
-        return [case for _, case in likely_mistakes(view)]
+        return likely_mistakes(view)
     cases = view.cases(query.rows, query.columns, query.kind)
     if sorting != "rank":
         cases = cases.sorted_by(sorting)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import DataError
+from core.os_errors import sentence
+from core.store.outputs import write_new
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -77,9 +79,9 @@ def save_picture(
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, _FILES):
             file = folder / f"{name}-{what}-{number}.png"
-            with suppress(FileExistsError), open(file, "xb") as target:
-                target.write(data.getvalue())
+            with suppress(FileExistsError):
+                write_new(file, data.getvalue())
                 return file, font_advice(texts)
     except OSError as error:
-        raise DataError(f"{clean(str(folder))}: {error.strerror}") from None
+        raise DataError(sentence(error)) from None
     raise DataError(f"{clean(str(folder))} has too many pictures of this case: move some away.")

@@ -33,6 +33,7 @@ from tui.errors.panes.kinds import KindsPane
 from tui.errors.panes.matrix import TITLE, MatrixPane
 from tui.errors.panes.picture import PicturePane
 from tui.errors.source import Opened, trained_on
+from tui.lab import lab_of
 from tui.widgets.bars import KeyBar
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.line_table import LineTable
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from core.analysis.errors import Errors
+    from core.analysis.prediction_files import PredictionSet
     from core.store.records import RunSummary
+    from tui.errors.comparison import OtherPredictions
 
 _USUAL_NAME = 10
 _FOCUS = {"kinds": "#kinds", "classes": "#classes", "pr": "#pr", "boxes": "#images", "ab": "#changes"}
@@ -83,7 +86,7 @@ class ErrorsScreen(Screen[None]):
             *("back", "choose", "case(1)", "list", "beside", "to_case", "score(1)", "iou", "nms", "worst"),
             *("step(1)", "judge('model wrong')", "judge('label wrong')", "judge('unclear')", "note"),
             *("diagonal", "normalise", "sort", "groups", "open_group", "zoom(2.0)", "zoom(0.5)", "whole"),
-            *("layer('only')", "next_tab(1)", "compare", "source", "save", "full", "filter", "root"),
+            *("layer('only')", "next_tab(1)", "compare", "swap", "source", "save", "full", "filter", "root"),
             *("layer('truth')", "layer('predicted')", "layer('labels')", "pan(-1, 0)"),
         )
     )
@@ -104,10 +107,22 @@ class ErrorsScreen(Screen[None]):
         *_PANE_KEYS,
     ]
 
-    def __init__(self, run: RunSummary, root: Path, checkpoint: str = "") -> None:
-        """`root` is the run's folder; `checkpoint` whose predictions to open, empty: the best one's."""
+    def __init__(
+        self,
+        run: RunSummary,
+        root: Path,
+        checkpoint: str = "",
+        *,
+        compared: tuple[PredictionSet, OtherPredictions] | None = None,
+    ) -> None:
+        """`root` is the run's folder; `checkpoint` whose predictions to open, empty: the best one's.
+
+        `compared` says which predictions exactly, and what they are compared with at once.
+        """
         super().__init__(classes="-step-matrix")
         self.model = model = ErrorsModel(run, RunPaths(root), checkpoint)
+        if compared is not None:
+            model.begin_compared(*compared)
         self.newest = Newest(self, self.failed)
         self._header = HeaderPane(model, self, id="header")
         self._matrix = MatrixPane(model, self, id="matrix-pane")
@@ -239,6 +254,12 @@ class ErrorsScreen(Screen[None]):
             self.model.problem = True
             self.show_top()
 
+    def compare_anew(self, first: OtherPredictions, second: OtherPredictions) -> None:
+        """A screen about the first of two predictions, in place of this one."""
+        root = first.source.file.parent.parent
+        if (run := lab_of(self).snapshot.run(root.name)) is not None:
+            self.app.switch_screen(ErrorsScreen(run, root, compared=(first.source, second)))
+
     # -- thresholds: everything follows
 
     def compute(self) -> None:
@@ -292,6 +313,7 @@ class ErrorsScreen(Screen[None]):
         if step != before:
             self.remove_class(f"-step-{before}")
             self.add_class(f"-step-{step}")
+            self.show_top()
             self.focus_here()
             self.look()
 
@@ -323,7 +345,16 @@ class ErrorsScreen(Screen[None]):
         self.show_tab(origin)
 
     def action_next_tab(self, by: int) -> None:
-        self.show_tab(self.model.next_tab(by))
+        self.action_tab(self.model.next_tab(by))
+
+    def action_tab(self, tab: str) -> None:
+        """Go to a tab; of the one that is shown, to its beginning."""
+        model = self.model
+        if model.on_list and model.origin != "matrix":
+            self._leave()
+        elif model.on_list and tab == "matrix":
+            self.show_step("matrix")
+        self.show_tab(tab)
 
     def action_case(self, by: int) -> None:
         self.listed.action_move(by)

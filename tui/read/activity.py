@@ -171,7 +171,7 @@ class Watch:
                 with apart(reasons, job.job.root):
                     waiting.append(of_job(job.job))
         if waiting:
-            reasons |= waiting_reasons(in_order(waiting))
+            reasons |= waiting_reasons(in_order(waiting), served=True)
         return {name: reasons[key] for name in self.queued if (key := str(self._runs / name)) in reasons}
 
 

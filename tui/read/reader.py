@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config.workspace import Workspace, config_files
+from core.errors import LabError
 from core.store.files import modified
 from core.text import clean
 from tui import crash
@@ -132,7 +133,7 @@ class Reader:
 
     def failed(self, error: BaseException) -> Snapshot | None:
         """The last snapshot with the reason why there is no newer one; None when that was said already."""
-        problem = clean(f"{type(error).__name__}: {error}")
+        problem = clean(str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}")
         if problem == self._last.problem:
             return None
         self._last = replace(self._last, problem=problem)

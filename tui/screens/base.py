@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -10,7 +11,7 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from tui import run_actions
-from tui.chart.view_state import ViewState
+from tui.chart.view_state import SMOOTHING, ViewState
 from tui.lab import Lab, lab_of
 from tui.read.reader import EMPTY, Snapshot, Wanted
 from tui.widgets.chart import Chart
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from core.store.records import RunSummary
+
+
+_SMOOTHING = "smoothing"
 
 
 class LiveScreen(Screen[None]):
@@ -57,6 +61,9 @@ class LiveScreen(Screen[None]):
         return self.lab.snapshot
 
     def on_mount(self) -> None:
+        smoothing = self.lab.choices.number(_SMOOTHING)
+        if smoothing in SMOOTHING and smoothing != self.view.smoothing:
+            self.view = replace(self.view, smoothing=smoothing)
         self.watch(self.app, "snapshot", self._new_snapshot)
 
     def on_screen_resume(self) -> None:
@@ -103,6 +110,7 @@ class LiveScreen(Screen[None]):
 
     def action_smoothing(self) -> None:
         self.view = self.view.next_smoothing()
+        self.lab.choose(_SMOOTHING, self.view.smoothing)
 
     def action_zoom(self, factor: float) -> None:
         self.view = self.view.zoomed(factor)

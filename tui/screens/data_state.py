@@ -88,7 +88,8 @@ def picture_of(statistics: Statistics, row: int, least: tuple[int, int]) -> tupl
     """An image with at least so many pixels, and its whole size. Raises DataError."""
     from core.datasets.pictures import open_reduced
 
-    return open_reduced(statistics.table.root, statistics.table.paths[row], least)
+    table = statistics.table
+    return open_reduced(table.root, table.paths[row], least, table.opening)
 
 
 def bars_of(page: Page, *, log: bool, words: str, by_name: bool) -> list[Figure]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,51 +16,29 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
 from core.config.workspace import config_path
-from core.errors import ConfigError, LabError
+from core.errors import LabError
 from tui.cell_text import plain
+from tui.dialogs.form import leave_form, unsaved_words
 from tui.lab import Lab, lab_of
 from tui.screens import launch_form
-from tui.screens.launch_form import NAME, Fields
-from tui.screens.launch_preview import Forecast
+from tui.screens.launch_form import FOLDERS, NAME, Fields
+from tui.screens.launch_preview import Forecast, Preview
 from tui.widgets.bars import KeyBar, SpanLine
 from tui.widgets.form import LABEL, FormTable
 
 if TYPE_CHECKING:
-    from core.config.load import Loaded
     from core.config.schema import Experiment
     from core.launch.queue import QueueView
+    from core.store.records import RunSummary
 
 _COUNTING = "network: counting parameters …"
 _LIST_FROM = 9
 """Choices from here on are chosen from a list."""
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What the form would start. `faults` are sentences by field; `general` are those of no field.
-
-    `loaded` is what the settings say, None while they do not go together.
-    """
-
-    forecast: Forecast = field(default_factory=Forecast)
-    faults: Mapping[str, str] = field(default_factory=dict)
-    general: tuple[str, ...] = ()
-    place: str = ""
-    loaded: Loaded | None = None
-
-    @property
-    def experiment(self) -> Experiment | None:
-        """The experiment that the settings say."""
-        return None if self.loaded is None else self.loaded.experiment
-
-    @property
-    def possible(self) -> bool:
-        return not self.faults and not self.general
-
-
 class LaunchScreen(Screen[None]):
     CSS_PATH = "launch.tcss"
-    KEY_ORDER = ("start", "choose", "undo", "pictures", "all", "find", "back")
+    KEY_ORDER = ("start", "choose", "undo", "pictures", "all", "find", "save_as", "back")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,12 +46,15 @@ class LaunchScreen(Screen[None]):
         Binding("escape", "back", "back", key_display="esc"),
         Binding("ctrl+f", "find", "find a setting", key_display="ctrl+f"),
         Binding("ctrl+t", "pictures", "pictures", key_display="ctrl+t"),
+        Binding("ctrl+n", "save_as", "save as config", key_display="ctrl+n"),
         Binding("tab", "app.focus_next", "next", show=False),
     ]
 
-    def __init__(self, config: str) -> None:
+    def __init__(self, config: str, *, like: RunSummary | None = None) -> None:
+        """`like`: with the settings of this run, where they differ from the config's."""
         super().__init__()
         self.config = config
+        self._like = like
         self._fields: Fields = {}
         self._preview = Preview(general=("reading the config …",))
         self._network: Forecast | None = None
@@ -104,9 +85,8 @@ class LaunchScreen(Screen[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one("#top", SpanLine).show(
-            [(" labtui ▸ ", "muted"), (f"new run of {self.config}", "title")]
-        )
+        title = f"new run of {self.config}" if self._like is None else f"new run like {self._like.label}"
+        self.query_one("#top", SpanLine).show([(" labtui ▸ ", "muted"), (title, "title")])
         self.query_one("#edit").display = False
         self.query_one("#form").focus()
         self._read()
@@ -115,14 +95,19 @@ class LaunchScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="read", exit_on_error=False)
     def _read(self) -> None:
-        from core.config.load import load_experiment
+        from core.config.load import load_experiment, read_stored
 
         try:
             loaded = load_experiment(self._path(), workspace=self.lab.workspace)
+            fields = launch_form.fields_of(loaded.experiment)
+            if self._like is not None:
+                fields = launch_form.with_settings(fields, read_stored(self._stored(self._like)))
+            else:
+                fields = launch_form.with_folder(fields, self.config, self.lab.choices.words(FOLDERS))
         except LabError as error:
             self.app.call_from_thread(self._unreadable, error)
             return
-        self.app.call_from_thread(self._filled, launch_form.fields_of(loaded.experiment))
+        self.app.call_from_thread(self._filled, fields)
 
     def _unreadable(self, error: LabError) -> None:
         self.app.pop_screen()
@@ -137,8 +122,17 @@ class LaunchScreen(Screen[None]):
     def _show_form(self) -> None:
         self.query_one("#form", FormTable).show(list(self._fields.values()), self._preview.faults)
 
+    def _stored(self, run: RunSummary) -> Path:
+        return self.lab.workspace.runs / run.id / "config.yaml"
+
     def _path(self) -> Path:
-        return config_path(self.lab.workspace, self.config)
+        """The config's file; of a run whose config has gone, the one that is stored with it."""
+        try:
+            return config_path(self.lab.workspace, self.config)
+        except LabError:
+            if self._like is None:
+                raise
+            return self._stored(self._like)
 
     # -- editing
 
@@ -158,13 +152,10 @@ class LaunchScreen(Screen[None]):
 
     def _choose(self, key: str) -> None:
         """Choose the value of a field from a list."""
-        from tui.dialogs.choose import Choice, ChooseDialog
+        from tui.dialogs.choose import ChooseDialog
 
         field = self._fields[key]
-        if key == "model":
-            choices, free = launch_form.model_choices(field.choices), "./net.py:build is your own network"
-        else:
-            choices, free = [Choice(value) for value in field.choices], ""
+        choices, free = launch_form.value_choices(field)
 
         def chosen(value: str | None) -> None:
             if value is not None:
@@ -249,26 +240,14 @@ class LaunchScreen(Screen[None]):
 
     @work(thread=True, exclusive=True, group="preview", exit_on_error=False)
     def _make_preview(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> None:
-        preview = self._previewed(overrides, changed)
-        self.app.call_from_thread(self._show_preview, overrides, preview)
-
-    def _previewed(self, overrides: list[str], changed: list[tuple[str, str, str]]) -> Preview:
-        from core.config.load import load_experiment
         from core.launch.queue import QueueView
         from tui.screens import launch_preview
 
-        try:
-            loaded = load_experiment(self._path(), overrides, workspace=self.lab.workspace)
-        except ConfigError as error:
-            faults, general = launch_form.faults_by_field(error.problems, self._fields)
-            return Preview(faults=faults, general=general)
-        except LabError as error:
-            return Preview(general=(str(error),))
-        forecast = launch_preview.describe(loaded.experiment, changed)
-        problems = (forecast.problem,) if forecast.problem else ()
         self._queue = self._queue or QueueView()
-        where = launch_preview.place(loaded.experiment, self._queue)
-        return Preview(forecast, {}, problems, where, loaded)
+        preview = launch_preview.previewed(
+            self._path(), overrides, changed, self._fields, self.lab.workspace, self._queue, self._preview
+        )
+        self.app.call_from_thread(self._show_preview, overrides, preview)
 
     def _show_preview(self, overrides: list[str], preview: Preview) -> None:
         if not self.is_attached or overrides != launch_form.overrides(self._fields):
@@ -321,7 +300,8 @@ class LaunchScreen(Screen[None]):
             parts.append(f"✗ {self._network.problem}")
         if preview.faults:
             count = len(preview.faults)
-            parts.append(f"✗ Fix {count} setting{'s' * (count > 1)} on the left")
+            wrong = "1 setting is wrong" if count == 1 else f"{count} settings are wrong"
+            parts.append(f"✗ {wrong} (marked on the left)")
         faults = self.query_one("#preview-faults", Static)
         faults.update("\n".join(parts))
         faults.set_class(bool(parts), "-some")
@@ -365,6 +345,9 @@ class LaunchScreen(Screen[None]):
         assert loaded is not None, "only what was checked is started"
         words = ["labtui", "train", "--config", str(path), "--new"]
         words += [word for override in overrides for word in ("--set", override)]
+        loaded = replace(loaded, name=self.config)
+        if folders := launch_form.folders_chosen(self._fields, self.config):
+            lab.choose(FOLDERS, lab.choices.words(FOLDERS) | folders, here=True)
 
         def start() -> str:
             from core.launch.control import start_run
@@ -373,6 +356,22 @@ class LaunchScreen(Screen[None]):
 
         self.app.pop_screen()
         lab.perform(start, lab.select_run)
+
+    def action_save_as(self) -> None:
+        """The settings as they are in a config of their own."""
+        from tui.dialogs.choose import ChooseDialog
+
+        loaded, workspace = self._preview.loaded, self.lab.workspace
+        if loaded is None:
+            self.notify("these settings do not go together yet", markup=False)
+            return
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                save = partial(launch_form.save_config, workspace, loaded.experiment, name)
+                self.lab.perform(save, lambda path: self.notify(f"written: {path}", markup=False))
+
+        self.app.push_screen(ChooseDialog("Save as a config", [], free="type its name"), named)
 
     def action_pictures(self) -> None:
         """The pictures that the settings as they are would train on."""
@@ -387,9 +386,14 @@ class LaunchScreen(Screen[None]):
 
         self.app.push_screen(SamplesScreen(self.config, config))
 
+    @property
+    def unsaved(self) -> str:
+        """What leaving would throw away; empty: nothing."""
+        return unsaved_words(sum(field.changed for field in self._fields.values()))
+
     def action_back(self) -> None:
         box = self.query_one("#edit", Input)
         if box.display:
             self._close_edit()
         else:
-            self.app.pop_screen()
+            leave_form(self, self.app.pop_screen)

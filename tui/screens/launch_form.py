@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from core.config.workspace import Workspace
+from core.errors import UsageError
+from core.reading import is_directory
 from core.text import clean
 from tui.widgets.form import Field
 
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
 
 NAME = Field("name", "Run", "", "", "A name for this run; without one it is named after its config.")
 Fields = dict[str, Field]
+FOLDERS = "folders"
+"""What the folders of data sets that were chosen in the form are kept as."""
+_ROOT = "data.root"
 _SUBSETS_OF = 3
 """Lists of at most so many words can be stepped through."""
 
@@ -44,6 +51,57 @@ def fields_of(experiment: Experiment) -> Fields:
 def with_value(fields: Fields, key: str, value: str) -> Fields:
     """`fields` with another value, and what then counts."""
     return ruled({**fields, key: replace(fields[key], value=value)})
+
+
+def with_settings(fields: Fields, experiment: Experiment) -> Fields:
+    """`fields` with the settings of another experiment, as changes."""
+    from core.config.fields import form_values
+
+    values = form_values(experiment)
+    moved = {
+        key: replace(field, value=clean(values[key]))
+        for key, field in fields.items()
+        if key in values and field.value != clean(values[key])
+    }
+    return ruled({**fields, **moved})
+
+
+def with_folder(fields: Fields, config: str, folders: Mapping[str, str]) -> Fields:
+    """`fields` with the folder that was chosen last time, where that of the file is not there.
+
+    `folders` are folders by what `_folder_key` gives.
+    """
+    folder = folders.get(_folder_key(fields, config), "")
+    original = fields[_ROOT].original
+    if not folder or (original and is_directory(original)) or not is_directory(folder):
+        return fields
+    return with_value(fields, _ROOT, folder)
+
+
+def folders_chosen(fields: Fields, config: str) -> dict[str, str]:
+    """The folder to be chosen again next time, if it was."""
+    field = fields[_ROOT]
+    return {_folder_key(fields, config): field.value} if field.changed and field.value else {}
+
+
+def save_config(workspace: Workspace, experiment: Experiment, name: str) -> str:
+    """Write an experiment to a new file in configs/; returns where. Raises UsageError, OSError."""
+    from core.config.load import dump
+    from core.store.files import touch_exclusive, write_bytes
+
+    stem = name.removesuffix(".yaml")
+    if not re.fullmatch(r"\w[\w.-]*", stem):
+        raise UsageError(f"{clean(name)} is no name for a config: use letters, digits, - and _.")
+    path = workspace.configs / f"{stem}.yaml"
+    if not touch_exclusive(path):
+        raise UsageError(f"{clean(str(path))} is there already: type another name.")
+    write_bytes(path, dump(experiment).encode())
+    return clean(str(path))
+
+
+def _folder_key(fields: Fields, config: str) -> str:
+    """Configs of the same data set name the same folder; of one that names none, the config itself."""
+    return fields[_ROOT].original or config
 
 
 def followed(fields: Fields, experiment: Experiment) -> Fields:
@@ -129,6 +187,15 @@ def model_choices(names: Sequence[str]) -> list[Choice]:
         return "TinyVGG" if name in TINYVGG else "torchvision"
 
     return [Choice(name, note(name)) for name in names]
+
+
+def value_choices(field: Field) -> tuple[list[Choice], str]:
+    """What a field can be, and what else may be typed."""
+    from tui.dialogs.choose import Choice
+
+    if field.key == "model":
+        return model_choices(field.choices), "./net.py:build is your own network"
+    return [Choice(value) for value in field.choices], ""
 
 
 def setting_choices(fields: Mapping[str, Field]) -> list[Choice]:

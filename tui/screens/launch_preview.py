@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import humanise
 from core.config.workspace import Workspace
-from core.errors import LabError
+from core.errors import ConfigError, LabError
+from tui.screens.launch_form import Fields, faults_by_field
 
 if TYPE_CHECKING:
+    from core.config.load import Loaded
     from core.config.schema import Experiment
     from core.datasets.outline import Outline
     from core.launch.queue import QueueView
@@ -27,15 +30,62 @@ class Forecast:
     data: Outline | None = None
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What the form would start. `faults` are sentences by field; `general` are those of no field.
+
+    `loaded` is what the settings say, None while they do not go together; `said` are the lines about the last
+    settings that did.
+    """
+
+    forecast: Forecast = field(default_factory=Forecast)
+    faults: Mapping[str, str] = field(default_factory=dict)
+    general: tuple[str, ...] = ()
+    place: str = ""
+    loaded: Loaded | None = None
+    said: tuple[str, ...] = ()
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The experiment that the settings say."""
+        return None if self.loaded is None else self.loaded.experiment
+
+    @property
+    def possible(self) -> bool:
+        return not self.faults and not self.general
+
+
+def previewed(
+    path: Path,
+    overrides: Sequence[str],
+    changed: Sequence[tuple[str, str, str]],
+    fields: Fields,
+    workspace: Workspace,
+    queue: QueueView,
+    before: Preview,
+) -> Preview:
+    """What a start of the config in `path` with `overrides` would be; `changed` is (key, in the file, now).
+
+    With faults, what was said `before` stays, and is said to be older.
+    """
+    from core.config.load import load_experiment
+
+    try:
+        loaded = load_experiment(path, overrides, workspace=workspace)
+    except ConfigError as error:
+        faults, general = faults_by_field(error.problems, fields)
+        return Preview(_earlier(changed, before), faults, general, said=before.said)
+    except LabError as error:
+        return Preview(_earlier(changed, before), general=(str(error),), said=before.said)
+    forecast = describe(loaded.experiment, changed)
+    said = forecast.lines[len(_changes(changed)) :]
+    problems = (forecast.problem,) if forecast.problem else ()
+    return Preview(forecast, {}, problems, place(loaded.experiment, queue), loaded, said)
+
+
 def describe(experiment: Experiment, changed: Sequence[tuple[str, str, str]]) -> Forecast:
     """The forecast from config and data; `changed` is (key, in the file, now)."""
-    lines: list[str] = []
-    if changed:
-        lines.append(f"changed from the file ({len(changed)})")
-        lines += [f"  {key}: {before or '–'} → {now or '–'}" for key, before, now in changed]
-    else:
-        lines.append("as in the file")
-    lines.append("")
+    lines = [*_changes(changed), ""]
     problem, data = "", None
     try:
         data = _outline(experiment)
@@ -43,6 +93,19 @@ def describe(experiment: Experiment, changed: Sequence[tuple[str, str, str]]) ->
     except LabError as error:
         problem = str(error)
     return Forecast((*lines, "", *_training(experiment)), problem, data)
+
+
+def _changes(changed: Sequence[tuple[str, str, str]]) -> list[str]:
+    if not changed:
+        return ["as in the file"]
+    lines = [f"  {key}: {before or '–'} → {now or '–'}" for key, before, now in changed]
+    return [f"changed from the file ({len(changed)})", *lines]
+
+
+def _earlier(changed: Sequence[tuple[str, str, str]], before: Preview) -> Forecast:
+    """The changes, and below them what was said of the last settings that went together."""
+    earlier = ("", "with the last settings that were right:", *before.said) if before.said else ()
+    return Forecast((*_changes(changed), *earlier))
 
 
 def network(experiment: Experiment, forecast: Forecast, workspace: Workspace) -> Forecast:

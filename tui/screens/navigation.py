@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
 
 from core.config.workspace import config_path
 from core.reading import read_text
@@ -23,6 +28,25 @@ def launch(lab: Lab, config: str) -> None:
     from tui.screens.launch import LaunchScreen
 
     lab.push_screen(LaunchScreen(config))
+
+
+def launch_like(lab: Lab, run: RunSummary) -> None:
+    """Open the form with the settings of a run, as changes of its config."""
+    from tui.screens.launch import LaunchScreen
+
+    lab.push_screen(LaunchScreen(run.config, like=run))
+
+
+def edit_config(lab: Lab, config: str) -> None:
+    """Open a config in the user's editor; the screens wait for it."""
+    words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    path = config_path(lab.workspace, config)
+    try:
+        with lab.suspend():
+            subprocess.run([*words, str(path)], check=False)
+    except (OSError, SuspendNotSupported) as error:
+        lab.notify(f"{clean(words[0])} does not open: {clean(str(error))}; set $EDITOR", markup=False)
+    lab.refresh()
 
 
 def pictures_of_config(lab: Lab, config: str) -> None:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import var
 from textual.widget import Widget
+from textual.widgets import Static
 
 from core.reading import read_text
 from core.store.records import ACTIVE, Checkpoint, RunSummary
@@ -80,6 +81,7 @@ class RunScreen(RunKeys, LiveScreen):
         yield SpanLine(id="top")
         yield TabLine(_TABS, "tab", id="run-tabs")
         yield SpanLine(id="jobs")
+        yield Static("", markup=False, id="reason")
         with Container(id="pages"):
             with Container(id="page-charts"):
                 yield SpanLine(id="advice")
@@ -143,7 +145,8 @@ class RunScreen(RunKeys, LiveScreen):
                 self.app.pop_screen()
             return
         curves = snapshot.curves.get(run.id)
-        self.query_one("#top", SpanLine).show(*run_text.top(run, curves, brief=self.has_class("-narrow")))
+        self.query_one("#top", SpanLine).show(*run_text.top(run, curves, width=self.size.width))
+        self._show_reason(run_text.reason(run))
         self._show_advice(snapshot, run)
         self.draw_charts()
         detail = self.detail
@@ -153,6 +156,13 @@ class RunScreen(RunKeys, LiveScreen):
                 self._shown = detail, run
                 self._show_detail(run, detail)
         self.refresh_bindings()
+
+    def _show_reason(self, reason: str) -> None:
+        """Why the run has failed, in as many lines as it takes."""
+        words = self.query_one("#reason", Static)
+        words.display = bool(reason)
+        if words.content != reason:
+            words.update(reason)
 
     def _show_advice(self, snapshot: Snapshot, run: RunSummary) -> None:
         line = self.query_one("#advice", SpanLine)
@@ -259,8 +269,11 @@ class RunScreen(RunKeys, LiveScreen):
 
     @on(ClassTable.HeaderClicked, "#classes")
     def _class_header(self, event: ClassTable.HeaderClicked) -> None:
+        table = self.query_one("#classes", ClassTable)
         if by := sort_of_column(event.column):
-            self.query_one("#classes", ClassTable).sort_by(by)
+            table.sort_by(by)
+        else:
+            table.order_by(event.column)
 
     # -- charts
 

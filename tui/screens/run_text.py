@@ -6,12 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from core import humanise
 from core.metrics import MAIN
 from core.store.checkpoints import CHECKPOINT_ID
 from core.store.records import ACTIVE, Checkpoint, RunSummary
 from core.words import best_value, job_time_left, run_state
-from tui.cell_text import progress
+from tui.cell_text import cut, progress
 from tui.theme import STATE_TONES
 from tui.widgets.bars import Span
 from tui.widgets.run_table import outlook
@@ -23,28 +25,30 @@ if TYPE_CHECKING:
     from tui.read.curves import Curves
     from tui.read.run_detail import Detail
 
+_NARROW, _LEAD, _NAME, _PARENT = 110, 10, 14, 26
+"""Columns below which a screen is narrow; cells before a name, of names at least, of a parent at most."""
 _RECENT = 600
 """Seconds that the end of a job is said for."""
 
 
-def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple[list[Span], list[Span]]:
-    """The title line: name, state, progress, what is special; right the best and the final value.
+def top(run: RunSummary, curves: Curves | None, *, width: int = 160) -> tuple[list[Span], list[Span]]:
+    """The title line in `width` cells: name, state, progress, what is special; right best and final value.
 
-    `brief` leaves out what narrow screens have no room for.
+    State and time left are always whole: the name gives way, and what a narrow screen has no room for.
     """
+    brief = width < _NARROW
     text, text_tone = outlook(run)
     left: list[Span] = [
-        (" labtui ▸ ", "muted"),
-        (run.label, "title"),
         (f"  {humanise.state_glyph(run.state)} {run_state(run)}", STATE_TONES.get(run.state, "text")),
         (f" {run.epoch}/{run.epochs}", "text"),
     ]
-    if run.state in ACTIVE:
+    if run.state in ACTIVE and not brief:
         left.append((f" {progress(run.epoch, run.epochs, 8)}", "accent"))
     if run.imported:
         left.append(("  imported, read-only", "warning"))
-    elif text and text != run_state(run):
+    elif text and text != run_state(run) and not reason(run):
         left.append((f"  {text}", text_tone))
+    needed = len(left)
     if run.state == "running" and curves is not None:
         from tui.chart.views import under_way
 
@@ -58,7 +62,7 @@ def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple
     if run.mode and run.mode != "full":
         left.append((f"  {run.mode}", "muted"))
     if run.parent:
-        left.append((f"  fork of {run.parent}", "muted"))
+        left.append((f"  fork of {cut(parent_name(run.parent), _PARENT, middle=True)}", "muted"))
     if run.tags:
         left.append((f"  {' '.join(run.tags)}", "muted"))
     right: list[Span] = []
@@ -71,7 +75,23 @@ def top(run: RunSummary, curves: Curves | None, *, brief: bool = False) -> tuple
         right.append(measured)
     if run.best is not None:
         right += [(f"{run.best.metric} ", "muted"), (f"★ {best_value(run)} ", "accent")]
-    return left, right
+    room = width - 2 - sum(cell_len(words) for words, _ in (*left[:needed], *right))
+    if right and room < _NAME:
+        room += cell_len(right.pop(-2)[0])
+    lead = " labtui ▸ " if cell_len(run.label) + _LEAD <= room else " "
+    label = cut(run.label, max(room - len(lead), _NAME), middle=True)
+    return [(lead, "muted"), (label, "title"), *left], right
+
+
+def reason(run: RunSummary) -> str:
+    """Why a run has ended badly, in full; empty when it has not."""
+    return run.reason if run.state in ("failed", "lost") else ""
+
+
+def parent_name(parent: str) -> str:
+    """A run's id without the time that all of them begin with."""
+    date, _, rest = parent.partition("-")
+    return rest.partition("-")[2] or parent if date.isdecimal() else parent
 
 
 def jobs_line(jobs: Sequence[JobState], now: float | None = None) -> list[Span]:

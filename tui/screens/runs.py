@@ -11,14 +11,15 @@ from textual.containers import Container, Horizontal
 from textual.reactive import var
 
 from tui.cell_text import plain, shown_path
-from tui.chart.marks import MOST, toggled
 from tui.read.reader import Snapshot, Wanted
 from tui.screens import navigation, runs_text
 from tui.screens.base import LiveScreen, RunKeys
+from tui.screens.marked_runs import MarkedRuns
 from tui.widgets.bars import KeyBar, Span, SpanLine, TabLine
 from tui.widgets.chart import Chart
 from tui.widgets.config_list import ALL, ConfigList, config_rows
-from tui.widgets.run_table import SORTS, RunTable, matches, sort_of_column, sort_runs
+from tui.widgets.run_filter import matches
+from tui.widgets.run_table import CYCLE, SORTS, RunTable, sort_of_column, sort_runs
 
 if TYPE_CHECKING:
     from core.store.records import RunSummary
@@ -28,26 +29,34 @@ _PANES = (("runs", "Runs"), ("configs", "Configs"), ("charts", "Charts"))
 _CHARTS = ("#metric", "#loss", "#third", "#fourth")
 
 
-class RunsScreen(RunKeys, LiveScreen):
+class RunsScreen(MarkedRuns, RunKeys, LiveScreen):
     """Configs left, runs and charts right; in a narrow terminal one of them at a time."""
 
     KEY_ORDER = (
-        *("choose", "launch", "resume", "stop", "fork", "mark", "apart"),
-        *("errors", "studies", "filter", "next_match(1)", "sort", "measure"),
-        *("data", "report", "edit", "archived", "pictures", "kill", "app.leave"),
+        *("choose", "launch", "resume", "stop", "fork", "mark"),
+        *("errors", "studies", "filter", "next_match(1)", "sort", "measure", "act", "like"),
+        *("data", "report", "edit", "apart", "archived", "pictures", "edit_config", "kill", "app.leave"),
     )
+    SIGNS = (
+        ("0.8@3", "best value, and the epoch that had it"),
+        ("A … H", "marked runs: the same letters and colours in the charts, small ones for train"),
+        ("age", "since the run was started"),
+        ("left", "time to go by the pace so far, or what went wrong"),
+    )
+    """For the help."""
     BINDINGS: ClassVar[list[BindingType]] = [
         *RunKeys.RUN_KEYS,
+        *MarkedRuns.MARK_KEYS,
         Binding("n", "next_match(1)", "next match"),
         Binding("N", "next_match(-1)", "previous match", show=False),
         Binding("n", "launch", "new run"),
         Binding("a", "archived", "archived runs"),
         Binding("d", "data", "data set", tooltip="statistics of the config's data set"),
-        Binding("space", "mark", "mark", key_display="space"),
         Binding("v", "apart", "four charts"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("o", "sort", "sort"),
         Binding("u", "studies", "studies"),
+        Binding("E", "edit_config", "edit config", tooltip="the config in $VISUAL or $EDITOR"),
         Binding("escape", "back", "clear", show=False),
         Binding("1", "pane('runs')", "Runs", show=False),
         Binding("2", "pane('configs')", "Configs", show=False),
@@ -64,7 +73,6 @@ class RunsScreen(RunKeys, LiveScreen):
 
     def __init__(self) -> None:
         super().__init__(classes="-pane-runs")
-        self._marked: dict[str, tuple[str, int]] = {}
         self._titles = ("", "")
         self._listed: Snapshot | None = None
 
@@ -87,6 +95,8 @@ class RunsScreen(RunKeys, LiveScreen):
         super().on_mount()
         self.query_one("#configs").border_title = "Configs"
         self.query_one("#runs", RunTable).focus()
+        if (sorting := self.lab.choices.text("sort", here=True)) in SORTS:
+            self.set_reactive(RunsScreen.sorting, sorting)
         self.set_interval(5.0, self._age)
         self._show_top(self.snapshot)
 
@@ -95,22 +105,6 @@ class RunsScreen(RunKeys, LiveScreen):
     @property
     def table(self) -> RunTable:
         return self.query_one("#runs", RunTable)
-
-    @property
-    def current_run(self) -> RunSummary | None:
-        return self.table.current
-
-    @property
-    def target(self) -> RunSummary | None:
-        return self.current_run
-
-    @property
-    def chart_runs(self) -> list[RunSummary]:
-        """Marked runs, else the one under the cursor."""
-        marked = [run for run in self.snapshot.runs if run.id in self._marked]
-        return marked or ([self.current_run] if self.current_run else [])
-
-    reported = chart_runs
 
     @property
     def wanted(self) -> Wanted:
@@ -127,9 +121,7 @@ class RunsScreen(RunKeys, LiveScreen):
     def _list(self, snapshot: Snapshot) -> None:
         """Put runs and configs in their tables; not done when only curves are new."""
         self._listed = snapshot
-        if self._marked:
-            alive = {run.id for run in snapshot.runs}
-            self._marked = {run_id: mark for run_id, mark in self._marked.items() if run_id in alive}
+        self.take_marks(snapshot)
         configs = self.query_one("#configs", ConfigList)
         configs.set_rows(config_rows(snapshot.configs, self._not_put_away(snapshot)))
         self._fill_table(snapshot)
@@ -142,12 +134,10 @@ class RunsScreen(RunKeys, LiveScreen):
         ]
         runs = [run for run in of_config if matches(run, self.query_text)]
         table = self.table
-        table.marks = dict(self._marked)
+        table.marks = dict(self.marked)
         table.jobs = {job.job.run.id: job for job in snapshot.jobs}
         hidden = sum(run.archived for run in snapshot.runs) if not self._shows_archived else 0
         table.empty = runs_text.nothing(snapshot, config, self.query_text, hidden)
-        metrics = {run.best.metric for run in runs if run.best is not None}
-        table.metric = metrics.pop() if len(metrics) == 1 else ""
         table.set_rows(sort_runs(runs, self.sorting))
         every = len(snapshot.runs) - hidden
         shown = f"{len(runs)} of {every}" if len(runs) != every else str(every)
@@ -177,22 +167,35 @@ class RunsScreen(RunKeys, LiveScreen):
         if config.has_focus and config.current is not None and config.current.exists and not snapshot.problem:
             left: list[Span] = [(runs_text.hint(config.current), "muted")]
         else:
-            room = self.size.width - (len(run.id) + 2 if run else 0)
+            room = self.size.width - (len(run.id) + 2 if run and not self.has_class("-narrow") else 0)
             left = runs_text.status(run, snapshot, room)
-        self.query_one("#status", SpanLine).show(left, [(f"{run.id} ", "faint")] if run else [])
+        line = self.query_one("#status", SpanLine)
+        line.show(left, [(f"{run.id} ", "faint")] if run and not self.has_class("-narrow") else [])
+        # In a small terminal it takes a line from the charts only where it says what is wrong.
+        line.set_class(bool(snapshot.problem) or (run is not None and runs_text.wants_words(run)), "-needed")
 
     def draw_charts(self) -> None:
         runs = self.chart_runs
+        if not runs:
+            self._say_no_run()
         if not runs or not self.snapshot.curves:
             return
         from tui.chart.views import beside
 
-        shown = beside(runs, self.snapshot.curves, self._marked, self.view.axis, apart=self.apart)
+        shown = beside(runs, self.snapshot.curves, self.marked, self.view.axis, apart=self.apart)
         for index, widget in enumerate(_CHARTS):
             chart = self.query_one(widget, Chart)
             chart.display = index < len(shown)
             if index < len(shown):
                 chart.show(shown[index])
+
+    def _say_no_run(self) -> None:
+        """No curve of another run stays where no run is chosen."""
+        words = self.table.empty
+        for index, widget in enumerate(_CHARTS):
+            chart = self.query_one(widget, Chart)
+            chart.display = index < len(_CHARTS) // 2
+            chart.say(words)
 
     def watch_apart(self, apart: bool) -> None:
         self.set_class(apart, "-four")
@@ -236,6 +239,7 @@ class RunsScreen(RunKeys, LiveScreen):
             self.sorting = by
 
     def watch_sorting(self) -> None:
+        self.lab.choose("sort", self.sorting, here=True)
         if self.is_mounted:
             self._fill_table(self.snapshot)
 
@@ -277,26 +281,9 @@ class RunsScreen(RunKeys, LiveScreen):
 
             self.app.push_screen(RunScreen(run.id))
 
-    def action_mark(self) -> None:
-        run = self.current_run
-        if run is None:
-            return
-        marks = toggled(self._marked, run.id)
-        if marks is None:
-            self.notify(f"{MOST} runs are marked: unmark one first", markup=False)
-            return
-        self._marked = marks
-        self.table.marks = dict(self._marked)
-        self.apart = self.apart and bool(self._marked)
-        self.table.action_move(1)
-        self.table.refresh_changed()
-        self.draw_charts()
-        self.ask()
-        self.refresh_bindings()
-
     def action_sort(self) -> None:
-        names = list(SORTS)
-        self.sorting = names[(names.index(self.sorting) + 1) % len(names)]
+        at = CYCLE.index(self.sorting) if self.sorting in CYCLE else -1
+        self.sorting = CYCLE[(at + 1) % len(CYCLE)]
 
     def action_archived(self) -> None:
         self.archived = not self.archived
@@ -331,13 +318,8 @@ class RunsScreen(RunKeys, LiveScreen):
         """Esc: clear the filter, then the marks."""
         if self.query_text:
             self.query_text = ""
-        elif self._marked:
-            self._marked = {}
-            self.apart = False
-            self._fill_table(self.snapshot)
-            self.draw_charts()
-            self.ask()
-            self.refresh_bindings()
+        elif self.marked:
+            self.set_marks({})
 
     # -- what is done to runs
 
@@ -345,7 +327,9 @@ class RunsScreen(RunKeys, LiveScreen):
         if action == "next_match":
             return bool(self.query_text)
         if action == "apart":
-            return bool(self._marked)
+            return bool(self.chart_runs)
+        if action in ("act", "like"):
+            return self.is_mounted and self.current_run is not None
         if action == "launch":
             return not self.query_text
         if action == "archived":
@@ -370,6 +354,10 @@ class RunsScreen(RunKeys, LiveScreen):
     def action_launch(self) -> None:
         if name := self._config_meant():
             navigation.launch(self.lab, name)
+
+    def action_edit_config(self) -> None:
+        if name := self._config_meant():
+            navigation.edit_config(self.lab, name)
 
     def action_studies(self) -> None:
         navigation.studies(self.lab)

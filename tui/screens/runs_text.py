@@ -12,6 +12,7 @@ from tui.read.outlook_reader import told
 from tui.read.reader import Snapshot
 from tui.widgets.bars import Span
 from tui.widgets.config_list import ALL, ConfigRow, state_counts
+from tui.widgets.run_filter import problem
 from tui.widgets.run_table import outlook
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ def status(run: RunSummary | None, snapshot: Snapshot, width: int = 160) -> list
     return spans
 
 
+def wants_words(run: RunSummary) -> bool:
+    """Whether a run says something that its row has no room for."""
+    return bool(run.problems or (run.reason and run.state in ("failed", "lost", "queued", "running")))
+
+
 def advice_spans(run: RunSummary, snapshot: Snapshot, room: int) -> list[Span]:
     """`train on? enough: ...`, cut to whole parts; nothing while nothing can be said."""
     advice = snapshot.advice
@@ -123,8 +129,10 @@ def nothing(snapshot: Snapshot, config: ConfigRow | None, query: str, archived: 
         return "reading runs …"
     if archived and not query:
         return f"{archived} archived run{'s' * (archived > 1)} hidden: a shows them"
+    if snapshot.problem and not snapshot.runs:
+        return snapshot.problem
     if query:
-        return "no run matches; esc clears the filter"
+        return f"{problem(query) or 'no run matches'}; esc clears the filter"
     if config is not None and config.name != ALL:
         return f"no run of {config.name} yet: press n to start one"
     if snapshot.configs:

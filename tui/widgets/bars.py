@@ -17,6 +17,17 @@ from tui.cell_text import crop, cut
 Span = tuple[str, str]
 
 
+class Link(str):
+    """Words of a SpanLine that do an `action` of its screen when they are clicked."""
+
+    action = ""
+
+    def __new__(cls, text: str, action: str) -> Link:
+        made = super().__new__(cls, text)
+        made.action = action
+        return made
+
+
 class SpanLine(Widget):
     """One line: spans at the left, spans at the right; the left gives way when they do not fit."""
 
@@ -26,6 +37,7 @@ class SpanLine(Widget):
         super().__init__(id=id)
         self._left: Sequence[Span] = ()
         self._right: Sequence[Span] = ()
+        self._places: list[tuple[int, int, str]] = []
 
     def show(self, left: Sequence[Span], right: Sequence[Span] = ()) -> None:
         if (self._left, self._right) != (left, right):
@@ -43,10 +55,28 @@ class SpanLine(Widget):
             segments.append(Segment(piece, colors.tone(tone)))
             room -= sum(segment.cell_length for segment in segments[-1:])
         left = sum(segment.cell_length for segment in segments)
+        self._places = [*_links(self._left, 0), *_links(self._right, max(width - cell_len(right), left))]
         if self._right:
             segments.append(Segment(" " * max(width - left - cell_len(right), 0), Style.null()))
             segments += [Segment(text, colors.tone(tone)) for text, tone in self._right]
         return crop(Strip(segments), width).apply_style(self.visual_style.rich_style)
+
+    async def on_click(self, event: events.Click) -> None:
+        for start, end, action in self._places:
+            if start <= event.x < end:
+                await self.app.run_action(action, self.screen)
+                return
+
+
+def _links(spans: Sequence[Span], at: int) -> list[tuple[int, int, str]]:
+    """First cell, the one behind the last, and action of what can be clicked; spans begin at `at`."""
+    places = []
+    for text, _ in spans:
+        end = at + cell_len(text)
+        if isinstance(text, Link):
+            places.append((at, end, text.action))
+        at = end
+    return places
 
 
 class KeyBar(Widget):

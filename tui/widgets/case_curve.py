@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -60,6 +61,10 @@ class CurveView(Widget, can_focus=True):
 
     def action_step(self, by: int) -> None:
         self.post_message(self.Stepped(by))
+
+    def on_click(self, event: events.Click) -> None:
+        """On the left half the class before, on the right half the next one."""
+        self.action_step(-1 if event.x < self.size.width // 2 else 1)
 
     def on_resize(self) -> None:
         self._draw()

@@ -31,6 +31,7 @@ _LOOKED_AT = 1000
 class CaseTable(LineTable["Case"]):
     """The cases of a cell; `sign_of` gives a letter for what was judged."""
 
+    ORDERS = False
     BAR = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,l", "choose", "picture", key_display="⏎"),
@@ -203,8 +204,12 @@ class PlainRows:
         return _growing(self.shown)
 
     def columns(self, width: int) -> list[Column]:
-        small = bool(self.narrow) and width < sum(column.width + 1 for column in self.shown) + 2
-        return fitted(_growing(self.narrow if small else self.shown), width)
+        if not self.narrow or width >= sum(column.width + 1 for column in self.shown) + 2:
+            return fitted(_growing(self.shown), width)
+        # What is left over goes to the columns that were made narrower.
+        wide = {column.key: column.width for column in self.shown}
+        grown = [replace(column, max=max(column.width, wide.get(column.key, 0))) for column in self.narrow]
+        return fitted(_growing(grown), width)
 
     def cells(self, row: TableRow) -> dict[str, Sequence[Span] | Span]:
         here = row.key == self.cursor_key

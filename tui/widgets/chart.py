@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -33,6 +34,7 @@ class Chart(Widget):
     def __init__(self, *, id: str | None = None, title: str = "", classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._title = title
+        self._words = ""
         self._data: ChartData | ScatterData | None = None
         self._state = ViewState()
         self._sticky: Sticky | None = None
@@ -47,6 +49,13 @@ class Chart(Widget):
             self._drawn_at = 0.0
         self._data = data
         self._schedule()
+
+    def say(self, words: str) -> None:
+        """A sentence in place of a chart."""
+        if self._data is not None or self._words != words:
+            self._data, self._words, self._sticky = None, words, None
+            self._drawn_at = 0.0
+            self._schedule()
 
     def look(self, state: ViewState) -> None:
         """Draw with another axis, scale, smoothing or zoom, at once."""
@@ -91,7 +100,8 @@ class Chart(Widget):
         if not self.is_attached or not self.display or width < 2 or height < 2:
             return
         if self._data is None:
-            strips = [Strip([Segment(cut(f" {self._title}", width), Style.null())])]
+            lines = [self._title, *wrap(self._words, max(width - 2, 1))]
+            strips = [Strip([Segment(cut(f" {line}", width), Style.null())]) for line in lines]
         else:
             strips = self._colored(self._picture(width, height - 1), width)
         base = self.rich_style

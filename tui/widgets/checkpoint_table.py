@@ -45,6 +45,10 @@ class CheckpointTable(LineTable[Checkpoint]):
         train = f"train/{leaf}"
         # Detectors have no score in training but what a job measured.
         has_train = not self.rows or any(train in row.metrics for row in self.rows)
+        # Where epochs were trained twice, only the id tells them apart.
+        twice = any(row.superseded for row in self.rows) or len({row.epoch for row in self.rows}) < len(
+            self.rows
+        )
         columns = [
             Column("sign", "", 4),
             Column("epoch", "epoch", 7),
@@ -53,14 +57,14 @@ class CheckpointTable(LineTable[Checkpoint]):
             Column("step", "step", 9, "right", priority=8),
             Column("train", train, max(len(train), 8), "right", priority=6),
             Column("val loss", "val/loss", 8, "right", priority=7),
-            Column("eval train", "eval train", 10, "right", priority=5),
-            Column("eval test", "eval test", 10, "right", priority=4),
+            Column("train score", "train score", 11, "right", priority=5),
+            Column("test score", "test score", 10, "right", priority=4),
             Column("size", "size", 9, "right", priority=3),
             Column("age", "age", 5, "right", priority=2),
-            Column("id", "checkpoint", 28, priority=9),
+            Column("id", "checkpoint", 28, priority=1 if twice else 9),
         ]
         filled = {"beside": bool(beside), "train": has_train}
-        filled |= {f"eval {split}": split in splits for split in ("train", "test")}
+        filled |= {f"{split} score": split in splits for split in ("train", "test")}
         return [column for column in columns if filled.get(column.key, True)]
 
     def cells(self, row: Checkpoint) -> dict[str, Sequence[Span] | Span]:
@@ -81,8 +85,8 @@ class CheckpointTable(LineTable[Checkpoint]):
             "beside": _value(row, _beside(self.metric), tone),
             "train": _value(row, f"train/{leaf}", tone),
             "val loss": _value(row, "val/loss", tone),
-            "eval train": self._evaluated(row, "train", leaf),
-            "eval test": self._evaluated(row, "test", leaf),
+            "train score": self._evaluated(row, "train", leaf),
+            "test score": self._evaluated(row, "test", leaf),
             "size": (humanise.size(row.bytes), "muted"),
             "age": (humanise.age(max(time.time() - row.time, 0)), "muted"),
             "id": (f"{row.id} {name}".rstrip(), "bad" if bad else "muted"),

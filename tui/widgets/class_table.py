@@ -17,6 +17,8 @@ from tui.widgets.line_table import LineTable, Span
 _BAR = 24
 
 
+_TITLES = {"recall": "AR"}
+"""Over all IoU thresholds: the recall at one score and one IoU, as errors have it, is another number."""
 _SORT_OF_COLUMN = {
     **{"name": "name", "images": "images", "correct": "images"},
     **dict.fromkeys(("accuracy", "ap"), "worst"),
@@ -24,6 +26,7 @@ _SORT_OF_COLUMN = {
 
 
 class ClassTable(LineTable[ClassRow]):
+    ORDERS = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", show=False),
         Binding("left,h", "step(-1)", "earlier checkpoint", show=False),
@@ -58,7 +61,10 @@ class ClassTable(LineTable[ClassRow]):
 
     def declared(self) -> list[Column]:
         counts = (
-            [Column("images", "n", 8, "right"), *(Column(name, name, 7, "right") for name in SCORES)]
+            [
+                Column("images", "n", 8, "right"),
+                *(Column(name, _TITLES.get(name, name), 7, "right") for name in SCORES),
+            ]
             if self.boxes
             else [
                 Column("images", "images", 8, "right"),
@@ -105,6 +111,7 @@ class ClassTable(LineTable[ClassRow]):
 
     def sort_by(self, name: str) -> None:
         self.sorting = name
+        self.clear_order()
         self.set_rows(self.rows)
         self.post_message(self.Sorted())
 

@@ -31,7 +31,7 @@ class FilterLine(Input):
             self.clear = clear
 
     def __init__(
-        self, text: str, placeholder: str = "words, or state=failed tag=… model=… mode=… config=…"
+        self, text: str, placeholder: str = "words, or state=failed tag=… model=… best>0.3 epoch<5"
     ) -> None:
         super().__init__(
             text,

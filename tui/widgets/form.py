@@ -55,6 +55,8 @@ class FormTable(LineTable[FormRow]):
         Binding("right,space", "step(1)", "next value", show=False),
         Binding("enter", "choose", "edit", key_display="⏎"),
         Binding("asterisk", "all", "all settings", key_display="*"),
+        # The app's key to leave, where letters are typed.
+        Binding("q", "type('q')", show=False),
         Binding("backspace,delete", "undo", "as in the file", key_display="⌫"),
     ]
 
@@ -102,7 +104,7 @@ class FormTable(LineTable[FormRow]):
             if row.bad:
                 sign = " " if row.key.endswith("'") else "✗"
                 return {"mark": ("", "text"), "label": ("", "text"), "value": (f"{sign} {row.text}", "bad")}
-            hidden = (f"{row.hidden} more (not used with these settings)" if row.hidden else "", "faint")
+            hidden = (f"{row.hidden} more, unused here (* shows them)" if row.hidden else "", "faint")
             return {"label": (row.text, "strong"), "value": hidden}
         field = row.field
         tone = "warning" if field.changed else "faint" if field.unused else "text"
@@ -153,6 +155,10 @@ class FormTable(LineTable[FormRow]):
     def action_undo(self) -> None:
         if (field := self.current_field) is not None and field.changed:
             self.post_message(self.Edited(field.key, field.original))
+
+    def action_type(self, letter: str) -> None:
+        if self.current_field is not None:
+            self.post_message(self.Typed(letter))
 
     def on_key(self, event: events.Key) -> None:
         typed = event.character or ""

@@ -16,13 +16,16 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from core import humanise
 from tui import theme
-from tui.cell_text import crop, cut, fit
+from tui.cell_text import crop, cut, fit, number_said
 from tui.widgets.columns import Column, fitted
 
 Row = TypeVar("Row")
 Span = tuple[str, str]
 """Text and the name of its tone in the palette."""
+_TURNS = 2
+"""Ways to order the rows by a column."""
 
 
 class LineTable(ScrollView, Generic[Row], can_focus=True):
@@ -41,6 +44,8 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         Binding("enter,l", "choose", "open", key_display="⏎"),
     ]
     HEADER = True
+    ORDERS = True
+    """Whether a click on a column's head orders the rows by what the column says."""
     BAR = False
     """Whether the row under the cursor is a bar even while another widget has the keys."""
 
@@ -86,6 +91,8 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         self.empty = empty
         self.widths: dict[str, int] = {}
         self._lines: dict[int, Strip] = {}
+        self._as_given: Sequence[Row] = ()
+        self._order: tuple[str, int] | None = None
 
     @abstractmethod
     def declared(self) -> Sequence[Column]:
@@ -120,7 +127,8 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show `rows`; the cursor stays on its row and the row where it is on the screen."""
         before = self.cursor
-        self.rows = rows
+        self._as_given = rows
+        self.rows = rows = self._ordered(rows)
         index = self._find(self.cursor_key)
         self.cursor = min(before, max(len(rows) - 1, 0)) if index is None else index
         height = len(rows) + self.HEADER
@@ -130,6 +138,31 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             self.scroll_to(y=self.scroll_offset.y + index - before, animate=False, force=True)
         self._settle()
         self.refresh_changed()
+
+    def order_by(self, column: str) -> None:
+        """Order the rows by a column; again: the other way round; a third time: as they were given."""
+        turns = self._order[1] if self._order is not None and self._order[0] == column else 0
+        self._order = (column, turns + 1) if turns < _TURNS else None
+        self.set_rows(self._as_given)
+        self.refresh()
+
+    def clear_order(self) -> None:
+        """No column orders the rows any more."""
+        self._order = None
+
+    def _ordered(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """`rows` in the order of a column: numbers from the largest, words from A, what says nothing last."""
+        if self._order is None:
+            return rows
+        column, turns = self._order
+        said = [(cell_words(self.cells(row).get(column, ("", "text"))), row) for row in rows]
+        known = [(words, row) for words, row in said if words not in ("", humanise.MISSING)]
+        numbers = [number_said(words) for words, _ in known]
+        ranks: list[Any] = [words.lower() for words, _ in known] if None in numbers else list(numbers)
+        falling = (None not in numbers) == (turns == 1)
+        order = sorted(range(len(known)), key=lambda place: ranks[place], reverse=falling)
+        empty = [row for words, row in said if words in ("", humanise.MISSING)]
+        return [known[place][1] for place in order] + empty
 
     def select(self, key: str | None) -> bool:
         """Put the cursor on the row named `key`; False when there is none."""
@@ -165,6 +198,8 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             return
         if self.HEADER and position.y == 0:
             if column := self._column_at(position.x):
+                if self.ORDERS:
+                    self.order_by(column)
                 self.post_message(self.HeaderClicked(self, column))
             return
         index = position.y - self.HEADER + self.scroll_offset.y
@@ -225,8 +260,14 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
         return crop(Strip(segments), width, style).apply_style(base)
 
     def _header(self, width: int, colors: theme.Palette) -> Strip:
-        text = "".join(fit(column.title, column.width, column.align) + " " for column in self.columns(width))
+        text = "".join(self._title(column) + " " for column in self.columns(width))
         return Strip([Segment(fit(text, width), colors.muted)], width)
+
+    def _title(self, column: Column) -> str:
+        """A head; of the column that orders the rows with an arrow, where there is room."""
+        sign = " ▴▾"[self._order[1]] if self._order is not None and self._order[0] == column.key else ""
+        title = column.title if len(column.title) + len(sign) > column.width else f"{column.title}{sign}"
+        return fit(title, column.width, column.align)
 
     def _column_at(self, x: int) -> str | None:
         left = 0
@@ -268,6 +309,12 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + room:
             self.scroll_to(y=self.cursor - room + 1, animate=False, force=True)
+
+
+def cell_words(cell: Sequence[Span] | Span) -> str:
+    """What a cell says, without its tones."""
+    spans: Sequence[Any] = [cell] if isinstance(cell[0], str) else cell
+    return "".join(text for text, _ in spans).strip()
 
 
 def _fitted(spans: Sequence[Span], column: Column) -> list[Span]:

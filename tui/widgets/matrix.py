@@ -252,6 +252,8 @@ class Matrix(Widget, can_focus=True):
             across,
             self._top + len(shown) < len(rows),
             self._left + len(across) < len(columns),
+            self._top > 0,
+            self._left > 0,
             self._at,
             self.has_focus,
             self.hides_diagonal,

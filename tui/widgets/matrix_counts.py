@@ -13,6 +13,10 @@ from core.humanise import MISSING
 ALARM = "false alarm"
 
 
+_RULE = 10
+"""So many times as many missed objects as confusions, and a matrix begins at these."""
+
+
 @dataclass(frozen=True)
 class MatrixCounts:
     """A matrix over `names`, which are classes or groups; `numbers` stand above columns that are narrow.
@@ -71,19 +75,19 @@ class MatrixCounts:
         return sum(line) - line[name] + (self.inside[name] if self.inside else 0)
 
     def worst(self) -> tuple[int, int]:
-        """The most frequent confusion of two classes, else what is wrong most often, else the first cell."""
+        """The most frequent confusion of two classes; a miss or false alarm where that is the rule."""
         size = self.size
         best, worst = 0, (0, 0)
         for row in range(size):
             for column in range(size):
                 if row != column and self.cells[row][column] > best:
                     best, worst = self.cells[row][column], (row, column)
-        if best or not self.boxes or not size:
+        if not self.boxes or not size:
             return worst
         edge = [(self.cells[row][size], (row, size)) for row in range(size)]
         edge += [(self.cells[size][column], (size, column)) for column in range(size)]
-        most, worst = max(edge, key=lambda item: item[0])
-        return worst if most else (0, 0)
+        most, beside = max(edge, key=lambda item: item[0])
+        return beside if most > _RULE * best else worst
 
     @cached_property
     def ranked(self) -> list[tuple[int, int]]:

@@ -22,6 +22,8 @@ MANY = 16
 _LEVELS = 9
 _BODY = 8
 """Rows of classes that go before the kinds of false alarms."""
+_SHORTEST = 12
+"""Cells that names keep for the sake of columns."""
 _NAMED = 9
 """Cells that a column needs to be headed by names."""
 
@@ -49,6 +51,8 @@ class MatrixWindow:
     columns: tuple[int, ...]
     more_rows: bool
     more_columns: bool
+    rows_before: bool
+    columns_before: bool
     at: tuple[int, int]
     has_focus: bool
     hides_diagonal: bool
@@ -79,6 +83,9 @@ def lay_out(
     # More columns are worth more than brackets around the cursor's cell, and whole names more than these.
     narrow, tight = (max(4, needed + more, numbers + 1) for more in (2, 1))
     names = min(preferred, max(width // 3, 23 if width >= 60 else 14, room - columns * tight))
+    # Shorter names where that brings the last columns in.
+    if _SHORTEST <= room - columns * tight < names:
+        names = room - columns * tight
     room -= names
     narrow = narrow if columns * narrow <= room else tight
     wide = room // columns if columns else narrow
@@ -87,9 +94,19 @@ def lay_out(
     return Layout(names, cell, tuple(fixed), max(height - 1 - len(footer), 1), max(room // cell, 1), footer)
 
 
+def comfortable(counts: MatrixCounts) -> int:
+    """Cells in which all names and numbers have room, and beyond which there is nothing to show."""
+    numbers = max((len(text) for text in counts.numbers), default=1)
+    least = max((len(kind) + 4 for kind, _ in counts.kinds), default=len(ALARM) + 2)
+    fixed = 2 * counts.boxes + bool(counts.inside) + 1
+    column = max(counts.longest + 2, counts.digits + 3, _NAMED)
+    return max(counts.longest + numbers + 3, least) + counts.size * column + fixed * max(8, counts.digits + 2)
+
+
 def head(counts: MatrixCounts, layout: Layout, look: MatrixWindow, colors: theme.Palette) -> list[Segment]:
     """The line of column heads: names where they fit, else numbers."""
-    segments = [Segment(fit(" truth ↓ prediction →", layout.names), colors.muted)]
+    gone = "…" if look.columns_before else ""
+    segments = [Segment(fit(" truth ↓ prediction →", layout.names - len(gone)) + gone, colors.muted)]
     cell = layout.cell
     named = cell >= _NAMED
     for column in look.columns:
@@ -115,7 +132,8 @@ def line(
     mark = "▸" if here else " "
     if row < size:
         number = max(len(text) for text in counts.numbers)
-        mark = "…" if not here and look.more_rows and row == look.rows[-1] else mark
+        cut_off = (look.more_rows and row == look.rows[-1]) or (look.rows_before and row == look.rows[0])
+        mark = "…" if not here and cut_off else mark
         label = f"{mark}{counts.numbers[row]:>{number}} {counts.names[row]}"
     else:
         label = f"{mark}{ALARM}" if row == size else f"{mark}  {counts.kinds[row - size - 1][0]}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import humanise, words
+from core.metrics import entry
 from tui.cell_text import progress
 from tui.theme import STATE_TONES
 from tui.widgets.columns import ANY, Column
@@ -31,8 +33,14 @@ SORTS: dict[str, Callable[[RunSummary], Any]] = {
     "state": lambda run: (_STATES.index(run.state), -run.created),
     "name": lambda run: (run.label.lower(), -run.created),
     "config": lambda run: (run.config, -run.created),
+    "epoch": lambda run: (-run.epoch, -run.created),
+    "map_50": lambda run: (_last(run.best.map_50 if run.best else None, falling=True), -run.created),
+    "val loss": lambda run: (_last(run.last.get("val/loss")), -run.created),
+    "lr": lambda run: (_last(run.last.get("lr"), falling=True), -run.created),
 }
-"""Orders of runs by name, as `o` goes through them."""
+"""Orders of runs by name."""
+CYCLE = ("newest", "best", "state", "name", "config")
+"""Those that `o` goes through; a click on a column's head gives the others, too."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,10 @@ class RunTable(LineTable["RunSummary"]):
     `marks` gives the overlay letter and series colour of marked runs, `jobs` the active job of a run.
     """
 
+    ORDERS = False
     marks: Mapping[str, tuple[str, int]] = {}
     jobs: Mapping[str, JobState] = {}
-    metric = ""
+    metrics: frozenset[str] = frozenset()
     longest_name = _NAME[1]
     epoch_width = _EPOCH
     has_boxes = False
@@ -67,6 +76,7 @@ class RunTable(LineTable["RunSummary"]):
         widest = max((len(f"{row.epoch}/{row.epochs}") for row in rows), default=0)
         self.epoch_width = min(max(widest, _EPOCH), 13)
         self.has_boxes = any_boxes(rows)
+        self.metrics = frozenset(row.best.metric for row in rows if row.best is not None)
         super().set_rows(rows)
 
     def declared(self) -> list[Column]:
@@ -95,11 +105,37 @@ def _epoch(table: RunTable, row: RunSummary) -> Cell:
 
 
 def _best(table: RunTable, row: RunSummary) -> Cell:
-    return words.best_value(row), "muted" if row.best is None else "text"
+    """The best value; where runs go by several metrics, with its own."""
+    if row.best is None:
+        return words.best_value(row), "muted"
+    if len(table.metrics) < 2:
+        return words.best_value(row), "text"
+    return [(words.best_value(row), "text"), (f" {_short(row.best.metric)}", "muted")]
 
 
-def _best_title(metric: str) -> str:
-    return metric if len(metric) <= _BEST else metric.rsplit("/", 1)[-1]
+def _best_title(metrics: frozenset[str]) -> str:
+    if len(metrics) != 1:
+        return "best"
+    (metric,) = metrics
+    return metric if len(metric) <= _BEST else _leaf(metric)
+
+
+def _leaf(metric: str) -> str:
+    return metric.rsplit("/", 1)[-1]
+
+
+def _short(metric: str) -> str:
+    """What a metric is called where there is little room: `acc`, `AP`."""
+    known = entry(metric)
+    return known.short if known is not None else _leaf(metric)
+
+
+def _best_columns(table: RunTable) -> list[Column]:
+    titled = Column("best", _best_title(table.metrics), _BEST)
+    if len(table.metrics) < 2:
+        return [titled]
+    room = _BEST + 1 + max(map(len, map(_short, table.metrics)))
+    return [titled, Column("best", titled.title, room, priority=4, spare=8)]
 
 
 COLUMNS: dict[str, RunColumn] = {
@@ -115,23 +151,27 @@ COLUMNS: dict[str, RunColumn] = {
             Column("epoch", "epoch", table.epoch_width + 1 + BAR, priority=1, spare=29),
         ],
         _epoch,
+        order="epoch",
     ),
     "best": RunColumn(
-        lambda table: [Column("best", _best_title(table.metric), _BEST)],
+        _best_columns,
         _best,
         order="best",
     ),
     "map_50": RunColumn(
         lambda table: [Column("map_50", "map_50", _SCORE, priority=2, spare=8)] if table.has_boxes else [],
         lambda table, row: _number("val/map_50", row.best.map_50 if row.best is not None else None),
+        order="map_50",
     ),
     "loss": RunColumn(
-        lambda table: [Column("loss", "val loss", _LOSS, "right", priority=4, spare=16)],
+        lambda table: [Column("loss", "val loss", _LOSS, "right", priority=5, spare=16)],
         lambda table, row: _number("val/loss", row.last.get("val/loss")),
+        order="val loss",
     ),
     "rate": RunColumn(
-        lambda table: [Column("rate", "lr", _RATE, priority=5, spare=16)],
+        lambda table: [Column("rate", "lr", _RATE, priority=6, spare=16)],
         lambda table, row: _number("lr", row.last.get("lr")),
+        order="lr",
     ),
     "started": RunColumn(
         lambda table: [Column("started", "age", _AGE, "right", priority=3, spare=16)],
@@ -141,6 +181,7 @@ COLUMNS: dict[str, RunColumn] = {
     "left": RunColumn(
         lambda table: [Column("left", "left", _OUTLOOK, max=ANY, share=2)],
         lambda table, row: outlook(row, table.jobs.get(row.id)),
+        order="state",
     ),
 }
 """The columns from left to right: a column of the list is one entry here."""
@@ -183,31 +224,10 @@ def sort_of_column(column: str) -> str | None:
     return COLUMNS[column].order or None if column in COLUMNS else None
 
 
-def matches(run: RunSummary, query: str) -> bool:
-    """Every word of `query` is found in the run; `state=failed` looks at one field only."""
-    if not query:
-        return True
-    fields = {
-        "name": run.label,
-        "id": run.id,
-        "config": run.config,
-        "model": run.model,
-        "mode": run.mode,
-        "state": run.state,
-        "tag": " ".join(run.tags),
-        "note": run.note,
-        "reason": run.reason,
-    }
-    everything = " ".join(fields.values()).lower()
-    fields["archived"] = "yes" if run.archived else "no"
-    for word in query.lower().split():
-        field, equals, value = word.partition("=")
-        if equals and field in fields:
-            if value not in fields[field].lower():
-                return False
-        elif word not in everything:
-            return False
-    return True
+def _last(value: float | None, *, falling: bool = False) -> tuple[bool, float]:
+    """To sort by a number: what is none, or not finite, comes last."""
+    known = value is not None and math.isfinite(value)
+    return not known, (-value if falling else value) if known and value is not None else 0.0
 
 
 def _number(name: str, value: float | None) -> Span:
@@ -215,8 +235,8 @@ def _number(name: str, value: float | None) -> Span:
     return text, "muted" if value is None else "warning" if text in ("NaN", "∞", "-∞") else "text"
 
 
-def _best_key(run: RunSummary) -> tuple[int, float, float]:
-    """Runs with a best value first, the better the earlier."""
+def _best_key(run: RunSummary) -> tuple[int, str, float, float]:
+    """Runs with a best value first, those of one metric together, the better the earlier."""
     if run.best is None or run.best.value != run.best.value:
-        return 1, 0.0, -run.created
-    return 0, -run.best.rank, -run.created
+        return 1, "", 0.0, -run.created
+    return 0, run.best.metric, -run.best.rank, -run.created

@@ -61,6 +61,12 @@ def add(parser: ArgumentParser) -> None:
     checking.add_argument(
         "data", metavar="DATA", help="a folder, a name in configs/data/, or a COCO or YOLO file"
     )
+    checking.add_argument(
+        "--deep", action="store_true", help="decode every image, also of a large set, as training does"
+    )
+    checking.add_argument(
+        "--all", action="store_true", help="list every finding, also of a kind that there are many of"
+    )
     _add_settings(checking)
     add_json(checking)
     add_workspace(checking)
@@ -145,11 +151,11 @@ def _check(args: Namespace) -> int:
     from core.config.load import named_data
     from core.datasets.check import check_dataset
 
-    check = check_dataset(named_data(args.data, args.settings, workspace=args.workspace))
+    check = check_dataset(named_data(args.data, args.settings, workspace=args.workspace), deep=args.deep)
     if args.json:
-        out_json(check.as_json())
+        out_json(check.as_json(all_findings=args.all))
     else:
-        out("\n".join(lines(check)))
+        out("\n".join(lines(check, all_findings=args.all)))
     return DataError.exit_code if check.errors else 0
 
 

@@ -97,12 +97,12 @@ def lines(found: Comparison, summaries: tuple[RunSummary, RunSummary]) -> list[s
             (item.key, *(middle_cut(text or MISSING, _WIDTH) for text in item.texts), _remark(item.result))
             for item in found.settings
         ]
-        shown += table(("setting", *names, ""), settings)
+        shown += table(("setting", *names, ""), settings, "k")
     else:
         shown.append("all settings are the same")
     if found.outcomes:
         header = ("", f"best {names[0]}", f"best {names[1]}", "delta", f"last {names[0]}", f"last {names[1]}")
-        shown += ["", *table(header, [_row(item, found.comparable) for item in found.outcomes], "lrrrrr")]
+        shown += ["", *table(header, [_row(item, found.comparable) for item in found.outcomes], "krrrrr")]
     classes = class_lines(found.classes, (names[0], names[1]))
     if classes:
         ask = f"labtui errors {summaries[0].id} --compare {summaries[1].id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from core.cli.parser import add_json, add_run, positive
 from core.errors import DataError, StateError, UsageError
 from core.store.catalogue import find_run
 from core.store.estimates import estimates_document, read_estimates
+from core.store.outputs import filled
 from core.text import clean
 
 if TYPE_CHECKING:
     from core.analysis.cases import Case, Cases
     from core.analysis.errors import Errors, View
+    from core.analysis.prediction_files import PredictionSet
     from core.store.paths import RunPaths
 
 _DESCRIPTION = """\
@@ -57,7 +60,9 @@ def add(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--kind", metavar="KIND", help="cases of one kind, such as extra_label")
     parser.add_argument(
-        "--mistakes", action="store_true", help="labels that are likely wrong, most likely first"
+        "--mistakes",
+        action="store_true",
+        help="labels that are likely wrong: where a sure model disagrees (doubt 0.5 or more)",
     )
     parser.add_argument("--judged", action="store_true", help="cases that have been judged")
     parser.add_argument("--compare", metavar="RUN", help="compare with another run on the same images")
@@ -96,10 +101,24 @@ def run(args: Namespace) -> int:
             f"{source.file.name}: these images have no annotations, so nothing can be called wrong."
         )
     root = _root(args, found, errors)
-    if args.save is not None:
-        _require_new(args.save)
-    if args.judged:
-        return _judged(args, errors, source.file)
+    with contextlib.ExitStack() as made:
+        if args.save is not None:
+            _require_new(args.save)
+            made.enter_context(filled(args.save))
+        if args.judged:
+            return _judged(args, errors, source.file)
+        return _answer(args, found, source, errors, view, score, root)
+
+
+def _answer(
+    args: Namespace,
+    found: RunPaths,
+    source: PredictionSet,
+    errors: Errors,
+    view: View,
+    score: float,
+    root: Path,
+) -> int:
     cases, total = _cases(args, view)
     document: dict[str, Any] = {"id": found.id, "checkpoint": source.checkpoint, "split": source.split}
     lines: list[str] = []
@@ -149,7 +168,7 @@ def _cases(args: Namespace, view: View) -> tuple[list[Case], int]:
 
     limit = args.limit or (_IN_JSON if args.json else _SAVED if args.save else _LISTED)
     if args.mistakes:
-        every = [case for _, case in likely_mistakes(view, 10 * _IN_JSON)]
+        every = likely_mistakes(view, 10 * _IN_JSON)
         return every[:limit], len(every)
     if args.cases or args.kind is not None:
         kind = None if args.kind is None else kind_word(view, args.kind)
@@ -290,16 +309,11 @@ def _require_options(args: Namespace) -> None:
 
 
 def _require_new(folder: Path) -> None:
-    """Raises UsageError, before anything is computed, for a folder that is none or holds something."""
+    """Raises UsageError for what is no folder, or holds something."""
     shown = clean(str(folder))
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--save: {shown} is a file: give a new folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        full = any(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"--save: {shown}: {error.strerror}") from None
-    if full:
+    if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"--save: {shown} is not empty: give a new folder")
 
 

@@ -32,7 +32,7 @@ def run(args: Namespace) -> int:
     if args.json:
         out_json(list_document(summaries))
     elif summaries:
-        for line in table(_HEADER, [_row(summary) for summary in summaries], "lllrrrrl"):
+        for line in table(_HEADER, [_row(summary) for summary in summaries], "kllRRrrl"):
             out(line)
         for summary in summaries:
             for problem in summary.problems:

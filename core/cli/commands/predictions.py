@@ -10,6 +10,7 @@ from core.cli.output import out, out_json, say
 from core.cli.parser import Parser, add_json, add_run, add_workspace
 from core.errors import DataError, UsageError
 from core.store.catalogue import find_run
+from core.store.outputs import write_new
 from core.text import clean
 
 _IMPORT = """\
@@ -130,7 +131,6 @@ def _require_new(path: Path) -> None:
 def _write(path: Path, document: object) -> None:
     """A new file: nothing is ever overwritten."""
     try:
-        with open(path, "x", encoding="utf-8") as file:
-            json.dump(document, file)
+        write_new(path, json.dumps(document))
     except FileExistsError:
         raise UsageError(f"{clean(str(path))} already exists: give another name") from None

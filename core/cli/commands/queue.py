@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from core.cli.output import out, out_json, say, table
 from core.cli.parser import add_json
-from core.errors import StateFolderError
+from core.errors import RunsFolderError, StateFolderError
 from core.humanise import size, state_glyph
 from core.launch.jobs import active_jobs
 from core.launch.queue import QueueView, register
@@ -34,7 +34,12 @@ def run(args: Namespace) -> int:
         with contextlib.suppress(OSError, StateFolderError):
             register(args.workspace)
     slots, gpus, fault = busy_slots(), gpu_status(), gpu_fault()
-    summaries = Catalogue(args.workspace).refresh()
+    try:
+        summaries = Catalogue(args.workspace).refresh()
+    except RunsFolderError as error:
+        # What waits in other workspaces can be shown all the same.
+        say(str(error))
+        summaries = []
     active = [summary for summary in summaries if summary.state in ACTIVE and summary.state != "queued"]
     jobs = [job for job in active_jobs(args.workspace) if job.state != "queued"]
     view = QueueView()
@@ -80,7 +85,7 @@ def run(args: Namespace) -> int:
         (f"{state_glyph('queued')} {place}.", work.name, _why(work, reasons, str(args.workspace.root)))
         for place, work in enumerate(waiting, start=1)
     ]
-    for line in table(("", "", ""), rows)[1:]:
+    for line in table(("", "", ""), rows, "kkl")[1:]:
         out(line)
     for where, why in view.problems.items():
         say(f"passed over {where}: {why}")

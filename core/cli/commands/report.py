@@ -10,6 +10,7 @@ from core.cli.output import out, out_json, say
 from core.cli.parser import add_json, not_negative
 from core.errors import UsageError
 from core.humanise import size
+from core.store.outputs import filled, write_new
 from core.text import clean
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def _write(report: Report, folder: Path) -> int:
     from core.cli.report.html import page
     from core.cli.report.markdown import files
 
-    folder.mkdir(parents=True)
-    for name, content in files(report):
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(content)
-    data = page(report)
-    (folder / "report.html").write_bytes(data)
+    with filled(folder):
+        for name, content in files(report):
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_new(folder / name, content)
+        data = page(report)
+        write_new(folder / "report.html", data)
     return len(data)

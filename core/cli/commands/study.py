@@ -7,9 +7,10 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.cli.output import INTERRUPTED, out, out_json, say
+from core.cli.output import INTERRUPTED, any_width, out, out_json, say
 from core.cli.parser import add_json, positive
 from core.errors import LabError, UsageError
+from core.store.outputs import write_new
 
 if TYPE_CHECKING:
     from core.analysis.paired import Verdict
@@ -180,12 +181,12 @@ def _print(args: Namespace, view: StudyView) -> None:
     if args.json:
         out_json(document(view))
         return
-    text = WRITERS[args.format](view)
     if args.out is None:
-        out(text)
+        out(WRITERS[args.format](view))
         return
-    with args.out.open("x", encoding="utf-8") as file:
-        file.write(f"{text}\n")
+    with any_width():
+        text = WRITERS[args.format](view)
+    write_new(args.out, f"{text}\n")
     say(f"wrote {args.out}")
 
 

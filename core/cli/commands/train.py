@@ -15,6 +15,7 @@ from core.launch.control import resume_run, start_run
 from core.launch.queue_reasons import waiting_reason
 from core.store.paths import RunPaths
 from core.store.records import ACTIVE
+from core.store.runs_folder import doubts, require_writable_folder
 from core.store.state import derive_state
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ def add(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     # Before the seconds that the estimate takes.
     require_state_home()
+    require_writable_folder(args.workspace.runs)
+    for fact, advice in doubts(args.workspace.runs):
+        say(f"warning: {args.workspace.runs} {fact}: {advice}")
     loaded = load(args)
     kin = newest_kin(args.workspace, loaded, args.name) if args.more and not args.new else None
     found = _start(args, loaded) if kin is None else _continue(args, loaded, kin)

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.config.schema import DataConfig, SplitName
 from core.datasets.boxes.annotation_folders import ANNOTATION_FOLDERS, IMAGE_FOLDERS, bases, has, inside
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
-from core.datasets.boxes.image_index import is_confined, is_junk
+from core.datasets.boxes.image_index import is_confined
 from core.datasets.class_folders.split_folders import (
     SPLITS,
     names_in,
@@ -22,6 +22,7 @@ from core.datasets.class_folders.split_folders import (
 )
 from core.datasets.findings import some
 from core.datasets.images import SUFFIXES, has_image_suffix
+from core.datasets.walk import is_junk
 from core.errors import DataError
 from core.reading import exists, shown
 from core.text import clean

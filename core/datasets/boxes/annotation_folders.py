@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from core.config.schema import DataConfig, SplitPaths
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource
-from core.datasets.boxes.image_index import is_junk
 from core.datasets.class_folders.split_folders import (
     SPLITS,
     names_in,
@@ -19,6 +19,7 @@ from core.datasets.class_folders.split_folders import (
     subfolders,
 )
 from core.datasets.images import SUFFIXES
+from core.datasets.walk import files_in, is_junk
 from core.text import clean
 
 IMAGE_FOLDERS = (
@@ -42,15 +43,8 @@ _FEW = 8
 
 def has(folder: Path, *endings: str) -> bool:
     """Whether there is a file with one of these endings below `folder`, among the first few thousand."""
-    seen = 0
-    for _, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_junk(name))
-        if any(name.lower().endswith(endings) and not is_junk(name) for name in names):
-            return True
-        seen += len(names) + len(folders)
-        if seen > _LOOKED_AT:
-            return False
-    return False
+    names = (entry.name for entry in islice(files_in(folder), _LOOKED_AT))
+    return any(name.lower().endswith(endings) and not is_junk(name) for name in names)
 
 
 def has_directly(folder: Path, *endings: str) -> bool:

@@ -66,8 +66,8 @@ class BoxFormat:
     def open(self, data: DataConfig) -> Dataset:
         return open_boxed(data, self.name)
 
-    def check(self, data: DataConfig) -> Check:
-        return check_boxed(data, self.name)
+    def check(self, data: DataConfig, *, deep: bool = False) -> Check:
+        return check_boxed(data, self.name, deep)
 
     def read(self, data: DataConfig) -> Boxed:
         return read_boxed(data, self.name)

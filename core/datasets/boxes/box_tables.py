@@ -126,7 +126,7 @@ class _Reader:
 
     def _paths(self, boxes: dict[str, list[RawBox]], lost: dict[str, int]) -> dict[str, str]:
         """The file of each image below the root; those without are told."""
-        files = ImageIndex(self._folder)
+        files = ImageIndex(self._folder, self._found)
         paths: dict[str, str] = {}
         for name in self._names:
             match = files.find(name, anywhere=True)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from core.config.schema import DataConfig
-from core.datasets.boxes.open_boxes import classes_of, say_stripped, split_images, stripped
+from core.datasets.boxes.open_boxes import TOO_FEW, classes_of, say_stripped, split_images, stripped
 from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, read_boxed
 from core.datasets.check import Check, SplitCheck
-from core.datasets.findings import count, grouped, some
+from core.datasets.findings import count, some
+from core.datasets.leaks import repeated_images
 from core.errors import DataError
 
 
-def check_boxed(data: DataConfig, name: str) -> Check:
+def check_boxed(data: DataConfig, name: str, deep: bool) -> Check:
     """The check of the data set with boxes of `data`, whose format is `name`. Raises DataError."""
-    boxed = read_boxed(data, name)
+    boxed = read_boxed(data, name, deep)
     found = boxed.found
     splits: Mapping[str, tuple[Seen, ...]] = boxed.splits
     names = boxed.names
@@ -25,8 +26,16 @@ def check_boxed(data: DataConfig, name: str) -> Check:
             splits = parts.images
             for note in (*boxed.places.notes, *notes, *parts.notes):
                 found.note("", note)
+            if "val" not in splits:
+                found.note("", TOO_FEW)
             for leak in parts.leaks:
                 found.warn("", leak)
+            files = {
+                split: [(seen.raw.path, seen.look.bytes, "") for seen in images]
+                for split, images in splits.items()
+            }
+            for copies in repeated_images(boxed.places.root, files):
+                found.warn("", copies)
         except DataError as error:
             found.error("", str(error).rstrip("."))
     return _filled(boxed, names, splits)
@@ -65,9 +74,9 @@ def _filled(boxed: Boxed, names: tuple[str, ...], splits: Mapping[str, tuple[See
         splits={split: _split_check(split_images, names) for split, split_images in splits.items()},
         held_out="val" in splits and "val" not in boxed.splits,
         changed_files=found.files(),
-        notes=grouped(found.of("note")),
-        warnings=grouped(found.of("warning")),
-        errors=grouped(found.of("error")),
+        notes=tuple(found.of("note")),
+        warnings=tuple(found.of("warning")),
+        errors=tuple(found.of("error")),
     )
 
 

@@ -112,7 +112,7 @@ class _File:
 
     def _images(self, records: list[Any], folder: Path) -> dict[str, _Image]:
         """Images by id (as text); those whose file is not there have no path."""
-        files = ImageIndex(folder)
+        files = ImageIndex(folder, self._found)
         images: dict[str, _Image] = {}
         missing: list[str] = []
         for index, record in enumerate(records, 1):

@@ -65,7 +65,7 @@ class _Reader:
         folder = self._source.images or annotation_files.images_of(
             self._path, self._root, [(name,) for name in names]
         )
-        files = ImageIndex(folder)
+        files = ImageIndex(folder, self._found)
         split = RawSplit(names=_declared(tree), annotated=1)
         for node, name in zip(nodes, names, strict=True):
             match = files.find(name, anywhere=True)

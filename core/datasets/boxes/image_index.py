@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.datasets.images import SUFFIXES, has_image_suffix
+from core.datasets.findings import Findings
+from core.datasets.images import SUFFIXES, has_image_suffix, unread_words
+from core.datasets.walk import files_in, is_junk, is_text, not_text
+from core.reading import shown
 
+_ENDINGS = tuple(SUFFIXES)
 How = Literal["exact", "spelling", "ending", "elsewhere"]
-_JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True)
@@ -27,27 +30,36 @@ class Match:
     how: How
 
 
-def is_junk(name: str) -> bool:
-    """Whether a file is one that systems leave behind: hidden ones, `._a.xml`, `Thumbs.db`."""
-    return name.startswith(".") or name.lower() in _JUNK
+def files_below(folder: Path, *endings: str, told: list[str] | None = None) -> Iterator[str]:
+    """Paths below `folder`, with /, of the files with one of these endings, or of all; junk is passed over.
 
-
-def files_below(folder: Path, *endings: str) -> Iterator[str]:
-    """Paths below `folder`, with /, of the files with one of these endings, sorted; junk is passed over."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not is_junk(name))
-        inside = os.path.relpath(place, folder).replace(os.sep, "/")
-        for name in sorted(names):
-            if not is_junk(name) and name.lower().endswith(endings):
-                yield name if inside == "." else f"{inside}/{name}"
+    `told` takes a sentence on each folder that cannot be followed or listed.
+    """
+    above = len(os.path.join(folder, ""))
+    for entry in files_in(folder, told=told):
+        if (not endings or entry.name.lower().endswith(endings)) and not is_junk(entry.name):
+            yield entry.path[above:]
 
 
 class ImageIndex:
-    """An index of the images below `folder`. Names with `..` or from the root of the disk match nothing."""
+    """An index of the images below `folder`. Names with `..` or from the root of the disk match nothing.
 
-    def __init__(self, folder: Path) -> None:
+    `found` takes warnings of what is there and cannot be used: names that are no text, folders that cannot be
+    listed.
+    """
+
+    def __init__(self, folder: Path, found: Findings) -> None:
         self.folder = folder
-        self.paths = [path for path in files_below(folder, *SUFFIXES) if is_encodable(path)]
+        told: list[str] = []
+        files = list(files_below(folder, told=told))
+        paths = [path for path in files if path.lower().endswith(_ENDINGS)]
+        self.paths = [path for path in paths if is_text(path)]
+        for text in told:
+            found.warn("", text)
+        if unread := unread_words(files):
+            found.warn("", f"{shown(folder.name)} has files that are no images{unread}")
+        if len(self.paths) < len(paths):
+            found.warn("", not_text([path for path in paths if not is_text(path)]))
         self._all = set(self.paths)
         self._keys: dict[str, list[str]] = {}
         self._stems: dict[str, list[str]] = {}
@@ -97,11 +109,6 @@ def is_confined(name: str) -> bool:
     """Whether a path with / stays below the folder that it starts from."""
     drive = len(name) > 1 and name[1] == ":"
     return bool(name) and not name.startswith("/") and not drive and ".." not in name.split("/")
-
-
-def is_encodable(path: str) -> bool:
-    """Whether a path is text; on Unix a file's name may be any bytes."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in path)
 
 
 def _key(path: str) -> str:

@@ -12,6 +12,7 @@ from core.datasets.boxes.box_arrays import Boxes
 from core.datasets.boxes.read_boxes import Boxed, Seen, objects_by_class, raise_errors, read_boxed
 from core.datasets.class_folders.scan import class_order
 from core.datasets.dataset import Dataset, FileList, make_dataset
+from core.datasets.depth import depth_words
 from core.datasets.findings import count, some
 from core.datasets.leaks import shared_images
 from core.datasets.split import held_out_images
@@ -19,6 +20,7 @@ from core.errors import DataError
 from core.text import clean
 
 Images = tuple[Seen, ...]
+TOO_FEW = "There are too few images to hold some out for validation: name validation images in data.val"
 
 
 def open_boxed(data: DataConfig, name: str) -> Dataset:
@@ -33,11 +35,11 @@ def open_boxed(data: DataConfig, name: str) -> Dataset:
     splits = parts.images
     lost = stripped(boxed, names)
     told = [say_stripped(lost)] if lost else []
+    if boxed.deep:
+        notes = [depth_words(boxed.deep, boxed.opening), *notes]
     notes = [*boxed.places.notes, *_summary(boxed), *told, *notes, *parts.notes, *parts.leaks]
     if "val" not in splits:
-        raise DataError(
-            "There are too few images to hold some out for validation: name validation images in data.val."
-        )
+        raise DataError(f"{TOO_FEW}.")
     for split in ("train", "val"):
         _require_usable(data, split, splits[split], names, boxed)
     lists = {split: _file_list(images) for split, images in splits.items()}
@@ -52,6 +54,7 @@ def open_boxed(data: DataConfig, name: str) -> Dataset:
         tuple(groups[name] for name in names) if all(name in groups for name in names) else None,
         boxes,
         tuple(ids[name] for name in names) if all(name in ids for name in names) else None,
+        opening=boxed.opening,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,10 +13,14 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, Corners, RawBox, RawImage, RawSplit
 from core.datasets.boxes.repair import Kept, mend, without_look
 from core.datasets.boxes.usable import require_objects
+from core.datasets.decoding import Decoder
+from core.datasets.depth import PLAIN, Opening, depth_words, is_deep, opening_of
 from core.datasets.findings import Finding, Findings, Why, count, some
 from core.datasets.format import format_of
-from core.datasets.image_header import Look, exif_words, look_at
-from core.datasets.plausibility import sized_boxes, suspect_names
+from core.datasets.image_header import Look, look_at
+from core.datasets.looks import say_kinds, say_look
+from core.datasets.names import suspect_names
+from core.datasets.plausibility import sized_boxes
 from core.datasets.unlisted import unlisted_images
 from core.errors import DataError
 from core.reading import shown
@@ -69,6 +73,17 @@ class Boxed:
     splits: Mapping[str, tuple[Seen, ...]]
     found: Findings = field(default_factory=Findings)
     losses: Mapping[str, list[tuple[Finding, int, Why]]] = field(default_factory=dict)
+    max_megapixels: float = PLAIN.max_megapixels
+
+    @cached_property
+    def deep(self) -> list[str]:
+        """The images with more than eight bits a pixel that can be read."""
+        return [seen.raw.path for seen in self.images if seen.readable and is_deep(seen.look.mode)]
+
+    @cached_property
+    def opening(self) -> Opening:
+        """How the images are opened."""
+        return opening_of(self.places.root, self.deep, self.max_megapixels)
 
     @cached_property
     def images(self) -> tuple[Seen, ...]:
@@ -99,15 +114,20 @@ def box_format(name: str) -> BoxFormat:
     return found
 
 
-def read_boxed(data: DataConfig, name: str) -> Boxed:
-    """All of `data`, whose format is `name`. Raises DataError when nothing can be read at all."""
+def read_boxed(data: DataConfig, name: str, deep: bool | None = None) -> Boxed:
+    """All of `data`, whose format is `name`. Raises DataError when nothing can be read at all.
+
+    Images are decoded, too: all when `deep` is true, when it is false as long as that is quick.
+    """
     found = Findings()
     reader = box_format(name)
     places = reader.places(data, data.root)
+    limit = Opening(max_megapixels=data.max_megapixels)
     raws: dict[str, RawSplit] = {}
     splits: dict[str, tuple[Seen, ...]] = {}
     looks: dict[str, Look] = {}
     losses: dict[str, list[tuple[Finding, int, Why]]] = {}
+    decoder = None if deep is None else Decoder(places.root, limit, deep)
     for source in places.sources():
         before = len(found.losses)
         raw = reader.read_split(source, places, data, found)
@@ -116,15 +136,25 @@ def read_boxed(data: DataConfig, name: str) -> Boxed:
             places = replace(places, notes=(*places.notes, told))
             continue
         raws[source.split] = raw
-        splits[source.split] = tuple(_seen(image, places, looks, found) for image in _once(raw, found))
+        images = _once(raw, found)
+        more = {
+            image.path: look_at(os.path.join(places.root, image.path), limit)
+            for image in images
+            if image.path not in looks
+        }
+        looks |= more if decoder is None else decoder.look(more)
+        splits[source.split] = tuple(_seen(image, looks[image.path], found) for image in images)
         losses[source.split] = found.losses[before:]
-    listed = [
-        path for raw in raws.values() for path in (*raw.left_out, *(image.path for image in raw.images))
-    ]
+    listed = [image.path for raw in raws.values() for image in raw.images]
+    listed += [path for raw in raws.values() for path in raw.left_out]
     if others := unlisted_images(places.root, listed):
         found.note("", others)
-    boxed = Boxed(name, places, raws, splits, found, losses)
-    _note_modes(boxed.images, found)
+    boxed = Boxed(name, places, raws, splits, found, losses, data.max_megapixels)
+    if decoder is not None:
+        decoder.tell(found)
+    say_kinds({seen.raw.path: seen.look for seen in boxed.images}, found)
+    if boxed.deep:
+        found.note("", f"{depth_words(boxed.deep, boxed.opening)}: {some(boxed.deep)}")
     require_objects(boxed)
     _compare_classes(boxed)
     suspect_names(boxed.counts, found)
@@ -176,45 +206,11 @@ def _said(image: RawImage) -> set[tuple[str, Corners]]:
     return {(box.name, box.corners) for box in image.boxes}
 
 
-def _seen(image: RawImage, places: BoxPlaces, looks: dict[str, Look], found: Findings) -> Seen:
-    look = looks.get(image.path)
-    if look is None:
-        look = looks[image.path] = look_at(os.path.join(places.root, image.path))
+def _seen(image: RawImage, look: Look, found: Findings) -> Seen:
+    say_look(image.path, look, found)
     if look.fault:
-        found.warn(image.path, f"cannot be read ({look.fault}): left out")
         return Seen(image, look, (), without_look(image))
-    if look.damage:
-        found.warn(image.path, look.damage)
-    if look.exif:
-        found.warn(image.path, exif_words(look))
     return Seen(image, look, tuple(mend(image, look, found)))
-
-
-def _note_modes(images: tuple[Seen, ...], found: Findings) -> None:
-    """Say which pictures are not plain 8-bit RGB, and what is done with them."""
-    kinds: dict[str, Callable[[str, bool], bool]] = {
-        "16-bit grey, scaled to 8 bits": lambda mode, _: mode.startswith("I"),
-        "grey, read as RGB": lambda mode, _: mode in ("L", "1", "LA"),
-        "CMYK, read as RGB": lambda mode, _: mode == "CMYK",
-        "with a palette, read as RGB": lambda mode, _: mode == "P",
-        "transparent in places, put on white": lambda _, clear: clear,
-    }
-    readable = [seen for seen in images if seen.readable]
-    pairs = {(seen.look.mode, seen.look.clear) for seen in readable}
-    for text, holds in kinds.items():
-        meant = {pair for pair in pairs if holds(*pair)}
-        if meant:
-            names = [seen.raw.path for seen in readable if (seen.look.mode, seen.look.clear) in meant]
-            found.note("", f"{count(len(names), 'image')} {text}: {some(names)}")
-    odd = [s.raw.path for s in readable if s.look.format and not _named_so(s.raw.path, s.look.format)]
-    if odd:
-        found.note("", f"{count(len(odd), 'image')} in another format than the file name says: {some(odd)}")
-
-
-def _named_so(path: str, kind: str) -> bool:
-    ending = os.path.splitext(path)[1].lower()
-    plain = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
-    return ending not in plain or kind in (plain[ending], "MPO" if plain[ending] == "JPEG" else "")
 
 
 def _compare_classes(boxed: Boxed) -> None:

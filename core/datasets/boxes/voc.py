@@ -52,8 +52,11 @@ class _Reader:
         self._beside = os.path.relpath(source.annotations, root)
         self._shift = 1.0 if data.one_based else 0.0
         self._found = found
-        self._index = ImageIndex(source.images)
-        self._files = list(files_below(source.annotations, ".xml"))
+        self._index = ImageIndex(source.images, found)
+        told: list[str] = []
+        self._files = list(files_below(source.annotations, ".xml", told=told))
+        for text in told:
+            found.warn("", text)
         self._claimed: dict[str, str] = {}
         self._at: dict[str, int] = {}  # where an image is in the split
         self._doubtful: dict[str, bool] = {}  # images that lost their annotation, and whether that is told

@@ -15,7 +15,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes import yolo_places
 from core.datasets.boxes.annotations import BoxPlaces, BoxSource, RawBox, RawImage, RawSplit
 from core.datasets.boxes.box_format import BoxFormat
-from core.datasets.boxes.image_index import ImageIndex, files_below, is_encodable, is_junk
+from core.datasets.boxes.image_index import ImageIndex, files_below
 from core.datasets.boxes.list_files import read_list
 from core.datasets.boxes.yolo_lines import Layout, layout_of
 from core.datasets.boxes.yolo_lists import ListedImages
@@ -24,6 +24,7 @@ from core.datasets.findings import Findings, Why, count, some
 from core.datasets.format import Format
 from core.datasets.images import SUFFIXES
 from core.datasets.names import spelled
+from core.datasets.walk import is_junk, is_text
 from core.errors import DataError, LabError, UnreadableError
 from core.reading import exists, read_text, shown
 from core.text import clean
@@ -144,14 +145,14 @@ class _Reader:
     def _images(self, part: BoxSource) -> Iterator[Path]:
         if part.list is None:
             assert part.images is not None
-            yield from (part.images / path for path in ImageIndex(part.images).paths)
+            yield from (part.images / path for path in ImageIndex(part.images, self._found).paths)
             return
         file = os.path.relpath(part.list, self._root)
         taken = 0
         images = ListedImages(part, self._root)
         for entry in read_list(part.list):
             path = images.find(entry.name)
-            if path is None or not is_encodable(str(path)) or is_junk(path.name):
+            if path is None or not is_text(str(path)) or is_junk(path.name):
                 self._found.warn(file, f"there is no image {clean(entry.name)}: left out", entry.line)
                 continue
             taken += 1

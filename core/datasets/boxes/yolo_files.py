@@ -157,7 +157,7 @@ def _names(document: dict[str, Any], file: Path, notes: list[str]) -> tuple[str,
         listed = class_names_in(path)
         given = list(listed.names) if listed is not None else None
     if not isinstance(given, list) or not given:
-        raise DataError(f"{said} has no list `names`: give the class names as a list, names: [NAME, NAME].")
+        raise DataError(f"{said} has no `names`: give the class names as a list, names: [NAME, NAME].")
     names = tuple(spelled(_word(name)) for name in given)
     if "" in names:
         raise DataError(f"{said}: name {names.index('')} of `names` is empty.")

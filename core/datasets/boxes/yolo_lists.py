@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from core.datasets.boxes.annotation_folders import IMAGE_FOLDERS
 from core.datasets.boxes.annotations import BoxSource
 from core.datasets.boxes.image_index import ImageIndex
-from core.reading import is_directory, is_regular
+from core.datasets.findings import Findings
+from core.reading import as_on_disk, is_directory, is_regular
 
 _PARENT = ".."
 
@@ -22,7 +23,7 @@ def moved_path(given: str, base: Path) -> Path | None:
     not taken.
     """
     for end in _ends(given):
-        path = base / end
+        path = Path(as_on_disk(str(base / end)))
         if is_regular(path) or (is_directory(path) and end.lower() not in (*IMAGE_FOLDERS, "labels")):
             return path
     return None
@@ -47,7 +48,7 @@ class ListedImages:
         """
         entry = name.replace("\\", "/") if not os.path.exists(name) else name
         for folder in self._folders:
-            path = Path(os.path.normpath(folder / entry))
+            path = Path(as_on_disk(os.path.normpath(folder / entry)))
             if path.is_file():
                 return path
         found = self._elsewhere(entry)
@@ -59,15 +60,15 @@ class ListedImages:
         ends = list(_ends(entry))
         for end in (*ends[self._cut : self._cut + 1], *ends):
             for folder in (self._inside, *self._folders):
-                if (folder / end).is_file():
+                if (path := Path(as_on_disk(str(folder / end)))).is_file():
                     self._cut = ends.index(end)
-                    return folder / end
+                    return path
         match = self._index.find(ends[-1], anywhere=True) if ends else None
         return self._inside / match.path if match is not None else None
 
     @cached_property
     def _index(self) -> ImageIndex:
-        return ImageIndex(self._inside)
+        return ImageIndex(self._inside, Findings())
 
 
 def _ends(given: str) -> Iterator[str]:

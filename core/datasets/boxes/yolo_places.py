@@ -22,7 +22,7 @@ from core.datasets.class_folders.split_folders import (
 )
 from core.datasets.names import spelled
 from core.errors import DataError, UnreadableError
-from core.reading import exists, read_text
+from core.reading import as_on_disk, exists, read_text
 from core.text import clean
 
 _NAME_FILES = ("classes.txt", "obj.names", "labels.txt")
@@ -87,6 +87,10 @@ def looks_like_yolo(root: Path) -> bool:
 
 def labels_of(image: Path, source: BoxSource) -> Path:
     """The label file of an image: `labels` in place of the last `images` of its path, else beside it."""
+    return Path(as_on_disk(str(_label_of(image, source))))
+
+
+def _label_of(image: Path, source: BoxSource) -> Path:
     name = f"{image.stem}.txt"
     if source.annotations is not None:
         base = source.images

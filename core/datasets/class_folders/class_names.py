@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from core.datasets.names import spelled
 from core.errors import DataError, MissingFileError, UnreadableError
 from core.reading import read_text, shown
-from core.text import clean
 
 _NUMBERED = re.compile(r"(\d+)(?:\s*[,:;=]\s*|\s*[.)-]\s+|\s+)(.+)")
 
@@ -40,7 +40,7 @@ def class_names_in(file: Path) -> ClassNames | None:
         return None
     if not text.strip():
         raise UnreadableError(shown(file), "it is empty: write one class name a line, or remove it")
-    lines = tuple(clean(line.strip()) for line in text.splitlines() if line.strip())
+    lines = tuple(name for line in text.splitlines() if (name := spelled(line)))
     found = [match for line in lines if (match := _NUMBERED.fullmatch(line))]
     names = tuple(match[2].strip() for match in found)
     if names and len(set(names)) == len(lines):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.config.schema import DataConfig
@@ -24,8 +24,10 @@ from core.datasets.class_images import (
     require_images,
 )
 from core.datasets.dataset import Dataset
+from core.datasets.depth import Opening, depth_words, opening_of
 from core.datasets.format import Format
-from core.datasets.images import fault
+from core.datasets.images import fault, glance
+from core.datasets.left_out import note as left_out_note
 from core.datasets.outline import Outline
 from core.errors import DataError
 from core.text import clean, did_you_mean
@@ -56,8 +58,9 @@ class FolderFormat:
         classes = require_classes(folders.train, naming)
         if data.classes is not None:
             classes = {name: classes[name] for name in data.classes if name in classes}
+        limit = Opening(max_megapixels=data.max_megapixels)
         for source in (folders.train, folders.val):
-            if source is not None and not _has_readable(source, classes, naming):
+            if source is not None and not _has_readable(source, classes, naming, limit):
                 self.open(data)
 
     def outline(self, data: DataConfig) -> Outline:
@@ -77,11 +80,19 @@ class FolderFormat:
         return counted_outline(data, names, counts, val, sizes[1], folders.val_is_test, where)
 
     def open(self, data: DataConfig) -> Dataset:
+        return self._opened(data)[0]
+
+    def check(self, data: DataConfig, *, deep: bool = False) -> Check:
+        return check_images(*self._opened(data), "folder", deep)
+
+    def _opened(self, data: DataConfig) -> tuple[Dataset, dict[str, str]]:
+        """The data set, and why each image that is left out of it cannot be read."""
         folders = find_folders(data)
         naming = _names(data, folders)
         all_classes = require_classes(folders.train, naming)
-        notes = list(folders.notes)
-        train = _readable(scan(folders.train, all_classes, naming), notes)
+        looked = _Looked(Opening(max_megapixels=data.max_megapixels), list(folders.notes))
+        notes = looked.notes
+        train = _readable(scan(folders.train, all_classes, naming), looked)
         counts = {name: len(images) for name, images in train.items()}
         names, order_notes = class_order(data, list(all_classes), counts, _no_such(folders))
         notes += order_notes
@@ -90,18 +101,19 @@ class FolderFormat:
         require_images(train, folders.train.shown, notes)
         splits: Splits = {"train": train}
         if folders.val is not None:
-            splits["val"] = _other_split("val", folders.val, classes, all_classes, naming, notes)
+            splits["val"] = _other_split("val", folders.val, classes, all_classes, naming, looked)
         if folders.test is not None and not folders.val_is_test:
-            splits["test"] = _other_split("test", folders.test, classes, all_classes, naming, notes)
+            splits["test"] = _other_split("test", folders.test, classes, all_classes, naming, looked)
         root = data.root or _common_root(folders)
         relative = {split: relative_files(images, root) for split, images in splits.items()}
         if folders.val_is_test:
             notes.append("validation is the test folder: the best epoch is chosen on it")
         groups = tuple(map(self.group_of, names)) if self.group_of else None
-        return as_dataset(data, root, names, relative, notes, groups)
-
-    def check(self, data: DataConfig) -> Check:
-        return check_images(self.open(data), "folder")
+        opening = opening_of(root, looked.deep, data.max_megapixels)
+        if looked.deep:
+            notes.append(depth_words(looked.deep, opening))
+        faults = {os.path.relpath(path, root): reason for path, reason in looked.faults.items()}
+        return as_dataset(data, root, names, relative, notes, groups, opening=opening), faults
 
     def read(self, data: DataConfig) -> ClassImages:
         folders = find_folders(data)
@@ -145,7 +157,9 @@ class FolderFormat:
         splits = {split: relative_files(images, root) for split, images in splits.items()}
         if "val" not in splits:
             hold_out(splits, data, notes)
-        return ClassImages("folder", root, names, splits, tuple(problems), tuple(notes))
+        return ClassImages(
+            "folder", root, names, splits, tuple(problems), tuple(notes), max_megapixels=data.max_megapixels
+        )
 
 
 FORMATS: dict[str, Format] = {"folder": FolderFormat()}
@@ -164,32 +178,44 @@ def _common_root(folders: SplitFolders) -> Path:
     return Path(os.path.commonpath([source.images for source in sources]))
 
 
-def _has_readable(source: Source, classes: Mapping[str, str], naming: Names) -> bool:
+def _has_readable(source: Source, classes: Mapping[str, str], naming: Names, limit: Opening) -> bool:
     """Whether an image of a split can be read; looks at no more than are needed to know."""
     folder_of = classes_of(source, naming)
     for name, folder in classes.items():
         images = scan(source, {name: folder_of.get(name, folder)}, naming).images[name]
-        if any(fault(path, size) is None for path, size in images):
+        if any(fault(path, size, limit) is None for path, size in images):
             return True
     return False
 
 
-def _readable(scanned: Scanned, notes: list[str]) -> dict[str, Files]:
-    """The images that can be read; the others are named in `notes`."""
+@dataclass
+class _Looked:
+    """What was seen of the images so far: sentences, paths of more than 8 bits a pixel, faults by path."""
+
+    limit: Opening
+    notes: list[str]
+    deep: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+def _readable(scanned: Scanned, looked: _Looked) -> dict[str, Files]:
+    """The images that can be read; the others are named in the notes."""
     kept: dict[str, Files] = {}
-    faults: list[str] = []
+    faults: dict[str, str] = {}
     for name, images in scanned.images.items():
         kept[name] = []
         for path, size in images:
-            reason = fault(path, size)
-            if reason is None:
+            seen = glance(path, size, looked.limit)
+            if seen.fault is None:
                 kept[name].append((path, size))
             else:
-                faults.append(f"{clean(path)} ({reason})")
-    notes += scanned.notes
+                faults[path] = seen.fault
+            if seen.deep:
+                looked.deep.append(path)
+    looked.notes += scanned.notes
     if faults:
-        shown = ", ".join(faults[:_NAMED]) + (", ..." if len(faults) > _NAMED else "")
-        notes.append(f"{len(faults)} unreadable image{'s' if len(faults) > 1 else ''} left out: {shown}")
+        looked.notes.append(left_out_note(faults))
+        looked.faults |= faults
     return kept
 
 
@@ -199,7 +225,7 @@ def _other_split(
     classes: Mapping[str, str],
     all_classes: Mapping[str, str],
     naming: Names,
-    notes: list[str],
+    looked: _Looked,
 ) -> dict[str, Files]:
     """Images of val or test for the training classes."""
     folder_of = classes_of(source, naming)
@@ -209,9 +235,10 @@ def _other_split(
         raise DataError(
             f"{source.shown} has a class {strange[0]}, which the training folder does not have{guess}."
         )
+    notes = looked.notes
     before = len(notes)
     chosen = {name: folder_of.get(name, folder) for name, folder in classes.items()}
-    images = _readable(scan(source, chosen, naming), notes)
+    images = _readable(scan(source, chosen, naming), looked)
     if not any(images.values()):
         refuse_unreadable(source.shown, notes[before:])
         raise DataError(f"{source.shown} has no images of the training classes.")

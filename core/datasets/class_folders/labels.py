@@ -12,6 +12,7 @@ from pathlib import Path
 from core.config.schema import SplitName
 from core.datasets.class_folders.split_folders import split_word
 from core.datasets.images import SUFFIXES, has_image_suffix
+from core.datasets.names import spelled
 from core.datasets.tables import (
     FILE_COLUMN,
     LABEL_COLUMN,
@@ -155,7 +156,7 @@ def _bare_or_pairs(path: Path, lines: Sequence[tuple[int, str]]) -> list[Row]:
             raise DataError(
                 f"{clean(str(path))}:{number}: expected `path` or `path label`, got '{clean(line[:80])}'."
             )
-        rows.append(Row(number, file, clean(label.strip()) if label else None))
+        rows.append(Row(number, file, spelled(label) if label else None))
     mixed = next((row for row in rows if (row.label is None) != (rows[0].label is None)), None)
     if mixed:
         has, first = ("a", "none") if mixed.label else ("no", "one")
@@ -187,10 +188,10 @@ def _table(path: Path, cells: list[tuple[int, list[str]]]) -> list[Row]:
     label = _label_column(shown, names, columns, header, {file, split}) if not marked else None
     rows, single = [], 0
     for at, (number, _) in enumerate(body):
-        text = clean(columns[label][at]) if label is not None else None
+        text = spelled(columns[label][at]) if label is not None else None
         if marked and header:
             ones = [header[i] for i in marked if _MARKS[columns[i][at]]]
-            text = clean(ones[0]) if len(ones) == 1 else _SEVERAL if ones else ""
+            text = spelled(ones[0]) if len(ones) == 1 else _SEVERAL if ones else ""
             single += len(ones) == 1
         word = split_word(columns[split][at]) if split is not None else None
         rows.append(Row(number, columns[file][at], text, word))

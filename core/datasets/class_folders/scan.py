@@ -18,9 +18,11 @@ from core.datasets.class_folders.split_folders import (
     part_folder,
     subfolders,
 )
-from core.datasets.images import is_image_name
+from core.datasets.images import is_image_name, unread_words
+from core.datasets.names import spelled, visible
+from core.datasets.walk import files_in, is_text, not_text
 from core.errors import DataError
-from core.reading import exists, is_file
+from core.reading import as_on_disk, exists, is_file
 from core.text import clean, did_you_mean
 
 
@@ -33,10 +35,15 @@ class Scanned:
 
 
 class Names:
-    """Class names of labels in lists: the labels themselves, or the names in classes.txt for numbers."""
+    """Class names of labels in lists: the labels themselves, or the names in classes.txt for numbers.
+
+    `folders` are the names of the class folders of all splits.
+    """
 
     def __init__(self, root: Path | None, sources: Sequence[Source | None]) -> None:
-        lists = [source for source in sources if source is not None and labelled(source)]
+        given = [source for source in sources if source is not None]
+        lists = [source for source in given if labelled(source)]
+        self.folders = [subfolders(source.images) for source in given if not labelled(source)]
         labels = dict.fromkeys(row.label or "" for source in lists for row in rows_of(source))
         self._of: Mapping[str, str] = {label: label for label in labels}
         places = [root, *(folder for s in lists if s.list for folder in (s.list.parent, s.images))]
@@ -74,7 +81,7 @@ def rows_of(source: Source) -> list[Row]:
 def classes_of(source: Source, names: Names) -> dict[str, str]:
     """Class name to folder name (or, in a list with labels, to itself), in the order of names."""
     if not labelled(source):
-        return class_folders(source.images)
+        return class_folders(source.images, names.folders)
     found = dict.fromkeys(names(row.label) for row in rows_of(source))
     numbers = all(name.isdecimal() for name in found)
     return {name: name for name in sorted(found, key=lambda name: (int(name) if numbers else 0, name))}
@@ -99,7 +106,10 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
     if source.list is not None:
         return _from_list(source, classes, names or Names(None, [source]))
     scanned = Scanned()
-    other = outside = 0
+    outside = 0
+    others: list[str] = []
+    told: list[str] = []
+    unwritten: list[str] = []
     for shown, name in classes.items():
         base: Path | None = source.images / name
         if source.part is not None and base is not None:
@@ -107,16 +117,21 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
             base = part_folder(base, source.part)
         images: list[tuple[str, int]] = []
         if base is not None and base.is_dir():
-            for path, size in _walk(str(base)):
-                if is_image_name(os.path.basename(path)) and _encodable(path):
+            for path, size in _files(base, told):
+                if not is_image_name(os.path.basename(path)):
+                    others += [path] if not os.path.basename(path).startswith(".") else []
+                elif is_text(path):
                     images.append((path, size))
-                elif not os.path.basename(path).startswith("."):
-                    other += 1
+                else:
+                    unwritten.append(os.path.relpath(path, source.images))
         scanned.images[shown] = sorted(images)
-    if other:
-        scanned.notes.append(
-            _count(other, "file", "in class folders that is not an image", "that are no images")
-        )
+    scanned.notes += told
+    if unwritten:
+        scanned.notes.append(not_text(unwritten))
+    if others:
+        where = "in class folders that"
+        text = _count(len(others), "file", f"{where} is not an image", f"{where} are no images")
+        scanned.notes.append(f"{text}{unread_words(others)}")
     if outside and source.part == "train":
         scanned.notes.append(_count(outside, "image", "next to the folders train, val and test", ""))
     loose = [name for name in names_in(source.images) if is_image_name(name)] if source.part is None else []
@@ -138,7 +153,7 @@ def class_order(
     `where` is what has the classes, for people; `in_file` their order there, for formats that have one.
     """
     if data.classes is not None:
-        wanted: Sequence[str] = [clean(name) for name in data.classes]
+        wanted: Sequence[str] = [_as_class(name, classes) for name in data.classes]
         for name in wanted:
             if name not in classes:
                 guess = did_you_mean(name, classes)
@@ -152,6 +167,11 @@ def class_order(
             return tuple(in_file), []
         return _from_file((data.root or Path()) / "classes.txt", list(classes)), []
     return tuple(classes), []
+
+
+def _as_class(name: str, classes: Sequence[str]) -> str:
+    """How a name in the config is written in the set, where only white space or accents tell it apart."""
+    return next((each for each in (visible(name), spelled(name)) if each in classes), spelled(name))
 
 
 def _listing(source: Source) -> Listing:
@@ -179,7 +199,7 @@ def _from_list(source: Source, classes: Mapping[str, str], names: Names) -> Scan
     find, prefix = finder(source.images), os.path.join(source.images, "")
     found: dict[str, str] = {}
     for row in rows_of(source):
-        entry = row.file.removeprefix(prefix)
+        entry = as_on_disk(os.path.join(prefix, row.file)).removeprefix(prefix)
         parts = Path(entry).parts
         if with_labels:
             name: str | None = names(row.label)
@@ -206,24 +226,20 @@ def _from_list(source: Source, classes: Mapping[str, str], names: Names) -> Scan
     return scanned
 
 
-def _walk(folder: str) -> Iterator[tuple[str, int]]:
-    """Files below `folder` with their sizes; linked folders below it are not followed.
+def _files(folder: Path, told: list[str]) -> Iterator[tuple[str, int]]:
+    """Files below `folder` with their sizes.
 
     What is named like an image and is no file (a named pipe, a dead link) comes too, to be told of.
     """
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if not entry.name.startswith("."):
-                    yield from _walk(entry.path)
-            elif is_file(entry):
-                yield entry.path, entry.stat().st_size
-            elif is_image_name(entry.name) and not os.path.isdir(entry.path):
-                yield entry.path, 0
+    for entry in files_in(folder, _is_hidden, told):
+        if is_file(entry):
+            yield entry.path, entry.stat().st_size
+        elif is_image_name(entry.name):
+            yield entry.path, 0
 
 
-def _encodable(path: str) -> bool:
-    return not any("\ud800" <= sign <= "\udfff" for sign in path)
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def _count(number: int, thing: str, one: str, more: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from core.config.schema import SplitName
 from core.datasets.images import is_image_name
+from core.datasets.names import named_after
+from core.datasets.walk import NOT_UTF8, files_in, is_text
 from core.errors import DataError
-from core.reading import is_folder
+from core.reading import is_folder, shown
 from core.text import clean, did_you_mean
 
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -74,27 +76,37 @@ def no_test_images(reason: str, what: str) -> DataError:
 
 def require_folder(folder: Path) -> None:
     """Raise DataError, with the absolute path, unless `folder` is one that can be listed."""
-    shown = clean(str(folder))
+    where = shown(folder)
+    if not is_text(str(folder)):
+        raise DataError(f"The name of the folder {where} is {NOT_UTF8}: rename it.")
     if not folder.exists():
         nearest = next(parent for parent in folder.parents if parent.exists())
         hint = did_you_mean(folder.name, names_in(nearest)) if nearest == folder.parent else ""
-        raise DataError(f"{shown} does not exist{hint}: correct the path in the config, or give --data.")
+        raise DataError(f"{where} does not exist{hint}: correct the path in the config, or give --data.")
     if not folder.is_dir():
-        raise DataError(f"{shown} is not a folder.")
+        raise DataError(f"{where} is not a folder.")
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise DataError(f"{shown} may not be read: change its permissions.")
+        raise DataError(f"{where} may not be read: change its permissions.")
 
 
-def class_folders(folder: Path) -> dict[str, str]:
-    """Class name (cleaned) to folder name, sorted by name. Raises DataError when two names look the same."""
+def class_folders(folder: Path, others: Iterable[Collection[str]] = ()) -> dict[str, str]:
+    """Class name to folder name, sorted by folder name; `others` are those of the other splits.
+
+    Accents are composed and white space is put right, as in files that name classes. Raises DataError for two
+    folders of one name, or a folder whose name is no text.
+    """
+    folders = subfolders(folder)
+    odd = next((name for name in folders if not is_text(name)), None)
+    if odd is not None:
+        text = f"has a class folder whose name is {NOT_UTF8}, {shown(odd)}"
+        raise DataError(f"{shown(folder)} {text}: rename it.")
+    names = named_after([folders, *others])
     found: dict[str, str] = {}
-    for name in subfolders(folder):
-        shown = clean(name)
-        if shown in found:
-            raise DataError(
-                f"{clean(str(folder))} has two class folders that are shown as {shown!r}: rename one."
-            )
-        found[shown] = name
+    for each in folders:
+        if names[each] in found:
+            text = f"has two class folders called '{names[each]}', with accents written in two ways"
+            raise DataError(f"{shown(folder)} {text}: put their images into one.")
+        found[names[each]] = each
     return found
 
 
@@ -120,11 +132,7 @@ def has_images(folder: Path) -> bool:
     """Whether there is an image somewhere below `folder`."""
     if has_loose_images(folder):
         return True
-    for _, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in _NO_CLASS]
-        if any(map(is_image_name, files)):
-            return True
-    return False
+    return any(is_image_name(entry.name) for entry in files_in(folder, _is_no_class))
 
 
 def is_flat(folder: Path) -> bool:
@@ -197,7 +205,11 @@ def _words(name: str) -> list[str]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return not entry.name.startswith(".") and entry.name not in _NO_CLASS and is_folder(entry)
+    return not _is_no_class(entry.name) and is_folder(entry)
+
+
+def _is_no_class(name: str) -> bool:
+    return name.startswith(".") or name in _NO_CLASS
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

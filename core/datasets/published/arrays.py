@@ -102,8 +102,8 @@ class ArrayFormat:
             groups = tuple(group_of[name] for name in names)
         return as_dataset(data, data.root, names, splits, notes, groups, in_file_order=True)
 
-    def check(self, data: DataConfig) -> Check:
-        return check_images(self.open(data), self.name)
+    def check(self, data: DataConfig, *, deep: bool = False) -> Check:
+        return check_images(self.open(data), {}, self.name, deep)
 
     def read(self, data: DataConfig) -> ClassImages:
         assert data.root is not None

@@ -45,11 +45,11 @@ class DrawnFormat:
         ensure_synthetic(data)
         return self._lies_as(data).open(data)
 
-    def check(self, data: DataConfig) -> Check:
+    def check(self, data: DataConfig, *, deep: bool = False) -> Check:
         if not self.has_boxes(data):
-            return check_images(self.open(data), "synthetic")
+            return check_images(self.open(data), {}, "synthetic", deep)
         ensure_synthetic(data)
-        return self._lies_as(data).check(data)
+        return self._lies_as(data).check(data, deep=deep)
 
     def read(self, data: DataConfig) -> Boxed | ClassImages:
         ensure_synthetic(data)

@@ -15,6 +15,7 @@ from tui.widgets.line_table import LineTable
 
 if TYPE_CHECKING:
     from core.analysis.errors import Errors, View
+    from tui.errors.comparison import OtherPredictions
     from tui.errors.source import Opened
 
 NO_TRUTH = "new images without ground truth: there is nothing to compare with (tab: the images)"
@@ -59,6 +60,9 @@ class Conductor(Protocol):
 
     def take_opened(self, opened: Opened) -> None:
         """Show a predictions file that was read."""
+
+    def compare_anew(self, first: OtherPredictions, second: OtherPredictions) -> None:
+        """A screen about the first of two predictions, in place of this one."""
 
     def compute(self) -> None:
         """Have the view made that goes with the thresholds."""

@@ -86,6 +86,13 @@ class CasesPane(Pane):
 
     @on(CaseTable.SortWanted)
     def _sort(self) -> None:
-        table = self.table
-        table.sorting = SORTS[(SORTS.index(table.sorting) + 1) % len(SORTS)]
+        self._sort_by(SORTS[(SORTS.index(self.table.sorting) + 1) % len(SORTS)])
+
+    @on(CaseTable.HeaderClicked, "#cases")
+    def _header_clicked(self, event: CaseTable.HeaderClicked) -> None:
+        if event.column in SORTS:
+            self._sort_by(event.column if event.column != self.table.sorting else SORTS[0])
+
+    def _sort_by(self, sorting: str) -> None:
+        self.table.sorting = sorting
         self._list_again()

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 
 from tui.cell_text import cut
-from tui.errors.comparison import Compared, OtherPredictions, compared, others
+from tui.errors.comparison import Compared, OtherPredictions, compared, is_older, others
 from tui.errors.model import Sight
 from tui.errors.panes.base import Pane, say_in
 from tui.widgets.bars import SpanLine
@@ -42,6 +42,7 @@ class ComparePane(Pane):
 
     KEYS: ClassVar[tuple[Binding, ...]] = (
         Binding("a", "compare", "compare with", tooltip="compare with another checkpoint or run"),
+        Binding("s", "swap", "swap A and B", tooltip="swap A and B: the screen is then about the other one"),
     )
 
     def compose(self) -> ComposeResult:
@@ -66,7 +67,10 @@ class ComparePane(Pane):
         return Sight(image, None, number, f"{truth}: A {first}, B {second} ({state})")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return self.model.has_truth if action == "compare" else True
+        model = self.model
+        if action == "swap":
+            return model.has_truth and model.against is not None and model.tab == "ab"
+        return model.has_truth if action == "compare" else True
 
     def view_changed(self) -> None:
         if self.model.compares:
@@ -137,6 +141,12 @@ class ComparePane(Pane):
         available = partial(others, self.lab.workspace.runs, self.lab.snapshot.runs, self.model.source)
         self.conductor.newest.ask("others", available, self._ask)
 
+    def action_swap(self) -> None:
+        """A screen about the other predictions, compared with these, in place of this one."""
+        model, other = self.model, self.model.against
+        if other is not None and model.source is not None:
+            self.conductor.compare_anew(other, OtherPredictions(model.source, model.run.label))
+
     def _ask(self, available: list[OtherPredictions]) -> None:
         from tui.dialogs.choose import Choice, ChooseDialog
 
@@ -145,6 +155,10 @@ class ComparePane(Pane):
         def take(value: str | None) -> None:
             if value is not None and value in by_name:
                 self.model.compare_with(by_name[value])
+                # The older one is A, so that what is fixed was fixed later.
+                if is_older(by_name[value], self.model.source):
+                    self.action_swap()
+                    return
                 self.outdate()
                 self.conductor.show_tab("ab")
                 self.conductor.show_page()

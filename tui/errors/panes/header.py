@@ -17,7 +17,7 @@ from core.store.paths import RunPaths
 from tui.errors.model import GROUPS, TABS, Thresholds
 from tui.errors.panes.base import Pane
 from tui.errors.source import about, chosen, read, sources
-from tui.widgets.bars import Span, SpanLine
+from tui.widgets.bars import Link, Span, SpanLine
 
 if TYPE_CHECKING:
     from core.analysis.errors import View
@@ -37,7 +37,7 @@ class HeaderPane(Pane):
             tooltip="lower or higher score threshold; everything follows",
         ),
         Binding("less_than_sign,comma", "score(-1)", "lower score", show=False, key_display="<"),
-        Binding("i", "iou", "IoU", tooltip="IoU threshold: 0.50, 0.20 as in the notebooks, 0.75"),
+        Binding("i", "iou", "IoU", tooltip="IoU threshold: 0.50, 0.20 (lab preset), 0.75"),
         Binding(
             "A",
             "nms",
@@ -68,7 +68,7 @@ class HeaderPane(Pane):
 
     def _have_sources(self, available: Sequence[PredictionSet]) -> None:
         checkpoint = self.model.checkpoint
-        source = chosen(available, self.model.run, checkpoint)
+        source = self.model.source or chosen(available, self.model.run, checkpoint)
         if source is None:
             which = f" of {checkpoint}" if checkpoint else ""
             self.conductor.failed(
@@ -138,7 +138,7 @@ class HeaderPane(Pane):
         right = [("without ground truth ", "muted")] if model.is_gallery else right
         self.query_one("#top", SpanLine).show(left, right if model.view is not None else [])
         left, right = tabs(
-            *(model.tab, model.thresholds, GROUPS[model.group_words], looks),
+            *(model.tab_shown, model.thresholds, GROUPS[model.group_words], looks),
             gallery=model.is_gallery,
             boxes=model.has_boxes,
             floor=model.errors.floor if model.errors is not None else 0.0,
@@ -236,22 +236,40 @@ def tabs(
     for name, title in TABS:
         title = "Right/wrong" if name == "boxes" and not boxes else title
         title = "Images" if name == "matrix" and gallery else title
+        words = Link(f"[{title}]" if name == tab else title, f"tab('{name}')")
         left += [
-            (f"[{title}]", "accent") if name == tab else (title, "muted"),
+            (words, "accent" if name == tab else "muted"),
             ("  " if wide else " ", "text"),
         ]
     right: list[Span] = [(f"{looks}  ", "muted")] if looks and wide else []
-    right += [("score ", "muted"), (f"◂ {at.score:.2f} ▸", "strong")]
+    right += [
+        ("score ", "muted"),
+        (Link("◂ ", _in_header("score(-1)")), "strong"),
+        (f"{at.score:.2f}", "strong"),
+        (Link(" ▸", _in_header("score(1)")), "strong"),
+    ]
     if 0 < at.score <= floor:
         right.append((" lowest kept" if wide else " lowest", "warning"))
     if boxes:
-        right += [("  IoU ", "muted"), (f"{at.iou:.2f}", "text")]
+        right += [
+            (Link("  IoU ", _in_header("iou")), "muted"),
+            (Link(f"{at.iou:.2f}", _in_header("iou")), "text"),
+        ]
         right.append(
             ("  NMS over classes" if wide else "  NMS", "warning") if at.nms is not None else ("", "text")
         )
     if wide or group != "off":
-        right += [("  groups ", "muted"), (group, "muted" if group == "off" else "warning")]
+        action = _in_header("groups")
+        right += [
+            (Link("  groups ", action), "muted"),
+            (Link(group, action), "muted" if group == "off" else "warning"),
+        ]
     return left, [*right, (" ", "text")]
+
+
+def _in_header(action: str) -> str:
+    """What a click does: the same as the key, where the key works."""
+    return f"in_pane('header', {action!r})"
 
 
 def measured_summary(view: View, run: RunPaths, file: Path, width: int) -> tuple[View, str]:

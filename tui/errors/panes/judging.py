@@ -45,7 +45,7 @@ class JudgingPane(Pane):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("judge", "note"):
-            return self.model.on_list and self.model.has_truth and not self.model.compares
+            return self.model.on_list and self.model.has_truth
         return True
 
     def show_verdict(self) -> None:
@@ -55,7 +55,10 @@ class JudgingPane(Pane):
         if sight is None or view is None:
             line.show([])
             return
-        words, tone = self.model.judged.words(view, sight.case) if sight.case is not None else ("", "muted")
+        case = self._case
+        words, tone = self.model.judged.words(view, case) if case is not None else ("", "muted")
+        # Of two models it is the first one that is judged.
+        words = f"A {words}" if words and self.model.compares else words
         line.show([(f" {words or image_name(view.errors.paths[sight.image])}", tone)])
 
     def action_judge(self, verdict: str) -> None:
@@ -83,9 +86,13 @@ class JudgingPane(Pane):
 
     @property
     def _case(self) -> Case | None:
-        """The case that a verdict would be about."""
-        sight = self.conductor.sight
-        return sight.case if sight is not None else None
+        """The case that a verdict would be about; of an object of two models, what the first one does."""
+        sight, view = self.conductor.sight, self.model.view
+        if sight is None or view is None or sight.case is not None or sight.object is None:
+            return sight.case if sight is not None else None
+        from core.analysis.cases import case_of_object
+
+        return case_of_object(view.image(sight.image), sight.object)
 
     def _save(self, view: View, case: Case, verdict: str | None, note: str | None) -> None:
         """In threads, in turn: each starts from what the one before has left."""

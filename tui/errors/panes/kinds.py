@@ -36,6 +36,8 @@ NARROW_KIND_COLUMNS = (
 )
 BEFORE_COLUMN = Column("before", "no NMS", 7, "right")
 """How many there are without suppression over classes; only while there is one."""
+_TELLING = 10
+"""Confusions from which on their direction says something."""
 _ABOUT = {
     "correct": ("", "right class, right place"),
     "confused": ("Cls", "right place, another class"),
@@ -119,19 +121,19 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
             "about": (about, "muted"),
         }
         rows.append(TableRow(kind, cells))
-    about = "confident predictions that disagree with the label; 2 marks a wrong label"
+    about = "where a sure model disagrees, by doubt from 1 to 0.5; 2 marks a wrong label"
     cells = {"kind": ("likely wrong labels", "text"), "about": (about, "muted")}
     rows.append(TableRow(MISTAKES, cells))
     lean, words = view.imbalance(), ""
-    if lean.towards_larger is not None and lean.expected:
+    if lean.towards_larger is not None and lean.expected and lean.confused >= _TELLING:
         share_of = f"{lean.towards_larger:.0%} of {humanise.count(lean.confused)} confusions"
         words = f"{share_of} go to a class with more training objects; by chance {lean.expected:.0%}"
     words = suppressed(view) or words
     if gains is None:
         return rows, (words, "")
     first = (
-        f"dAP: points AP{round(100 * view.iou)} ({gains.ap:.1f} here) gains without a kind (TIDE); "
-        "they do not add up"
+        f"dAP: points of AP{round(100 * view.iou)} ({gains.ap:.1f} here) won by fixing one kind alone "
+        "(TIDE); they do not add up"
     )
     return rows, (first, words)
 

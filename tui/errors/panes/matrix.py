@@ -7,12 +7,14 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.widget import Widget
 
 from tui.errors.panes.base import Pane
 from tui.widgets.bars import KeyBar
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.matrix import Matrix
 from tui.widgets.matrix_counts import NO_COUNTS
+from tui.widgets.matrix_draw import comfortable
 
 TITLE = "Matrix  truth ↓  prediction →"
 
@@ -51,6 +53,16 @@ class MatrixPane(Pane):
 
     def view_changed(self) -> None:
         self.matrix.show(self.model.counts)
+        self._leave_room()
+
+    def on_resize(self) -> None:
+        self._leave_room()
+
+    def _leave_room(self) -> None:
+        """In a wide terminal, what few classes do not need goes to cases and picture."""
+        if isinstance(self.parent, Widget):
+            narrows = self.screen.has_class("-wide") and self.model.has_truth
+            self.parent.styles.max_width = comfortable(self.model.counts) + 2 if narrows else None
 
     def say(self, sentence: str) -> None:
         self.matrix.empty = sentence

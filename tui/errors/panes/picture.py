@@ -238,6 +238,8 @@ class PicturePane(Pane):
         left: list[Span] = [(f" {sight.words}", "text")]
         if sight.case is not None and sight.case.score is not None:
             left.append((f"  {sight.case.score:.2f}", "muted"))
+        if sight.case is not None and sight.case.doubt is not None:
+            left.append((f"  doubt {sight.case.doubt:.2f}", "muted"))
         hidden = [name for name in LAYERS if name not in self._layers]
         notes = [f"no {', '.join(hidden)}"] if hidden else []
         notes += ["only this error"] if self._only else []
@@ -320,7 +322,8 @@ def _look(
 ) -> SeenImage:
     shown = view.image(sight.image)
     other = pair.view.image(sight.image) if pair is not None else None
-    return SeenImage(view, sight, shown, pair, other, cache.open(root, shown.path, min_size))
+    image = cache.open(root, shown.path, min_size, view.errors.opening)
+    return SeenImage(view, sight, shown, pair, other, image)
 
 
 def _remembered(run: RunPaths, errors: Errors, folder: Path) -> Path:
