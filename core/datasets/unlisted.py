@@ -24,4 +24,4 @@ def unlisted_images(root: Path, paths: Collection[str]) -> str:
     if not others:
         return ""
     verb = "is" if len(others) == 1 else "are"
-    return f"{count(len(others), 'image')} beside them {verb} in no list and left out: {some(others)}"
+    return f"{count(len(others), 'image')} in the same folders {verb} not used: {some(others)}"

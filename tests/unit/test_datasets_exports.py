@@ -42,10 +42,10 @@ def told(found: Check) -> list[str]:
 def test_images_that_no_file_names_are_told(tmp_path: Path, box_files: ModuleType) -> None:
     box_files.coco(tmp_path, {"1.png": [("a", 1, 1, 9, 9)], "2.png": [("a", 1, 1, 9, 9)]})
     picture(tmp_path / "images/3.jpg")
-    text = "1 image beside them is in no list and left out: images/3.jpg"
+    text = "1 image in the same folders is not used: images/3.jpg"
     assert text in told(check(tmp_path))
     (tmp_path / "images/3.jpg").unlink()
-    assert not any("left out" in words for words in told(check(tmp_path)))
+    assert not any("not used" in words for words in told(check(tmp_path)))
 
 
 # YOLO

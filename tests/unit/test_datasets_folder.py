@@ -123,7 +123,8 @@ def test_list_files_choose_images(tmp_path: Path) -> None:
     )
     assert dataset.splits["train"].paths == ("all/cat/0.png", "all/cat/1.png", "all/dog/3.png")
     assert dataset.splits["val"].paths == ("all/cat/1.png", "all/cat/3.png", "all/dog/5.png")
-    assert dataset.notes == ("1 image is in both train and val",)
+    assert dataset.notes[-1] == "1 image is in both train and val"
+    assert dataset.notes[0].startswith("5 images in the same folders are not used: all/cat/2.png, ")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_what_a_row_may_lack(tmp_path: Path, box_files: ModuleType) -> None:
         (4, "the box on line 4 has no class, dropped"),
         (0, "gone.png does not exist: left out with its 1 object"),
     ]
-    others = "2 images beside them are in no list and left out: images/p3.png, images/p4.png"
+    others = "2 images in the same folders are not used: images/p3.png, images/p4.png"
     assert others in [item.text for item in found.notes]
 
 

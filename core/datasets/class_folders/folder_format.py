@@ -29,6 +29,7 @@ from core.datasets.format import Format
 from core.datasets.images import fault, glance
 from core.datasets.left_out import note as left_out_note
 from core.datasets.outline import Outline
+from core.datasets.unlisted import unlisted_images
 from core.errors import DataError
 from core.text import clean, did_you_mean
 
@@ -113,6 +114,9 @@ class FolderFormat:
         if looked.deep:
             notes.append(depth_words(looked.deep, opening))
         faults = {os.path.relpath(path, root): reason for path, reason in looked.faults.items()}
+        if folders.train.list is not None and data.classes is None:
+            listed = [path for part in relative.values() for files in part.values() for path, _ in files]
+            notes += filter(None, [unlisted_images(root, [*listed, *faults])])
         return as_dataset(data, root, names, relative, notes, groups, opening=opening), faults
 
     def read(self, data: DataConfig) -> ClassImages:
