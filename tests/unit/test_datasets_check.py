@@ -14,7 +14,10 @@ from core.cli.checking import lines
 from core.config.schema import DataConfig
 from core.datasets import decoding
 from core.datasets.check import Check, check_dataset
+from core.datasets.decoding import Decoder
+from core.datasets.depth import PLAIN
 from core.datasets.findings import MANY, Finding, Findings, fewer
+from core.datasets.image_header import look_at
 from core.datasets.pictures import open_picture
 from core.errors import PictureError
 
@@ -166,3 +169,49 @@ def test_a_check_tells_them_as_one_unless_all_are_asked_for(tmp_path: Path, box_
     assert row["times"] == 30
     assert len(found.as_json(all_findings=True)["warnings"]) == len(found.warnings)
     assert "30 dropped" in lines(found)[0]
+
+
+# Agreement with training
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def all_but_the_end(data: bytes) -> bytes:
+    return data[:-20]
+
+
+def a_few_bytes(data: bytes) -> bytes:
+    return data[:30]
+
+
+def spoilt(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes(byte ^ 0x5A for byte in data[middle : middle + 40]) + data[middle + 40 :]
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "tif", "webp", "avif", "jp2", "ppm", "tga"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_a_deep_check_says_what_opening_does(tmp_path: Path, ending: str, mode: str) -> None:
+    """Every format and mode, whole and damaged in four ways: readable for the one means readable for both."""
+    grey = np.random.default_rng(5).integers(0, 255, (24, 36))
+    kinds = {"I;16": np.uint16, "F": np.float32}
+    image = Image.fromarray(grey.astype(kinds.get(mode, np.uint8)))
+    try:
+        (image if mode in kinds else image.convert(mode)).save(tmp_path / f"whole.{ending}")
+    except (OSError, ValueError, KeyError):
+        assert (mode, ending) not in (("RGB", ending), (mode, "tif"))  # which can be written
+        return
+    data = (tmp_path / f"whole.{ending}").read_bytes()
+    for change in (bytes, half, all_but_the_end, a_few_bytes, spoilt):
+        path = tmp_path / f"{change.__name__}.{ending}"
+        path.write_bytes(change(data))
+        look = Decoder(tmp_path, PLAIN, deep=True).look({path.name: look_at(str(path))})[path.name]
+        try:
+            opened = open_picture(tmp_path, path.name)
+        except PictureError:
+            assert look.fault, path.name
+            continue
+        assert not look.fault, path.name
+        assert (opened.mode, opened.size) == ("RGB", look.size)
