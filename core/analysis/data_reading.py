@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from core.config.schema import DataConfig
 from core.datasets.boxes.open_boxes import classes_of, split_images
 from core.datasets.boxes.read_boxes import Boxed, Seen
 from core.datasets.class_images import ClassImages
-from core.datasets.depth import Opening, is_deep, opening_of
+from core.datasets.depth import Opening, is_deep, opening_of, spread
 from core.datasets.format import data_format, format_of
 from core.datasets.image_header import Look, look_at
 from core.datasets.pictures import is_member, member_file, read_pictures
@@ -139,12 +139,22 @@ def _of_classes(images: ClassImages) -> DataTable:
         looks = {file: _look_inside(images, file) for file in dict.fromkeys(map(member_file, table.paths))}
         return with_headers(table, [looks[member_file(path)] for path in table.paths])
     if len(table) > HEADERS_AT_ONCE:
-        return replace(table, opening=Opening(max_megapixels=images.max_megapixels))
-    limit = Opening(max_megapixels=images.max_megapixels)
-    looks = {path: look_at(os.path.join(images.root, path), limit) for path in dict.fromkeys(table.paths)}
+        return replace(
+            table, opening=_opening(images, {path: _look(images, path) for path in spread(table.paths)})
+        )
+    looks = {path: _look(images, path) for path in dict.fromkeys(table.paths)}
+    filled = with_headers(table, [looks[path] for path in table.paths])
+    return replace(filled, opening=_opening(images, looks))
+
+
+def _look(images: ClassImages, path: str) -> Look:
+    return look_at(os.path.join(images.root, path), Opening(max_megapixels=images.max_megapixels))
+
+
+def _opening(images: ClassImages, looks: Mapping[str, Look]) -> Opening:
+    """How the images are opened, as far as those that were looked at say."""
     deep = [path for path, look in looks.items() if is_deep(look.mode) and not look.fault]
-    opening = opening_of(images.root, deep, images.max_megapixels)
-    return replace(with_headers(table, [looks[path] for path in table.paths]), opening=opening)
+    return opening_of(images.root, deep, images.max_megapixels)
 
 
 def _look_inside(images: ClassImages, file: str) -> Look:

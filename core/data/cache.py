@@ -123,7 +123,7 @@ def cache_key(root: Path, paths: Sequence[str], size: object, how: Opening = PLA
 
     Raises DataError when a file is missing.
     """
-    scaled = "" if how.levels is None else f"{how.levels}\0"
+    scaled = f"{how.levels}\0{how.decimals}\0" if how.levels or how.decimals else ""
     head = f"{DECODE_VERSION}\0{size}\0{scaled}{root}\0"
     digest = hashlib.sha256(head.encode("utf-8", "surrogateescape"))
     last, status = "", None

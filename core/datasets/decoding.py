@@ -11,13 +11,14 @@ from pathlib import Path
 from core.datasets.depth import Opening
 from core.datasets.findings import Findings, count
 from core.datasets.image_header import Look
-from core.datasets.opening import decoding_fault
+from core.datasets.opening import decoding_fault, is_dark
 
 QUICK_IMAGES, QUICK_PIXELS = 2000, 150_000_000
 """So many images, of so many pixels together, are decoded in a few seconds."""
 _MOST_THREADS = 8
 _BY_ENDS = ("JPEG", "PNG", "MPO")
 """Formats of which `look_at` decodes no file whose first and last bytes are right."""
+NEARLY_BLACK = "its colours of 16 bits seem to hold 12 or fewer: it is nearly black, save it with 8 bits"
 CUT_OFF = "it is damaged; what cannot be read of it is grey"
 
 
@@ -56,7 +57,7 @@ class Decoder:
         file = os.path.join(self.root, path)
         fault = decoding_fault(file, self.how)
         if not fault:
-            return look
+            return replace(look, damage=NEARLY_BLACK) if look.halved and is_dark(file, self.how) else look
         if decoding_fault(file, self.how, mend=True):
             return replace(look, fault=fault)
         return replace(look, damage=CUT_OFF)

@@ -29,13 +29,14 @@ _WHOLE = (0.0, 65535.0)
 class Opening:
     """How the pictures of a set are opened, beside what each file says; stored with a run.
 
-    `levels`: the values that become black and white in pictures of sixteen or more bits or of decimal values;
-    None: all sixteen bits, and 0 to 255 of decimal values. Larger pictures than `max_megapixels` are no
-    pictures.
+    `levels`: the values that become black and white in pictures of whole numbers of sixteen or more bits;
+    None: all sixteen bits. `decimals`: the same for pictures of decimal values; None: 0 and 255. Pictures
+    of more than `max_megapixels` are none.
     """
 
     levels: Levels | None = None
     max_megapixels: float = MAX_MEGAPIXELS
+    decimals: Levels | None = None
 
     def is_too_large(self, size: tuple[int, int]) -> bool:
         """Whether a picture of that width and height is none that is opened."""
@@ -43,32 +44,41 @@ class Opening:
 
     def as_stored(self) -> dict[str, Any]:
         """The fields as plain JSON values; `from_stored` gives them back."""
-        levels = None if self.levels is None else list(self.levels)
-        return {"levels": levels, "max_megapixels": self.max_megapixels}
+        return {
+            "levels": None if self.levels is None else list(self.levels),
+            "max_megapixels": self.max_megapixels,
+            "decimals": None if self.decimals is None else list(self.decimals),
+        }
 
 
 PLAIN = Opening()
 
 
-def as_numbers(how: Opening) -> tuple[float, float, float]:
-    """`how` in three numbers, NaN for levels that it has not; `from_numbers` gives it back."""
-    low, high = (math.nan, math.nan) if how.levels is None else how.levels
-    return low, high, how.max_megapixels
+def as_numbers(how: Opening) -> tuple[float, ...]:
+    """`how` in five numbers, NaN for levels that it has not; `from_numbers` gives it back."""
+    none = (math.nan, math.nan)
+    return (*(how.levels or none), how.max_megapixels, *(how.decimals or none))
 
 
 def from_numbers(numbers: Sequence[float]) -> Opening:
-    """The `Opening` in three numbers. Raises ValueError."""
-    low, high, largest = (float(number) for number in numbers)
-    return Opening(None if math.isnan(low) else (low, high), largest)
+    """The `Opening` in five numbers. Raises ValueError."""
+    low, high, largest, least, most = (float(number) for number in numbers)
+    return Opening(_pair(low, high), largest, _pair(least, most))
+
+
+def _pair(low: float, high: float) -> Levels | None:
+    return None if math.isnan(low) else (low, high)
 
 
 def from_stored(stored: Any) -> Opening:
     """The `Opening` in stored JSON values, `PLAIN` for none. Raises KeyError, TypeError, ValueError."""
     if stored is None:
         return PLAIN
-    levels = stored["levels"]
-    pair = None if levels is None else (float(levels[0]), float(levels[1]))
-    return Opening(pair, float(stored["max_megapixels"]))
+    levels, decimals = (
+        None if pair is None else (float(pair[0]), float(pair[1]))
+        for pair in (stored["levels"], stored.get("decimals"))
+    )
+    return Opening(levels, float(stored["max_megapixels"]), decimals)
 
 
 def is_deep(mode: str) -> bool:
@@ -76,8 +86,8 @@ def is_deep(mode: str) -> bool:
     return mode.startswith("I") or mode == "F"
 
 
-def eight_bit(image: Image, levels: Levels | None) -> Image:
-    """A grey picture of a deep mode, decoded, with its values between `levels` brought to 0 to 255.
+def eight_bit(image: Image, how: Opening) -> Image:
+    """A grey picture of a deep mode, decoded, with its values brought to 0 to 255 as `how` says.
 
     A value that its file calls transparent is white; what is no number is black.
     """
@@ -85,6 +95,7 @@ def eight_bit(image: Image, levels: Levels | None) -> Image:
     from PIL import Image as images
 
     values = np.asarray(image)
+    levels = how.decimals if image.mode == "F" else how.levels
     if levels is not None:
         low, high = levels
         exact = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
@@ -105,26 +116,31 @@ def opening_of(root: Path, deep: Sequence[str], max_megapixels: float) -> Openin
     Their values are read of at most 128 of them, spread over the list.
     """
     limit = Opening(None, max_megapixels)
-    ranges = [_range_of(os.path.join(root, path), limit) for path in _spread(deep)]
-    known = [pair for pair in ranges if pair is not None]
-    if not known:
-        return limit
-    return Opening(_levels(min(low for low, _ in known), max(high for _, high in known)), max_megapixels)
+    ranges: dict[bool, list[Levels]] = {False: [], True: []}
+    for path in spread(deep):
+        found = _range_of(os.path.join(root, path), limit)
+        if found is not None:
+            ranges[found[0] == "F"].append(found[1])
+    whole, decimal = (_levels(ranges[is_decimal]) for is_decimal in (False, True))
+    return Opening(None if whole == _WHOLE else whole, max_megapixels, decimal)
 
 
 def depth_words(deep: Sequence[str], opening: Opening) -> str:
     """The sentence on pictures with more than eight bits."""
-    low, high = opening.levels or _WHOLE
     verb = "has" if len(deep) == 1 else "have"
-    text = f"{count(len(deep), 'image')} {verb} more than 8 bits a pixel: values from {low:g} to {high:g}"
+    pairs = [opening.levels, opening.decimals] if opening.decimals else [opening.levels or _WHOLE]
+    parts = [f"{pair[0]:g} to {pair[1]:g}" for pair in pairs if pair is not None]
+    text = f"{count(len(deep), 'image')} {verb} more than 8 bits a pixel: values from {' and '.join(parts)}"
     return f"{text} are scaled to 0 to 255"
 
 
-def _spread(paths: Sequence[str]) -> Sequence[str]:
+def spread(paths: Sequence[str]) -> Sequence[str]:
+    """Some of `paths` from all over the list, at most 128."""
     return paths[:: max(1, -(-len(paths) // _LOOKED_AT))]
 
 
-def _range_of(path: str, limit: Opening) -> Levels | None:
+def _range_of(path: str, limit: Opening) -> tuple[str, Levels] | None:
+    """The mode of a picture, and its lowest and highest number; None where it has none."""
     import numpy as np
 
     from core.datasets.opening import opened
@@ -132,20 +148,22 @@ def _range_of(path: str, limit: Opening) -> Levels | None:
     try:
         with opened(path, limit) as (image, _):
             image.load()
+            mode = image.mode
             values: NDArray[np.floating[Any]] = np.asarray(image, np.float64)
     except DataError:
         return None
     values = values[np.isfinite(values)]
-    return (float(values.min()), float(values.max())) if values.size else None
+    return (mode, (float(values.min()), float(values.max()))) if values.size else None
 
 
-def _levels(least: float, most: float) -> Levels | None:
-    """From 0, or the lowest value below it, to the end of the range that `most` seems to be measured in.
+def _levels(ranges: Sequence[Levels]) -> Levels | None:
+    """From 0, or the lowest value below it, to the end of the scale that the highest seems to be measured on.
 
-    That is 1, or the largest number of 8 to 16 bits, where `most` is in its upper half; else `most` itself.
+    That is 1, or the largest number of 8 to 16 bits, where the highest is in its upper half; else it itself.
     """
+    if not ranges:
+        return None
+    least, most = min(low for low, _ in ranges), max(high for _, high in ranges)
     low = min(least, 0.0)
     top = next((top for top in _TOPS if top / 2 < most <= top), most)
-    if top <= low:
-        return (low, low + 1.0)
-    return None if (low, top) == _WHOLE else (low, top)
+    return (low, top) if top > low else (low, low + 1.0)

@@ -20,7 +20,8 @@ class Look:
     it lies in the file; `turn`: the EXIF orientation, 1 for none. `fault` says why it cannot be read,
     `damage` what is missing of one that can. `mode` and `format` are Pillow's words; `clear`: some of it may
     be transparent. `bytes` is the size of the file. `exif` says what is odd about its EXIF. `several`: there
-    are pictures behind the first, which are not used.
+    are pictures behind the first, which are not used; `halved`: of sixteen bits a channel the upper eight are
+    read.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -34,6 +35,7 @@ class Look:
     damage: str = ""
     exif: str = ""
     several: bool = False
+    halved: bool = False
 
 
 def exif_words(look: Look) -> str:
@@ -51,7 +53,14 @@ def look_at(path: str, how: Opening = PLAIN) -> Look:
     if plain is not None and plain.whole and not how.is_too_large(plain.header.size):
         header = plain.header
         return Look(
-            header.size, header.stored, header.turn, header.mode, header.format, header.clear, plain.bytes
+            header.size,
+            header.stored,
+            header.turn,
+            header.mode,
+            header.format,
+            header.clear,
+            plain.bytes,
+            halved=header.halved,
         )
     try:
         size = os.stat(path).st_size
@@ -84,4 +93,5 @@ def look_at(path: str, how: Opening = PLAIN) -> Look:
         damage,
         " ".join(clean(exif).split()).rstrip("."),
         header.several,
+        header.halved,
     )

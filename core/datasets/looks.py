@@ -11,6 +11,7 @@ from core.datasets.image_header import Look, exif_words
 
 _KINDS: Mapping[str, Callable[[Look], bool]] = {
     "grey, read as RGB": lambda look: look.mode in ("L", "1", "LA"),
+    "with colours of 16 bits, of which the upper 8 are read": lambda look: look.halved,
     "CMYK, read as RGB": lambda look: look.mode == "CMYK",
     "L*a*b*, read as RGB": lambda look: look.mode == "LAB",
     "with a palette, read as RGB": lambda look: look.mode in ("P", "PA"),

@@ -32,6 +32,9 @@ _ORIENTATION = 0x0112
 _TURNS = range(2, 9)
 _PILLOW = re.compile(r"PIL\.")
 _LOOKED_THROUGH = 8
+_DARK = 16
+_SIXTEEN = ";16"
+"""In Pillow's words for how the bytes of a file become pixels."""
 _USUAL = tuple(FORMATS)[:5]
 # What Pillow's readers raise on files that are broken or made to break them.
 _FAULTS = (
@@ -154,6 +157,13 @@ def decoding_fault(path: AnyPath, how: Opening = PLAIN, *, mend: bool = False) -
     return ""
 
 
+def is_dark(path: AnyPath, how: Opening = PLAIN) -> bool:
+    """Whether a picture that can be read is not black, but has only values in the lowest sixteenth."""
+    picture, _ = read_rgb(path, how=how)
+    most = max(high for _, high in picture.getextrema())  # type: ignore[misc]
+    return 0 < most < _DARK
+
+
 def missing(path: AnyPath) -> DataError:
     """The error for a picture that was there when its data set was read."""
     return DataError(f"{shown(path)} is missing: put it back, or start a new run.")
@@ -193,7 +203,8 @@ def _header(image: Image) -> Header:
             size = (stored[1], stored[0])
     clear = image.has_transparency_data
     several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    return Header(size, stored, turn, image.mode, image.format or "", clear, exif, several)
+    halved = not is_deep(image.mode) and any(_SIXTEEN in str(tile[3]) for tile in getattr(image, "tile", ()))
+    return Header(size, stored, turn, image.mode, image.format or "", clear, exif, several, halved)
 
 
 def _notes_behind(image: Image) -> bool:
@@ -232,7 +243,7 @@ def _upright(image: Image, header: Header, how: Opening) -> Image:
 
 def _rgb(image: Image, how: Opening) -> Image:
     if is_deep(image.mode):
-        return eight_bit(image, how.levels).convert("RGB")
+        return eight_bit(image, how).convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
     if image.has_transparency_data:

@@ -59,7 +59,7 @@ class Header:
     `size`: width and height as the picture is seen; `stored`: as it lies in the file; `turn`: the EXIF
     orientation, 1 for none. `mode` and `format` are Pillow's words; `clear`: some of it may be transparent.
     `exif` says what is wrong with its EXIF, empty when nothing is; `several`: there are pictures behind the
-    first, which are not used.
+    first, which are not used; `halved`: colours of sixteen bits, of which the upper eight are read.
     """
 
     size: tuple[int, int]
@@ -70,6 +70,7 @@ class Header:
     clear: bool
     exif: str
     several: bool = False
+    halved: bool = False
 
 
 class PlainFile(NamedTuple):
@@ -124,7 +125,8 @@ def _png(fd: int, head: bytes, _: int) -> Header | None:
         at = end
     if (mode == "P" and not palette) or has_notes(fd, at, head):
         return None
-    return Header((width, height), (width, height), 1, mode, "PNG", mode in ("LA", "RGBA"), "")
+    clear = mode in ("LA", "RGBA")
+    return Header((width, height), (width, height), 1, mode, "PNG", clear, "", halved=depth == 16)
 
 
 def has_notes(fd: int, at: int, head: bytes = b"") -> bool:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from core.datasets.dataset import Dataset
 from core.datasets.depth import as_numbers
+from core.datasets.image_header import look_at
+from core.datasets.images import read_ends
 from core.engine.build import build
 from core.engine.checkpoint import load_model, read_checkpoint
 from core.engine.log import log
@@ -73,6 +75,7 @@ def run_predict(
         "settings": task.settings("new", extras=True),
         "images": [],
         "skipped": [*content.get("skipped", []), *looked.skipped],
+        "damaged": _damaged(root, looked.paths),
         "file": None,
     }
     if looked.paths:
@@ -131,6 +134,13 @@ class _Looked:
         arrays = joined(self.parts)
         rows = top_boxes(arrays, classes) if "image_offsets" in arrays else top_classes(arrays, classes)
         return [{"path": clean(path), **row} for path, row in zip(self.paths, rows, strict=True)]
+
+
+def _damaged(root: Path, paths: Sequence[str]) -> list[dict[str, str]]:
+    """Images of which a part is missing, and what stands for it."""
+    cut = [path for path in paths if not read_ends(os.path.join(root, path)).whole]
+    told = [(path, look_at(os.path.join(root, path)).damage) for path in cut]
+    return [{"path": clean(path), "reason": f"{clean(path)}: {words}"} for path, words in told if words]
 
 
 def _task(setup: Setup, root: Path, stop: Callable[[], bool]) -> Task:

@@ -127,7 +127,8 @@ def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:
     if (read_json(setup.run.spec) or {}).get("imported") is True:
         data = test_as_val(data)
     dataset = open_dataset(data)
-    opening = replace(dataset.opening, levels=setup.opening.levels)
+    given = setup.opening
+    opening = replace(dataset.opening, levels=given.levels, decimals=given.decimals)
     if _is_one_folder(data):
         dataset = _whole(dataset)
     for note in dataset.notes:

@@ -80,16 +80,26 @@ def test_broken_files_are_named_and_the_others_predicted(lab: Any, tmp_path: Pat
     (folder / "empty.jpg").touch()
     Image.new("L", (50, 40)).save(folder / "grey.png")
     (folder / "notes.txt").write_text("no image")
+    Image.effect_noise((64, 64), 90).save(folder / "cut.jpg")
+    data = (folder / "cut.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
+    os.link(folder / "grey.png", os.path.join(os.fsencode(folder), b"\xb0\xed.png"))
     job = predict(run, folder, lab.pictures / "test" / "class1" / "001.png")
     result = read_json(job.result)
     assert result is not None
-    assert sorted(Path(item["path"]).name for item in result["skipped"]) == ["broken.png", "empty.jpg"]
+    assert sorted(Path(item["path"]).name for item in result["skipped"]) == [
+        "\\xb0\\xed.png",
+        "broken.png",
+        "empty.jpg",
+    ]
     assert all(Path(item["path"]).name in item["reason"] for item in result["skipped"])
-    assert len(result["images"]) == 5 + 1 + 1
+    assert len(result["images"]) == 5 + 1 + 1 + 1
+    (damaged,) = result["damaged"]
+    assert damaged["reason"].endswith("cut.jpg: it is cut off; the missing part is grey")
     new = loaded(run, "a01-e0001-new-0001")
     root = str(new["root"])
     assert all(os.path.isfile(os.path.join(root, path)) for path in new["paths"])
-    assert new["probabilities"].shape == (7, 3)
+    assert new["probabilities"].shape == (8, 3)
 
 
 def test_only_broken_files_is_an_error_that_names_one(lab: Any, tmp_path: Path) -> None:

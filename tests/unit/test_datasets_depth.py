@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -55,7 +57,9 @@ def test_a_set_has_one_range_which_a_run_keeps(tmp_path: Path, name: str) -> Non
     ending, values, levels = CASES[name]
     root = make(tmp_path, *values, ending=ending)
     dataset = open_dataset(DataConfig(root=root))
-    assert dataset.opening.levels == (None if levels is None else pytest.approx(levels))
+    opening = dataset.opening
+    found = opening.decimals if values[0].dtype == np.float32 else opening.levels
+    assert found == (None if levels is None else pytest.approx(levels))
     low, high = levels or (0, 65535)
     for number, each in enumerate(values):
         path = f"{'cat' if number % 2 else 'dog'}/{number}.{ending}"
@@ -69,6 +73,27 @@ def test_a_set_has_one_range_which_a_run_keeps(tmp_path: Path, name: str) -> Non
     assert f"from {low:g} to {high:g} are scaled" in note
     assert note in dataset.notes
     assert read_table(DataConfig(root=root)).opening == dataset.opening
+
+
+def test_whole_numbers_and_decimals_have_a_range_each(tmp_path: Path) -> None:
+    root = make(tmp_path, *[ramp(4000, np.uint16), ramp(0.9, np.float32)] * 2)
+    dataset = open_dataset(DataConfig(root=root))
+    assert (dataset.opening.levels, dataset.opening.decimals) == ((0, 4095), (0, 1))
+    for path, most in (("dog/0.tif", 4000 / 4095), ("cat/1.tif", 0.8999)):
+        assert np.asarray(open_picture(root, path, dataset.opening)).max() == round(255 * most)
+    assert from_stored(stored_split(dataset)).opening == dataset.opening
+    assert from_numbers(as_numbers(dataset.opening)) == dataset.opening
+    assert any("values from 0 to 4095 and 0 to 1 are scaled" in note for note in dataset.notes)
+
+
+def test_statistics_of_large_sets_know_the_range_of_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.analysis.data_reading.HEADERS_AT_ONCE", 3)
+    root = make(tmp_path, *[ramp(4000, np.uint16)] * 4)
+    table = read_table(DataConfig(root=root))
+    assert not table.has_headers
+    assert table.opening.levels == (0, 4095)
 
 
 def test_boxes_on_deep_pictures(tmp_path: Path, box_files: ModuleType) -> None:
@@ -95,7 +120,7 @@ def test_what_is_no_number_is_black_and_what_is_transparent_white(tmp_path: Path
     odd = ramp(1, np.float32)
     odd[0, :3] = np.nan, np.inf, -np.inf
     Image.fromarray(odd).save(tmp_path / "a.tif")
-    shown = np.asarray(open_picture(tmp_path, "a.tif", Opening((0, 1))))[0, :3, 0]
+    shown = np.asarray(open_picture(tmp_path, "a.tif", Opening(decimals=(0, 1))))[0, :3, 0]
     assert shown.tolist() == [0, 255, 0]
     Image.fromarray(ramp(4000, np.uint16)).save(tmp_path / "a.png", transparency=0)
     shown = np.asarray(open_picture(tmp_path, "a.png", Opening((0, 4095))))[..., 0]
@@ -192,15 +217,34 @@ def test_what_is_too_large_unasked_comes_reduced(tmp_path: Path, monkeypatch: py
     assert (image.size, size) == ((200, 100), (1600, 800))
 
 
-def test_a_picture_made_to_fill_the_memory_is_refused_without_decoding(tmp_path: Path) -> None:
-    import struct
-    import zlib
+def png(size: tuple[int, int], depth: int, pixels: bytes) -> bytes:
+    """A PNG of colours, by hand: width and height, bits a channel, rows each after a filter byte."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
-    data = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(900))) + chunk(b"IEND", b"")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("most", "dark"), [(4095, True), (65535, False)])
+def test_colours_of_sixteen_bits_are_told_and_warned_of_where_they_are_dark(
+    tmp_path: Path, most: int, dark: bool
+) -> None:
+    root = make(tmp_path, *[ramp(250, np.uint8)] * 4, ending="png")
+    rows = np.linspace(0, most, 9 * 36).astype(">u2").reshape(9, 36)
+    (root / "cat/deep.png").write_bytes(png((12, 9), 16, b"".join(b"\0" + row.tobytes() for row in rows)))
+    check = check_dataset(DataConfig(root=root))
+    assert "1 image with colours of 16 bits, of which the upper 8 are read: cat/deep.png" in [
+        item.text for item in check.notes
+    ]
+    assert any("nearly black" in str(item) for item in check.warnings) is dark
+    assert look_at(str(root / "cat/deep.png")).halved
+    assert not look_at(str(root / "cat/1.png")).halved
+
+
+def test_a_picture_made_to_fill_the_memory_is_refused_without_decoding(tmp_path: Path) -> None:
+    data = png((30_000, 30_000), 8, bytes(900))
     root = make(tmp_path, *[ramp(250, np.uint8)] * 4, ending="png")
     (root / "cat/bomb.png").write_bytes(data)
     text = "30000 x 30000 are 900 megapixels, 179 are allowed"

@@ -57,6 +57,7 @@ def document(state: JobState) -> dict[str, Any]:
         "file": str(state.job.run.predictions / name) if isinstance(name, str) else None,
         "images": result.get("images", []),
         "skipped": result.get("skipped", []),
+        "damaged": result.get("damaged", []),
     }
 
 
@@ -90,6 +91,8 @@ def _tell(state: JobState, *, as_json: bool) -> None:
             out(line)
     for left_out in state.result.get("skipped") or []:
         say(f"left out: {left_out.get('reason')}")
+    for damaged in state.result.get("damaged") or []:
+        say(f"note: {damaged.get('reason')}")
     if images:
         say(f"saved as {state.job.run.predictions / str(state.result.get('file'))}")
     say(job_ending(state))
