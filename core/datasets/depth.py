@@ -61,8 +61,8 @@ def as_numbers(how: Opening) -> tuple[float, ...]:
 
 
 def from_numbers(numbers: Sequence[float]) -> Opening:
-    """The `Opening` in five numbers. Raises ValueError."""
-    low, high, largest, least, most = (float(number) for number in numbers)
+    """The `Opening` in five numbers; without the last two it has no `decimals`. Raises ValueError."""
+    low, high, largest, least, most = (float(number) for number in [*numbers, math.nan, math.nan][:5])
     return Opening(_pair(low, high), largest, _pair(least, most))
 
 
