@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 # C0 and DEL become their control pictures; C1, direction marks, separators and letters that are drawn as
 # nothing, or as one cell or none, become U+FFFD.
-_UNSEEN = (0x00AD, 0x115F, 0x1160, 0x3164, 0xFFA0)
+_UNSEEN = (0x00AD, 0x034F, 0x115F, 0x1160, 0x180E, 0x200B, *range(0x2060, 0x2065), 0x3164, 0xFFA0)
 _TABLE: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20)}
 _TABLE[0x7F] = "\u2421"
 _TABLE.update(

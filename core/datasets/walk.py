@@ -29,9 +29,17 @@ def files_in(
     or cannot be listed is a sentence in `told`.
     """
     said: list[str] = [] if told is None else told
+    yield from _below(os.fspath(folder), "", passed_over, said, _with_above(folder))
+
+
+def leads_back(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link to the folder that it lies in, or to one above."""
+    return entry.is_symlink() and _identity(entry.path) in _with_above(os.path.dirname(entry.path))
+
+
+def _with_above(folder: Path | str) -> set[_Identity | None]:
     above = (Path(at(folder)) for at in (os.path.abspath, os.path.realpath))
-    seen = {_identity(parent) for path in above for parent in (path, *path.parents)}
-    yield from _below(os.fspath(folder), "", passed_over, said, seen)
+    return {_identity(parent) for path in above for parent in (path, *path.parents)}
 
 
 def _below(

@@ -63,6 +63,16 @@ def test_linked_folders_are_walked_once_and_never_round(tmp_path: Path) -> None:
     assert all(f"{name} leads to a folder" in told(tmp_path / "set") for name in ("more", "root", "self"))
 
 
+def test_a_link_to_the_set_is_no_class(tmp_path: Path) -> None:
+    pictures(tmp_path / "set/cat", 2)
+    pictures(tmp_path / "set/dog", 2, 10)
+    (tmp_path / "set/self").symlink_to(".")
+    (tmp_path / "set/up").symlink_to("..")
+    dataset = open_dataset(DataConfig(root=tmp_path / "set"))
+    assert (dataset.class_names, total(dataset)) == (("cat", "dog"), 4)
+    assert all(f"{name} leads to a folder above" in told(tmp_path / "set") for name in ("self", "up"))
+
+
 def test_linked_folders_of_images_with_boxes(tmp_path: Path, box_files: ModuleType) -> None:
     root = tmp_path / "set"
     box_files.voc(root, {"1": [("a", 1, 1, 9, 9)], "2": [("b", 1, 1, 9, 9)]})
@@ -150,7 +160,20 @@ def test_paths_in_configs_find_folders_however_accents_are_written(tmp_path: Pat
     assert as_on_disk(f"{tmp_path}/{COMPOSED}/no/{COMPOSED}") == f"{tmp_path}/{APART}/no/{COMPOSED}"
 
 
+def test_tables_find_their_folder_of_images_by_any_spelling(tmp_path: Path) -> None:
+    pictures(tmp_path / "images", 3)
+    os.rename(tmp_path / "images/0.png", tmp_path / "images/ü.png")
+    (tmp_path / "labels.csv").write_text("file,label\nu\u0308.png,a\n1.png,b\n2.png,a\n")
+    assert total(open_dataset(DataConfig(root=tmp_path))) == 3
+
+
 # Blanks and letter case
+
+
+def test_signs_that_are_drawn_as_nothing_are_made_visible(tmp_path: Path) -> None:
+    for first, name in enumerate(("dog", "\u200bdog", "do\u2060g", " ")):
+        pictures(tmp_path / name, 2, 10 * first)
+    assert set(open_dataset(DataConfig(root=tmp_path)).class_names) == {"dog", "\ufffddog", "do\ufffdg", "␣"}
 
 
 def test_names_that_differ_in_blanks_or_case_are_told_and_told_apart(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from core.datasets.tables import (
     read_lines,
 )
 from core.errors import DataError, MissingFileError, UnreadableError
-from core.reading import exists, is_regular, shown
+from core.reading import as_on_disk, exists, is_regular, shown
 from core.text import clean
 
 _SUFFIX = "|".join(re.escape(suffix[1:]) for suffix in sorted(SUFFIXES))
@@ -295,7 +295,7 @@ def finder(folder: Path) -> Callable[[str], str | None]:
     ending: list[str] = []
 
     def find(entry: str) -> str | None:
-        path = os.path.join(folder, entry)
+        path = as_on_disk(os.path.join(folder, entry))
         if os.path.isfile(path):
             return path
         if "\\" in entry:

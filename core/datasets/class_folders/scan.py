@@ -14,15 +14,17 @@ from core.datasets.class_folders.split_folders import (
     Source,
     class_folders,
     has_loose_images,
+    links_back,
     names_in,
     part_folder,
     subfolders,
 )
 from core.datasets.images import is_image_name, unread_words
 from core.datasets.names import spelled, visible
-from core.datasets.walk import files_in, is_text, not_text
+from core.datasets.walk import NOT_FOLLOWED, files_in, is_text, not_text
 from core.errors import DataError
 from core.reading import as_on_disk, exists, is_file
+from core.reading import shown as shown_path
 from core.text import clean, did_you_mean
 
 
@@ -108,7 +110,7 @@ def scan(source: Source, classes: Mapping[str, str], names: Names | None = None)
     scanned = Scanned()
     outside = 0
     others: list[str] = []
-    told: list[str] = []
+    told = [f"{shown_path(name)} {NOT_FOLLOWED}" for name in links_back(source.images)]
     unwritten: list[str] = []
     for shown, name in classes.items():
         base: Path | None = source.images / name

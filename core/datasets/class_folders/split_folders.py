@@ -12,7 +12,7 @@ from pathlib import Path
 from core.config.schema import SplitName
 from core.datasets.images import is_image_name
 from core.datasets.names import named_after
-from core.datasets.walk import NOT_UTF8, files_in, is_text
+from core.datasets.walk import NOT_UTF8, files_in, is_text, leads_back
 from core.errors import DataError
 from core.reading import is_folder, shown
 from core.text import clean, did_you_mean
@@ -112,7 +112,12 @@ def class_folders(folder: Path, others: Iterable[Collection[str]] = ()) -> dict[
 
 def subfolders(folder: Path) -> list[str]:
     """Names of the folders in `folder` that may hold images, sorted."""
-    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry))
+    return sorted(entry.name for entry in _entries(folder) if _is_folder(entry) and not leads_back(entry))
+
+
+def links_back(folder: Path) -> list[str]:
+    """Names of the links in `folder` that lead to it or above: no folders of its own."""
+    return sorted(entry.name for entry in _entries(folder) if is_folder(entry) and leads_back(entry))
 
 
 def names_in(folder: Path) -> list[str]:
