@@ -115,12 +115,12 @@ class LabApp(Lab):
         before = self.snapshot
         with self.batch_update():
             self.snapshot = message.snapshot
-        if before.loaded and not isinstance(self.screen, RunsScreen):
+        if before.loaded and before.runs is not message.snapshot.runs and self.screen_stack:
             self._tell_endings(before, message.snapshot)
 
     def _tell_endings(self, before: Snapshot, now: Snapshot) -> None:
         """A word on each run that has ended, unless its end is on the screen already."""
-        if before.runs is now.runs:
+        if isinstance(self.screen, RunsScreen):
             return
         from tui.read.endings import endings, told
 

@@ -189,7 +189,7 @@ async def test_four_charts_of_marked_runs(lab: Any, drive: Any, size: tuple[int,
         assert "four charts" not in ui.footer
         await ui.press("space", "space")
         await ui.until(lambda: len(ui.app.snapshot.curves) == 2)
-        await ui.until(lambda: "v four charts" in ui.footer)
+        await ui.until(lambda: ui.app.screen.marked)
         await ui.press("v")
         await ui.sees("train/loss", "val/loss", "train/map", "val/map", "A bbb", "B aaa")
         assert titles(ui) == ["train/loss", "val/loss", "train/map", "val/map"]

@@ -97,7 +97,7 @@ async def test_names_everywhere(hostile: Any, drive: Any, errors: ModuleType, si
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)])
 async def test_names_in_dialogs_and_in_pairs(hostile: Any, drive: Any, errors: ModuleType, size: Any) -> None:
     async with drive(*size) as ui:
-        screen = await errors.open_errors(ui)
+        await errors.open_errors(ui)
         await errors.press(ui, "slash")
         await ui.type("red")
         await ui.sees("1 of 14 rows" if size[0] > 110 else "[/red]")
@@ -113,7 +113,7 @@ async def test_names_in_dialogs_and_in_pairs(hostile: Any, drive: Any, errors: M
         for _ in range(len(NAMES)):
             await errors.press(ui, "n")
             harmless(ui)
-        assert screen.model.step == "picture"
+        assert ui.app.screen.model.step == "picture"
         for key, words in (("c", "Errors of run [/]"), ("R", "Where are the images?")):
             await errors.press(ui, key)
             await ui.sees(words)

@@ -273,7 +273,7 @@ async def test_help_and_palette_use_the_same_words(lab: Any, drive: Any) -> None
         await ui.sees("Keys and signs", "resume", "stop and save", "log axis", "queued", "lost")
         await ui.press("escape")
         await ui.press("colon")
-        await ui.sees("Resume", "Fork", "Log axis")
+        await ui.sees("Archive, delete …", "key f", "Fork", "Log axis")
         await ui.type("sort")
         await ui.press("enter")
         await ui.until(lambda: ui.app.screen_stack[0].sorting == "best")

@@ -50,15 +50,18 @@ class Compared:
 
 
 def others(folder: Path, runs: Sequence[RunSummary], current: PredictionSet | None) -> list[OtherPredictions]:
-    """Predictions of the split that is shown: of this run all, of others the best, newest runs first."""
+    """Predictions of the split that is shown: all of this run, then the best of others, the likest first."""
     choices = []
-    for run in runs[:_MAX_RUNS]:
+    here = current.file.parent.parent.name if current is not None else ""
+    metric = next((run.metric for run in runs if run.id == here), "")
+    # This run first, as another epoch is what is compared most, then those judged by the same metric.
+    alike = sorted(runs[:_MAX_RUNS], key=lambda run: (run.id != here, run.metric != metric))
+    for run in alike:
         every = sources(RunPaths(folder / run.id))
-        mine = current is not None and current.file.parent.parent.name == run.id
         split = current.split if current is not None else "val"
         same = [item for item in every if item.split == split]
         best = chosen(same, run)
-        shown = same if mine else [best] if best is not None else []
+        shown = same if run.id == here else [best] if best is not None else []
         choices += [
             OtherPredictions(item, run.label)
             for item in shown

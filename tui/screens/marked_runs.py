@@ -26,8 +26,8 @@ class MarkedRuns:
         Binding(
             "A",
             "act",
-            "archive, tag, delete …",
-            tooltip="archive, tag, stop or delete the marked runs, or this one",
+            "archive, delete …",
+            tooltip="tag, archive, stop or delete marked runs, or this one",
         ),
         Binding("L", "like", "new run like this", tooltip="a new run with the settings of this one"),
     ]

@@ -139,6 +139,8 @@ class RunsScreen(MarkedRuns, RunKeys, LiveScreen):
         hidden = sum(run.archived for run in snapshot.runs) if not self._shows_archived else 0
         table.empty = runs_text.nothing(snapshot, config, self.query_text, hidden)
         table.set_rows(sort_runs(runs, self.sorting))
+        if not runs:
+            self._say_no_run()
         every = len(snapshot.runs) - hidden
         shown = f"{len(runs)} of {every}" if len(runs) != every else str(every)
         if hidden:
@@ -319,6 +321,7 @@ class RunsScreen(MarkedRuns, RunKeys, LiveScreen):
         if self.query_text:
             self.query_text = ""
         elif self.marked:
+            self.apart = False
             self.set_marks({})
 
     # -- what is done to runs

@@ -52,6 +52,9 @@ class SpanLine(Widget):
         segments: list[Segment] = []
         for text, tone in self._left:
             piece = cut(text, room)
+            if piece.strip() == "…" and piece != text:
+                # Right behind a number it would read as the rest of it.
+                break
             segments.append(Segment(piece, colors.tone(tone)))
             room -= sum(segment.cell_length for segment in segments[-1:])
         left = sum(segment.cell_length for segment in segments)

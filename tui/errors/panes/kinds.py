@@ -132,8 +132,8 @@ def kind_rows(view: View) -> tuple[list[TableRow], tuple[str, str]]:
     if gains is None:
         return rows, (words, "")
     first = (
-        f"dAP: points of AP{round(100 * view.iou)} ({gains.ap:.1f} here) won by fixing one kind alone "
-        "(TIDE); they do not add up"
+        f"dAP (TIDE): points of AP{round(100 * view.iou)} ({gains.ap:.1f}) won by fixing one kind; "
+        "they do not add up"
     )
     return rows, (first, words)
 
