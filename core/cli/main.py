@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from argparse import Action, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +132,28 @@ def _run(arguments: list[str], open_ui: OpenUI | None, draw_charts: DrawCharts |
         # Which opens the screens at its end.
         fit_terminal()
     run: Callable[[Namespace], int] = args.run_command
-    return run(args)
+    with _cleaning_up():
+        return run(args)
+
+
+@contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Inside, a signal that ends the process lets it end its children and remove its temporary files."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = {}
+    with suppress(ValueError):  # Not in the main thread.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in before:
+            if signal.getsignal(number) is end:
+                signal.signal(number, signal.SIG_DFL)
 
 
 def _workspace(given: Path | None, command: str | None) -> Workspace:

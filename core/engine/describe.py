@@ -23,6 +23,7 @@ from core.models.meta import without_storage
 from core.models.modes import apply_mode
 from core.models.registry import build_model
 from core.models.summary import ModelSummary, summarise_model
+from core.store.process import end_with_asker
 
 _USAGE = "usage: python -P -m core.engine.describe CONFIG_FILE --classes N"
 # What torch.save adds: generators, counters and names in all; headers, names and alignment for each tensor.
@@ -89,6 +90,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 3 or arguments[1] != "--classes" or not arguments[2].isdigit():
         print(_USAGE, file=sys.stderr)
         return 2
+    end_with_asker()
     file = Path(os.path.abspath(arguments[0]))
     # Whatever the user's network prints must not get between the lines of the document.
     with contextlib.redirect_stdout(sys.stderr):

@@ -25,6 +25,7 @@ from core.errors import LabError
 from core.models.registry import build_model
 from core.store.checkpoints import choose
 from core.store.paths import RunPaths
+from core.store.process import end_with_asker
 
 
 def try_fork(
@@ -48,6 +49,7 @@ def try_fork(
 
 def main() -> int:
     """Print the document; the exit code is 0 unless something went wrong that is no fault of the fork."""
+    end_with_asker()
     torch.set_num_threads(1)
     asked: dict[str, Any] = json.load(sys.stdin)
     document: dict[str, Any] = {"error": None, "code": 0, "notes": []}

@@ -28,6 +28,7 @@ from core.evaluate.setup import test_as_val, with_classes
 from core.evaluate.weight_mapping import fit_momentum, fit_weights
 from core.models.registry import build_model
 from core.store.imports import file_sha256
+from core.store.process import end_with_asker
 from core.text import clean, did_you_mean
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -197,6 +198,7 @@ def _joined(files: list[Foreign]) -> tuple[dict[int, dict[str, float]], list[str
 
 def main() -> int:
     """Do what the document on stdin asks; errors as `{"error": sentence, "code": exit code}`."""
+    end_with_asker()
     torch.set_num_threads(1)
     asked = json.load(sys.stdin)
     wish = Wish(

@@ -34,6 +34,7 @@ from core.engine.classification import augmentation_of
 from core.errors import LabError
 from core.evaluate import box_samples
 from core.store.files import write_bytes
+from core.store.process import end_with_asker
 from core.text import clean
 
 DRAWS = 5
@@ -142,6 +143,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=COUNT)
     given = parser.parse_args(arguments)
+    end_with_asker()
     torch.set_num_threads(1)
     try:
         experiment = read_stored(given.config)

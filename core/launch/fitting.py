@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import CheckpointError
 from core.launch.spawn import child_environment, module_command
 from core.store.paths import RunPaths
+from core.store.process import asker
 from core.store.records import Checkpoint
 from core.text import clean
 
@@ -52,7 +53,7 @@ def require_fit(
                 input=json.dumps(asked).encode(),
                 capture_output=True,
                 cwd=folder,
-                env=child_environment({"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}),
+                env=child_environment({"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", **asker()}),
                 timeout=TIMEOUT,
                 start_new_session=True,
             )

@@ -21,6 +21,7 @@ from core.reading import read_bytes
 from core.store.files import peek_json, write_json
 from core.store.json_documents import cleaned
 from core.store.measures import KEPT_CLASSES, KEPT_TOP
+from core.store.process import asker
 from core.store.version import code_version
 from core.text import clean
 
@@ -130,7 +131,7 @@ def _ask_child(experiment: Experiment, classes: int, timeout: float) -> dict[str
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 cwd=folder,
-                env=child_environment({"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}),
+                env=child_environment({"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", **asker()}),
                 timeout=timeout,
                 start_new_session=True,
             )

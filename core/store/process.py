@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import hashlib
 import os
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
+
+_ASKER = "LABTUI_ASKER"
+_PR_SET_PDEATHSIG = 1
 
 
 def host() -> str:
@@ -133,6 +138,25 @@ def _send_plainly(identity: Identity, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def asker() -> dict[str, str]:
+    """For the environment of a child that answers a question: who asked it (`end_with_asker`)."""
+    return {_ASKER: str(os.getpid())}
+
+
+def end_with_asker() -> None:
+    """From now on this process ends when its parent does, however that ends; at once when it has already.
+
+    Nobody would read the answer, and what a user's own code does may take for ever.
+    """
+    given = os.environ.pop(_ASKER, "")
+    if not given.isdigit():
+        return
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != int(given):
+        os._exit(1)
 
 
 def _stat(pid: int) -> list[str] | None:

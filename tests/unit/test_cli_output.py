@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import signal
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable
 
@@ -80,6 +83,31 @@ def test_every_error_is_a_sentence_and_a_code(
     assert captured.err.count("\n") == 1
     assert "Traceback" not in captured.err
     assert ("/runs/x: the disk is full" if isinstance(error, OSError) else str(error)) in captured.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_a_command_lets_it_clean_up(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleaned = []
+
+    def run(_: Namespace) -> int:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        finally:
+            cleaned.append(True)
+        return 0
+
+    monkeypatch.setattr(ls, "run", run)
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main(["ls"])
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert (caught.value.code, cleaned) == (128 + number, [True])
 
 
 def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:

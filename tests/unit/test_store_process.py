@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
+
 from core.store import process
+from core.store.process import is_running
 from core.store.version import code_version, git_commit
 
 
@@ -61,3 +66,42 @@ def test_a_worktree_has_its_commit(tmp_path: Path) -> None:
 
 def test_the_version_is_recorded() -> None:
     assert code_version()["version"]
+
+
+_CHILD = """
+import os, sys, time
+from core.store.process import end_with_asker
+end_with_asker()
+print(os.getpid(), "LABTUI_ASKER" in os.environ, flush=True)
+time.sleep(600)
+"""
+_PARENT = """
+import os, subprocess, sys
+from core.store.process import asker
+command = [sys.executable, "-c", sys.argv[1]]
+child = subprocess.Popen(command, env={**os.environ, **asker()}, start_new_session=True)
+child.wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_who_answers_ends_with_who_asked(number: signal.Signals) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", _PARENT, _CHILD], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    with parent.stdout:
+        pid, still_named = parent.stdout.readline().split()
+    assert still_named == "False", "its own children have another parent"
+    assert is_running(int(pid))
+    parent.send_signal(number)
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while is_running(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(int(pid))
+
+
+def test_nobody_to_answer_any_more() -> None:
+    """The asker went while this process started."""
+    environment = {**os.environ, "LABTUI_ASKER": "1"}
+    done = subprocess.run([sys.executable, "-c", _CHILD], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")

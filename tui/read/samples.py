@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.launch.spawn import child_environment, module_command
+from core.store.process import asker
 from core.text import clean
 
 MODULE = "core.evaluate.samples"
@@ -76,7 +77,7 @@ class SampleReader:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env=child_environment(),
+                env=child_environment(asker()),
                 start_new_session=True,
             )
         try:

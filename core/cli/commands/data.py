@@ -251,6 +251,7 @@ def _drawn(config: str, augmented: bool, count: int, seed: int, width: int) -> M
 
     from core.cli.mosaic import as_mosaic, columns_for
     from core.launch.spawn import child_environment, module_command
+    from core.store.process import asker
 
     with tempfile.TemporaryDirectory(prefix="labtui-") as scratch:
         file, result = Path(scratch, "config.yaml"), Path(scratch, "samples.npz")
@@ -259,7 +260,7 @@ def _drawn(config: str, augmented: bool, count: int, seed: int, width: int) -> M
         command = module_command("core.evaluate.samples", *words, *["--augmented"] * augmented)
         done = subprocess.run(
             command,
-            env=child_environment(),
+            env=child_environment(asker()),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

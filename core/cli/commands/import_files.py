@@ -12,6 +12,7 @@ from core.cli.output import out, out_json, say
 from core.cli.parser import add_json
 from core.errors import LabError, UsageError
 from core.launch.spawn import child_environment, module_command
+from core.store.process import asker
 from core.text import clean
 
 _DESCRIPTION = """\
@@ -74,7 +75,7 @@ def _ask(asked: dict[str, Any]) -> list[dict[str, Any]]:
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        env=child_environment(),
+        env=child_environment(asker()),
         check=False,
     )
     try:
