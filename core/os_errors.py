@@ -107,6 +107,8 @@ def owner(uid: int) -> str:
 
 def _no_folder(path: str) -> str:
     at = os.path.abspath(path)
+    if os.path.lexists(at) and not os.path.isdir(at):
+        return "it is a file, not a folder"
     while at != os.path.dirname(at):
         at = os.path.dirname(at)
         with suppress(OSError, ValueError):

@@ -22,6 +22,12 @@ from core.store.state import DISK_FULL_EXIT
 
 _SURROUNDINGS = DISK_FULL | {
     errno.EACCES,
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
     errno.EFBIG,
     errno.EIO,
     errno.EMFILE,

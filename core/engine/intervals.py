@@ -8,6 +8,7 @@ from core.analysis.prediction_files import train_counts
 from core.engine.log import log
 from core.engine.measure_files import predictions_path, read_measure
 from core.errors import CheckpointError, DataError
+from core.os_errors import reason
 from core.store.checkpoints import choose
 from core.store.estimates import read_estimates, write_estimates
 from core.store.paths import RunPaths
@@ -51,4 +52,4 @@ def write_chosen_intervals(run: RunPaths) -> None:
             try:
                 write_intervals(run, point.id, point.sha256, split)
             except OSError as error:
-                log(f"note: intervals of {point.id} {split} were not written: {error.strerror or error}")
+                log(f"note: intervals of {point.id} {split} were not written: {reason(error)}")

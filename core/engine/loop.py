@@ -23,6 +23,7 @@ from core.engine.task import Measurement, Task
 from core.errors import LabError
 from core.humanise import duration
 from core.metrics import Mode
+from core.os_errors import reason
 from core.store.checkpoints import save_files
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths, checkpoint_id
@@ -248,7 +249,7 @@ class Loop:
         try:
             prune(self._run, self._settings.keep, protect)
         except OSError as error:
-            log(f"note: older checkpoints could not be removed: {error.strerror or error}")
+            log(f"note: older checkpoints could not be removed: {reason(error)}")
         except LabError as error:
             log(f"note: no checkpoint was removed, because it is not known which must stay: {error}")
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.analysis.predictions import FORMAT
 from core.engine.task import Measurement
+from core.os_errors import reason
 from core.store.files import DISK_FULL, make_dir, peek_json, write_bytes, write_json
 from core.store.json_values import mapping_of
 from core.store.metrics import encode_value
@@ -86,10 +87,10 @@ def write_outputs(
         except OSError as error:
             if tell is None or error.errno in DISK_FULL:
                 raise
-            unwritten = {"unwritten": f"no predictions were kept: {error.strerror}"}
+            unwritten = {"unwritten": f"no predictions were kept: {reason(error)}"}
             tell(
                 f"note: no predictions of {checkpoint} on {split} were kept: {run.predictions} cannot be "
-                f"written ({error.strerror}); labtui measure {run.id} makes them again"
+                f"written ({reason(error)}); labtui measure {run.id} makes them again"
             )
     make_dir(run.measures, exist_ok=True)
     row = {

@@ -170,7 +170,7 @@ def _checkpoint(run: RunPaths, start: str, forks: bool) -> tuple[Checkpoint | No
     if problem:
         good = newest_good(run)
         way_out = f"--from {good.id} is the newest usable one" if good else "no other one is usable"
-        raise CheckpointError(f"{problem}; {way_out}")
+        raise CheckpointError(f"{problem.removesuffix('.')}; {way_out}")
     return chosen, found.note
 
 

@@ -166,8 +166,10 @@ def make_dir(path: AnyPath, *, exist_ok: bool = False) -> None:
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
-        if not exist_ok or not os.path.isdir(path):
+        if not exist_ok:
             raise
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path)) from None
 
 
 def rename(source: AnyPath, target: AnyPath) -> None:

@@ -194,7 +194,7 @@ def test_files_that_do_not_go_away_stop_nothing(
     monkeypatch.setattr(loop, "prune", refuse)
     run = lab.train("epochs=2", "checkpoint.keep=1")
     assert ids(run) == ["a01-e0001", "a01-e0002"]
-    assert "older checkpoints could not be removed: Permission denied" in capsys.readouterr().out
+    assert "older checkpoints could not be removed: permission denied" in capsys.readouterr().out
 
 
 def test_the_network_is_described_by_the_first_attempt(lab: Any, stop_after: Any) -> None:

@@ -107,3 +107,11 @@ def test_a_folder_that_could_not_be_filled_goes_with_what_was_made_for_it(tmp_pa
     with filled(tmp_path / "new" / "deep") as folder:
         (folder / "a").touch()
     assert (tmp_path / "new" / "deep" / "a").exists()
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "measures").touch()
+    assert refused(lambda: files.make_dir(tmp_path / "measures", exist_ok=True)) == (
+        f"{tmp_path}/measures: it is a file, not a folder."
+    )
+    assert "already exists" in refused(lambda: files.make_dir(tmp_path / "measures"))
