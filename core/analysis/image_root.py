@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from core.analysis.errors import Errors
-from core.errors import DataError
+from core.datasets.dataset import read_dataset
+from core.datasets.moved import located
+from core.errors import DataError, LabError
 from core.store.image_roots import remembered_root, save_root
 from core.store.paths import RunPaths
 from core.text import clean
@@ -24,7 +27,18 @@ def image_root(run: RunPaths, errors: Errors) -> Path:
     if _has_any(errors.root, errors):
         return errors.root
     named = remembered_root(run, errors.root)
-    return named if named is not None and _has_any(named, errors) else errors.root
+    if named is not None and _has_any(named, errors):
+        return named
+    return _moved(run, errors) or errors.root
+
+
+def _moved(run: RunPaths, errors: Errors) -> Path | None:
+    """Where the run's own images lie now, when they were moved with its workspace; None otherwise."""
+    with suppress(LabError, OSError):
+        dataset = read_dataset(run)
+        if dataset is not None and dataset.root == errors.root:
+            return located(run, dataset)[0].root
+    return None
 
 
 def require_images(errors: Errors, folder: Path) -> None:

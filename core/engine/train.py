@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import torch
@@ -11,8 +12,9 @@ from core.config.load import read_stored
 from core.config.resolve_defaults import random_words
 from core.config.schema import Experiment
 from core.data.cache import Cancelled
-from core.datasets.dataset import Dataset, read_dataset, require_unchanged, store_dataset
+from core.datasets.dataset import Dataset, read_dataset, store_dataset
 from core.datasets.left_out import without
+from core.datasets.moved import label_note, located
 from core.datasets.open import open_dataset
 from core.download import Cancelled as WeightsCancelled
 from core.engine.attempt_goal import Goal, read_goal, require_metrics
@@ -31,7 +33,7 @@ from core.engine.stop import StopFlag
 from core.engine.task import Task
 from core.engine.tasks import make_task
 from core.engine.test_split import measure_test, test_outstanding
-from core.errors import PicturesError
+from core.errors import LabError, PicturesError
 from core.models.modes import ParamGroup, apply_mode, set_train_mode
 from core.models.registry import has_batch_norm
 from core.models.single_image import fails_alone
@@ -39,6 +41,7 @@ from core.models.weights import load_weights
 from core.store.attempts import read_attempt, write_result
 from core.store.checkpoints import list_checkpoints
 from core.store.files import read_json, reserve, write_json
+from core.store.image_roots import save_root
 from core.store.metrics import MetricsWriter
 from core.store.paths import RunPaths
 from core.store.version import code_version
@@ -206,8 +209,14 @@ def _dataset(run: RunPaths, experiment: Experiment) -> Dataset:
     """The run's stored data set; found on disk and stored by the first attempt."""
     stored = read_dataset(run)
     if stored is not None:
-        require_unchanged(stored)
-        return stored
+        found, moved = located(run, stored)
+        for note in (moved, label_note(run, stored, found.root, experiment.data)):
+            if note:
+                log(f"note: {note}")
+        if moved:
+            with contextlib.suppress(OSError, LabError):
+                save_root(run, stored.root, found.root)
+        return found
     dataset = open_dataset(experiment.data)
     for note in dataset.notes:
         log(f"note: {note}")

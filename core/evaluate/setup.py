@@ -21,6 +21,7 @@ from core.datasets.class_folders.split_folders import Source, split_folders
 from core.datasets.dataset import Dataset, FileList, make_dataset, read_dataset
 from core.datasets.depth import PLAIN, Opening
 from core.datasets.format import data_format
+from core.datasets.moved import located
 from core.datasets.open import open_dataset
 from core.engine.build import code_file
 from core.engine.class_match import Outputs
@@ -28,6 +29,7 @@ from core.engine.devices import why_no_cuda
 from core.engine.log import log
 from core.engine.resolve import THREADS_ENV, Resolved, choose_resolved, read_resolved, set_backend
 from core.errors import DataError, RunFailedError, StateError
+from core.reading import is_directory
 from core.store.files import read_json
 from core.store.paths import RunPaths
 from core.text import clean
@@ -110,11 +112,19 @@ def class_map(run: RunPaths, experiment: Experiment) -> tuple[tuple[str, ...], t
 
 
 def own_dataset(run: RunPaths) -> Dataset:
-    """The run's stored data set; not looked at on disk. Raises DataError (damaged), StateError (none)."""
+    """The run's stored data set, looked for elsewhere when its folder is gone.
+
+    Raises DataError (damaged, or gone), StateError (none).
+    """
     dataset = read_dataset(run)
     if dataset is None:
         raise StateError(f"run {run.id} has no data set: give --data")
-    return dataset
+    if is_directory(dataset.root):
+        return dataset
+    found, note = located(run, dataset)
+    if note:
+        log(f"note: {note}")
+    return found
 
 
 def other_dataset(setup: Setup, config: Mapping[str, Any]) -> Dataset:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.errors import CheckpointError
-from core.reading import HUGE, exists, read_bytes
+from core.reading import HUGE, exists, find_bytes, read_bytes
 from core.store.changes import require_lists
 from core.store.files import link, make_dir, read_json, write_bytes, write_json
+from core.store.image_roots import ROOT_NAME
 from core.store.metrics import encode
 from core.store.paths import RunPaths, checkpoint_id
 from core.store.records import Checkpoint
@@ -62,6 +63,8 @@ def _take_over(parent: RunPaths, checkpoint: Checkpoint, new: RunPaths, changed:
             link(parent.objects, new.objects)
         if exists(parent.split):
             write_bytes(new.split, read_bytes(parent.split, HUGE))
+        if (named := find_bytes(parent.predictions / ROOT_NAME)) is not None:
+            write_bytes(new.predictions / ROOT_NAME, named)
     if not _RESOLVED_FROM & set(changed) and exists(parent.resolved):
         write_bytes(new.resolved, read_bytes(parent.resolved))
 

@@ -14,12 +14,12 @@ from core.store.changes import mark_changed, require_writable
 from core.store.paths import FORMAT, RunPaths
 from core.store.runs import meta_lock
 
-_NAME = "root.json"
+ROOT_NAME = "root.json"
 
 
 def remembered_root(run: RunPaths, measured: Path) -> Path | None:
     """The folder that was named in place of `measured`; never raises."""
-    found = _roots(files.peek_json(run.predictions / _NAME) or {}).get(str(measured))
+    found = _roots(files.peek_json(run.predictions / ROOT_NAME) or {}).get(str(measured))
     return Path(found) if found is not None else None
 
 
@@ -37,9 +37,9 @@ def save_root(run: RunPaths, measured: Path, now: Path) -> None:
 
 def write_root(run: RunPaths, measured: Path, now: Path) -> None:
     """The same for a run that nobody else can see yet. Raises UnreadableError or OSError."""
-    stored = files.read_json(run.predictions / _NAME) or {}
+    stored = files.read_json(run.predictions / ROOT_NAME) or {}
     roots = {**_roots(stored), str(measured): str(now.absolute())}
-    files.write_json(run.predictions / _NAME, {"format": FORMAT, "roots": roots})
+    files.write_json(run.predictions / ROOT_NAME, {"format": FORMAT, "roots": roots})
 
 
 def _roots(stored: Mapping[str, Any]) -> dict[str, str]:
