@@ -291,3 +291,14 @@ def test_a_split_without_images_is_none_for_any_format(tmp_path: Path, box_files
     dataset = open_dataset(DataConfig(root=tmp_path / "pets"))
     assert "val is left out: it has no images" in dataset.notes
     assert len(dataset.splits["val"]) == 2
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same names", "other names"])
+def test_a_list_for_all_is_about_training_images(tmp_path: Path, same: bool) -> None:
+    for index in range(6):
+        picture(tmp_path / f"train/{index}.png", 8, 8)
+        picture(tmp_path / f"test/{index if same else index + 9}.png", 8, 8)
+    lines(tmp_path / "labels.csv", "id,breed", *(f"{index},{'ab'[index % 2]}" for index in range(6)))
+    dataset = open_dataset(DataConfig(root=tmp_path))
+    assert {Path(path).parent.name for files in dataset.splits.values() for path in files.paths} == {"train"}
+    assert "test is left out: no list gives labels for its images" in dataset.notes

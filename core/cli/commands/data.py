@@ -38,7 +38,9 @@ def add(parser: ArgumentParser) -> None:
         ),
     )
     adding.add_argument(
-        "path", metavar="PATH", help=f"the folder of the data set, its COCO or YOLO file, or {_KNOWN}"
+        "path",
+        metavar="PATH",
+        help=f"the folder of the data set, its file (COCO, YOLO, CVAT, CSV), or {_KNOWN}",
     )
     adding.add_argument("--name", metavar="NAME", help="name in configs/data/ (default: the folder's)")
     adding.add_argument(
@@ -59,7 +61,7 @@ def add(parser: ArgumentParser) -> None:
         ),
     )
     checking.add_argument(
-        "data", metavar="DATA", help="a folder, a name in configs/data/, or a COCO or YOLO file"
+        "data", metavar="DATA", help="a folder, a name in configs/data/, or a file of COCO, YOLO, CVAT or CSV"
     )
     checking.add_argument(
         "--deep", action="store_true", help="decode every image, also of a large set, as training does"
@@ -80,7 +82,9 @@ def add(parser: ArgumentParser) -> None:
             "are read once and then remembered."
         ),
     )
-    stats.add_argument("data", metavar="D", help="a folder, a name in configs/data/, or a COCO or YOLO file")
+    stats.add_argument(
+        "data", metavar="D", help="a folder, a name in configs/data/, or a file of COCO, YOLO, CVAT or CSV"
+    )
     stats.add_argument(
         "--list",
         metavar="WHAT",

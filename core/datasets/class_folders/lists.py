@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +65,10 @@ def by_lists(base: Path, classes: Found | None) -> Found | None:
     if real_classes and not listing.has_splits and _agrees(base, listing):
         return None
     source = listed(listing.path, _around(base), listing)
-    return _by_rows(listing, source.images)
+    found = _by_rows(listing, source.images)
+    if listing.has_splits or split_in(source.images.name) != "train":
+        return found
+    return replace(found, notes=(*found.notes, *_without_labels(base, ("train",))))
 
 
 def _by_rows(listing: Listing, images: Path) -> Found:
@@ -149,6 +152,9 @@ def listed(
             f"{clean(str(path))}:{listing.rows[0].line}: there is no {clean(entries[0])} in {shown}: "
             "say where the images are, as data.train: {images: FOLDER, list: FILE}."
         )
+    training = [folder for folder in fits.values() if split_in(folder.name) == "train"]
+    if len(training) == 1 and all(split_in(folder.name) for folder in fits.values()):
+        return Source(training[0], path)  # images of test are often called as those of train
     if len(fits) > 1:
         first_folder, second_folder = list(fits.values())[:2]
         raise DataError(
@@ -172,12 +178,17 @@ def _split_lists(base: Path, by_kind: dict[str, list[Path]]) -> Found:
             continue
         sources[split] = listed(path, _around(base, split), listing, split)
         notes += left_out(listing)
-    notes += [
+    notes += _without_labels(base, sources)
+    return Found(sources["train"], sources.get("val"), sources.get("test"), tuple(notes))
+
+
+def _without_labels(base: Path, labelled: Collection[str]) -> list[str]:
+    """Sentences on folders of splits that have images, but no labels for them."""
+    return [
         f"{clean(name)} is left out: no list gives labels for its images"
         for split, name in split_folders(base).items()
-        if split not in sources and has_images(base / name)
+        if split not in labelled and has_images(base / name)
     ]
-    return Found(sources["train"], sources.get("val"), sources.get("test"), tuple(notes))
 
 
 def _agrees(base: Path, listing: Listing) -> bool:
