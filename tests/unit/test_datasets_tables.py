@@ -52,6 +52,9 @@ def boxes(root: Path, **keys: Any) -> dict[str, list[tuple[str, tuple[float, ...
         ("img,top,left,bottom,right,class_name", "IMAGE,5,4,32,30,a"),
         ("image_name,left,top,width,height,label", "IMAGE,4,5,26,27,a"),
         ("file,x,y,w,h,class", "IMAGE,4,5,26,27,a"),
+        ("file,width,height,class,x,y,w,h", "IMAGE,64,48,a,4,5,26,27"),
+        ("file,width,height,class,bbox_xmin,bbox_ymin,bbox_xmax,bbox_ymax", "IMAGE,64,48,a,4,5,30,32"),
+        ("file,class,xc,yc,w,h,width,height", "IMAGE,a,17,18.5,26,27,64,48"),
         (
             "label_name,bbox_x,bbox_y,bbox_width,bbox_height,image_name,image_width,image_height",
             "a,4,5,26,27,IMAGE,64,48",
@@ -64,7 +67,7 @@ def boxes(root: Path, **keys: Any) -> dict[str, list[tuple[str, tuple[float, ...
         ("", "a,4,5,26,27,IMAGE,64,48"),
         ("", "IMAGE,64,48,a,4,5,30,32"),
     ],
-    ids=range(18),
+    ids=range(21),
 )
 def test_columns(tmp_path: Path, box_files: ModuleType, header: str, row: str) -> None:
     root = table(tmp_path, box_files, header, row)

@@ -30,7 +30,7 @@ _STARTS = (
 )
 _LEFTS = ("x", "xmin", "x1", "x0", "left", "xleft", "xtl", "topleftx", "xtopleft", "xoffset")
 _CENTRES = ("xcenter", "xcentre", "centerx", "centrex", "cx", "xc")
-_WIDTHS = ("width", "w")
+_WIDTHS = ("w", "width")  # beside w, width is that of the image
 _PACKED = ("bbox", "box", "boundingbox", "bboxes", "xywh", "xyxy")
 _CLASS = re.compile(r"object|object_?(class|type|name)|cls|label_?type|category_?(id|name)|name")
 _PREFIX = re.compile(r"(bounding_?box|bbox|box|bb)_?(?=.)")
