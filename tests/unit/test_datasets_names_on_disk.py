@@ -151,6 +151,22 @@ def test_label_files_are_found_however_accents_are_written(
     assert sum(seen.objects for seen in boxed.images) == len(boxed.images) > 0
 
 
+@pytest.mark.parametrize(("images", "labels"), [(COMPOSED, APART), (APART, COMPOSED)])
+def test_folders_of_boxes_are_found_however_accents_are_written(
+    tmp_path: Path, box_files: ModuleType, images: str, labels: str
+) -> None:
+    box_files.yolo(tmp_path, {str(number): "0 0.5 0.5 0.1 0.1\n" for number in range(3)})
+    (tmp_path / "images/train").rename(tmp_path / "images" / images)
+    (tmp_path / "labels/train").rename(tmp_path / "labels" / labels)
+    file = tmp_path / "data.yaml"
+    file.write_text(file.read_text().replace("images/train", f"images/{labels}"))
+    assert check_dataset(DataConfig(root=tmp_path)).objects == 3
+    box_files.voc(tmp_path / "voc", {f"{images}{number}": [("a", 1, 1, 9, 9)] for number in range(3)})
+    for path in list((tmp_path / "voc/Annotations").iterdir()):
+        path.rename(path.with_name(path.name.replace(images, labels)))
+    assert check_dataset(DataConfig(root=tmp_path / "voc")).objects == 3
+
+
 def test_paths_in_configs_find_folders_however_accents_are_written(tmp_path: Path) -> None:
     pictures(tmp_path / APART / "cat", 2)
     pictures(tmp_path / APART / "dog", 2)

@@ -19,7 +19,7 @@ from core.datasets.class_folders.split_folders import SPLITS, names_in
 from core.datasets.findings import count, some
 from core.datasets.names import spelled
 from core.errors import DataError, UnreadableError
-from core.reading import is_directory, is_regular, read_bytes, read_text, shown
+from core.reading import as_on_disk, is_directory, is_regular, read_bytes, read_text, shown
 from core.text import clean
 
 _YAML = (".yaml", ".yml")
@@ -197,7 +197,7 @@ def _splits(
     base, top = file.parent, document.get("path")
     tops = [base]
     if isinstance(top, str) and top.strip():
-        tops = [Path(os.path.normpath(base / os.path.expanduser(top))), base]
+        tops = [_path(base / os.path.expanduser(top)), base]
     found: dict[SplitName, BoxSource] = {}
     for split in SPLITS:
         if split in named:
@@ -226,16 +226,21 @@ def _entry(
     if path is None and split != "train":
         notes.append(f"{clean(file.name)}: {said}, which does not exist: no {split} images")
         return None
-    first = os.path.normpath(tops[0] / entry.replace("\\", "/"))
+    first = _path(tops[0] / entry.replace("\\", "/"))
     if path is None:
         raise DataError(
-            f"{clean(str(file))}: {said}, but {clean(first)} does not exist: correct it there, or name the "
+            f"{clean(str(file))}: {said}, but {clean(str(first))} does not exist: correct it there, or name the "
             f"folder of images in data.{split}."
         )
     inside = os.path.relpath(path, file.parent)
-    if os.path.normpath(path) != first and entry.replace("\\", "/").removeprefix("../") != inside:
+    if Path(os.path.normpath(path)) != first and entry.replace("\\", "/").removeprefix("../") != inside:
         notes.append(f"{clean(file.name)}: {said}, which does not exist: {clean(inside)} is used")
     return BoxSource(split, path) if is_directory(path) else BoxSource(split, list=path)
+
+
+def _path(path: Path) -> Path:
+    """`path` without `..`, in the spelling of the disk."""
+    return Path(as_on_disk(os.path.normpath(path)))
 
 
 def _existing(entry: str, tops: list[Path], file: Path) -> Path | None:
@@ -245,7 +250,7 @@ def _existing(entry: str, tops: list[Path], file: Path) -> Path | None:
     """
     plain = entry.replace("\\", "/")
     for top in tops:
-        path = Path(os.path.normpath(top / plain))
+        path = _path(top / plain)
         if is_directory(path) or is_regular(path):
             return path
     return moved_path(plain, file.parent)
