@@ -47,10 +47,12 @@ All of its formats of pixels, the first five without loading more of it. Not tho
 programs (EPS, WMF) or only recognises (HDF5, MPEG).
 """
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-_UNREAD = re.compile(
-    r"\.(ai|arw|avi|bpg|cr[23]|dcm|dng|emf|eps|exr|hdr|hei[cf]|hif|jxl|jxr|mkv|mov|mp4|nef|nii|np[yz]|orf|pdf|psb|"
-    r"raf|raw|rw2|svgz?|tar|wdp|wmf|xcf|zip)"
+_FOREIGN = re.compile(
+    r"\.(ai|arw|bpg|cr[23]|dcm|dng|emf|eps|exr|hdr|hei[cf]|hif|jxl|jxr|nef|orf|psb|raf|raw|rw2|svgz?|wdp|wmf|xcf)"
 )
+"""Endings of pictures that are not read."""
+_HOLDERS = re.compile(r"\.(avi|mkv|mov|mp4|nii|np[yz]|pdf|tar|zip)")
+"""Endings of files that may hold pictures."""
 UNREAD = "cannot be read: convert to JPEG or PNG"
 # A JFIF header of 16 bytes with the quantisation table behind it; a PNG header with the pixels behind it.
 _PLAIN = ((b"\xff\xd8\xff\xe0\x00\x10JFIF\0", 20, b"\xff\xdb"), (PNG, 37, b"IDAT"))
@@ -73,13 +75,22 @@ def is_image_name(name: str) -> bool:
     return not name.startswith(".") and has_image_suffix(name)
 
 
+def is_foreign_image(name: str) -> bool:
+    """Whether a file's name says that it is an image of a format that is not read."""
+    return not name.startswith(".") and bool(_FOREIGN.fullmatch(os.path.splitext(name)[1].lower()))
+
+
 def unread_words(names: Iterable[str]) -> str:
     """What of `names`, which are none of images, may still hold some: ` (3 .heic files cannot be read: ...)`.
 
     Empty where there is nothing of the kind.
     """
     endings = Counter(os.path.splitext(name)[1].lower() for name in names)
-    known = sorted((ending, number) for ending, number in endings.items() if _UNREAD.fullmatch(ending))
+    known = sorted(
+        (ending, number)
+        for ending, number in endings.items()
+        if _FOREIGN.fullmatch(ending) or _HOLDERS.fullmatch(ending)
+    )
     told = [count(number, f"{ending} file") for ending, number in known]
     return f" ({', '.join(told)} {UNREAD})" if told else ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config.workspace import Workspace
-from core.datasets.images import is_image_name, unread_words
+from core.datasets.images import is_foreign_image, is_image_name, unread_words
 from core.datasets.walk import NOT_UTF8, files_in, is_text
 from core.errors import CheckpointError, StateError, UsageError
 from core.reading import HUGE, as_on_disk, shown
@@ -139,17 +139,20 @@ def plan_predict(run: RunPaths, images: Sequence[str], *, at: str | None = None)
 
 
 def expand_images(given: Sequence[str]) -> list[str]:
-    """Absolute paths of files, and of the images in folders at any depth, sorted; each once."""
+    """Absolute paths of files, and of the images in folders at any depth, sorted; each once.
+
+    Also of images whose format is not read, to be named.
+    """
     found: dict[str, None] = {}
     for text in given:
         path = as_on_disk(os.path.abspath(os.path.expanduser(text)))
         if os.path.isdir(path):
-            files = [entry.path for entry in files_in(path)]
-            inside = [file for file in files if is_image_name(os.path.basename(file))]
-            others = [file for file in files if not is_image_name(os.path.basename(file))]
-            if not inside:
-                raise UsageError(f"{shown(path)} has no images in it{unread_words(others)}")
-            found.update(dict.fromkeys(sorted(inside)))
+            entries = list(files_in(path))
+            if not any(is_image_name(entry.name) for entry in entries):
+                others = unread_words(entry.name for entry in entries)
+                raise UsageError(f"{shown(path)} has no images in it{others}")
+            inside = [entry for entry in entries if is_image_name(entry.name) or is_foreign_image(entry.name)]
+            found.update(dict.fromkeys(sorted(entry.path for entry in inside)))
         elif os.path.exists(path):
             found[path] = None
         else:

@@ -80,6 +80,7 @@ def test_broken_files_are_named_and_the_others_predicted(lab: Any, tmp_path: Pat
     (folder / "empty.jpg").touch()
     Image.new("L", (50, 40)).save(folder / "grey.png")
     (folder / "notes.txt").write_text("no image")
+    (folder / "phone.HEIC").write_bytes(b"x")
     Image.effect_noise((64, 64), 90).save(folder / "cut.jpg")
     data = (folder / "cut.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
@@ -91,6 +92,7 @@ def test_broken_files_are_named_and_the_others_predicted(lab: Any, tmp_path: Pat
         "\\xb0\\xed.png",
         "broken.png",
         "empty.jpg",
+        "phone.HEIC",
     ]
     assert all(Path(item["path"]).name in item["reason"] for item in result["skipped"])
     assert len(result["images"]) == 5 + 1 + 1 + 1
