@@ -172,11 +172,11 @@ def _odd(added: Added) -> list[str]:
             f"the largest class has {max(counts) // min(counts)} times the smallest class's training {things}"
         )
     paths = dataset.splits["train"].paths
-    notes += _pictures(dataset.root, paths[:: max(1, len(paths) // _LOOKED_AT)])
+    notes += _pictures(dataset, paths[:: max(1, len(paths) // _LOOKED_AT)])
     return notes
 
 
-def _pictures(root: Path, paths: Sequence[str]) -> list[str]:
+def _pictures(dataset: Dataset, paths: Sequence[str]) -> list[str]:
     """Sizes and colours of some pictures."""
     from core.datasets.opening import read_header
     from core.datasets.pictures import is_member
@@ -186,7 +186,7 @@ def _pictures(root: Path, paths: Sequence[str]) -> list[str]:
         if is_member(path):
             return []
         try:
-            header = read_header(root / path)
+            header = read_header(dataset.root / path, dataset.opening)
         except DataError:
             continue
         sizes.append(header.size)

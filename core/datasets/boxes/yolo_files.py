@@ -229,8 +229,8 @@ def _entry(
     first = _path(tops[0] / entry.replace("\\", "/"))
     if path is None:
         raise DataError(
-            f"{clean(str(file))}: {said}, but {clean(str(first))} does not exist: correct it there, or name the "
-            f"folder of images in data.{split}."
+            f"{clean(str(file))}: {said}, but {clean(str(first))} does not exist: correct it there, or name "
+            f"the folder of images in data.{split}."
         )
     inside = os.path.relpath(path, file.parent)
     if Path(os.path.normpath(path)) != first and entry.replace("\\", "/").removeprefix("../") != inside:
