@@ -221,6 +221,8 @@ class PicturePane(Pane):
         """Room for two pictures, or no longer."""
         two = self._beside or self.model.pair is not None
         self.screen.set_class(two, "-beside")
+        # The cases of a cell are not what is gone through then.
+        self.screen.set_class(self.model.pair is not None, "-pair")
         # The cases make room, too, unless the screen is wide.
         hides_cases = self.model.on_picture and not self.screen.has_class("-wide")
         if two and (self.boxes.has_focus or (hides_cases and self._cases.table.has_focus)):
