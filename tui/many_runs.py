@@ -74,7 +74,7 @@ def _ask_for_tag(lab: Lab, action: str, runs: Runs) -> None:
     from tui.dialogs.choose import Choice, ChooseDialog
 
     adds = action == "tag"
-    known = sorted({tag for run in (lab.snapshot.runs if adds else runs) for tag in run.tags})
+    tags = sorted({tag for run in (lab.snapshot.runs if adds else runs) for tag in run.tags})
 
     def chosen(tag: str | None) -> None:
         if tag is not None:
@@ -83,7 +83,7 @@ def _ask_for_tag(lab: Lab, action: str, runs: Runs) -> None:
 
     free = "or type a new tag" if adds else ""
     lab.push_screen(
-        ChooseDialog(f"{action.capitalize()} {names(runs)}", [*map(Choice, known)], free=free), chosen
+        ChooseDialog(f"{action.capitalize()} {names(runs)}", [*map(Choice, tags)], free=free), chosen
     )
 
 

@@ -127,10 +127,10 @@ def _palette(theme: Theme) -> Palette:
 def palette(theme: Theme) -> Palette:
     """The styles that go with a Textual theme, ours or any other; each can be read on its grounds."""
     # Asked for every line that is drawn.
-    known = _palettes.get(theme.name)
-    if known is None or known[0] is not theme:
-        known = _palettes[theme.name] = theme, _palette(theme)
-    return known[1]
+    made = _palettes.get(theme.name)
+    if made is None or made[0] is not theme:
+        made = _palettes[theme.name] = theme, _palette(theme)
+    return made[1]
 
 
 _palettes: dict[str, tuple[Theme, Palette]] = {}

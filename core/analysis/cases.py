@@ -98,19 +98,19 @@ class Shown:
 
 def case_of_object(shown: Shown, row: int) -> Case | None:
     """What became of an annotated object of an image, as a case; None when it is not in the image."""
-    thing = next((item for item in shown.objects if item.index == row), None)
-    if thing is None:
+    annotated = next((item for item in shown.objects if item.index == row), None)
+    if annotated is None:
         return None
-    box = next((item for item in shown.boxes if item.index == thing.prediction), None)
+    box = next((item for item in shown.boxes if item.index == annotated.prediction), None)
     return Case(
         shown.image,
         shown.path,
-        thing.label,
+        annotated.label,
         None if box is None else box.label,
         None if box is None else box.score,
         None if box is None else box.iou,
-        thing.kind,
-        thing.index,
+        annotated.kind,
+        annotated.index,
         None if box is None else box.index,
         sum(item.kind not in ("crowd", "ignored") for item in shown.objects),
         sum(item.kind != KIND[Outcome.DROPPED] for item in shown.boxes),

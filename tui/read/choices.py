@@ -47,9 +47,9 @@ class Choices:
 
     def choose(self, name: str, value: object, *, here: bool = False) -> None:
         """Let a choice hold from now on; `write` keeps it."""
-        place = self._here if here else self._everywhere
-        if place.get(name) != value:
-            place[name] = value
+        values = self._here if here else self._everywhere
+        if values.get(name) != value:
+            values[name] = value
             self._unwritten.append((name, value, here))
 
     def write(self) -> None:
@@ -64,10 +64,10 @@ class Choices:
             content = self._read()
             everywhere = _mapping(content.get(_EVERYWHERE))
             workspaces = _mapping(content.get(_WORKSPACES))
-            own = _mapping(workspaces.get(self._workspace))
+            in_workspace = _mapping(workspaces.get(self._workspace))
             for name, value, here in chosen:
-                (own if here else everywhere)[name] = value
-            workspaces[self._workspace] = {**own, _USED: time.time()}
+                (in_workspace if here else everywhere)[name] = value
+            workspaces[self._workspace] = {**in_workspace, _USED: time.time()}
             newest = sorted(workspaces.items(), key=lambda item: _used(item[1]), reverse=True)
             kept = {_EVERYWHERE: everywhere, _WORKSPACES: dict(newest[:_MOST_WORKSPACES])}
             with suppress(OSError, LabError):

@@ -73,13 +73,13 @@ class SpanLine(Widget):
 
 def _links(spans: Sequence[Span], at: int) -> list[tuple[int, int, str]]:
     """First cell, the one behind the last, and action of what can be clicked; spans begin at `at`."""
-    places = []
+    extents = []
     for text, _ in spans:
         end = at + cell_len(text)
         if isinstance(text, Link):
-            places.append((at, end, text.action))
+            extents.append((at, end, text.action))
         at = end
-    return places
+    return extents
 
 
 class KeyBar(Widget):

@@ -156,13 +156,13 @@ class LineTable(ScrollView, Generic[Row], can_focus=True):
             return rows
         column, turns = self._order
         said = [(cell_words(self.cells(row).get(column, ("", "text"))), row) for row in rows]
-        known = [(words, row) for words, row in said if words not in ("", humanise.MISSING)]
-        numbers = [number_said(words) for words, _ in known]
-        ranks: list[Any] = [words.lower() for words, _ in known] if None in numbers else list(numbers)
+        telling = [(words, row) for words, row in said if words not in ("", humanise.MISSING)]
+        numbers = [number_said(words) for words, _ in telling]
+        ranks: list[Any] = [words.lower() for words, _ in telling] if None in numbers else list(numbers)
         falling = (None not in numbers) == (turns == 1)
-        order = sorted(range(len(known)), key=lambda place: ranks[place], reverse=falling)
+        order = sorted(range(len(telling)), key=lambda number: ranks[number], reverse=falling)
         empty = [row for words, row in said if words in ("", humanise.MISSING)]
-        return [known[place][1] for place in order] + empty
+        return [telling[number][1] for number in order] + empty
 
     def select(self, key: str | None) -> bool:
         """Put the cursor on the row named `key`; False when there is none."""

@@ -126,8 +126,8 @@ def _leaf(metric: str) -> str:
 
 def _short(metric: str) -> str:
     """What a metric is called where there is little room: `acc`, `AP`."""
-    known = entry(metric)
-    return known.short if known is not None else _leaf(metric)
+    metric_entry = entry(metric)
+    return metric_entry.short if metric_entry is not None else _leaf(metric)
 
 
 def _best_columns(table: RunTable) -> list[Column]:
@@ -226,8 +226,8 @@ def sort_of_column(column: str) -> str | None:
 
 def _last(value: float | None, *, falling: bool = False) -> tuple[bool, float]:
     """To sort by a number: what is none, or not finite, comes last."""
-    known = value is not None and math.isfinite(value)
-    return not known, (-value if falling else value) if known and value is not None else 0.0
+    is_number = value is not None and math.isfinite(value)
+    return not is_number, (-value if falling else value) if is_number and value is not None else 0.0
 
 
 def _number(name: str, value: float | None) -> Span:
