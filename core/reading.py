@@ -191,11 +191,11 @@ def as_on_disk(path: str) -> str:
         return path
     at = "/" if path.startswith("/") else ""
     for name in filter(None, path.split("/")):
-        there = os.path.join(at, name)
-        if not exists(there):
+        path_of_name = os.path.join(at, name)
+        if not exists(path_of_name):
             names = _composed_names(at or ".", _changed(at or "."))
-            there = os.path.join(at, names.get(unicodedata.normalize("NFC", name), name))
-        at = there
+            path_of_name = os.path.join(at, names.get(unicodedata.normalize("NFC", name), name))
+        at = path_of_name
     return at
 
 

@@ -118,9 +118,9 @@ def opening_of(root: Path, deep: Sequence[str], max_megapixels: float) -> Openin
     limit = Opening(None, max_megapixels)
     ranges: dict[bool, list[Levels]] = {False: [], True: []}
     for path in spread(deep):
-        found = _range_of(os.path.join(root, path), limit)
-        if found is not None:
-            ranges[found[0] == "F"].append(found[1])
+        measured = _range_of(os.path.join(root, path), limit)
+        if measured is not None:
+            ranges[measured[0] == "F"].append(measured[1])
     whole, decimal = (_levels(ranges[is_decimal]) for is_decimal in (False, True))
     return Opening(None if whole == _WHOLE else whole, max_megapixels, decimal)
 

@@ -86,12 +86,12 @@ def unread_words(names: Iterable[str]) -> str:
     Empty where there is nothing of the kind.
     """
     endings = Counter(os.path.splitext(name)[1].lower() for name in names)
-    known = sorted(
+    unread = sorted(
         (ending, number)
         for ending, number in endings.items()
         if _FOREIGN.fullmatch(ending) or _HOLDERS.fullmatch(ending)
     )
-    told = [count(number, f"{ending} file") for ending, number in known]
+    told = [count(number, f"{ending} file") for ending, number in unread]
     return f" ({', '.join(told)} {UNREAD})" if told else ""
 
 
