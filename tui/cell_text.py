@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
@@ -70,9 +70,9 @@ def told_apart(names: Sequence[str], width: int) -> list[str]:
 
 
 def _without_start(name: str, same: int, width: int) -> str:
-    head = width - 1 - cell_len(name[same:])
-    if 0 < head < same:
-        return f"{name[:head]}…{name[same:]}"
+    room = width - 1 - cell_len(name[same:])
+    if 0 < room < cell_len(name[:same]):
+        return f"{set_cell_size(name[:same], room).rstrip()}…{name[same:]}"
     return cut(f"…{name[same:]}" if same else name, width, middle=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -223,3 +225,20 @@ def test_overlay_of_four_long_runs_is_bounded_in_points() -> None:
     view = curve_of(np.random.default_rng(0).normal(size=1_000_000))
     x, _ = view.points("step", 0, 1e9, 2 * WIDTH)
     assert len(x) < 5 * 1_000_000 / 256 + 2 * 256
+
+
+def test_no_room_is_kept_beyond_the_goal() -> None:
+    assert x_labels(draw(chart([0.4], live=True, goal=2))) == ["1", "2"]
+    assert "5" in x_labels(draw(chart([0.4], live=True)))
+    assert x_labels(draw(chart([0.4, 0.5, 0.6], live=True, goal=2)))[-1] == "3"
+
+
+@pytest.mark.parametrize("axis", ["epoch", "step", "time"])
+def test_one_point_is_seen_with_ticks_that_differ(axis: str) -> None:
+    for view in (ViewState(axis), ViewState(axis, zoom=(0.5, 1.0)), ViewState(axis, log=True)):
+        picture = draw(chart([0.4]), view)
+        assert any("v" in line for line in lines(picture))
+        ticks = re.split(r"\s{2,}", lines(picture)[-1].replace(axis, "").strip())
+        assert len(set(ticks)) == len(ticks)
+        values = y_labels(picture)
+        assert len(set(values)) == len(values)

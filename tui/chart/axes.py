@@ -150,7 +150,7 @@ def _clock(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:g} s"
     if seconds < 3600:
-        return f"{seconds / 60:g} m"
+        return f"{seconds / 60:.4g} m"
     if seconds < 86400:
-        return f"{seconds / 3600:g} h"
+        return f"{seconds / 3600:.4g} h"
     return f"{seconds / 86400:.3g} d"
