@@ -48,7 +48,9 @@ class _Tail:
         if state.attempt == 0:
             return
         self.attempt = state.attempt
-        self.tail = self.tail or MetricsTail(self.run.metrics)
+        if self.tail is None:
+            self.tail = MetricsTail(self.run.metrics)
+            self.tail.skip_before(state.attempt)
         for record in self.tail.read()[0]:
             time = time_of(record.get("t"))
             # In a file that was replaced, rows that were shown come again.

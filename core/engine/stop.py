@@ -5,8 +5,10 @@ Must not import torch: handlers are installed before that takes seconds.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from core.reading import is_regular
@@ -46,3 +48,11 @@ def install_handlers(flag: StopFlag) -> None:
     for number in _SIGNALS:
         signal.signal(number, lambda *_: flag.set())
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    os.register_at_fork(after_in_child=_as_before)
+
+
+def _as_before() -> None:
+    """What a network of the user's own forks ends when it is asked to, as any process."""
+    for number in _SIGNALS:
+        with suppress(ValueError):
+            signal.signal(number, signal.SIG_DFL)

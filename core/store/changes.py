@@ -8,12 +8,13 @@ from pathlib import Path
 
 from core.errors import DataError, StateError, UnreadableError
 from core.reading import exists, is_directory
-from core.store import files
+from core.store import files, locks
 from core.store.paths import FORMAT, RunPaths
 from core.store.records import ACTIVE
 
 CHANGES = ".changed"
 _CHANGES_LIMIT = 1 << 20
+_LOCK_PATIENCE = 5.0
 # Without O_NONBLOCK a named pipe would be waited for.
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -70,3 +71,17 @@ def require_active(what: str, state: str) -> None:
     """Raises StateError when `what` (`Run X`) has ended: there is nothing to stop then."""
     if state not in ACTIVE:
         raise StateError(f"{what} is {state}: there is nothing to stop.")
+
+
+def meta_lock(run: RunPaths) -> locks.Lock:
+    """The lock under which meta.json, pins.json, retention, forks and removal work.
+
+    Raises StateError when it is held, or the run is gone.
+    """
+    try:
+        lock = locks.acquire(locks.run_lock_path(run, "meta"), timeout=_LOCK_PATIENCE)
+    except FileNotFoundError:
+        raise StateError(f"Run {run.id} is gone: it was removed.") from None
+    if lock is None:
+        raise StateError(f"Another labtui is changing run {run.id}; try again.")
+    return lock

@@ -18,8 +18,9 @@ from typing import Any
 from core.errors import UsageError
 from core.reading import exists, is_regular
 from core.store import attempts, files, locks, state
-from core.store.changes import mark_changed, require_active, require_writable
+from core.store.changes import mark_changed, meta_lock, require_active, require_writable
 from core.store.json_values import integer_of, mappings_in, number_of, text_of
+from core.store.lineage import CHECKPOINT_ID
 from core.store.origin import asked_by
 from core.store.paths import JobPaths, RunPaths
 from core.store.records import ACTIVE, Attempt, State
@@ -63,8 +64,8 @@ def create_job(run: RunPaths, kind: str, content: Mapping[str, Any]) -> JobPaths
     """Make the next job of a kind (`measure`, `predict`): visible whole or not at all.
 
     `job.json` holds `{"kind", "time", "device", "gpus", **content}`; device and GPUs are the run's unless
-    `content` says otherwise. Raises StateError for a run of a newer format, OSError when the disk does not
-    take it.
+    `content` says otherwise. Raises StateError for a run of a newer format or one that is being changed,
+    OSError when the disk does not take it.
     """
     if not _KIND.fullmatch(kind):
         raise ValueError(f"{kind!r} is not a kind of job")
@@ -77,13 +78,26 @@ def create_job(run: RunPaths, kind: str, content: Mapping[str, Any]) -> JobPaths
     files.make_dir(new.root)
     try:
         files.write_json(new.job, asked)
-        job = _publish(run, new, kind)
+        # Retention looks at jobs, and removes what none of them names, under the same lock.
+        with meta_lock(run):
+            job = _publish(run, new, kind)
     except BaseException:
         with suppress(OSError):
             files.remove_tree(new.root)
         raise
     mark_changed(run.root.parent, run.id)
     return job
+
+
+def named_checkpoints(content: object) -> set[str]:
+    """All checkpoint ids in what a job was asked for, under whatever key."""
+    if isinstance(content, str):
+        return {content} if CHECKPOINT_ID.fullmatch(content) else set()
+    if isinstance(content, Mapping):
+        return set().union(*map(named_checkpoints, content.values()))
+    if isinstance(content, list | tuple):
+        return set().union(*map(named_checkpoints, content))
+    return set()
 
 
 def list_jobs(run: RunPaths) -> list[JobState]:

@@ -10,6 +10,7 @@ jobs' `sup` then `work`, the run's `meta`. A parent's `meta` comes last of all. 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import functools
 import hashlib
@@ -153,8 +154,9 @@ def is_held(path: str | Path, *, shared: bool = False) -> bool:
     except OSError:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            return False
+        except OSError as error:
+            # What cannot be asked for want of means may well be held.
+            return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
     _open[fd] = None
     try:
         fcntl.flock(fd, (fcntl.LOCK_EX if shared else fcntl.LOCK_SH) | fcntl.LOCK_NB)

@@ -18,6 +18,8 @@ from typing import Any
 
 import orjson
 
+from core.errors import UnreadableError
+from core.reading import open_regular
 from core.store import files
 from core.store.history import History as History
 from core.store.history import Resume as Resume
@@ -31,6 +33,7 @@ from core.text import clean
 _PENDING_LIMIT = 100_000
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _MARKS = (b'"scope":"epoch"', b'"scope":"final"', b'"resume":')
+_ATTEMPT = re.compile(rb'"attempt":(\d{1,9})[,}]')
 _log = logging.getLogger("labtui.store")
 
 
@@ -67,6 +70,7 @@ class MetricsWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._made = False
         self._fd, self._torn = self._open()
         self._attempt: int | None = None
         self._pending: deque[bytes] = deque()
@@ -95,6 +99,10 @@ class MetricsWriter:
         try:
             self._follow()
             files.sync(self._fd, self.path)
+            if self._made:
+                # Its name has to last as well.
+                files.sync_folder(self.path.parent)
+                self._made = False
         except OSError as error:
             self._warn(error)
             return False
@@ -144,6 +152,7 @@ class MetricsWriter:
 
     def _open(self) -> tuple[int, bool]:
         """A descriptor of the file, and whether its last line lacks its end."""
+        self._made = not os.path.lexists(self.path)
         fd = os.open(self.path, _APPEND, 0o600)
         try:
             size = os.fstat(fd).st_size
@@ -217,6 +226,7 @@ class MetricsTail:
     """
 
     def __init__(self, path: str | Path, *, patient: bool = False) -> None:
+        self._path = path
         self._tail = Tail(path, patient=patient)
 
     @property
@@ -239,6 +249,34 @@ class MetricsTail:
     def rewind(self) -> None:
         """Begin at the file's start again."""
         self._tail.rewind()
+
+    def skip_before(self, attempt: int) -> None:
+        """Begin after the last record of an earlier attempt, found from the file's end."""
+        self._tail.skip_to(_end_of_earlier(self._path, attempt))
+
+
+def _end_of_earlier(path: str | Path, attempt: int) -> int:
+    """Where the line after the last record of an attempt before `attempt` begins; 0 when there is none."""
+    try:
+        fd = open_regular(path)
+    except UnreadableError:
+        return 0
+    try:
+        end = os.fstat(fd).st_size
+        while end > 0:
+            start = max(0, end - CHUNK)
+            # A little more, for a mark that lies across.
+            data = os.pread(fd, end - start + 32, start)
+            earlier = [match for match in _ATTEMPT.finditer(data) if int(match[1]) < attempt]
+            if earlier:
+                at = start + earlier[-1].end()
+                return at + os.pread(fd, 4 * CHUNK, at).find(b"\n") + 1
+            end = start
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
+    return 0
 
 
 class MetricsReader:

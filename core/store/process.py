@@ -34,8 +34,13 @@ def boot_id() -> str:
 
 @functools.cache
 def host_tag() -> str:
-    """Six hex digits that stand for this machine in file names."""
-    return hashlib.sha256(host().encode()).hexdigest()[:6]
+    """Six hex digits that stand, in file names, for this machine and for what process ids mean here."""
+    try:
+        # In another container the same number is another process.
+        numbers = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        numbers = ""
+    return hashlib.sha256(f"{host()}\0{numbers}".encode()).hexdigest()[:6]
 
 
 def start_ticks(pid: int) -> int | None:

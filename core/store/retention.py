@@ -9,8 +9,8 @@ from typing import Literal
 from core.errors import CheckpointError, StateError
 from core.store import files, locks
 from core.store.changes import mark_changed, require_writable
-from core.store.checkpoints import CHECKPOINT_ID, choose, list_checkpoints
-from core.store.jobs import active_jobs
+from core.store.checkpoints import choose, list_checkpoints
+from core.store.jobs import active_jobs, named_checkpoints
 from core.store.leftovers import remove_files, settle
 from core.store.paths import RunPaths
 from core.store.records import Checkpoint
@@ -72,16 +72,5 @@ def kept(run: RunPaths, every: list[Checkpoint], keep: Keep, protect: Iterable[s
     if request is not None and request.start is not None:
         staying.add(request.start)
     for job in active_jobs(run):
-        staying |= _named(files.read_json(job.job.job))
+        staying |= named_checkpoints(files.read_json(job.job.job))
     return frozenset(staying)
-
-
-def _named(asked: object) -> set[str]:
-    """All checkpoint ids in the content of a job.json, under whatever key."""
-    if isinstance(asked, str):
-        return {asked} if CHECKPOINT_ID.fullmatch(asked) else set()
-    if isinstance(asked, dict):
-        return set().union(*map(_named, asked.values()))
-    if isinstance(asked, list):
-        return set().union(*map(_named, asked))
-    return set()

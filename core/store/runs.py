@@ -16,6 +16,7 @@ from core.config.workspace import Workspace
 from core.errors import StateError, UsageError
 from core.store import attempts, files, jobs, locks, process, state
 from core.store.changes import mark_changed, require_active, require_writable
+from core.store.changes import meta_lock as meta_lock
 from core.store.json_values import text_of, texts_in
 from core.store.origin import asked_by
 from core.store.paths import FORMAT, RUN_ID, JobPaths, RunPaths
@@ -269,20 +270,6 @@ def change_meta(run: RunPaths, change: Callable[[dict[str, Any]], dict[str, Any]
         changes = _checked_meta(change(_meta_of(stored)))
         files.write_json(run.meta, {**stored, **changes})
     mark_changed(run.root.parent, run.id)
-
-
-def meta_lock(run: RunPaths) -> locks.Lock:
-    """The lock under which meta.json, pins.json, retention, forks and removal work.
-
-    Raises StateError when it is held, or the run is gone.
-    """
-    try:
-        lock = locks.acquire(locks.run_lock_path(run, "meta"), timeout=_LOCK_PATIENCE)
-    except FileNotFoundError:
-        raise StateError(f"Run {run.id} is gone: it was removed.") from None
-    if lock is None:
-        raise StateError(f"Another labtui is changing run {run.id}; try again.")
-    return lock
 
 
 def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from core.text import clean
 
 WAITING = "waiting for a free slot"
 KILLED = "killed"
+_ENDING = "its process has ended; how is being written down"
 DISK_FULL_EXIT = 74
 """Exit code (EX_IOERR) of a trainer that could not even write why it failed: the disk is full."""
 _ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -114,6 +115,8 @@ def _derive(
         if attempt.status == "stopped":
             return state("stopped")
     if supervised:
+        if last is not None and last.trainer and not last.exited and not process.is_same(last.trainer):
+            return state("stopping" if asked_to_stop else "running", _ENDING)
         return state("starting")
     counted = [attempt for attempt in mine if not attempt.locked_out]
     if not counted:

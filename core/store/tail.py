@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import MissingFileError, UnreadableError
@@ -32,6 +33,18 @@ class Tail:
         self._file: tuple[int, int] | None = None
         # What lies right before the offset.
         self._mark = b""
+
+    def skip_to(self, offset: int) -> None:
+        """Go on at an offset where a line begins, as if all before it had been read."""
+        self.rewind()
+        with suppress(UnreadableError, OSError):
+            fd = open_regular(self._path)
+            try:
+                status = os.fstat(fd)
+                self._mark = os.pread(fd, min(_MARK, offset), max(offset - _MARK, 0))
+                self._file, self.offset = (status.st_dev, status.st_ino), offset
+            finally:
+                os.close(fd)
 
     def chunks(self, limit: int | None = None) -> Iterator[tuple[bytes, bool]]:
         """Whole lines in pieces of about CHUNK bytes, each with whether all that came before is void.

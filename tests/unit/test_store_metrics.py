@@ -40,7 +40,7 @@ def test_a_record_is_one_write_of_one_line(path: Path) -> None:
     with faults.recording() as done, MetricsWriter(path) as writer:
         writer.write(epoch(1))
         writer.write(epoch(2))
-    assert [operation.kind for operation in done] == ["append", "append", "fsync"]
+    assert [operation.kind for operation in done] == ["append", "append", "fsync", "fsync folder"]
     assert path.read_bytes().count(b"\n") == 2
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
