@@ -12,7 +12,7 @@ import pytest
 from core.config.workspace import Workspace
 from core.engine.stop import StopFlag, install_handlers
 from core.errors import StateError
-from core.store import files, locks, process
+from core.store import files, process
 from core.store.attempts import begin_attempt, note_trainer
 from core.store.changes import meta_lock
 from core.store.jobs import create_job, job_paths
@@ -56,7 +56,7 @@ def test_what_cannot_be_asked_counts_as_held(
 
     (tmp_path / "a.lock").touch()
     assert not is_held(tmp_path / "a.lock")
-    monkeypatch.setattr(locks.os, "open", refused)
+    monkeypatch.setattr(os, "open", refused)
     assert is_held(tmp_path / "a.lock")
 
 
