@@ -254,12 +254,11 @@ def test_what_could_not_begin_lets_others_pass_for_longer_each_time(
     assert started == [good.id, "waiter"]
     assert waiting_reasons()[str(bad.root)].startswith("could not start: the disk is full: /x (tried 3")
     clock = time.time() + 41
-    monkeypatch.setattr(time, "time", lambda: clock)
-    assert bad.id in dispatch.dispatch()
-    monkeypatch.setattr(time, "time", lambda: clock - 10**6)
-    assert bad.id in dispatch.dispatch(), "a clock that was set back holds nothing for ever"
-    monkeypatch.undo()
-    monkeypatch.setattr(dispatch, "_spawn_supervisor", lambda work, *_: None)
+    with pytest.MonkeyPatch.context() as other_time:
+        other_time.setattr(time, "time", lambda: clock)
+        assert bad.id in dispatch.dispatch()
+        other_time.setattr(time, "time", lambda: clock - 10**6)
+        assert bad.id in dispatch.dispatch(), "a clock that was set back holds nothing for ever"
     assert main(["--workspace", str(lab.root), "dispatch"]) == 0
     assert bad.id in capsys.readouterr().out, "who asks for it has it tried at once"
     assert delay(work) is None

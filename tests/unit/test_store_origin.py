@@ -32,19 +32,19 @@ def made(lab: Workspace) -> RunPaths:
 def test_another_shells_settings_do_not_reach_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setenv("TORCH_HOME", "/mine/torch")
-    monkeypatch.setenv("PYTHONPATH", "/mine/lib")
-    monkeypatch.setenv("WANDB_API_KEY", "secret")
-    monkeypatch.delenv("WANDB_MODE", raising=False)
     python = tmp_path / "python"
     python.symlink_to(sys.executable)
-    monkeypatch.setattr(sys, "executable", str(python))
-    run = made(Workspace(tmp_path))
-    work = newest(run) if kind == "run" else of_job(create_job(run, "measure", {}))
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    with pytest.MonkeyPatch.context() as mine:
+        mine.setenv("TORCH_HOME", "/mine/torch")
+        mine.setenv("PYTHONPATH", "/mine/lib")
+        mine.setenv("WANDB_API_KEY", "secret")
+        mine.setattr(sys, "executable", str(python))
+        run = made(Workspace(tmp_path))
+        work = newest(run) if kind == "run" else of_job(create_job(run, "measure", {}))
     assert work is not None
     text = (run.request(1) if work.job is None else work.job.job).read_text()
     assert "secret" not in text
-    monkeypatch.undo()
     monkeypatch.setenv("TORCH_HOME", "/other/torch")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("UNRELATED", "stays")
