@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# Three on two cores: many tests wait for processes.
+JOBS ?= 3
 # Compiled tests and modules are kept, whatever the environment says: tests start hundreds of interpreters.
 export PYTHONDONTWRITEBYTECODE =
 

@@ -101,7 +101,7 @@ async def test_a_run_like_another_and_the_folder_of_last_time(
         await ui.until(lambda: isinstance(ui.app.screen, RunsScreen))
         await ui.press("n")
         await ui.until(lambda: isinstance(ui.app.screen, LaunchScreen))
-        await ui.sees("correct the path in the config")
+        await ui.sees("--data.")
         form = ui.app.screen.query_one("#form")
         form.select("data.root")
         await ui.press("enter", "ctrl+u")

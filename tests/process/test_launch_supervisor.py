@@ -411,7 +411,7 @@ def test_a_trainer_that_cannot_be_started_fails_with_the_reason(
     assert wait_for(supervisor(run, "finish")) == 0
     state = derive_state(run)
     assert state.state == "failed"
-    assert state.reason == f"its process could not be started: cannot allocate memory: {name}"
+    assert state.reason == f"its process could not be started: the machine is out of memory: {name}"
 
 
 def test_a_waiter_looks_once_more_when_it_has_let_go(

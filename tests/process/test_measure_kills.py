@@ -93,11 +93,13 @@ def process_of(job: JobPaths) -> dict[str, Any] | None:
 
 
 def left(run: RunPaths) -> dict[str, Any]:
-    """Every file of measures and predictions: bytes, or arrays as lists."""
+    """Every file of measures and predictions: bytes, or arrays by their form and bytes."""
     found: dict[str, Any] = {path.name: path.read_bytes() for path in run.measures.glob("[!.]*")}
     for path in run.predictions.glob("[!.]*"):
         with np.load(path, allow_pickle=False) as saved:
-            found[path.name] = {name: saved[name].tolist() for name in saved.files}
+            found[path.name] = {
+                name: (saved[name].dtype, saved[name].shape, saved[name].tobytes()) for name in saved.files
+            }
     return found
 
 
