@@ -52,7 +52,7 @@ async def quiet(app: Any, pilot: Any) -> None:
 
 
 def drawn(lines: list[list[Segment]]) -> Image.Image:
-    """The cells as a picture: half blocks as rectangles, all else with a font."""
+    """The cells as a picture: half blocks and dots as rectangles, all else with a font."""
     columns = max(sum(segment.cell_length for segment in line) for line in lines)
     picture = Image.new("RGB", (columns * WIDTH, len(lines) * HEIGHT), (17, 20, 23))
     draw = ImageDraw.Draw(picture)
@@ -72,10 +72,20 @@ def drawn(lines: list[list[Segment]]) -> Image.Image:
                     draw.rectangle((x, y, x + width - 1, y + HEIGHT // 2), fill=front)
                 elif sign == "█":
                     draw.rectangle((x, y, x + width - 1, y + HEIGHT - 1), fill=front)
+                elif "\u2800" <= sign <= "\u28ff":
+                    for column, dot in dots(sign):
+                        left, top = x + 1 + 4 * column, y + 2 + 4 * dot
+                        draw.rectangle((left, top, left + 1, top + 1), fill=front)
                 elif sign != " ":
                     draw.text((x, y), sign, fill=front, font=bold if style and style.bold else plain)
                 x += width
     return picture
+
+
+def dots(sign: str) -> list[tuple[int, int]]:
+    """Column (0, 1) and line (0 to 3) of the dots of a Braille sign; few fonts have them."""
+    order = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
+    return [place for bit, place in enumerate(order) if (ord(sign) - 0x2800) >> bit & 1]
 
 
 def rgb(color: Color | None, otherwise: tuple[int, int, int]) -> tuple[int, int, int]:
