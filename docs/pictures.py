@@ -90,7 +90,10 @@ def dots(sign: str) -> list[tuple[int, int]]:
 
 def rgb(color: Color | None, otherwise: tuple[int, int, int]) -> tuple[int, int, int]:
     """A colour's parts."""
-    return otherwise if color is None or color.is_default else tuple(color.get_truecolor())
+    if color is None or color.is_default:
+        return otherwise
+    red, green, blue = color.get_truecolor()
+    return red, green, blue
 
 
 def main() -> None:
