@@ -149,6 +149,16 @@ def test_progress_of_the_epoch_under_way() -> None:
     assert under_way(curves([epoch(1)])) == ""
 
 
+def test_an_epoch_whose_steps_are_done_is_validating() -> None:
+    assert under_way(curves([step(n) for n in range(1, STEPS)])) == "90 % of the epoch, ≈ 2.0 s left"
+    assert under_way(curves([step(n) for n in range(1, STEPS + 1)])) == "validating"
+
+
+def test_a_part_of_an_epoch_is_never_rounded_to_all_of_it() -> None:
+    rows = [step(n, step_in_epoch=n + 987, steps_per_epoch=997) for n in range(1, 10)]
+    assert under_way(curves(rows)).startswith("99 % of the epoch")
+
+
 def test_charts_put_the_runs_own_metric_first() -> None:
     view = curves([epoch(1, lr=0.1), step(11)])
     assert chart_names([view], "val/accuracy")[:3] == ["accuracy", "loss", "lr"]

@@ -110,6 +110,18 @@ def test_the_direction_that_a_run_has_stored_counts(summary: Any) -> None:
     assert names.index("max2.0") < names.index("max1.0")
 
 
+def test_runs_of_different_metrics_are_not_ranked_against_each_other(summary: Any) -> None:
+    values = {"val/map": (0.31, 0.48), "val/accuracy": (0.76, 0.29), "val/loss": (0.2, 0.9)}
+    runs = [
+        summary(id=f"{metric} {value}", best=Best(metric, value, 1, None))
+        for place in (0, 1)
+        for metric, value in ((metric, both[place]) for metric, both in values.items())
+    ]
+    names = [run.id for run in sort_runs(runs, "best")]
+    assert [name.split()[0] for name in names] == [metric for metric in sorted(values) for _ in range(2)]
+    assert names[0::2] == ["val/accuracy 0.76", "val/loss 0.2", "val/map 0.48"]
+
+
 def test_a_new_column_is_one_entry(summary: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = RunColumn(
         lambda table: [Column("model", "model", 10, priority=9, spare=16)],

@@ -224,7 +224,7 @@ def under_way(curves: Curves) -> str:
     done, total = (place[1] for place in places if place)
     if done >= total:
         return "validating"
-    return f"{done / max(total, 1):.0%} of the epoch, {humanise.eta(left)} left".replace("%", " %")
+    return f"{100 * done // max(total, 1):.0f} % of the epoch, {humanise.eta(left)} left"
 
 
 def seconds_left(curves: Curves) -> float | None:
