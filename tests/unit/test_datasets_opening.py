@@ -151,10 +151,10 @@ def test_whatever_pillow_raises_names_the_file(
 
     # An entry of no known type, so that its header is left to Pillow.
     save_jpeg(tmp_path / "a.jpg", exif_of([*TURNED, (0x0110, 77, 3, b"abc")]))
-    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", broken)
-    with pytest.raises(PictureError, match=r"a\.jpg cannot be read as an image"):
-        open_picture(tmp_path, "a.jpg")
-    monkeypatch.undo()
+    with monkeypatch.context() as loading:
+        loading.setattr(JpegImagePlugin.JpegImageFile, "load", broken)
+        with pytest.raises(PictureError, match=r"a\.jpg cannot be read as an image"):
+            open_picture(tmp_path, "a.jpg")
     monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "getexif", broken)
     if isinstance(error, OverflowError):  # which Pillow lets out of its reading of the header
         assert look_at(str(tmp_path / "a.jpg")).fault == "x"

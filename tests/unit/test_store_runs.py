@@ -425,15 +425,14 @@ def test_what_another_host_has_begun_is_not_removed(
     monkeypatch.setattr("core.store.locks.is_network", lambda folder: network[0])
     run = create(lab)
     finish(run)
-    monkeypatch.setattr(process, "host", lambda: "elsewhere")
-    if what == "training":
-        add_request(run, "a01-e0005", 9)
-        begun = begin_attempt(run, 2, slot="cpu0", threads=1)
-    else:
-        begun = jobs.create_job(run, "measure", {})
-        jobs.begin_job(begun, slot="cpu0", threads=1)
-    monkeypatch.undo()
-    monkeypatch.setattr("core.store.locks.is_network", lambda folder: network[0])
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(process, "host", lambda: "elsewhere")
+        if what == "training":
+            add_request(run, "a01-e0005", 9)
+            begun = begin_attempt(run, 2, slot="cpu0", threads=1)
+        else:
+            begun = jobs.create_job(run, "measure", {})
+            jobs.begin_job(begun, slot="cpu0", threads=1)
     with pytest.raises(StateError, match=r"elsewhere has begun .* remove it there"):
         remove_run(run)
     assert visible(lab) == [run.id]
