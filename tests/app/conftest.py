@@ -347,7 +347,7 @@ class Driven:
         self.app = app
         self.pilot = pilot
 
-    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until something is so; fails with the screen when it does not come about."""
         end = time.monotonic() + seconds
         while not condition():

@@ -23,7 +23,7 @@ from core.store.runs import create_run, requests
 HERE = Path(__file__).parent
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 180.0) -> None:
     """Poll for something another process does; fails with words when it never comes."""
     deadline = time.monotonic() + seconds
     while not condition():

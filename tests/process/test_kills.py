@@ -183,7 +183,7 @@ def test_a_killed_starter_leaves_a_whole_run_or_none(
         return subprocess.Popen([*command, *words], env=environment, stderr=subprocess.DEVNULL)
 
     began = time.monotonic()
-    assert labtui("train", "--config", "tiny", "--new").wait(60) == 0
+    assert labtui("train", "--config", "tiny", "--new").wait(180) == 0
     took = time.monotonic() - began
     rng = random.Random(f"starter-{os.environ.get('LABTUI_SOAK', '')}")
     for _ in range(40 if SOAK else 3):
@@ -198,7 +198,7 @@ def test_a_killed_starter_leaves_a_whole_run_or_none(
         assert len(requests(run)) == 1
         assert derive_state(run).state not in ("failed", "lost")
     while not all(ended(run) for run in runs):
-        assert labtui("dispatch").wait(60) == 0
+        assert labtui("dispatch").wait(180) == 0
         time.sleep(0.05)
     for run in runs:
         assert derive_state(run).state == "finished", derive_state(run).reason

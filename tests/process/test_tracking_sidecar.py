@@ -30,6 +30,8 @@ from core.tracking import available
 from tests.process.process_tools import until
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 180
+"""Seconds for what runs at the lowest priority, beside tests that keep every core busy."""
 CONFIG = "data: {format: synthetic, root: /data/demo}\nmodel: tinyvgg_a\nmode: full\nepochs: 4\n"
 has_wandb = pytest.mark.skipif(available()["wandb"] is None, reason="the extra wandb is not installed")
 has_tensorboard = pytest.mark.skipif(
@@ -136,7 +138,7 @@ class Played:
     def copy(self) -> int:
         """The sidecar of an attempt that has ended."""
         sidecar = self.start()
-        _, errors = sidecar.communicate(timeout=60)
+        _, errors = sidecar.communicate(timeout=PATIENCE)
         assert errors == ""
         return sidecar.returncode
 
@@ -277,7 +279,7 @@ def test_an_offline_run_resumed_twice_is_one_continuous_curve(
                 cwd=played.run.root.parent,
                 check=True,
                 capture_output=True,
-                timeout=60,
+                timeout=PATIENCE,
             )
 
     with server_module.serve() as server:
@@ -302,7 +304,7 @@ def test_an_offline_run_resumed_twice_is_one_continuous_curve(
     assert served.values("train/loss_step") == loss
 
     command = [wandb, "leet", "inspect", "--summary", "--json", str(folder)]
-    shown = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+    shown = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout)
     assert (shown["state"], shown["step"], shown["project"]) == ("finished", 40, "tinyvgg_a")
     assert shown["name"] == f"demo-{played.run.id[-4:]}"
     assert shown["config"]["model"] == "tinyvgg_a"
@@ -326,7 +328,7 @@ def test_a_run_is_followed_while_it_trains(play: Callable[..., Played]) -> None:
     assert sidecar.poll() is None
     played.train(2, 2)
     played.end()
-    assert sidecar.wait(30) == 0
+    assert sidecar.wait(PATIENCE) == 0
     assert [row["_step"] for row in wandb_history(played.offline_folders()[0])[0]] == [5, 10, 15, 20]
 
 
@@ -375,7 +377,7 @@ def patched_command(played: Played, code: str, *more: str) -> list[str]:
 def patched(played: Played, code: str, *more: str) -> subprocess.CompletedProcess[bytes]:
     """The same, run to its end."""
     command = patched_command(played, code, *more)
-    return subprocess.run(command, env=played.environment, capture_output=True, timeout=60)
+    return subprocess.run(command, env=played.environment, capture_output=True, timeout=PATIENCE)
 
 
 def impatient(played: Played) -> int:
@@ -495,7 +497,7 @@ def test_a_killed_worker_is_a_line(fake: Callable[..., Played]) -> None:
     sidecar = played.start()
     until(lambda: psutil.Process(sidecar.pid).children(), "its worker")
     psutil.Process(sidecar.pid).children()[0].send_signal(signal.SIGKILL)
-    assert sidecar.wait(20) == 1
+    assert sidecar.wait(PATIENCE) == 1
     assert "wandb: killed by SIGKILL: no longer copies the metrics" in played.attempt_log
     played.end()
 
@@ -521,7 +523,7 @@ def test_it_ends_when_supervisor_and_trainer_are_gone_without_a_word(fake: Calla
         until(lambda before=before: played.calls.count("log") > before, "it copies while somebody trains")
     assert sidecar.poll() is None
     played.supervisor.release()
-    assert sidecar.wait(20) == 0
+    assert sidecar.wait(PATIENCE) == 0
     assert "exit code 1" in played.calls
 
 
@@ -532,7 +534,7 @@ def test_it_ends_at_once_when_the_run_is_removed(fake: Callable[..., Played], tm
     sidecar = played.start()
     until(lambda: "log" in played.calls, "it hangs")
     played.run.root.rename(tmp_path / "trash")
-    assert sidecar.wait(20) == 1
+    assert sidecar.wait(PATIENCE) == 1
     assert not played.run.root.exists()
 
 
@@ -560,7 +562,7 @@ def test_two_sidecars_of_one_run_follow_each_other(fake: Callable[..., Played], 
     assert not played.calls
     held.release()
     played.end()
-    assert sidecar.wait(20) == 0
+    assert sidecar.wait(PATIENCE) == 0
     assert told.read_text() == "taken"
     assert played.calls.endswith("exit code 0\n")
 

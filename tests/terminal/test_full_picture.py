@@ -145,7 +145,7 @@ def test_the_line_goes_away_meanwhile(begin: Any) -> None:
     session.type(SIXEL.decode())
     session.sees("any key goes back")
     session.hang_up()
-    assert session.process.wait(10) in (-signal.SIGHUP, 128 + signal.SIGHUP)
+    assert session.process.wait(60) in (-signal.SIGHUP, 128 + signal.SIGHUP)
 
 
 def test_without_the_package_it_is_said_which(begin: Any) -> None:

@@ -33,7 +33,7 @@ threads: 1
 """
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 180.0) -> None:
     """Poll for something another process does; fails with words when it never comes."""
     end = time.monotonic() + seconds
     while not condition():
@@ -84,7 +84,7 @@ def test_runs_outlive_the_screens(running: tuple[Any, RunPaths], start: Any) -> 
     second = start(80, 24)
     second.sees("●", "long")
     second.hang_up()
-    second.process.wait(10)
+    second.process.wait(60)
     goes_on(run)
 
     third = start(80, 24)
