@@ -147,22 +147,21 @@ class Catalogue:
         for name in names:
             known = self._known.get(name)
             try:
-                stamp = _stamp(f"{runs}/{name}", known[0][-1] if known is not None else None)
-                if known is not None and known[0] != stamp:
-                    # Another attempt may be the newest by now.
-                    stamp = _stamp(f"{runs}/{name}")
+                stamp = _stamp(f"{runs}/{name}", known[0][-1] if known is not None else 0)
+                if stamp is None:
+                    continue
+                if known is not None and known[0] == stamp:
+                    summaries.append(known[1])
+                    continue
+                if deadline is not None and time.monotonic() > deadline and summaries:
+                    self.complete = False
+                    continue
+                # Another attempt may be the newest by now.
+                stamp = _stamp(f"{runs}/{name}")
             except OSError as error:
                 summaries.append(broken(RunPaths(self.workspace.runs / name), error))
                 continue
-            if stamp is None:
-                continue
-            if known is not None and known[0] == stamp:
-                summaries.append(known[1])
-                continue
-            if deadline is not None and time.monotonic() > deadline and summaries:
-                self.complete = False
-                continue
-            summary = self._read(name, stamp)
+            summary = None if stamp is None else self._read(name, stamp)
             if summary is not None:
                 summaries.append(summary)
         self._forget(names)
